@@ -1,0 +1,6 @@
+"""Start the command line from a checkout: `python bench.py run quick`."""
+
+from loopwise.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What can go wrong, and with which exit status the command line ends.
+
+LoopwiseError
+├── UsageError            2  the suite or the arguments are wrong
+│   ├── SuiteError           a suite file: names the file and the key
+│   └── ResultError          a folder that is no result, or one this version can't read
+├── RunError              3  a run could not be measured
+│   ├── ServerError          the server died, hung, or could not import the app; quotes its last lines
+│   ├── EndpointError        an endpoint answered otherwise than expected before the run
+│   └── GeneratorError       the load generator died or did not answer
+└── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
+
+Every message is one sentence a user can act on: where, what was found, what is allowed, what to do next.
+"""
+
+
+class LoopwiseError(Exception):
+    """Root of everything Loopwise raises on purpose; `exit_status` is what the command line returns."""
+
+    exit_status = 1
+
+
+class UsageError(LoopwiseError):
+    """The arguments are wrong; nothing was started and nothing was written."""
+
+    exit_status = 2
+
+
+class SuiteError(UsageError):
+    """A suite file is wrong; the message starts with `file: key`."""
+
+
+class ResultError(UsageError):
+    """A folder is not a result, is damaged, or was written by a newer version."""
+
+
+class RunError(LoopwiseError):
+    """One run could not be measured; the experiment goes on with the next."""
+
+    exit_status = 3
+
+
+class ServerError(RunError):
+    """The server did not come up, or ended while it was measured."""
+
+
+class EndpointError(RunError):
+    """An endpoint answered otherwise than expected when it was tried before the load."""
+
+
+class GeneratorError(RunError):
+    """The load generator ended early or broke its protocol."""
+
+
+class Interrupted(LoopwiseError):  # noqa: N818 - it is a request to stop, not an error
+    """The user asked to stop."""
+
+    exit_status = 130

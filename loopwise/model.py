@@ -1,0 +1,288 @@
+"""The nouns. Frozen, validated, and free of any other module of ours.
+
+What is written to disk (`experiment.json`, `run.json`) is these classes as JSON; docs/schema.md explains each field.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""Version of experiment.json and run.json. History: 1, first."""
+
+ServerName = Literal["uvicorn", "gunicorn"]
+Arrivals = Literal["poisson", "constant"]
+RunState = Literal["planned", "ok", "invalid", "failed"]
+
+TOTAL = "all"
+"""The endpoint column's value for rows that speak of all endpoints of a mix together."""
+
+
+VICTIM = "victim "
+"""Begins the endpoint's name in rows of the victim probe: `victim /health`."""
+
+
+class Noun(BaseModel):
+    """Base of all nouns: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class Endpoint(Noun):
+    """One request that can be sent, and the answer it should get."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_body: Any = Field(default=None, alias="json")
+    """Sent as JSON with its content type; None: no body."""
+    expect_status: int | None = None
+    """The status that counts as success; None: any 2xx."""
+    weight: int = 1
+    """Share of this endpoint in a mix, relative to the others'."""
+
+    @property
+    def name(self) -> str:
+        """How the endpoint is called in every table: `GET /items/1`."""
+        return f"{self.method} {self.path}"
+
+
+class Load(Noun):
+    """How requests arrive, and for how long."""
+
+    model: Literal["closed", "open"] = "closed"
+    users: int = Field(default=50, ge=1, le=100_000)
+    """Closed load: virtual users, each with one request in flight at most."""
+    think_s: float = Field(default=0.0, ge=0)
+    """Closed load: pause of a user between an answer and the next request."""
+    rate_rps: float = Field(default=100.0, gt=0, le=1_000_000)
+    """Open load: requests a second, whatever the answers do."""
+    arrivals: Arrivals = "poisson"
+    max_connections: int = Field(default=256, ge=1, le=60_000)
+    """Open load: connections at most; requests beyond them wait and are counted from when they were due."""
+    warmup_s: float = Field(default=1.0, ge=0, le=3600)
+    """Shortest warm-up. In closed load it lasts until every user has had an answer, too."""
+    warmup_max_s: float = Field(default=15.0, ge=0, le=3600)
+    """Longest warm-up; a run that is not warm by then is measured and flagged."""
+    measure_s: float = Field(default=3.0, gt=0, le=86_400)
+    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """A request without a complete answer after this time is an error."""
+    victim: str | None = None
+    """Path of a cheap route that is asked 20 times a second beside the load."""
+
+    @property
+    def label(self) -> str:
+        """Short name for tables and charts: `50 users` or `200/s poisson`."""
+        if self.model == "open":
+            return f"{self.rate_rps:g}/s {self.arrivals}"
+        think = f", think {self.think_s:g} s" if self.think_s else ""
+        return f"{self.users} user{'s' if self.users != 1 else ''}{think}"
+
+
+class Server(Noun):
+    """How the app is served."""
+
+    name: ServerName = "uvicorn"
+    workers: int = Field(default=1, ge=1, le=256)
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    http: Literal["auto", "h11", "httptools"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=10_000)
+    """Tokens of AnyIO's thread limiter per worker; None leaves its default (40)."""
+    limit_concurrency: int | None = Field(default=None, ge=1)
+    backlog: int | None = Field(default=None, ge=1, le=65_535)
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    """None: a free port is chosen for every run."""
+    startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+
+
+class App(Noun):
+    """Somebody's own ASGI app, or (all fields None) a server that already runs at `Case.url`."""
+
+    target: str
+    """`module:attribute`, or `module:factory()` for a function that makes the app."""
+    app_dir: str
+    """Absolute folder the module is imported from; also the server's working directory."""
+    python: str
+    """Absolute path of the interpreter that has the app's dependencies."""
+
+
+class Case(Noun):
+    """One cell of the matrix: server × workers × workload × mode × load."""
+
+    case_id: str
+    workload: str
+    """A workload of target_app, or the endpoint's name for an app of one's own."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    mode: str
+    server: Server | None = None
+    """None when the server already runs (`url`)."""
+    app: App | None = None
+    """None when the case runs target_app, or when `url` is given."""
+    url: str | None = None
+    """Base URL of a server that already runs."""
+    endpoints: tuple[Endpoint, ...]
+    scenario: str | None = None
+    """Absolute path of a Locust file that makes the requests instead of `endpoints`."""
+    load: Load
+    cost: "Cost | None" = None
+
+    @property
+    def workers(self) -> int | None:
+        """Worker processes, or None where we don't start the server."""
+        return self.server.workers if self.server else None
+
+    @property
+    def params_label(self) -> str:
+        """`ms=50` or an empty string."""
+        return ",".join(f"{key}={value}" for key, value in sorted(self.params.items()))
+
+    @property
+    def subject(self) -> str:
+        """What is measured, whatever the mode and the server: `sleep(ms=50)`, `GET /items/1`."""
+        return f"{self.workload}({self.params_label})" if self.params else self.workload
+
+
+class Cost(Noun):
+    """What one request of a workload is expected to need on an idle machine."""
+
+    wait_ms: float = 0.0
+    """Time spent waiting, without the CPU."""
+    cpu_ms: float = 0.0
+    """Time spent computing, holding the GIL."""
+
+
+class Replicates(Noun):
+    """How often each case is repeated."""
+
+    min: int = Field(default=3, ge=1, le=1000)
+    max: int = Field(default=3, ge=1, le=1000)
+    target_half_width: float = Field(default=0.05, gt=0, lt=1)
+    """Half-width of throughput's interval, relative to its value, at which a case is precise enough."""
+
+
+class Comparison(Noun):
+    """Which cases are set against each other."""
+
+    baseline: dict[str, Any] = Field(default_factory=dict)
+    """Factors of the baseline: each case is compared with the one that differs in these only."""
+    margin: float = Field(default=0.05, ge=0, lt=1)
+    """The practical margin: differences inside it do not matter."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+class Suite(Noun):
+    """A validated suite: what to measure, how often, and what to compare."""
+
+    name: str
+    description: str = ""
+    seed: int = 1
+    replicates: Replicates = Replicates()
+    compare: Comparison = Comparison()
+    cases: tuple[Case, ...]
+
+
+class PlannedRun(Noun):
+    """One run of the plan: a case, its replicate, and what became of it."""
+
+    case_id: str
+    replicate: int
+    """From 1; replicate k of every case lies in block k."""
+    state: RunState = "planned"
+
+
+class Experiment(Noun):
+    """experiment.json: everything that was decided before the first request, and the state of each run."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    """Name of the result's folder."""
+    label: str | None = None
+    created_at: str
+    """ISO 8601, UTC."""
+    suite: Suite
+    seed: int
+    environment: dict[str, Any]
+    """The machine, its limits and the versions in use (machine.describe)."""
+    calibration: dict[str, float] = Field(default_factory=dict)
+    """Constants measured once before the first run, the same for all runs: `cpu_iterations_per_ms`."""
+    plan: tuple[PlannedRun, ...] = ()
+    """In the order of execution."""
+    finished_at: str | None = None
+
+
+class Window(Noun):
+    """The measured part of a run."""
+
+    start_ns: int
+    end_ns: int
+    warm: bool = True
+    """Closed load: every user had been answered before the window began."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the window in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+class Check(Noun):
+    """One fact about a run that decides whether its numbers can be used."""
+
+    name: str
+    value: float
+    limit: float
+    effect: Literal["void", "flag"]
+    """What a failed check does: make the run invalid, or put a mark beside its numbers."""
+    ok: bool
+    detail: str = ""
+    """A sentence for a failed check: what it means and what to do."""
+
+
+class Run(Noun):
+    """run.json: one case measured once, on a freshly started server."""
+
+    schema_version: int = SCHEMA_VERSION
+    case: Case
+    replicate: int
+    order: int
+    """Position in the order of execution, from 1."""
+    status: Literal["ok", "invalid", "failed"]
+    error: str | None = None
+    """Why a run failed, in one sentence."""
+    started_at: str
+    window: Window | None = None
+    server: dict[str, Any] = Field(default_factory=dict)
+    """argv, versions, pids, port, start_s; empty for a server that already ran."""
+    generator: dict[str, Any] = Field(default_factory=dict)
+    """cpu_s, wall_s, requests, cores, stamp, connections_max."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """rows, window_rows, ok, errors, unfinished."""
+    host: dict[str, float] = Field(default_factory=dict)
+    """steal_ratio, cpu_ratio, server_cpu_s, server_rss_mb, clock_step_ms over the window."""
+    checks: tuple[Check, ...] = ()
+    causes: tuple[dict[str, Any], ...] = ()
+
+
+class Estimate(Noun):
+    """A value and how well it is known. A number never travels without its interval."""
+
+    value: float
+    low: float | None = None
+    """Lower end of the interval; None with fewer than two replicates."""
+    high: float | None = None
+    unit: str = ""
+    replicates: int
+    confidence: float = 0.95
+
+
+class Verdict(Noun):
+    """The outcome of one comparison; a row of verdicts.json."""
+
+    baseline_case: str
+    candidate_case: str
+    metric: str
+    ratio: float | None
+    ci_low: float | None
+    ci_high: float | None
+    verdict: Literal["better", "worse", "same", "undecided", "invalid"]
+    reason: str
+    """The sentence a person would say."""

@@ -1,0 +1,84 @@
+"""What can be asked of the app: lists for people, and the check of one request before anything is started."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+
+from target_app.modes import MODES, description
+from target_app.parameters import facts, plain, problem, quote
+from target_app.workload import Workload
+from target_app.workloads import WORKLOADS
+
+Workloads = Mapping[str, Workload[Any]]
+
+
+def modes_of(workload: Workload[Any], modes: Collection[str] = MODES) -> list[str]:
+    """The modes that make sense for a workload, of those served."""
+    return [mode for mode in modes if mode not in workload.lacks]
+
+
+def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) -> dict[str, Any]:
+    """Every workload with its modes and parameters, and every mode with its meaning; ready for JSON."""
+    return {
+        "workloads": {
+            name: {
+                "description": workload.description,
+                "modes": modes_of(workload, modes),
+                "params": facts(workload.params),
+            }
+            for name, workload in workloads.items()
+        },
+        "modes": {mode: description(mode) for mode in modes},
+    }
+
+
+def route_problem(
+    name: Any, mode: Any, workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES
+) -> tuple[str, str] | None:
+    """Why there is no such route, as (`workload` or `mode`, sentence); None if there is one."""
+    workload = workloads.get(name) if isinstance(name, str) else None
+    if workload is None:
+        return "workload", f"got {quote(name)}, allowed are {', '.join(workloads)}"
+    served = modes_of(workload, modes)
+    if mode in served:
+        return None
+    why = f" ({workload.lacks[mode]})" if isinstance(mode, str) and mode in workload.lacks else ""
+    return (
+        "mode",
+        f"got {quote(mode)}{why}, allowed for {workload.name} are {', '.join(served) or 'none here'}",
+    )
+
+
+def describe(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The path and cost of one request `{"workload", "mode", "params"}`, or the key that is wrong and why.
+
+    Types are strict (true is no number, "50" neither): the request comes from a file, not from a query.
+    """
+    name, mode, given = request.get("workload"), request.get("mode"), request.get("params", {})
+    if wrong := route_problem(name, mode):
+        return _refusal(*wrong)
+    workload = WORKLOADS[str(name)]
+    if not isinstance(given, dict):
+        return _refusal("params", f"got {quote(given)}, allowed is a table of parameters")
+    try:
+        params = workload.params.model_validate(given, strict=True)
+    except ValidationError as error:
+        parameter, sentence = problem(error.errors(include_url=False), workload)
+        return _refusal(f"params.{parameter or list(given)[-1]}", sentence)
+    normal = {
+        key: plain(value) for key, value in params.model_dump(exclude_unset=True, exclude_none=True).items()
+    }
+    cost = workload.cost(params)
+    return {
+        "ok": True,
+        "path": f"/{name}/{mode}" + (f"?{urlencode(normal)}" if normal else ""),
+        "params": normal,
+        "cost": {key: plain(value) for key, value in asdict(cost).items()} if cost else None,
+    }
+
+
+def _refusal(key: str, error: str) -> dict[str, Any]:
+    return {"ok": False, "key": key, "error": error}

@@ -1,0 +1,244 @@
+"""The door in front of the measured app: it imports the app, sets its thread pool, and says when it is ready.
+
+The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH and starts the server on
+`loopwise_probe:app`, in the interpreter that the measured app belongs to. So: standard library only, Python
+3.9 or newer, and nothing of ours. The environment says what to do:
+
+LOOPWISE_APP      `module:attribute`, `module:factory()`; the attribute may be dotted
+LOOPWISE_APP_DIR  folder that is put first on sys.path
+LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default
+
+`GET /.loopwise/ready` answers who serves; all else goes to the app untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+READY_PATH = "/.loopwise/ready"
+REPORTED_PACKAGES = [
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "anyio",
+    "uvicorn",
+    "uvicorn-worker",
+    "gunicorn",
+    "granian",
+    "hypercorn",
+    "uvloop",
+    "httptools",
+    "h11",
+]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class AppError(Exception):
+    """The app cannot be served; the message is one sentence for the person who named it."""
+
+
+def load_app(target: str, folder: str | None = None) -> ASGIApp:
+    """Imports `module:attribute` or calls `module:factory()`, with `folder` first on sys.path.
+
+    Raises:
+        AppError: it cannot be imported, found or called, or it is no ASGI app. The cause is chained.
+    """
+    if folder and sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
+    module_name, colon, attribute = target.partition(":")
+    if not (module_name and colon and attribute):
+        raise AppError(f'LOOPWISE_APP: got "{target}", allowed is "module:attribute" or "module:factory()"')
+    where = f'cannot serve "{target}" from {folder or Path.cwd()} with {sys.executable}'
+    try:
+        found: Any = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise AppError(f"{where}: importing {module_name} raised {_told(error)}") from error
+    path = attribute[:-2] if attribute.endswith("()") else attribute
+    for name in path.split("."):
+        found = _attribute(found, name, where)
+    if attribute.endswith("()"):
+        try:
+            found = found()
+        except (Exception, SystemExit) as error:
+            raise AppError(f"{where}: calling {path}() raised {_told(error)}") from error
+    _check_asgi(found, target, where)
+    return found  # type: ignore[no-any-return]
+
+
+def _told(error: BaseException) -> str:
+    """An exception in one line: `ModuleNotFoundError: No module named 'redis'`."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+
+
+def _attribute(owner: Any, name: str, where: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        similar = difflib.get_close_matches(name, dir(owner), n=3)
+        public = [known for known in dir(owner) if not known.startswith("_")]
+        known = (
+            f"did you mean {' or '.join(similar)}?"
+            if similar
+            else f"it has {', '.join(public[:12]) or 'none'}"
+        )
+        owner_name = getattr(owner, "__name__", type(owner).__name__)
+        raise AppError(f'{where}: {owner_name} has no attribute "{name}"; {known}') from None
+
+
+def _check_asgi(app: Any, target: str, where: str) -> None:
+    """Tells what cannot be called with scope, receive and send from an ASGI app, before any request."""
+    if not callable(app):
+        raise AppError(
+            f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself"
+        )
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return  # Compiled callables don't tell.
+    try:
+        signature.bind("scope", "receive", "send")
+    except TypeError:
+        hint = "name an ASGI app; a WSGI app (Flask, Django's wsgi) is none"
+        if (inspect.isroutine(app) or inspect.isclass(app)) and not target.endswith("()"):
+            hint = f'if it makes the app, write "{target}()"'
+        takes = ", ".join(signature.parameters)
+        raise AppError(
+            f"{where}: it takes ({takes}), an ASGI app takes (scope, receive, send); {hint}"
+        ) from None
+
+
+def thread_tokens(text: str | None) -> int | None:
+    """LOOPWISE_THREADS as a number; None where it is not set.
+
+    Raises:
+        AppError: it is no number above 0, or this interpreter has no AnyIO to set it in.
+    """
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise AppError(f'LOOPWISE_THREADS: got "{text}", allowed is a whole number above 0')
+    try:
+        importlib.import_module("anyio.to_thread")
+    except ImportError as error:
+        raise AppError(
+            f"LOOPWISE_THREADS sets AnyIO's thread pool, which {sys.executable} cannot import ({error});"
+            " leave threads out, or install anyio there"
+        ) from error
+    return int(text)
+
+
+class Probe:
+    """An ASGI app around the measured one. One per worker process."""
+
+    def __init__(self, app: ASGIApp, threads: int | None = None) -> None:
+        self.app = app
+        self.threads = threads
+        self._ready = False
+        self._server_sent_lifespan = False
+        self._facts: bytes | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes everything on but the ready path; a measured request pays for the first branch alone."""
+        if self._ready and scope.get("path") != READY_PATH:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._meet(scope, receive, send)
+
+    async def _meet(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Requests for the ready path, and those before the app is ready."""
+        if not (self._ready or self._server_sent_lifespan):
+            # Servers send lifespan before any request, or not at all.
+            self._set_up()
+            self._ready = True
+        if scope["path"] == READY_PATH and scope["type"] == "http" and scope["method"] == "GET":
+            await self._answer(send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Passes the lifespan on and watches for the end of start-up."""
+        failed = False
+
+        async def watch(message: Message) -> None:
+            nonlocal failed
+            failed = failed or message["type"] == "lifespan.startup.failed"
+            self._ready = self._ready or message["type"] == "lifespan.startup.complete"
+            await send(message)
+
+        self._server_sent_lifespan = True
+        self._set_up()
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            # An app that leaves before it completes start-up knows no lifespan; servers serve it anyway.
+            self._ready = not failed
+
+    def _set_up(self) -> None:
+        """What needs the running event loop, before the app sees anything of it."""
+        if self.threads is not None:
+            import anyio.to_thread  # noqa: PLC0415 - not every app's environment has AnyIO
+
+            anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
+
+    async def _answer(self, send: Send) -> None:
+        if self._ready and self._facts is None:
+            self._facts = json.dumps(describe_process()).encode()
+        status, body = (200, self._facts) if self._facts is not None else (503, b'{"detail": "starting"}')
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def describe_process() -> dict[str, Any]:
+    """Who serves: pid, parent, thread tokens (None without AnyIO), event loop, Python, packages' versions."""
+    loop = type(asyncio.get_running_loop())
+    return {
+        "pid": os.getpid(),
+        "ppid": os.getppid(),
+        "threads": _tokens_in_use(),
+        "loop": f"{loop.__module__}.{loop.__qualname__}",
+        "python": platform.python_version(),
+        "versions": _versions(),
+    }
+
+
+def _tokens_in_use() -> int | None:
+    """AnyIO's limit in this loop; None if the app has not loaded AnyIO, or set no limit (JSON has no inf)."""
+    to_thread: Any = sys.modules.get("anyio.to_thread")
+    if to_thread is None:
+        return None
+    tokens = to_thread.current_default_thread_limiter().total_tokens
+    return tokens if isinstance(tokens, int) else None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in REPORTED_PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+app = Probe(
+    load_app(os.environ.get("LOOPWISE_APP", ""), os.environ.get("LOOPWISE_APP_DIR")),
+    thread_tokens(os.environ.get("LOOPWISE_THREADS")),
+)

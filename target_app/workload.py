@@ -1,0 +1,50 @@
+"""What a workload is. One file in workloads/ makes one `Workload`; modes.py makes its routes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Params(BaseModel):
+    """Base of every workload's query parameters: bounded by their fields, closed to unknown ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one request is expected to need on an idle machine, the framework's own share left out."""
+
+    wait_ms: float
+    """Time spent waiting, without the CPU."""
+    cpu_ms: float
+    """Time spent computing, holding the GIL."""
+
+
+P = TypeVar("P", bound=Params)
+Answer = dict[str, Any]
+"""A small JSON object, the same for the same parameters whatever the mode."""
+
+
+@dataclass(frozen=True)
+class Workload(Generic[P]):
+    """What a route does, whatever the mode it is exposed in."""
+
+    name: str
+    """First segment of its routes' path."""
+    description: str
+    """One sentence for lists."""
+    params: type[P]
+    run: Callable[[P], Answer]
+    """Does the work and blocks meanwhile. Importable by name, so that a process pool can be sent it."""
+    run_async: Callable[[P], Awaitable[Answer]]
+    """Does the same work as a coroutine; where there is nothing to await, it blocks all the same."""
+    cost: Callable[[P], Cost | None]
+    """None where only a measurement can tell."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Modes that make no sense for it, and why: `got "blocking" (why), allowed for noop are …`."""
+    start: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Entered when the app starts, left when it stops."""

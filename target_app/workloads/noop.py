@@ -1,0 +1,28 @@
+"""noop: the price of the route itself."""
+
+from target_app.workload import Answer, Cost, Params, Workload
+
+
+class NoopParams(Params):
+    """Takes nothing."""
+
+
+def run(params: NoopParams) -> Answer:  # noqa: ARG001 - every workload is called alike
+    """Does nothing."""
+    return {}
+
+
+async def run_async(params: NoopParams) -> Answer:
+    """Awaits nothing."""
+    return run(params)
+
+
+WORKLOAD = Workload(
+    name="noop",
+    description="Does nothing, so that only the framework, the server and the mode cost anything.",
+    params=NoopParams,
+    run=run,
+    run_async=run_async,
+    cost=lambda _params: Cost(wait_ms=0.0, cpu_ms=0.0),
+    lacks={"blocking": "it does nothing that could block the event loop"},
+)

@@ -1,0 +1,205 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_app.__main__ import main
+from target_app.catalogue import describe
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LOOPWISE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "target_app", *arguments],
+        input=stdin,
+        cwd=ROOT,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def request(workload: Any, mode: Any, **params: Any) -> dict[str, Any]:
+    return {"workload": workload, "mode": mode, "params": params}
+
+
+ACCEPTED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        request("sleep", "async", ms=50),
+        {"path": "/sleep/async?ms=50", "params": {"ms": 50}, "cost": {"wait_ms": 50, "cpu_ms": 0}},
+    ),
+    (
+        request("sleep", "sync", ms=2.0),
+        {"path": "/sleep/sync?ms=2", "params": {"ms": 2}, "cost": {"wait_ms": 2, "cpu_ms": 0}},
+    ),
+    (
+        request("sleep", "sync"),
+        {"path": "/sleep/sync", "params": {}, "cost": {"wait_ms": 50, "cpu_ms": 0}},
+    ),
+    (
+        {"workload": "noop", "mode": "process"},
+        {"path": "/noop/process", "params": {}, "cost": {"wait_ms": 0, "cpu_ms": 0}},
+    ),
+    (
+        request("cpu", "process", ms=2.5),
+        {"path": "/cpu/process?ms=2.5", "params": {"ms": 2.5}, "cost": {"wait_ms": 0, "cpu_ms": 2.5}},
+    ),
+    (
+        request("cpu", "blocking", iterations=5000),
+        {"path": "/cpu/blocking?iterations=5000", "params": {"iterations": 5000}, "cost": None},
+    ),
+    (
+        request("sqlite", "async", rows=5, operation="write"),
+        {
+            "path": "/sqlite/async?operation=write&rows=5",
+            "params": {"operation": "write", "rows": 5},
+            "cost": None,
+        },
+    ),
+]
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    (request("nap", "async"), "workload", 'got "nap", allowed are noop, sleep, cpu, sqlite, json'),
+    (request(["a"], "async"), "workload", 'got ["a"], allowed are noop, sleep, cpu, sqlite, json'),
+    ({}, "workload", "got null, allowed are noop, sleep, cpu, sqlite, json"),
+    (
+        request("sleep", "asink"),
+        "mode",
+        'got "asink", allowed for sleep are async, sync, blocking, to_thread, process',
+    ),
+    (request("noop", 3), "mode", "got 3, allowed for noop are async, sync, to_thread, process"),
+    (
+        request("noop", "blocking"),
+        "mode",
+        'got "blocking" (it does nothing that could block the event loop),'
+        " allowed for noop are async, sync, to_thread, process",
+    ),
+    (
+        request("sqlite", "process"),
+        "mode",
+        'got "process" (a query waits for the file and for other writers,'
+        " which more processes do not shorten),"
+        " allowed for sqlite are async, sync, blocking, to_thread",
+    ),
+    (request("sleep", "sync", sm=1), "params.sm", "got an unknown parameter; sleep takes ms"),
+    (request("noop", "sync", ms=1), "params.ms", "got an unknown parameter; noop takes no parameters"),
+    (request("sleep", "sync", ms=True), "params.ms", "got true, allowed is a number from 0 to 60000"),
+    (request("sleep", "sync", ms="50"), "params.ms", 'got "50", allowed is a number from 0 to 60000'),
+    (request("sleep", "sync", ms=-0.5), "params.ms", "got -0.5, allowed is a number from 0 to 60000"),
+    (request("sleep", "sync", ms=None), "params.ms", "got null, allowed is a number from 0 to 60000"),
+    (
+        request("cpu", "sync", iterations=2.0),
+        "params.iterations",
+        "got 2.0, allowed is a whole number from 1 to 1000000000",
+    ),
+    (
+        request("cpu", "sync", ms=1, iterations=2),
+        "params.iterations",
+        "got both ms and iterations, allowed is one of the two; leave one out",
+    ),
+    (
+        request("sqlite", "sync", operation="x" * 100),
+        "params.operation",
+        f'got "{"x" * 59}…, allowed is read, write',
+    ),
+    ({**request("sleep", "sync"), "params": [1]}, "params", "got [1], allowed is a table of parameters"),
+]
+
+
+@pytest.mark.parametrize(("asked", "answer"), ACCEPTED)
+def test_a_right_request_is_described_by_path_parameters_and_cost(
+    asked: dict[str, Any], answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOOPWISE_CPU_ITERATIONS_PER_MS", raising=False)
+    assert describe(asked) == {"ok": True, **answer}
+
+
+@pytest.mark.parametrize(("asked", "key", "sentence"), REFUSED)
+def test_a_wrong_request_is_refused_by_key_and_sentence(
+    asked: dict[str, Any], key: str, sentence: str
+) -> None:
+    assert describe(asked) == {"ok": False, "key": key, "error": sentence}
+
+
+def test_iterations_cost_what_the_constant_in_the_environment_makes_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOOPWISE_CPU_ITERATIONS_PER_MS", "1000")
+    assert describe(request("cpu", "sync", iterations=2500))["cost"] == {"wait_ms": 0, "cpu_ms": 2.5}
+
+
+def test_describe_answers_a_list_on_stdin_in_its_order() -> None:
+    asked = [case[0] for case in ACCEPTED] + [case[0] for case in REFUSED]
+    ended = command("describe", stdin=json.dumps(asked))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    answers = json.loads(ended.stdout)
+    assert [answer["ok"] for answer in answers] == [True] * len(ACCEPTED) + [False] * len(REFUSED)
+    assert answers[0]["path"] == ACCEPTED[0][1]["path"]
+
+
+def test_list_gives_every_workload_with_its_modes_and_the_facts_of_its_parameters() -> None:
+    listed = json.loads(command("list").stdout)
+    assert list(listed["workloads"]) == ["noop", "sleep", "cpu", "sqlite", "json"]
+    assert list(listed["modes"]) == ["async", "sync", "blocking", "to_thread", "process"]
+    assert listed["modes"]["sync"] == "`def`, which FastAPI runs in AnyIO's thread pool."
+    assert listed["workloads"]["sleep"]["params"] == {
+        "ms": {
+            "type": "number",
+            "default": 50,
+            "minimum": 0,
+            "maximum": 60000,
+            "description": "Time waited, in milliseconds.",
+        }
+    }
+    assert listed["workloads"]["sqlite"]["params"]["operation"]["allowed"] == ["read", "write"]
+    facts = [fact for entry in listed["workloads"].values() for fact in entry["params"].values()]
+    assert all(fact["description"] and ("maximum" in fact or "allowed" in fact) for fact in facts)
+
+
+def test_calibrate_prints_the_speed_of_this_machine() -> None:
+    assert json.loads(command("calibrate").stdout)["cpu_iterations_per_ms"] > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "sentence"),
+    [
+        ((), "", "got nothing, allowed is one of describe, list, calibrate"),
+        (("explain",), "", "got explain, allowed is one of describe, list, calibrate"),
+        (("describe",), "{not json", "describe: stdin is no JSON"),
+        (("describe",), '{"workload": "sleep"}', "describe: stdin must be a JSON list"),
+    ],
+)
+def test_a_wrong_command_ends_with_status_2_and_a_sentence(
+    arguments: tuple[str, ...], stdin: str, sentence: str
+) -> None:
+    ended = command(*arguments, stdin=stdin)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_constant_that_is_no_number_is_told_of_and_not_raised(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPWISE_CPU_ITERATIONS_PER_MS", "fast")
+    monkeypatch.setattr("sys.stdin", iter(()))
+    monkeypatch.setattr("json.load", lambda _stdin: [request("cpu", "sync", iterations=1)])
+    assert main(["describe"]) == 2
+    assert 'LOOPWISE_CPU_ITERATIONS_PER_MS: got "fast"' in capsys.readouterr().err
+
+
+def test_describing_loads_neither_a_web_framework_nor_a_server() -> None:
+    heavy = ("fastapi", "starlette", "uvicorn", "anyio", "aiosqlite")
+    code = f"import sys, target_app.__main__; print([name for name in {heavy} if name in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stdout == "[]\n"

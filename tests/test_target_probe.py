@@ -1,0 +1,331 @@
+import ast
+import asyncio
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import anyio.to_thread
+import httpx
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "target_app"
+
+SHOP = '''
+import contextlib
+
+seen = []
+
+async def raw(scope, receive, send):
+    """Knows no lifespan, like many small ASGI apps."""
+    seen.append(scope["type"])
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+async def silent(scope, receive, send):
+    seen.append(scope["type"])
+    if scope["type"] == "http":
+        await raw(scope, receive, send)
+
+async def alive(scope, receive, send):
+    if scope["type"] == "http":
+        return await raw(scope, receive, send)
+    seen.append((await receive())["type"])
+    await send({"type": "lifespan.startup.complete"})
+    seen.append((await receive())["type"])
+    await send({"type": "lifespan.shutdown.complete"})
+
+async def broken(scope, receive, send):
+    if scope["type"] == "http":
+        return await raw(scope, receive, send)
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+    raise RuntimeError("no database")
+
+class Factory:
+    @staticmethod
+    def make():
+        return raw
+
+def create_app():
+    return raw
+
+def fail():
+    raise KeyError("DATABASE_URL")
+
+def wsgi(environ, start_response):
+    return []
+
+class Flask:
+    def __call__(self, environ, start_response):
+        return []
+
+flask = Flask()
+
+number = 3
+'''
+
+Probed = Callable[..., ModuleType]
+
+
+@pytest.fixture
+def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probed:
+    """Imports the probe as a server does, around an attribute of the module `probed_shop`."""
+    (tmp_path / "probed_shop.py").write_text(SHOP)
+    (tmp_path / "probed_typo.py").write_text("import package_that_is_missing\n")
+    (tmp_path / "probed_exit.py").write_text("raise SystemExit('set SECRET first')\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("probed_shop", "probed_typo", "probed_exit"):
+        # setitem first, so that the import is undone whatever the test does.
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        del sys.modules[name]
+
+    def load(app: str, threads: str = "") -> ModuleType:
+        monkeypatch.setenv("LOOPWISE_APP", app)
+        monkeypatch.setenv("LOOPWISE_APP_DIR", str(tmp_path))
+        monkeypatch.setenv("LOOPWISE_THREADS", threads)
+        return load_file("probe.py")
+
+    return load
+
+
+def load_file(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"loopwise_{Path(name).stem}", PACKAGE / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Server:
+    """What a server does to an app: the lifespan, then requests, in one event loop."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.sent: list[str] = []
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message["type"])
+
+    async def start(self) -> asyncio.Task[None]:
+        await self.inbox.put({"type": "lifespan.startup"})
+        task = asyncio.create_task(self.app({"type": "lifespan"}, self.inbox.get, self.send))
+        while not (self.sent or task.done()):
+            await asyncio.sleep(0)
+        return task
+
+    async def stop(self, task: asyncio.Task[None]) -> None:
+        await self.inbox.put({"type": "lifespan.shutdown"})
+        await task
+
+    async def get(self, path: str, method: str = "GET") -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://target"
+        ) as client:
+            return await client.request(method, path)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "probed_shop:raw",
+        "probed_shop:create_app()",
+        "probed_shop:Factory.make()",
+    ],
+)
+def test_an_app_is_found_by_attribute_factory_or_dotted_factory(app: str, probed: Probed) -> None:
+    async def session() -> str:
+        return (await Server(probed(app).app).get("/items/1")).text
+
+    assert asyncio.run(session()) == "/items/1"
+
+
+@pytest.mark.parametrize(
+    ("app", "fragment"),
+    [
+        ("", 'LOOPWISE_APP: got "", allowed is "module:attribute" or "module:factory()"'),
+        ("probed_shop", 'got "probed_shop", allowed is "module:attribute"'),
+        (
+            "probed_missing:app",
+            "importing probed_missing raised ModuleNotFoundError: No module named 'probed_missing'",
+        ),
+        ("probed_typo:app", "ModuleNotFoundError: No module named 'package_that_is_missing'"),
+        ("probed_exit:app", "importing probed_exit raised SystemExit: set SECRET first"),
+        ("probed_shop:create_ap()", 'probed_shop has no attribute "create_ap"; did you mean create_app?'),
+        ("probed_shop:zzz", 'probed_shop has no attribute "zzz"; it has Factory, Flask, alive'),
+        ("probed_shop:Factory.mak()", 'Factory has no attribute "mak"; did you mean make?'),
+        ("probed_shop:fail()", "calling fail() raised KeyError: 'DATABASE_URL'"),
+        ("probed_shop:number", "it is of type int, which is no ASGI app"),
+        ("probed_shop:create_app", 'if it makes the app, write "probed_shop:create_app()"'),
+        ("probed_shop:Factory", 'if it makes the app, write "probed_shop:Factory()"'),
+        ("probed_shop:wsgi()", "calling wsgi() raised TypeError"),
+        ("probed_shop:flask", "it takes (environ, start_response), an ASGI app takes (scope, receive, send)"),
+    ],
+)
+def test_an_app_that_cannot_be_served_is_told_in_one_sentence(
+    app: str, fragment: str, probed: Probed
+) -> None:
+    with pytest.raises(Exception, match=re.escape(fragment)) as caught:
+        probed(app)
+    assert type(caught.value).__name__ == "AppError"
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sentence_names_app_folder_and_interpreter(probed: Probed, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="cannot serve") as caught:
+        probed("probed_shop:nothing")
+    assert f'cannot serve "probed_shop:nothing" from {tmp_path} with {sys.executable}' in str(caught.value)
+
+
+def test_the_app_folder_comes_first_on_the_path(probed: Probed, tmp_path: Path) -> None:
+    probed("probed_shop:raw")
+    assert sys.path[0] == str(tmp_path)
+
+
+def test_the_lifespan_is_passed_on_and_ready_waits_for_its_start(probed: Probed) -> None:
+    async def session() -> None:
+        server = Server(probed("probed_shop:alive").app)
+        task = await server.start()
+        assert server.sent == ["lifespan.startup.complete"]
+        assert (await server.get("/.loopwise/ready")).status_code == 200
+        await server.stop(task)
+        assert server.sent[-1] == "lifespan.shutdown.complete"
+
+    asyncio.run(session())
+    assert sys.modules["probed_shop"].seen == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_ready_is_refused_while_the_app_still_starts(probed: Probed) -> None:
+    async def session() -> int:
+        server = Server(probed("probed_shop:alive").app)
+        task = asyncio.create_task(server.app({"type": "lifespan"}, server.inbox.get, server.send))
+        await asyncio.sleep(0)
+        status = (await server.get("/.loopwise/ready")).status_code
+        await server.inbox.put({"type": "lifespan.startup"})
+        await server.stop(task)
+        return status
+
+    assert asyncio.run(session()) == 503
+
+
+@pytest.mark.parametrize("attribute", ["raw", "silent"])
+def test_an_app_without_lifespan_is_ready_all_the_same(attribute: str, probed: Probed) -> None:
+    async def session() -> int:
+        server = Server(probed(f"probed_shop:{attribute}").app)
+        task = await server.start()
+        # uvicorn takes an exception for "no lifespan" only if it sees it.
+        assert (task.exception() is not None) == (attribute == "raw")
+        return (await server.get("/.loopwise/ready")).status_code
+
+    assert asyncio.run(session()) == 200
+
+
+def test_an_app_whose_start_failed_is_never_ready(probed: Probed) -> None:
+    async def session() -> None:
+        probe = probed("probed_shop:broken").app
+        server = Server(probe)
+        task = await server.start()
+        with pytest.raises(RuntimeError, match="no database"):
+            await task
+        assert server.sent == ["lifespan.startup.failed"]
+        assert (await server.get("/.loopwise/ready")).status_code == 503
+
+    asyncio.run(session())
+
+
+def test_ready_tells_who_serves(probed: Probed) -> None:
+    async def session() -> Any:
+        return (await Server(probed("probed_shop:raw", "7").app).get("/.loopwise/ready")).json()
+
+    facts = asyncio.run(session())
+    assert set(facts) == {"pid", "ppid", "threads", "loop", "python", "versions"}
+    assert facts["threads"] == 7
+    assert facts["loop"].startswith("asyncio.")
+    assert facts["versions"]["fastapi"]
+    assert "granian" not in facts["versions"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/.loopwise/ready/"), ("GET", "/.loopwise"), ("POST", "/.loopwise/ready")],
+)
+def test_everything_but_the_ready_path_reaches_the_app(method: str, path: str, probed: Probed) -> None:
+    async def session() -> list[str]:
+        server = Server(probed("probed_shop:raw").app)
+        return [(await server.get(path, method)).text for _ in range(2)]
+
+    assert asyncio.run(session()) == [path, path]
+
+
+@pytest.mark.parametrize("with_lifespan", [True, False])
+def test_the_thread_limit_is_set_in_the_loop_that_serves(with_lifespan: bool, probed: Probed) -> None:
+    async def session() -> float:
+        server = Server(probed("probed_shop:alive", "3").app)
+        if with_lifespan:
+            task = await server.start()
+            await server.stop(task)
+        else:
+            await server.get("/")
+        return anyio.to_thread.current_default_thread_limiter().total_tokens
+
+    assert asyncio.run(session()) == 3
+
+
+def test_without_a_thread_limit_the_default_stays(probed: Probed) -> None:
+    async def session() -> float:
+        await Server(probed("probed_shop:raw").app).get("/")
+        return anyio.to_thread.current_default_thread_limiter().total_tokens
+
+    assert asyncio.run(session()) == 40
+
+
+@pytest.mark.parametrize("threads", ["0", "-4", "many", "1.5"])
+def test_a_thread_limit_that_is_no_whole_number_above_zero_is_refused(threads: str, probed: Probed) -> None:
+    with pytest.raises(
+        Exception, match=f'LOOPWISE_THREADS: got "{threads}", allowed is a whole number above 0'
+    ):
+        probed("probed_shop:raw", threads)
+
+
+def test_a_thread_limit_without_anyio_is_refused_at_import(
+    probed: Probed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "anyio.to_thread", None)
+    with pytest.raises(Exception, match="leave threads out, or install anyio there"):
+        probed("probed_shop:raw", "8")
+
+
+def test_the_probe_needs_nothing_but_python_3_9() -> None:
+    tree = ast.parse((PACKAGE / "probe.py").read_text(), feature_version=(3, 9))
+    imported = {
+        alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names
+    }
+    imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names
+
+
+def test_gunicorn_is_told_the_options_that_it_has_no_flags_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPWISE_LOOP", "asyncio")
+    monkeypatch.setenv("LOOPWISE_HTTP", "h11")
+    monkeypatch.setenv("LOOPWISE_LIMIT_CONCURRENCY", "64")
+    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
+    assert options == {"loop": "asyncio", "http": "h11", "limit_concurrency": 64}
+
+
+def test_gunicorn_gets_defaults_where_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOOPWISE_LOOP", "LOOPWISE_HTTP", "LOOPWISE_LIMIT_CONCURRENCY"):
+        monkeypatch.delenv(name, raising=False)
+    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
+    assert options == {"loop": "auto", "http": "auto", "limit_concurrency": None}
+
+
+def test_gunicorn_without_uvicorn_worker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn_worker", None)
+    with pytest.raises(RuntimeError, match=f"run: {sys.executable} -m pip install uvicorn-worker"):
+        load_file("gunicorn_conf.py")
