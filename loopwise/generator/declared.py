@@ -1,0 +1,207 @@
+"""Declared load on the reactor: endpoints with weights, asked by users (closed) or by a schedule (open)."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from time import monotonic_ns
+from typing import Any
+
+import numpy as np
+from locust import User
+
+from loopwise.generator.arrivals import arrival_times
+from loopwise.generator.http import Connection, Request, prepare
+from loopwise.generator.reactor import Reactor
+from loopwise.model import Arrivals, Endpoint
+
+RETRY_S = 0.1
+"""Pause before a failed connection is opened anew, so that a dead server is not stormed."""
+DECK = 65_536
+"""Endpoints of a mix are dealt from a shuffled deck of this size: exact shares, no draw per request."""
+
+
+def deal(endpoints: Mapping[str, Endpoint], reactor: Reactor, seed: int) -> Iterator[Request]:
+    """Yield the endless sequence of requests of a mix, each endpoint in proportion to its weight.
+
+    Args:
+        endpoints: by the name that their rows carry.
+        reactor: the target's host and the recorder are its.
+        seed: the same seed gives the same sequence.
+    """
+    number = reactor.recorder.endpoints.number
+    requests = [prepare(each, reactor.host_header, number(name)) for name, each in endpoints.items()]
+    if len(requests) == 1:
+        while True:
+            yield requests[0]
+    shares = np.cumsum([endpoint.weight for endpoint in endpoints.values()], dtype=float)
+    shares /= shares[-1]
+    deck = np.searchsorted(shares, (np.arange(DECK) + 0.5) / DECK)
+    np.random.default_rng(seed).shuffle(deck)
+    order = deck.tolist()
+    while True:
+        for index in order:
+            yield requests[index]
+
+
+class RecordUser(User):
+    """A Locust user that costs no greenlet: a record whose requests the reactor carries.
+
+    Locust's runner spawns, counts and stops it like any user; for that it stands in its own place where Locust
+    expects a greenlet (`args`, `name`).
+    """
+
+    abstract = True
+    tasks = [print]  # noqa: RUF012 - Locust warns of users without any; these are never run
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.args = (self,)
+        self.name = type(self).__name__
+        self.stopped = False
+
+    def start(self, group: Any) -> Any:
+        """Join the runner's users and begin."""
+        self._greenlet: Any = self
+        self._group: Any = group
+        group.add(self)
+        self.begin()
+        return self
+
+    def stop(self, force: bool = False) -> bool:
+        """Leave at once; a request in flight stays with the reactor, which records it."""
+        del force
+        self.stopped = True
+        self.end()
+        self._group.discard(self)
+        return True
+
+    def begin(self) -> None:
+        """Send the first request, or start a schedule."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Send nothing more."""
+
+
+class ClosedUser(RecordUser):
+    """A virtual user of closed load: one connection, one request in flight at most, a pause after each answer."""
+
+    abstract = True
+    reactor: Reactor
+    requests: Iterator[Request]
+    think_ns: int
+    unanswered: set["ClosedUser"]
+    """Users of the run that have not had their first answer yet; warm-up lasts until it is empty."""
+
+    _connection: Connection | None = None
+
+    def begin(self) -> None:
+        """Ask for a connection; the first request goes out as soon as it is open."""
+        self.unanswered.add(self)
+        self._send_next()
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self.unanswered.discard(self)
+
+    def answered(self, connection: Connection) -> None:
+        """Owner: think, then send the next request."""
+        if self._connection is not connection:
+            self._connection = connection
+            self.unanswered.discard(self)
+        if self.stopped:
+            return
+        if self.think_ns:
+            self.reactor.call_at(monotonic_ns() + self.think_ns, self._send_next)
+        elif connection.is_open:
+            connection.send(next(self.requests), None)
+        else:
+            self.reactor.open(self, next(self.requests))
+
+    def failed(self, connection: Connection, *, lost: bool) -> None:
+        """Owner: after a pause, go on over a new connection. A user that thinks opens it when it has thought."""
+        del connection
+        self._connection = None
+        self.unanswered.discard(self)
+        if lost:
+            self.reactor.call_later(RETRY_S, self._send_next)
+
+    def _send_next(self) -> None:
+        if self.stopped:
+            return
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            connection.send(next(self.requests), None)
+        else:
+            self.reactor.open(self, next(self.requests))
+
+
+class ScheduleUser(RecordUser):
+    """Open load as one Locust user: requests at drawn times, whatever the answers do.
+
+    A request that is due takes an idle connection, or a new one, or (at `max_connections`) waits in line; its row
+    keeps when it was due.
+    """
+
+    abstract = True
+    reactor: Reactor
+    requests: Iterator[Request]
+    rate_rps: float
+    arrivals: Arrivals
+    max_connections: int
+    seed: int
+    epoch_offset_ns: int
+    """time_ns() − monotonic_ns(), fixed once per run, so that due times form one steady clock."""
+
+    def begin(self) -> None:
+        """Start the schedule now."""
+        self.scheduled = 0
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._line: deque[int] = deque()
+        self._times = arrival_times(self.rate_rps, self.arrivals, self.seed)
+        self._start_ns = monotonic_ns()
+        self._arm()
+
+    @property
+    def unsent(self) -> int:
+        """Requests that were due and still wait in line."""
+        return len(self._line)
+
+    def _arm(self) -> None:
+        due_ns = self._start_ns + next(self._times)
+        self.reactor.call_at(due_ns, lambda: self._due(due_ns))
+
+    def _due(self, due_ns: int) -> None:
+        if self.stopped:
+            return
+        self.scheduled += 1
+        self._line.append(due_ns + self.epoch_offset_ns)
+        self._arm()
+        self._serve_line()
+
+    def _serve_line(self) -> None:
+        line, idle = self._line, self._idle
+        while line and idle:
+            connection = idle.pop()
+            if connection.is_open:
+                connection.send(next(self.requests), line.popleft())
+        while line and self._open < self.max_connections:
+            self._open += 1
+            self.reactor.open(self, next(self.requests), line.popleft())
+
+    def answered(self, connection: Connection) -> None:
+        """Owner: the connection is free for the next in line."""
+        if connection.is_open:
+            self._idle.append(connection)
+        else:
+            self._open -= 1
+        if self._line:
+            self._serve_line()
+
+    def failed(self, connection: Connection, *, lost: bool) -> None:
+        """Owner: one connection fewer; the line goes on in the reactor's next step, not deeper in this call."""
+        self._open -= 1
+        if not lost and connection in self._idle:
+            self._idle.remove(connection)
+        if self._line:
+            self.reactor.call_at(0, self._serve_line)

@@ -1,0 +1,296 @@
+"""Request bytes out, answers in: one connection of the reactor.
+
+The arrival time of an answer is the kernel's: Linux stamps each segment on arrival (SO_TIMESTAMPING) and recvmsg
+hands the stamp over as ancillary data, so a generator that is late to read still reports when the bytes came.
+"""
+
+import _socket
+import errno
+import json
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from time import time_ns
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from httptools import HttpParserError, HttpResponseParser
+
+from loopwise.model import Endpoint
+
+if TYPE_CHECKING:
+    from loopwise.generator.reactor import Reactor
+
+SO_TIMESTAMPING = 37
+STAMP_FLAGS = 8 | 16  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE (linux/net_tstamp.h)
+READ_BYTES = 65_536
+ANCILLARY_BYTES = 128
+"""Room for one SCM_TIMESTAMPING message: 16 bytes of header and three timespecs of 16."""
+KERNEL_STAMP, USER_STAMP = 0, 1  # numbers of recorder.Recorder.stamps
+_timespec = struct.Struct("qq").unpack_from
+
+ERROR_KINDS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ETIMEDOUT: "connect_timeout",
+    errno.EADDRNOTAVAIL: "no_local_port",
+    errno.EMFILE: "too_many_files",
+}
+
+
+class Request(NamedTuple):
+    """A request as it goes over the wire, made once before the run."""
+
+    data: bytes
+    endpoint: int
+    """Number of the endpoint's name in the recorder."""
+    head: bool
+    expect_status: int | None
+
+
+def keep_stamping() -> _socket.socket:
+    """Return a socket to be held as long as stamps are wanted.
+
+    The kernel switches receive stamps on with the first socket that asks, a moment later, and off with the last:
+    without one held open, the first answers of every run would have no stamp.
+    """
+    holder = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    with suppress(OSError):
+        holder.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
+    return holder
+
+
+def prepare(endpoint: Endpoint, host: str, number: int) -> Request:
+    """Build the bytes of an endpoint's request (HTTP/1.1, kept alive)."""
+    headers = {"Host": host, "User-Agent": "loopwise", "Accept": "*/*"}
+    body = b""
+    if endpoint.json_body is not None:
+        body = json.dumps(endpoint.json_body, separators=(",", ":")).encode()
+        headers["Content-Type"] = "application/json"
+    if body or endpoint.method in {"POST", "PUT", "PATCH"}:
+        headers["Content-Length"] = str(len(body))
+    lowered = {name.lower() for name in endpoint.headers}
+    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in lowered]
+    lines += [f"{name}: {value}" for name, value in endpoint.headers.items()]
+    head = "\r\n".join([f"{endpoint.method} {endpoint.path} HTTP/1.1", *lines, "", ""])
+    return Request(head.encode("latin-1") + body, number, endpoint.method == "HEAD", endpoint.expect_status)
+
+
+class Owner(Protocol):
+    """Who sends requests over a connection: a virtual user, or a schedule."""
+
+    def answered(self, connection: "Connection") -> None:
+        """The request in flight has its answer; a row was recorded. The connection may be closed."""
+
+    def failed(self, connection: "Connection", *, lost: bool) -> None:
+        """The connection is gone; `lost`: and with it a request, whose row says why."""
+
+
+class Connection:
+    """One HTTP/1.1 connection with at most one request in flight.
+
+    It is opened for a first request, which it sends once it is connected, so that a connection that can't be had is
+    an error of the request that wanted it.
+    """
+
+    __slots__ = (
+        "_feed", "_keep_alive", "_length", "_messages", "_parser", "_reactor", "_recvmsg", "_send", "_socket",
+        "_start_of_answer", "_status", "_unsent", "deadline_ns", "fd", "is_open", "number", "owner", "request",
+        "scheduled_ns", "sent_ns",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reactor: "Reactor",
+        owner: Owner,
+        first: Request,
+        scheduled_ns: int | None,
+        *,
+        number: int,
+        family: int,
+    ) -> None:
+        self._reactor = reactor
+        self.owner = owner
+        self.request: Request | None = first
+        self.scheduled_ns = scheduled_ns
+        self.number = number
+        self._socket = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+        self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        # Where the option does not exist (macOS), rows carry the user clock and say so in `stamp`.
+        with suppress(OSError):
+            self._socket.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
+        self.fd: int = self._socket.fileno()
+        self._recvmsg = self._socket.recvmsg
+        self._send = self._socket.send
+        self._unsent = b""
+        self.sent_ns = 0
+        self.deadline_ns = 0
+        self.is_open = False
+        self._new_parser()
+
+    def _new_parser(self) -> None:
+        head = self.request is not None and self.request.head
+        self._parser = HttpResponseParser(_HeadAnswer(self) if head else self)
+        self._feed: Callable[[bytes], None] = self._parser.feed_data
+        self._messages = 0
+        self._status = 0
+        self._length = 0
+        self._start_of_answer = b""
+        self._keep_alive = True
+
+    def connect(self, address: tuple[str, int]) -> None:
+        """Begin to connect; success and refusal alike come as events."""
+        self.sent_ns = time_ns()
+        self.deadline_ns = self.sent_ns + self._reactor.timeout_ns
+        self._socket.connect_ex(address)
+
+    def send(self, request: Request, scheduled_ns: int | None) -> None:
+        """Send a request; the answer, or the failure, is told to the owner."""
+        self.request = request
+        self.scheduled_ns = scheduled_ns
+        self._length = 0
+        if request.head:
+            self._new_parser()
+        self.sent_ns = sent_ns = time_ns()
+        self.deadline_ns = sent_ns + self._reactor.timeout_ns
+        try:
+            count = self._send(request.data)
+        except BlockingIOError:
+            count = 0
+        except OSError as error:
+            self.fail(_kind(error.errno))
+            return
+        if count < len(request.data):
+            self._unsent = request.data[count:]
+            self._reactor.watch_writing(self)
+
+    def writable(self) -> None:
+        """The socket takes bytes again (or for the first time: it is connected)."""
+        if not self.is_open:
+            self._finish_connecting()
+            return
+        if self._unsent:
+            try:
+                self._unsent = self._unsent[self._send(self._unsent) :]
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.fail(_kind(error.errno))
+                return
+        if not self._unsent:
+            self._reactor.watch_reading(self)
+
+    def _finish_connecting(self) -> None:
+        code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            self.fail(_kind(code))
+            return
+        self.is_open = True
+        self._reactor.watch_reading(self)
+        if self.request is not None:
+            self.send(self.request, self.scheduled_ns)
+
+    def readable(self) -> None:
+        """Bytes of an answer are there: the hot path."""
+        try:
+            data, ancillary, _, _ = self._recvmsg(READ_BYTES, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fail(_kind(error.errno))
+            return
+        read_ns = time_ns()
+        if not data:
+            self._end_of_stream(read_ns)
+            return
+        if not self._length:
+            self._start_of_answer = data
+        self._length += len(data)
+        try:
+            self._feed(data)
+        except HttpParserError:
+            self.fail("malformed")
+            return
+        if not self._messages:
+            return
+        if ancillary:
+            seconds, nanoseconds = _timespec(ancillary[0][2])
+            self._complete(seconds * 1_000_000_000 + nanoseconds, read_ns, KERNEL_STAMP)
+        else:
+            self._complete(read_ns, read_ns, USER_STAMP)
+
+    def _complete(self, received_ns: int, read_ns: int, stamp: int) -> None:
+        request = self.request
+        if request is None or self._messages > 1:
+            self.fail("unsolicited_answer")
+            return
+        self._messages = 0
+        self.request = None
+        status = self._status
+        expected = request.expect_status
+        good = 200 <= status < 300 if expected is None else status == expected
+        self._reactor.record(
+            (
+                self.scheduled_ns,
+                self.sent_ns,
+                received_ns,
+                read_ns,
+                request.endpoint,
+                status,
+                None if good else self._reactor.status_error(status),
+                self._length,
+                self.number,
+                stamp,
+            )
+        )
+        if request.head:
+            self._new_parser()  # llhttp waits for the body that an answer to HEAD announces and never has
+        if not self._keep_alive:
+            self.close()
+        self.owner.answered(self)
+
+    def _end_of_stream(self, read_ns: int) -> None:
+        """The peer closed: that ends an answer without a length, and is an error in the middle of any other."""
+        head, separator, _ = self._start_of_answer.partition(b"\r\n\r\n")
+        head = head.lower()
+        unframed = b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
+        if self.request is not None and self._length and separator and unframed:
+            self._status = self._parser.get_status_code()
+            self._keep_alive = False
+            self._messages = 1
+            self._complete(read_ns, read_ns, USER_STAMP)
+            return
+        self.fail("closed_early" if self._length else "closed")
+
+    def fail(self, kind: str) -> None:
+        """Record the request in flight as an error, close, and tell the owner."""
+        request, self.request = self.request, None
+        self.close()
+        if request is not None:
+            self._reactor.record_error(kind, request.endpoint, self, length=self._length)
+        self.owner.failed(self, lost=request is not None)
+
+    def close(self) -> None:
+        """Close the socket; harmless when it is closed."""
+        self.is_open = False
+        self._reactor.forget(self)
+        self._socket.close()
+
+    def on_message_complete(self) -> None:
+        """Called by httptools when an answer is whole."""
+        status = self._parser.get_status_code()
+        if status >= 200:  # 1xx announce the answer proper
+            self._messages += 1
+            self._status = status
+            self._keep_alive = self._parser.should_keep_alive()
+
+
+class _HeadAnswer:
+    """What httptools calls for an answer to HEAD: it is whole after its headers, whatever length they announce."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.on_headers_complete = connection.on_message_complete
+
+
+def _kind(code: int | None) -> str:
+    return ERROR_KINDS.get(code or 0) or errno.errorcode.get(code or 0, "unknown").lower()

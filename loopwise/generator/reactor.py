@@ -1,0 +1,194 @@
+"""One epoll loop over all connections of a generator process.
+
+The loop runs in a greenlet of its own and owns the thread for a few milliseconds at a time; in between it lets
+gevent's hub run, where Locust's runner lives. So a request costs no greenlet switch.
+"""
+
+import heapq
+import select
+import socket
+from collections.abc import Callable
+from time import monotonic_ns, time_ns
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+from gevent import monkey
+
+from loopwise.generator.http import USER_STAMP, Connection, Owner, Request
+from loopwise.generator.recorder import Recorder
+
+HUB_INTERVAL_NS = 5_000_000
+"""How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more."""
+SPIN_NS = 150_000
+"""select() wakes up to this late (timer slack and scheduling), so the last stretch before a due time is polled."""
+SWEEP_NS = 100_000_000
+"""How often connections are looked over for answers that are overdue."""
+MAX_EVENTS = 1024
+UNFINISHED = "unfinished"
+"""Error kind of a request that the end of the run cut off: a row, but nobody's failure."""
+
+# gevent hides epoll; the reactor needs the real one.
+_epoll: Callable[[], Any] = monkey.get_original("select", "epoll")
+_select: Callable[..., tuple[list[int], list[int], list[int]]] = monkey.get_original("select", "select")
+
+
+class Reactor:
+    """Carries all requests of one run.
+
+    Args:
+        url: base URL of the target, `http://host:port`.
+        recorder: where rows go.
+        timeout_s: a request without a complete answer after this time fails with `timeout`.
+    """
+
+    def __init__(self, url: str, recorder: Recorder, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "127.0.0.1", parts.port or 80
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        self._family = int(family)
+        self._address = (str(address[0]), int(address[1]))
+        self.host_header = parts.netloc
+        self.recorder = recorder
+        self.record = recorder.append
+        self.timeout_ns = int(timeout_s * 1e9)
+        self._status_errors: dict[int, int] = {}
+        self._epoll = _epoll()
+        self._connections: dict[int, Connection] = {}
+        self._to_open: list[tuple[Owner, Request, int | None]] = []
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._serial = 0
+        self._opened = 0
+        self._next_sweep_ns = 0
+        self.running = False
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._connections)
+
+    def open(self, owner: Owner, request: Request, scheduled_ns: int | None = None) -> None:
+        """Open a connection for the owner's request, once the events at hand are dealt with.
+
+        Not at once: a closed socket's number may be reused while events for the old one are still in the batch.
+        """
+        self._to_open.append((owner, request, scheduled_ns))
+
+    def call_at(self, due_ns: int, action: Callable[[], None]) -> None:
+        """Run an action at a time of the monotonic clock, in nanoseconds."""
+        self._serial += 1
+        heapq.heappush(self._timers, (due_ns, self._serial, action))
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Run an action after a delay."""
+        self.call_at(monotonic_ns() + int(delay_s * 1e9), action)
+
+    def run(self) -> None:
+        """Carry requests until `running` is false. To be spawned as a greenlet."""
+        self.running = True
+        hub_due_ns = 0
+        while self.running:
+            now_ns = monotonic_ns()
+            if now_ns >= hub_due_ns:
+                gevent.sleep(0)
+                now_ns = monotonic_ns()
+                hub_due_ns = now_ns + HUB_INTERVAL_NS
+            self._wait_until(min(hub_due_ns, self._timers[0][0] if self._timers else hub_due_ns))
+            self.step()
+
+    def step(self) -> None:
+        """Deal with everything that is due now, without waiting."""
+        connections = self._connections
+        for fd, event in self._epoll.poll(0, MAX_EVENTS):
+            connection = connections.get(fd)
+            if connection is None:
+                continue
+            if event == select.EPOLLIN:
+                connection.readable()
+            elif event & select.EPOLLOUT or not connection.is_open:
+                connection.writable()
+            else:
+                connection.readable()
+        if self._timers:
+            self._run_timers()
+        if self._to_open:
+            self._open_all()
+        now_ns = monotonic_ns()
+        if now_ns >= self._next_sweep_ns:
+            self._next_sweep_ns = now_ns + SWEEP_NS
+            self._fail_overdue()
+
+    def _wait_until(self, due_ns: int) -> None:
+        """Wait for an event or for a time of the monotonic clock; near the time, return at once and so spin."""
+        wait_ns = due_ns - monotonic_ns()
+        if wait_ns > SPIN_NS:
+            _select([self._epoll.fileno()], [], [], (wait_ns - SPIN_NS) / 1e9)
+
+    def _run_timers(self) -> None:
+        timers = self._timers
+        now_ns = monotonic_ns()
+        while timers and timers[0][0] <= now_ns:
+            heapq.heappop(timers)[2]()
+
+    def _open_all(self) -> None:
+        wanted, self._to_open = self._to_open, []
+        for owner, request, scheduled_ns in wanted:
+            self._opened += 1
+            connection = Connection(
+                self, owner, request, scheduled_ns, number=self._opened, family=self._family
+            )
+            self._connections[connection.fd] = connection
+            self._epoll.register(connection.fd, select.EPOLLOUT)
+            connection.connect(self._address)
+
+    def _fail_overdue(self) -> None:
+        now_ns = time_ns()
+        for connection in list(self._connections.values()):
+            if connection.deadline_ns < now_ns and connection.request is not None:
+                connection.fail("timeout" if connection.is_open else "connect_timeout")
+
+    # What connections ask of their reactor.
+    def watch_reading(self, connection: Connection) -> None:
+        """Tell the connection when bytes arrive."""
+        self._epoll.modify(connection.fd, select.EPOLLIN)
+
+    def watch_writing(self, connection: Connection) -> None:
+        """Tell the connection when the socket takes more bytes, too."""
+        self._epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLOUT)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection closes; epoll drops a closed socket by itself."""
+        self._connections.pop(connection.fd, None)
+
+    def status_error(self, status: int) -> int:
+        """Number of the error text for an answer whose status was not expected."""
+        self.recorder.failures += 1
+        number = self._status_errors.get(status)
+        if number is None:
+            number = self._status_errors[status] = self.recorder.errors.number(f"status_{status}")
+        return number
+
+    def record_error(self, kind: str, endpoint: int, connection: Connection, *, length: int) -> None:
+        """Record a request that got no complete answer; its `received_ns` is when that became known."""
+        now_ns = time_ns()
+        if kind != UNFINISHED:
+            self.recorder.failures += 1
+        error = self.recorder.errors.number(kind)
+        sent_ns, scheduled_ns = connection.sent_ns, connection.scheduled_ns
+        self.record(
+            (scheduled_ns, sent_ns, now_ns, now_ns, endpoint, 0, error, length, connection.number, USER_STAMP)
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have been sent, or wait for their connection, and have no answer yet."""
+        return sum(connection.request is not None for connection in self._connections.values())
+
+    def close(self) -> None:
+        """Close every connection; requests in flight are recorded as `unfinished`."""
+        self.running = False
+        for connection in list(self._connections.values()):
+            if connection.request is not None:
+                self.record_error(UNFINISHED, connection.request.endpoint, connection, length=0)
+            connection.close()
+        self._epoll.close()

@@ -1,0 +1,100 @@
+"""What this machine is, and how disturbed it is."""
+
+import os
+import platform
+import resource
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+REPORTED_PACKAGES = (
+    "loopwise",
+    "fastapi",
+    "uvicorn",
+    "gunicorn",
+    "uvicorn-worker",
+    "uvloop",
+    "locust",
+    "gevent",
+    "httptools",
+)
+
+
+class CpuClock(NamedTuple):
+    """The machine's CPU seconds since boot, over all cores."""
+
+    total_s: float
+    busy_s: float
+    """Spent for anybody: neither idle nor waiting for a disk, and not stolen."""
+    steal_s: float
+    """Taken by the hypervisor for other guests while this one had work."""
+
+
+def cpu_clock() -> CpuClock:
+    """Read the CPU seconds since boot (Linux: /proc/stat). Guest time is part of user time and counted once."""
+    times = psutil.cpu_times()
+    steal_s = getattr(times, "steal", 0.0)
+    idle_s = times.idle + getattr(times, "iowait", 0.0)
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+    total_s = sum(getattr(times, name, 0.0) for name in names)
+    return CpuClock(total_s, total_s - idle_s - steal_s, steal_s)
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel gives it, or the architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def describe() -> dict[str, Any]:
+    """The machine and the versions, for experiment.json: what must be equal for two results to be comparable."""
+    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return {
+        "cpu_model": cpu_model(),
+        "cores": cores(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu_governor": governor.read_text(encoding="ascii").strip() if governor.exists() else None,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages whose change may change a number."""
+    found = {}
+    for package in REPORTED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def raise_open_files_limit() -> int:
+    """Lift the soft limit on open files to the hard one, for this process and its children; returns the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def steal_ratio(duration_s: float) -> float:
+    """Watch the machine for a while; the share of CPU time the hypervisor took, 0–1."""
+    before = cpu_clock()
+    time.sleep(duration_s)
+    after = cpu_clock()
+    return (after.steal_s - before.steal_s) / max(after.total_s - before.total_s, 1e-9)

@@ -1,0 +1,247 @@
+"""Start an app under a server process manager, know when every worker answers, and leave nothing behind.
+
+To add a server: one function that makes its command line, and one line in SERVERS.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from loopwise import processes
+from loopwise.errors import EndpointError, ServerError
+from loopwise.model import Case, Endpoint, Server
+from loopwise.paths import target_app_dir
+
+HOST = "127.0.0.1"
+ENTRY = "loopwise_probe:app"
+READY_PATH = "/.loopwise/ready"
+PROBE_ERROR = "loopwise_probe.AppError: "
+"""How the probe's last line begins when the app can't be served."""
+POLL_S = 0.02
+OWN_APP_GRACE_S = 5.0
+"""Time that somebody's own app gets to shut down; target_app has nothing to save and is killed."""
+
+
+def uvicorn_argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
+    """uvicorn; with several workers, under its own supervisor, which shares one socket among them."""
+    del scratch
+    argv = [python, "-m", "uvicorn", ENTRY, "--host", HOST, "--port", str(port), "--no-access-log"]
+    argv += ["--log-level", "warning", "--loop", server.loop, "--http", server.http]
+    argv += ["--timeout-graceful-shutdown", "2"]
+    if server.workers > 1:
+        argv += ["--workers", str(server.workers)]
+    if server.limit_concurrency is not None:
+        argv += ["--limit-concurrency", str(server.limit_concurrency)]
+    if server.backlog is not None:
+        argv += ["--backlog", str(server.backlog)]
+    return argv
+
+
+def gunicorn_argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
+    """Gunicorn with the worker class of the package uvicorn-worker, configured by target_app/gunicorn_conf.py."""
+    argv = [python, "-m", "gunicorn", ENTRY, "-c", str(scratch / "gunicorn_conf.py")]
+    argv += ["--bind", f"{HOST}:{port}", "--workers", str(server.workers), "--graceful-timeout", "2"]
+    if server.backlog is not None:
+        argv += ["--backlog", str(server.backlog)]
+    return argv
+
+
+SERVERS: dict[str, Callable[[Server, str, int, Path], list[str]]] = {
+    "uvicorn": uvicorn_argv,
+    "gunicorn": gunicorn_argv,
+}
+"""Command line by server name: (server, interpreter, port, scratch folder) -> argv."""
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that answers, for the time of one run."""
+
+    url: str
+    process: subprocess.Popen[str] | None = None
+    """None: it ran before us and goes on after us."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """argv, port, pids, start_s, versions, loop, threads: `server` in run.json."""
+
+    @property
+    def pid(self) -> int | None:
+        """Root of the server's process tree."""
+        return self.process.pid if self.process else None
+
+
+@contextmanager
+def serve(
+    case: Case, *, scratch: Path, log: Path, calibration: Mapping[str, float]
+) -> Iterator[RunningServer]:
+    """Serve a case's app for the duration of a `with` block.
+
+    Args:
+        case: what to serve; a case with `url` is only checked for an answer.
+        scratch: empty folder for the probe and whatever the app writes; the caller removes it.
+        log: file for the server's output.
+        calibration: Experiment.calibration.
+
+    Raises:
+        ServerError: it died, did not answer in time, or the app can't be imported.
+        EndpointError: an endpoint of the case answers otherwise than expected.
+    """
+    if case.server is None:
+        assert case.url is not None
+        check_endpoints(case, case.url)
+        yield RunningServer(case.url)
+        return
+    port = case.server.port or free_port()
+    _refuse_taken_port(port)
+    python = case.app.python if case.app else sys.executable
+    argv = SERVERS[case.server.name](case.server, python, port, scratch)
+    shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
+    shutil.copy(target_app_dir() / "target_app" / "gunicorn_conf.py", scratch / "gunicorn_conf.py")
+    started_s = time.monotonic()
+    cwd = case.app.app_dir if case.app else target_app_dir()
+    process = processes.start(argv, log=log, env=environment(case, scratch, calibration), cwd=cwd)
+    try:
+        workers = wait_ready(process, case.server, port, log)
+        facts = {
+            "argv": argv,
+            "port": port,
+            "pids": sorted(worker["pid"] for worker in workers),
+            "start_s": round(time.monotonic() - started_s, 3),
+            **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
+        }
+        url = f"http://{HOST}:{port}"
+        check_endpoints(case, url)
+        yield RunningServer(url, process, facts)
+    finally:
+        processes.end(process, grace_s=OWN_APP_GRACE_S if case.app else 0.0)
+
+
+def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
+    """The server's environment variables: ours, and what the probe and target_app read."""
+    server = case.server or Server()
+    env = dict(os.environ)
+    own = case.app
+    env["LOOPWISE_APP"] = own.target if own else "target_app.app:create_app()"
+    env["LOOPWISE_APP_DIR"] = own.app_dir if own else str(target_app_dir())
+    env["LOOPWISE_SCRATCH"] = str(scratch)
+    env["LOOPWISE_LOOP"], env["LOOPWISE_HTTP"] = server.loop, server.http
+    optional: dict[str, object] = {
+        "LOOPWISE_THREADS": server.threads,
+        "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
+        "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
+    }
+    if own is None and case.mode != "own":
+        optional |= {"LOOPWISE_WORKLOADS": case.workload, "LOOPWISE_MODES": case.mode}
+    for name, value in optional.items():
+        env.pop(name, None)
+        if value is not None:
+            env[name] = str(value)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ServerError(
+                f"port {port} of {HOST} is taken ({error.strerror}): "
+                "end what listens there, or leave `port` out of the suite to have a free one chosen"
+            ) from None
+
+
+def wait_ready(process: subprocess.Popen[str], server: Server, port: int, log: Path) -> list[dict[str, Any]]:
+    """Wait until every worker has answered a request over HTTP; returns what each said of itself.
+
+    Raises:
+        ServerError: the server ended, said that it can't serve the app, or was not ready in time.
+    """
+    workers: dict[int, dict[str, Any]] = {}
+    deadline_s = time.monotonic() + server.startup_timeout_s
+    with httpx.Client(timeout=1.0, headers={"Connection": "close"}, trust_env=False) as client:
+        while True:
+            try:
+                answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
+                if answer.status_code == httpx.codes.OK:
+                    worker = answer.json()
+                    workers[worker["pid"]] = worker
+            except httpx.TransportError:
+                _refuse_failed_start(process, log)
+                time.sleep(POLL_S)
+            if len(workers) >= server.workers:
+                return list(workers.values())
+            if time.monotonic() > deadline_s:
+                raise ServerError(
+                    f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
+                    f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
+                    f"needs longer to start. Its last lines:\n{processes.last_lines(log)}"
+                )
+
+
+def _refuse_failed_start(process: subprocess.Popen[str], log: Path) -> None:
+    """Raise as soon as it is clear that no worker will ever answer."""
+    lines = processes.last_lines(log, 400)
+    if (
+        PROBE_ERROR in lines
+    ):  # supervisors start a worker that fails again and again, and never end by themselves
+        sentence = lines.rpartition(PROBE_ERROR)[2].splitlines()[0]
+        raise ServerError(sentence)
+    if process.poll() is not None:
+        raise ServerError(
+            f"the server ended with status {process.returncode} before it answered. "
+            f"Its last lines:\n{processes.last_lines(log)}"
+        )
+
+
+def check_endpoints(case: Case, url: str) -> None:
+    """Ask each endpoint once: a load on a wrong answer would measure the wrong thing.
+
+    Raises:
+        EndpointError: no answer, or one with another status than expected.
+    """
+    with httpx.Client(base_url=url, timeout=case.load.timeout_s, trust_env=False) as client:
+        for endpoint in case.endpoints:
+            _check_endpoint(client, endpoint, url)
+
+
+def _check_endpoint(client: httpx.Client, endpoint: Endpoint, url: str) -> None:
+    try:
+        answer = client.request(
+            endpoint.method,
+            endpoint.path,
+            headers=endpoint.headers,
+            **({} if endpoint.json_body is None else {"json": endpoint.json_body}),
+        )
+    except httpx.HTTPError as error:
+        raise EndpointError(
+            f"{endpoint.name}: {url} gave no answer ({type(error).__name__}: {error}); "
+            "is the server up, and the path right?"
+        ) from None
+    wanted = endpoint.expect_status
+    if answer.is_success if wanted is None else answer.status_code == wanted:
+        return
+    allowed = "2xx" if wanted is None else str(wanted)
+    text = " ".join(answer.text.split())[:200]
+    raise EndpointError(
+        f"{endpoint.name}: answered {answer.status_code} {answer.reason_phrase}, expected {allowed}"
+        f"{f' (it said: {text})' if text else ''}; correct the endpoint, or set its expect_status"
+    )

@@ -1,0 +1,102 @@
+"""Asks target_app about itself; each question is one `python -m target_app QUESTION`."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from loopwise.errors import RunError
+from loopwise.model import Cost, Noun
+from loopwise.paths import target_app_dir
+
+ANSWER_TIMEOUT_S = 60.0
+"""Far above what calibration needs on a slow machine; only a hung interpreter reaches it."""
+
+
+class Description(Noun):
+    """What target_app says to one workload, mode and parameters; `key` and `error` are set unless `ok`."""
+
+    ok: bool
+    path: str = ""
+    """Path and query that select the route: `/sleep/async?ms=50`."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """All parameters of the workload, defaults included."""
+    cost: Cost | None = None
+    key: str = ""
+    """What is wrong: `workload`, `mode` or `params.<name>`."""
+    error: str = ""
+
+
+def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
+    """What target_app makes of each `{"workload", "params", "mode"}`, in the same order.
+
+    Raises:
+        RunError: target_app did not answer, or not in its protocol.
+    """
+    answer = _ask("describe", stdin=json.dumps(list(requests)))
+    if not isinstance(answer, list) or len(answer) != len(requests):
+        raise RunError(
+            f"target_app describe: answered {len(requests)} questions with something else; {_REMEDY}"
+        )
+    return [Description.model_validate(item) for item in answer]
+
+
+def catalogue() -> dict[str, Any]:
+    """All that target_app offers.
+
+    `{"workloads": {name: {"description", "modes", "params"}}, "modes": {name: description}}`.
+
+    Raises:
+        RunError: as in `describe`.
+    """
+    answer = _ask("list")
+    if not isinstance(answer, dict):
+        raise RunError(f"target_app list: answered something else than a JSON object; {_REMEDY}")
+    return answer
+
+
+def calibrate() -> dict[str, float]:
+    """Measure this machine's constants: `cpu_iterations_per_ms`. Keeps one core busy for a moment.
+
+    Raises:
+        RunError: as in `describe`.
+    """
+    answer = _ask("calibrate")
+    if not isinstance(answer, dict):
+        raise RunError(f"target_app calibrate: answered something else than a JSON object; {_REMEDY}")
+    return {str(name): float(value) for name, value in answer.items()}
+
+
+_REMEDY = "restore target_app or reinstall Loopwise"
+
+
+def _ask(question: str, stdin: str = "") -> Any:
+    """The parsed JSON that `python -m target_app QUESTION` prints."""
+    folder = target_app_dir()
+    inherited = os.environ.get("PYTHONPATH")
+    search_path = os.pathsep.join([str(folder), inherited] if inherited else [str(folder)])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "target_app", question],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": search_path, "PYTHONIOENCODING": "utf-8"},
+            timeout=ANSWER_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"target_app {question}: no answer within {ANSWER_TIMEOUT_S:g} s; {_REMEDY}") from None
+    if done.returncode != 0:
+        last_line = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise RunError(f"target_app {question}: ended with status {done.returncode} ({last_line}); {_REMEDY}")
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        raise RunError(f"target_app {question}: its answer is no JSON; {_REMEDY}") from None

@@ -1,0 +1,138 @@
+"""Figures of the server's processes and of the machine, sampled from outside while a run goes on."""
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from loopwise.machine import cpu_clock
+
+INTERVAL_S = 0.1
+FAMILY_INTERVAL_S = 1.0
+"""How often the server is asked for new child processes; looking for them walks the whole process table."""
+HOST_PID = 0
+
+
+@dataclass
+class Sample:
+    """One row of telemetry.parquet. Times are seconds of CPU since the process (or the machine) began."""
+
+    time_ns: int
+    pid: int
+    """0: the whole machine."""
+    role: str
+    """`host` or `server`."""
+    cpu_s: float
+    rss_mb: float | None = None
+    threads: int | None = None
+    context_switches: int | None = None
+    steal_s: float | None = None
+    total_s: float | None = None
+    """host: CPU seconds of all cores, idle ones included."""
+
+
+@dataclass
+class Telemetry:
+    """A thread that samples until it is stopped; `samples` grows.
+
+    Args:
+        server_pid: root of the server's process tree, or None to watch the machine only.
+    """
+
+    server_pid: int | None
+    samples: list[Sample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._family: dict[int, psutil.Process] = {}
+        self._family_due_s = 0.0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, name="telemetry", daemon=True)
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self.sample()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; harmless when it never began."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sample(self) -> int:
+        """Take one sample of everything now; returns its time, nanoseconds since the epoch."""
+        with self._lock:
+            clock = cpu_clock()
+            now_ns = time.time_ns()
+            host = Sample(
+                now_ns, HOST_PID, "host", clock.busy_s, steal_s=clock.steal_s, total_s=clock.total_s
+            )
+            self.samples.append(host)
+            for process in self._processes():
+                with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    self.samples.append(_sample_process(process, now_ns))
+            return now_ns
+
+    def _watch(self) -> None:
+        while not self._ended.wait(INTERVAL_S):
+            self.sample()
+
+    def _processes(self) -> list[psutil.Process]:
+        if self.server_pid is not None and time.monotonic() >= self._family_due_s:
+            self._family_due_s = time.monotonic() + FAMILY_INTERVAL_S
+            with suppress(psutil.NoSuchProcess):
+                root = psutil.Process(self.server_pid)
+                for process in [root, *root.children(recursive=True)]:
+                    self._family.setdefault(process.pid, process)
+        return list(self._family.values())
+
+
+def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
+    with process.oneshot():
+        cpu = process.cpu_times()
+        switches = process.num_ctx_switches()
+        return Sample(
+            now_ns,
+            process.pid,
+            "server",
+            cpu.user + cpu.system,
+            rss_mb=process.memory_info().rss / 2**20,
+            threads=process.num_threads(),
+            context_switches=switches.voluntary + switches.involuntary,
+        )
+
+
+def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[str, float]:
+    """The window's figures, for `host` in run.json.
+
+    Returns:
+        steal_ratio and cpu_ratio of the machine (0–1); and, with a server, server_cpu_s (user and system, all its
+        processes), server_rss_mb (their greatest sum), server_threads and server_context_switches.
+    """
+    inside = [s for s in samples if start_ns <= s.time_ns <= end_ns]
+    hosts = [s for s in inside if s.role == "host"]
+    figures: dict[str, float] = {}
+    if len(hosts) >= 2:
+        first, last = hosts[0], hosts[-1]
+        total_s = max((last.total_s or 0.0) - (first.total_s or 0.0), 1e-9)
+        figures["steal_ratio"] = ((last.steal_s or 0.0) - (first.steal_s or 0.0)) / total_s
+        figures["cpu_ratio"] = (last.cpu_s - first.cpu_s) / total_s
+    by_pid: dict[int, list[Sample]] = {}
+    by_time: dict[int, float] = {}
+    for sample in inside:
+        if sample.role == "server":
+            by_pid.setdefault(sample.pid, []).append(sample)
+            by_time[sample.time_ns] = by_time.get(sample.time_ns, 0.0) + (sample.rss_mb or 0.0)
+    if by_pid:
+        figures["server_cpu_s"] = sum(rows[-1].cpu_s - rows[0].cpu_s for rows in by_pid.values())
+        figures["server_rss_mb"] = max(by_time.values())
+        figures["server_threads"] = float(sum(rows[-1].threads or 0 for rows in by_pid.values()))
+        figures["server_context_switches"] = float(
+            sum(
+                (rows[-1].context_switches or 0) - (rows[0].context_switches or 0) for rows in by_pid.values()
+            )
+        )
+    return figures
