@@ -1,0 +1,114 @@
+"""The answer in one sentence per workload: which mode, how many workers, by how much. Pure."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+
+from loopwise.measured import CaseFigures
+from loopwise.model import Case, Estimate, Experiment, Verdict
+from loopwise.stats import paired_ratio
+from loopwise.verdicts import decide, times
+
+METRIC = "throughput_rps"
+
+
+def answer_all(
+    experiment: Experiment, cases: Mapping[str, CaseFigures], verdicts: tuple[Verdict, ...]
+) -> Iterator[str]:
+    """One sentence per subject, server and load, in the order of the suite."""
+    everything = list(cases.values())
+    order = list(dict.fromkeys(_group(each.case) for each in everything))
+    everything.sort(key=lambda each: order.index(_group(each.case)))
+    many_servers = len({each.case.server.name for each in everything if each.case.server}) > 1
+    many_loads = len({each.case.load.label for each in everything}) > 1
+    for _, group in groupby(everything, key=lambda each: _group(each.case)):
+        rivals = list(group)
+        first = rivals[0].case
+        subject = first.subject
+        if many_servers and first.server:
+            subject += f" under {first.server.name}"
+        if many_loads:
+            subject += f" at {first.load.label}"
+        yield f"{subject}: {_answer(experiment, rivals, verdicts)}"
+
+
+def _group(case: Case) -> tuple[str, str, str, str]:
+    place = case.url or (case.app.target if case.app else "")
+    return (case.subject, place, case.server.name if case.server else "", case.load.label)
+
+
+def _answer(experiment: Experiment, rivals: list[CaseFigures], verdicts: tuple[Verdict, ...]) -> str:
+    confidence, margin = experiment.suite.compare.confidence, experiment.suite.compare.margin
+    known: dict[str, tuple[CaseFigures, Estimate]] = {}
+    for each in rivals:
+        throughput = each.estimate(METRIC, confidence)
+        if throughput is not None and throughput.value > 0:
+            known[each.case.case_id] = each, throughput
+    if not known:
+        return f"no valid measurement ({rivals[0].reason or 'not measured yet'})."
+    best, throughput = max(known.values(), key=lambda pair: pair[1].value)
+    ties = [
+        each
+        for each, _ in known.values()
+        if each is not best and _word(best, each, confidence, margin) == "same"
+    ]
+    fewest = min([best, *ties], key=lambda each: (each.case.workers or 0, each is not best))
+    if fewest is not best:
+        best, throughput = known[fewest.case.case_id]
+    text = f"{_name(best.case, rivals)} serves {_rate(throughput)}"
+    peers = [each for each in ties if each.case.workers == best.case.workers and each is not best]
+    if peers:
+        names = " and ".join(each.case.mode for each in peers)
+        text += f" (and so does {names}, within ±{margin:.0%})"
+    against = _against(best, verdicts, list(known.values()))
+    invalid = len(rivals) - len(known)
+    note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
+    return f"{text}{against}.{note}"
+
+
+def _word(best: CaseFigures, other: CaseFigures, confidence: float, margin: float) -> str:
+    one, two = best.values(METRIC), other.values(METRIC)
+    blocks = [k for k in one if k in two and one[k] > 0 and two[k] > 0]
+    if not blocks:
+        return "undecided"
+    ratio = paired_ratio([one[k] for k in blocks], [two[k] for k in blocks], confidence=confidence)
+    return decide(ratio, METRIC, margin)
+
+
+def _name(case: Case, rivals: list[CaseFigures]) -> str:
+    several = len({each.case.workers for each in rivals}) > 1
+    mode = "the app" if case.mode == "own" else case.mode
+    if case.workers is None or (case.mode != "own" and not several):
+        return mode
+    return f"{mode} with {case.workers} worker{'s' if case.workers != 1 else ''}"
+
+
+def _rate(throughput: Estimate) -> str:
+    interval = "" if throughput.low is None else f" [{throughput.low:,.0f}, {throughput.high:,.0f}]"
+    return f"{throughput.value:,.0f}{interval} requests/s"
+
+
+def _against(
+    best: CaseFigures, verdicts: tuple[Verdict, ...], known: list[tuple[CaseFigures, Estimate]]
+) -> str:
+    """How the best stands against its baseline; without one, against the slowest."""
+    for verdict in verdicts:
+        if verdict.candidate_case == best.case.case_id and verdict.metric == METRIC and verdict.ratio:
+            baseline = next(each.case for each, _ in known if each.case.case_id == verdict.baseline_case)
+            ratio = Estimate(value=verdict.ratio, low=verdict.ci_low, high=verdict.ci_high, replicates=1)
+            because = verdict.reason.partition(", because ")[2]
+            reason = f", because {because}" if because else ""
+            doubt = ", which does not decide it" if verdict.verdict == "undecided" else ""
+            return f", {times(ratio)} those of {_other(baseline, best.case)}{reason}{doubt}"
+    if len(known) < 2:
+        return ""
+    slowest, throughput = min(known, key=lambda pair: pair[1].value)
+    if slowest is best:
+        return ""
+    return f"; the slowest, {_other(slowest.case, best.case)}, {_rate(throughput)}"
+
+
+def _other(case: Case, best: Case) -> str:
+    words = [case.mode] if case.mode != best.mode else []
+    if case.workers != best.workers:
+        words.append(f"{case.workers} worker{'s' if case.workers != 1 else ''}")
+    return " with ".join(words) or case.case_id

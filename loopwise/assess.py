@@ -1,0 +1,56 @@
+"""From a run's rows to its counts, checks and status. Pure: what is on disk is not looked at here."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwise import metrics, validity
+from loopwise.model import VICTIM, Run
+from loopwise.stats import nearest_rank
+
+
+def assess(run: Run, table: pa.Table) -> tuple[Run, float | None]:
+    """Complete a run that was measured.
+
+    Args:
+        run: with case, window, generator and host.
+        table: all its rows, as in samples.parquet.
+
+    Returns:
+        The run with counts, checks and status; and its throughput in requests a second.
+    """
+    found = metrics.figures(table, run)
+    errors = Counter(pc.cast(table.column("error"), pa.string()).to_pylist())
+    stamps = set(pc.cast(table.column("stamp"), pa.string()).to_pylist())
+    run = run.model_copy(
+        update={
+            "counts": {**found.counts, "unfinished": errors["unfinished"]},
+            "generator": {**run.generator, "stamp": "+".join(sorted(stamps))},
+        }
+    )
+    throughput_rps = found.metrics.get((found.endpoint, "throughput_rps"), 0.0)
+    facts = validity.Facts(
+        run,
+        throughput_rps=throughput_rps,
+        service_time_mean_ms=found.metrics.get((found.endpoint, "service_time_mean_ms")),
+        send_delay_p99_ms=_send_delay_p99_ms(table, run),
+    )
+    checks = validity.check(facts)
+    status = "ok" if validity.verdict(checks) is None else "invalid"
+    return run.model_copy(update={"checks": checks, "status": status}), throughput_rps
+
+
+def _send_delay_p99_ms(table: pa.Table, run: Run) -> float | None:
+    """Open load: how late requests left that were due in the window."""
+    if run.case.load.model != "open" or run.window is None:
+        return None
+    is_load = pc.invert(pc.starts_with(pc.cast(table.column("endpoint"), pa.string()), VICTIM))
+    due = pc.and_(
+        pc.greater_equal(table.column("scheduled_ns"), run.window.start_ns),
+        pc.less(table.column("scheduled_ns"), run.window.end_ns),
+    )
+    kept = table.filter(pc.and_(is_load, due))
+    delay_ns = pc.subtract(kept.column("sent_ns"), kept.column("scheduled_ns")).to_numpy()
+    return nearest_rank(np.sort(delay_ns), 0.99) / 1e6 if delay_ns.size else None

@@ -1,0 +1,226 @@
+"""Results on disk: the only module that knows paths and schemas under results/.
+
+A result is a folder; docs/schema.md describes every file. Writing is atomic: a reader sees the old file or the new.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from loopwise.errors import ResultError
+from loopwise.generator.recorder import SCHEMA as SAMPLES
+from loopwise.model import SCHEMA_VERSION, Experiment, Run
+from loopwise.telemetry import Sample
+
+EXPERIMENT, RUN = "experiment.json", "run.json"
+T = TypeVar("T", Experiment, Run)
+STREAM = "samples.arrow"
+"""What the generator writes while it runs; becomes samples.parquet at the end of the run."""
+DELTA_COLUMNS = ("scheduled_ns", "sent_ns", "received_ns", "read_ns", "status", "bytes", "connection")
+"""Integers whose differences are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
+TELEMETRY = pa.schema(
+    [
+        ("time_ns", pa.int64()),
+        ("pid", pa.int32()),
+        ("role", pa.dictionary(pa.int32(), pa.string())),
+        ("cpu_s", pa.float64()),
+        ("rss_mb", pa.float64()),
+        ("threads", pa.int32()),
+        ("context_switches", pa.int64()),
+        ("steal_s", pa.float64()),
+        ("total_s", pa.float64()),
+    ]
+)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's text so that no reader, and no crash, ever sees half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as sink:
+        sink.write(text)
+        sink.flush()
+        os.fsync(sink.fileno())
+    temporary.replace(path)
+
+
+def result_name(suite: str, label: str | None, now: datetime) -> str:
+    """`quick-20261122T153000Z-label`."""
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return "-".join(filter(None, [suite, stamp, label]))
+
+
+class ResultFolder:
+    """One result: results/<suite>-<UTC time>[-label]/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the result's."""
+        return self.path.resolve().name
+
+    @property
+    def generator_log(self) -> Path:
+        """Log of the generator that all declared runs share."""
+        return self.path / "generator.log"
+
+    @property
+    def charts(self) -> Path:
+        """Folder of the charts."""
+        return self.path / "charts"
+
+    def run_folder(self, case_id: str, replicate: int) -> Path:
+        """Folder of one run."""
+        return self.path / "runs" / case_id / str(replicate)
+
+    def new_run_folder(self, case_id: str, replicate: int) -> Path:
+        """Make a run's folder; what an interrupted attempt left there goes."""
+        folder = self.run_folder(case_id, replicate)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Write experiment.json."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / EXPERIMENT, experiment.model_dump_json(indent=2) + "\n")
+
+    def experiment(self) -> Experiment:
+        """Read experiment.json.
+
+        Raises:
+            ResultError: it is no result, is damaged, or is of a newer version.
+        """
+        path = self.path / EXPERIMENT
+        if not path.is_file():
+            raise ResultError(
+                f"{self.path}: is no result (it has no {EXPERIMENT}); name a folder made by `bench.py run`, "
+                "or see `bench.py list results`"
+            )
+        return _read(path, Experiment)
+
+    def write_run(self, run: Run) -> None:
+        """Write run.json."""
+        folder = self.run_folder(run.case.case_id, run.replicate)
+        write_atomically(folder / RUN, run.model_dump_json(indent=2) + "\n")
+
+    def runs(self) -> tuple[list[Run], list[str]]:
+        """Read every run.json, in the order of execution.
+
+        Returns:
+            The runs, and a sentence for each that can't be read.
+        """
+        runs, damaged = [], []
+        for path in sorted(self.path.glob(f"runs/*/*/{RUN}")):
+            try:
+                runs.append(_read(path, Run))
+            except ResultError as error:
+                damaged.append(str(error))
+        return sorted(runs, key=lambda run: run.order), damaged
+
+    def samples(self, run: Run) -> pa.Table:
+        """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.
+
+        Raises:
+            ResultError: the file is missing or damaged.
+        """
+        folder = self.run_folder(run.case.case_id, run.replicate)
+        path = folder / "samples.parquet"
+        if not path.exists() and (folder / STREAM).exists():
+            seal_samples(folder)
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise ResultError(
+                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
+                "delete this run's folder and measure it again with `run --resume`"
+            ) from None
+
+    def write_telemetry(self, folder: Path, samples: list[Sample]) -> None:
+        """Write telemetry.parquet of a run."""
+        table = pa.Table.from_pylist([asdict(sample) for sample in samples], schema=TELEMETRY)
+        _write_parquet(table, folder / "telemetry.parquet", compression="zstd")
+
+
+def seal_samples(folder: Path) -> int:
+    """Turn a run's Arrow stream into samples.parquet, sorted by arrival; returns the number of rows.
+
+    A stream that was cut off by a kill gives its complete batches.
+    """
+    stream, path = folder / STREAM, folder / "samples.parquet"
+    table = pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES).unify_dictionaries()
+    table = table.take(pc.sort_indices(table, sort_keys=[("received_ns", "ascending")]))
+    _write_parquet(
+        table,
+        path,
+        compression="zstd",
+        use_dictionary=[field.name for field in SAMPLES if pa.types.is_dictionary(field.type)],
+        column_encoding=dict.fromkeys(DELTA_COLUMNS, "DELTA_BINARY_PACKED"),
+        write_statistics=False,
+    )
+    stream.unlink()
+    return int(table.num_rows)
+
+
+def _complete_batches(stream: Path) -> Iterator[pa.RecordBatch]:
+    if not stream.exists() or not stream.stat().st_size:
+        return
+    with pa.OSFile(str(stream), "rb") as source:
+        try:
+            reader = pa.ipc.open_stream(source)
+            while True:
+                yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException):
+            return  # the batch that was being written when the generator was killed
+
+
+def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    pq.write_table(table, temporary, **options)
+    temporary.replace(path)
+
+
+def _read(path: Path, noun: type[T]) -> T:
+    """Parse one of our JSON files, refusing what is damaged or newer than we are."""
+    remedy = "restore it, or measure again"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise ResultError(f"{path}: has no schema_version, so it is not one of Loopwise's files; {remedy}")
+    if version > SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema_version is {version}, this Loopwise reads up to {SCHEMA_VERSION}; "
+            "read it with the version that wrote it, or a newer one"
+        )
+    try:
+        return noun.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: {key}: {first['msg']}; {remedy}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def find_results(folder: Path) -> list[ResultFolder]:
+    """The results below a folder, newest first."""
+    found = [ResultFolder(path.parent) for path in folder.glob(f"*/{EXPERIMENT}")]
+    return sorted(found, key=lambda result: (result.path / EXPERIMENT).stat().st_mtime, reverse=True)

@@ -1,0 +1,185 @@
+"""From a result on disk to what every view shows: summary, quantiles, verdicts, answers."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from loopwise.answers import answer_all
+from loopwise.errors import ResultError
+from loopwise.factors import baseline_pairs
+from loopwise.measured import CaseFigures
+from loopwise.metrics import METRICS, RunFigures, figures
+from loopwise.model import Case, Estimate, Experiment, Run, Verdict
+from loopwise.predict import bounds
+from loopwise.stats import paired_ratio
+from loopwise.store import ResultFolder
+from loopwise.verdicts import COMPARED, Contest, judge
+
+COLUMNS = [
+    *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
+    *(
+        "metric",
+        "unit",
+        "value",
+        "ci_low",
+        "ci_high",
+        "confidence",
+        "replicates",
+        "predicted",
+        "valid",
+        "reason",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything a report shows, computed once."""
+
+    experiment: Experiment
+    runs: tuple[Run, ...]
+    table: pd.DataFrame
+    """summary.csv: one row per case × endpoint × metric; COLUMNS."""
+    quantiles: pd.DataFrame
+    """case_id, endpoint, quantile (0–1), service_time_ms, replicate."""
+    verdicts: tuple[Verdict, ...]
+    answers: tuple[str, ...]
+    damaged: tuple[str, ...]
+    """A sentence for each run that can't be read."""
+
+
+def summarise(result: ResultFolder) -> Summary:
+    """Read a result and compute all that is shown of it.
+
+    Raises:
+        ResultError: the folder is no result, or of a newer version. A damaged run among good ones is only named.
+    """
+    experiment = result.experiment()
+    runs, damaged = result.runs()
+    by_case: dict[str, list[tuple[Run, RunFigures]]] = {}
+    for run in runs:
+        if run.status == "failed":
+            continue
+        try:
+            by_case.setdefault(run.case.case_id, []).append((run, figures(result.samples(run), run)))
+        except ResultError as error:
+            damaged.append(str(error))
+    reasons = {run.case.case_id: _reason(run) for run in runs if run.status != "ok"}
+    cases = {
+        case.case_id: _case_figures(case, by_case.get(case.case_id, []), reasons)
+        for case in experiment.suite.cases
+    }
+    verdicts = _verdicts(experiment, cases)
+    return Summary(
+        experiment=experiment,
+        runs=tuple(runs),
+        table=_table(experiment, cases),
+        quantiles=_quantiles(cases.values()),
+        verdicts=verdicts,
+        answers=tuple(answer_all(experiment, cases, verdicts)),
+        damaged=tuple(damaged),
+    )
+
+
+def _reason(run: Run) -> str:
+    if run.status == "failed":
+        return run.error or "the run failed"
+    return next((f"{c.name}: {c.detail}" for c in run.checks if c.effect == "void" and not c.ok), "invalid")
+
+
+def _case_figures(case: Case, runs: Sequence[tuple[Run, RunFigures]], reasons: dict[str, str]) -> CaseFigures:
+    valid = {run.replicate: found for run, found in runs if run.status == "ok"}
+    return CaseFigures(
+        case=case,
+        runs=valid,
+        spoilt={run.replicate: found for run, found in runs if run.status == "invalid"},
+        reason="" if valid else reasons.get(case.case_id, "not measured yet"),
+    )
+
+
+def _table(experiment: Experiment, cases: dict[str, CaseFigures]) -> pd.DataFrame:
+    """The rows of summary.csv."""
+    rows = []
+    for figures_ in cases.values():
+        keys = dict.fromkeys(key for run in figures_.runs.values() for key in run.metrics)
+        if not keys:
+            keys = {(figures_.endpoint, "throughput_rps"): None}
+        for endpoint, metric in sorted(keys, key=lambda key: (key[0], list(METRICS).index(key[1]))):
+            known = figures_.estimate(metric, experiment.suite.compare.confidence, endpoint)
+            rows.append(_row(experiment, figures_, endpoint, metric, known))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype({"workers": "Int64"})
+
+
+def _row(
+    experiment: Experiment, figures_: CaseFigures, endpoint: str, metric: str, known: Estimate | None
+) -> dict[str, object]:
+    case = figures_.case
+    limits = bounds(case, experiment.environment["cores"])
+    is_whole = metric == "throughput_rps" and endpoint == figures_.endpoint
+    return {
+        "case_id": case.case_id,
+        "workload": case.workload,
+        "params": case.params_label,
+        "mode": case.mode,
+        "server": case.server.name if case.server else "",
+        "workers": case.workers,
+        "load": case.load.label,
+        "endpoint": endpoint,
+        "metric": metric,
+        "unit": METRICS[metric].unit,
+        "value": known.value if known else math.nan,
+        "ci_low": math.nan if known is None or known.low is None else known.low,
+        "ci_high": math.nan if known is None or known.high is None else known.high,
+        "confidence": experiment.suite.compare.confidence,
+        "replicates": known.replicates if known else 0,
+        "predicted": limits[0].throughput_rps if limits and is_whole else math.nan,
+        "valid": bool(figures_.runs),
+        "reason": figures_.reason,
+    }
+
+
+def _quantiles(cases: Iterable[CaseFigures]) -> pd.DataFrame:
+    rows = [
+        (each.case.case_id, endpoint, quantile, value_ms, replicate)
+        for each in cases
+        for replicate, run in each.runs.items()
+        for endpoint, pairs in run.quantiles.items()
+        for quantile, value_ms in pairs
+    ]
+    return pd.DataFrame(rows, columns=["case_id", "endpoint", "quantile", "service_time_ms", "replicate"])
+
+
+def _verdicts(experiment: Experiment, cases: dict[str, CaseFigures]) -> tuple[Verdict, ...]:
+    """Every case against its baseline, paired within blocks."""
+    settings = experiment.suite.compare
+    measured = {}
+    for case_id, each in cases.items():
+        known = each.estimate("throughput_rps", settings.confidence)
+        if known is not None:
+            measured[case_id] = known.value
+    found = []
+    for baseline_id, candidate_id in baseline_pairs(experiment.suite):
+        baseline, candidate = cases[baseline_id], cases[candidate_id]
+        for metric in COMPARED:
+            one, other = baseline.values(metric), candidate.values(metric)
+            blocks = [k for k in one if k in other and one[k] > 0 and other[k] > 0]
+            if not blocks and metric != "throughput_rps" and (baseline.runs and candidate.runs):
+                continue  # a metric that neither side has
+            ratio = None
+            if blocks:
+                values = [one[k] for k in blocks], [other[k] for k in blocks]
+                ratio = paired_ratio(*values, confidence=settings.confidence)
+            contest = Contest(
+                baseline.case,
+                candidate.case,
+                metric,
+                ratio,
+                baseline.reason or candidate.reason,
+                measured,
+                experiment.environment["cores"],
+            )
+            found.append(judge(contest, settings.margin))
+    return tuple(found)

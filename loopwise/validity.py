@@ -1,0 +1,205 @@
+"""Checks that decide whether a run's numbers can be used. Pure functions.
+
+To add a check: one function that takes the facts and returns a Check (or None where it does not apply), and one line
+in CHECKS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loopwise.model import Check, Run
+
+MAX_ERROR_RATIO = 0.01
+"""Errors are answered at another cost than successes: above this share the run measures something else."""
+MAX_GENERATOR_CPU_RATIO = 0.9
+"""A generator nearer to a full core is late to send, whatever its stamps say (METHOD §2)."""
+MAX_CLOCK_STEP_MS = 1.0
+MAX_STEAL_RATIO = 0.1
+"""Above this share of stolen CPU, throughput on this machine varies more than the default margin."""
+MAX_LITTLE_DEVIATION = 0.05
+MIN_ROWS = 20
+"""Fewer answers than this in a window make a throughput that one answer more or less moves by 5 %."""
+MAX_LATE_MS = 5.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checks look at: the run so far, and its figures."""
+
+    run: Run
+    throughput_rps: float
+    service_time_mean_ms: float | None
+    send_delay_p99_ms: float | None
+    """Open load: sent − scheduled."""
+    victim: bool = False
+
+
+def errors(facts: Facts) -> Check:
+    """Answers with another status than expected, timeouts, broken connections."""
+    counts = facts.run.counts
+    ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
+    return Check(
+        name="errors",
+        value=ratio,
+        limit=MAX_ERROR_RATIO,
+        effect="void",
+        ok=ratio <= MAX_ERROR_RATIO,
+        detail=f"{ratio:.1%} of the requests failed; see the error column of its samples and server.log",
+    )
+
+
+def rows(facts: Facts) -> Check:
+    """Enough answers to speak of."""
+    count = facts.run.counts.get("window_rows", 0)
+    return Check(
+        name="rows",
+        value=count,
+        limit=MIN_ROWS,
+        effect="void" if count == 0 else "flag",
+        ok=count >= MIN_ROWS,
+        detail=f"only {count} answers came in the window; lengthen measure_s",
+    )
+
+
+def generator_cpu(facts: Facts) -> Check | None:
+    """The generator itself must not be what is measured."""
+    generator = facts.run.generator
+    if not generator.get("wall_s"):
+        return None
+    ratio = generator["cpu_s"] / generator["wall_s"]
+    return Check(
+        name="generator_cpu",
+        value=ratio,
+        limit=MAX_GENERATOR_CPU_RATIO,
+        effect="void",
+        ok=ratio <= MAX_GENERATOR_CPU_RATIO,
+        detail=f"the generator used {ratio:.0%} of a core and may be the bottleneck; lower users or rate_rps",
+    )
+
+
+def users(facts: Facts) -> Check | None:
+    """Every user that was asked for was there."""
+    generator = facts.run.generator
+    if "users_wanted" not in generator:
+        return None
+    wanted, had = generator["users_wanted"], generator["users"]
+    return Check(
+        name="users",
+        value=had,
+        limit=wanted,
+        effect="void",
+        ok=had == wanted,
+        detail=f"{had} of {wanted} users ran at the end of the window; see generator.log",
+    )
+
+
+def warm(facts: Facts) -> Check | None:
+    """In closed load, all users had been answered before the window began."""
+    window, load = facts.run.window, facts.run.case.load
+    if window is None or load.model != "closed":
+        return None
+    return Check(
+        name="warm",
+        value=float(window.warm),
+        limit=1.0,
+        effect="flag",
+        ok=window.warm,
+        detail=f"some users had no answer after {load.warmup_max_s:g} s of warm-up; raise warmup_max_s or lower users",
+    )
+
+
+def littles_law(facts: Facts) -> Check | None:
+    """Closed load: users = throughput × (service time + think time), or something is not counted."""
+    load, mean_ms = facts.run.case.load, facts.service_time_mean_ms
+    if load.model != "closed" or facts.run.case.scenario is not None or mean_ms is None:
+        return None
+    implied = facts.throughput_rps * (mean_ms / 1e3 + load.think_s)
+    deviation = abs(implied / load.users - 1)
+    # Answers come in whole numbers: a window that holds few of them per user is not that exact.
+    slack = load.users / max(facts.run.counts.get("window_rows", 0), 1)
+    limit = max(MAX_LITTLE_DEVIATION, slack)
+    return Check(
+        name="littles_law",
+        value=deviation,
+        limit=limit,
+        effect="flag",
+        ok=deviation <= limit,
+        detail=(
+            f"throughput × time in system gives {implied:.1f} users, {load.users} were there: "
+            "the load was not steady in the window; lengthen warmup_s and measure_s"
+        ),
+    )
+
+
+def schedule(facts: Facts) -> Check | None:
+    """Open load: requests left when they were due."""
+    late_ms = facts.send_delay_p99_ms
+    if facts.run.case.load.model != "open" or late_ms is None:
+        return None
+    return Check(
+        name="schedule",
+        value=late_ms,
+        limit=MAX_LATE_MS,
+        effect="flag",
+        ok=late_ms <= MAX_LATE_MS,
+        detail=(
+            f"1 % of the requests left over {late_ms:.1f} ms late; response times count that, service times do not; "
+            "raise max_connections if the server is slow, lower rate_rps if the generator is"
+        ),
+    )
+
+
+def clock_step(facts: Facts) -> Check | None:
+    """The wall clock ran as steadily as the monotonic one."""
+    step_ms = facts.run.generator.get("clock_step_ms")
+    if step_ms is None:
+        return None
+    return Check(
+        name="clock_step",
+        value=abs(step_ms),
+        limit=MAX_CLOCK_STEP_MS,
+        effect="void",
+        ok=abs(step_ms) <= MAX_CLOCK_STEP_MS,
+        detail=f"the clock was set by {step_ms:.1f} ms during the run; measure again",
+    )
+
+
+def steal(facts: Facts) -> Check | None:
+    """The hypervisor left the CPU to this machine."""
+    ratio = facts.run.host.get("steal_ratio")
+    if ratio is None:
+        return None
+    return Check(
+        name="steal",
+        value=ratio,
+        limit=MAX_STEAL_RATIO,
+        effect="flag",
+        ok=ratio <= MAX_STEAL_RATIO,
+        detail=f"the hypervisor took {ratio:.0%} of the CPU during the window; measure when the host is quieter",
+    )
+
+
+CHECKS: dict[str, Callable[[Facts], Check | None]] = {
+    "errors": errors,
+    "rows": rows,
+    "generator_cpu": generator_cpu,
+    "users": users,
+    "warm": warm,
+    "littles_law": littles_law,
+    "schedule": schedule,
+    "clock_step": clock_step,
+    "steal": steal,
+}
+"""Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""
+
+
+def check(facts: Facts) -> tuple[Check, ...]:
+    """Apply every check that applies."""
+    found = (function(facts) for function in CHECKS.values())
+    return tuple(one.model_copy(update={"detail": ""}) if one.ok else one for one in found if one is not None)
+
+
+def verdict(checks: tuple[Check, ...]) -> str | None:
+    """Why the run is invalid, in one sentence; None when it is valid."""
+    broken = [one for one in checks if one.effect == "void" and not one.ok]
+    return f"{broken[0].name}: {broken[0].detail}" if broken else None
