@@ -1,0 +1,99 @@
+"""What tells the cases of a suite apart, and which case is the baseline of which."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from loopwise.model import LOAD_KEYS, Case, Server, Suite
+
+BELONG_TO = {
+    "workload": ("params.", "endpoint"),
+    "endpoint": ("workload",),
+    "scenario": ("workload",),
+    "model": ("users", "think_s", "rate_rps", "arrivals", "max_connections"),
+}
+"""Factor -> the factors (or their prefix) that differ with it as a matter of course."""
+
+Identity = tuple[tuple[str, str], ...]
+
+
+def is_own(case: Case) -> bool:
+    """Whether the case measures something else than a workload of target_app."""
+    return case.app is not None or case.url is not None or case.scenario is not None
+
+
+def case_factors(case: Case) -> dict[str, Any]:
+    """All that may differ between cases, flat, in a fixed order; None where a factor does not apply.
+
+    Parameters of a workload are `params.<name>`; keys of the server and of the load stand under their own
+    names. A workload of target_app has no `endpoint`, since its path follows from the other factors.
+    """
+    server = case.server.model_dump() if case.server else dict.fromkeys(Server.model_fields)
+    load_keys = LOAD_KEYS[case.load.model]
+    load = {key: value if key in load_keys else None for key, value in case.load.model_dump().items()}
+    return {
+        "workload": case.workload,
+        **{f"params.{name}": value for name, value in sorted(case.params.items())},
+        "mode": case.mode,
+        "app": case.app.target if case.app else None,
+        "app_dir": case.app.app_dir if case.app else None,
+        "python": case.app.python if case.app else None,
+        "url": case.url,
+        "scenario": case.scenario,
+        "endpoint": " + ".join(endpoint.name for endpoint in case.endpoints) or None
+        if is_own(case)
+        else None,
+        "server": server.pop("name"),
+        **server,
+        **load,
+    }
+
+
+def matches(case: Case, wanted: Mapping[str, Any]) -> bool:
+    """Whether the case has all these factors; `true` is not 1."""
+    factors = case_factors(case)
+    return all(same(factors.get(key), value) for key, value in wanted.items())
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality that keeps booleans and numbers apart."""
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def identity(case: Case, without: Mapping[str, Any] | None = None) -> Identity:
+    """What makes the case itself, but for the factors named in `without` and those that belong to them."""
+    factors = case_factors(case)
+    dropped = set(without or ())
+    belonging = tuple(part for name in dropped for part in BELONG_TO.get(name, ()))
+    kept = {
+        name: value
+        for name, value in factors.items()
+        if name not in dropped and not (belonging and name.startswith(belonging))
+    }
+    if is_own(case) and "endpoint" in kept:
+        kept["endpoint"] = [endpoint.model_dump() for endpoint in case.endpoints]
+    return tuple((name, json.dumps(value, sort_keys=True)) for name, value in kept.items())
+
+
+def baselines(suite: Suite) -> dict[str, list[Case]]:
+    """case_id of each candidate -> the cases it can be compared with; several if it is ambiguous."""
+    wanted = suite.compare.baseline
+    if not wanted:
+        return {}
+    by_identity: dict[Identity, list[Case]] = {}
+    for case in suite.cases:
+        if matches(case, wanted):
+            by_identity.setdefault(identity(case, wanted), []).append(case)
+    return {
+        case.case_id: by_identity.get(identity(case, wanted), [])
+        for case in suite.cases
+        if not matches(case, wanted)
+    }
+
+
+def baseline_pairs(suite: Suite) -> list[tuple[str, str]]:
+    """`(baseline's case_id, candidate's case_id)`: each case with the one that differs in those keys only.
+
+    In the order of the suite's cases; cases without a counterpart are left out.
+    """
+    return [(found[0].case_id, candidate) for candidate, found in baselines(suite).items() if found]

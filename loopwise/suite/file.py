@@ -1,0 +1,179 @@
+"""A suite's text: found by name or path, read as TOML, changed by `--set`."""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopwise.errors import SuiteError
+from loopwise.model import LOAD_KEYS, Load
+from loopwise.paths import scenarios_dir
+
+Key = tuple[str | int, ...]
+"""Where a value stands in a suite: `("matrix", 1, "mode")`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a suite comes from, so that every error can name it."""
+
+    label: str
+    """The file as a user would type it."""
+    folder: Path
+    """Absolute folder that the suite's relative paths start from."""
+    overridden: list[Key] = field(default_factory=list)
+    """Keys whose values come from `--set`."""
+
+    def error(self, key: Key, sentence: str) -> SuiteError:
+        """The error that says `file: key: sentence`."""
+        from_set = any(key[: len(path)] == path for path in self.overridden)
+        place = f"{dotted(key)}{' (from --set)' if from_set else ''}: " if key else ""
+        return SuiteError(f"{self.label}: {place}{sentence}")
+
+
+def dotted(key: Key) -> str:
+    """`("matrix", 1, "mode")` as it is written in errors: `matrix[1].mode`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.removeprefix(".")
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in TOML, cut to a readable length."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def suggestion(word: str, allowed: Iterable[str]) -> str:
+    """` (did you mean "users"?)`, or nothing where nothing is near."""
+    near = difflib.get_close_matches(word, list(allowed), n=1)
+    return f' (did you mean "{near[0]}"?)' if near else ""
+
+
+def suite_paths() -> dict[str, Path]:
+    """The suites that come with Loopwise: name -> file, sorted by name."""
+    return {path.stem: path for path in sorted(scenarios_dir().glob("*.toml"))}
+
+
+def find_suite(name_or_path: str) -> Path:
+    """The file of a suite that is given by its name in scenarios/ or by its path.
+
+    Raises:
+        SuiteError: there is neither.
+    """
+    shipped = suite_paths()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise SuiteError(f"{name_or_path}: is a folder, no suite; give the path of a .toml file in it")
+    guess = suggestion(path.stem, shipped)
+    raise SuiteError(
+        f"{name_or_path}: no such suite{guess}; the suites there are: {', '.join(shipped)}; "
+        "give one of these or the path of a .toml file"
+    )
+
+
+def read_suite(path: Path) -> tuple[dict[str, Any], Source]:
+    """The file's tables as they stand there, unvalidated.
+
+    Raises:
+        SuiteError: the file can't be read or is no TOML; says line and column.
+    """
+    absolute = path.resolve()
+    source = Source(label=_label(path), folder=absolute.parent)
+    try:
+        return tomllib.loads(absolute.read_text(encoding="utf-8-sig")), source
+    except OSError as error:
+        raise source.error((), f"can't be read ({error.strerror}); check path and permissions") from None
+    except UnicodeDecodeError as error:
+        raise source.error((), f"byte {error.start} is no UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise source.error((), _syntax_sentence(str(error))) from None
+
+
+def _label(path: Path) -> str:
+    absolute = path.resolve()
+    here = Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
+
+
+def _syntax_sentence(message: str) -> str:
+    """`tomllib` puts the place last, and may say "at end of document" for it."""
+    found = re.fullmatch(r"(.*?) \(at (.*)\)", message, re.DOTALL)
+    what, place = found.groups() if found else (message, "an unknown place")
+    return f"{place}: TOML syntax error, {what[:1].lower()}{what[1:]}; correct the line"
+
+
+def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: Source) -> None:
+    """Write each `KEY=VALUE` into the document, in place, and note the keys in `source`.
+
+    `matrix.KEY` goes to every entry, `matrix.0.KEY` to one. Setting a load's `model` first removes the keys
+    that only the other model knows, since `--set` has no way to remove them.
+
+    Raises:
+        SuiteError: no `=`, an index out of range, or a key below something that is no table.
+    """
+    settings = [_parse(text) for text in overrides]
+    for key, value in sorted(settings, key=lambda setting: setting[0][-1] != "model"):
+        for path in _spread(key, document):
+            _write(document, path, value)
+            source.overridden.append(path)
+
+
+def _parse(text: str) -> tuple[list[str], Any]:
+    key, equals, value = text.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise SuiteError(f"--set {text}: got no KEY=VALUE; write for example --set load.users=20")
+    try:
+        table = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return parts, value.strip()
+    return parts, table["value"] if set(table) == {"value"} else value
+
+
+def _spread(key: list[str], document: Mapping[str, Any]) -> list[Key]:
+    """The places in the document that a `--set` key speaks of."""
+    entries = document.get("matrix")
+    if key[0] != "matrix" or len(key) == 1 or not isinstance(entries, list):
+        return [tuple(key)]
+    if not key[1].isdecimal():
+        return [("matrix", index, *key[1:]) for index in range(len(entries))]
+    if int(key[1]) >= len(entries):
+        raise SuiteError(
+            f"--set {'.'.join(key)}: got entry {key[1]}, the matrix has entries 0 to {len(entries) - 1}; "
+            "take one of these"
+        )
+    return [("matrix", int(key[1]), *key[2:])]
+
+
+def _write(document: dict[str, Any], path: Key, value: Any) -> None:
+    table: Any = document
+    for depth, part in enumerate(path):
+        if isinstance(table, list) and isinstance(part, int):
+            if depth == len(path) - 1:
+                table[part] = value
+            table = table[part]
+            continue
+        if not isinstance(table, dict):
+            raise SuiteError(
+                f"--set {dotted(path)}: {dotted(path[:depth])} is {shown(table)}, no table; "
+                f"set {dotted(path[:depth])} itself"
+            )
+        if depth == len(path) - 1:
+            _forget_other_model(table, path, value)
+            table[part] = value
+        else:
+            table = table.setdefault(part, {})
+
+
+def _forget_other_model(table: dict[str, Any], path: Key, value: Any) -> None:
+    if path[-2:] == ("load", "model") and isinstance(value, str) and value in LOAD_KEYS:
+        for name in set(table) & set(Load.model_fields) - LOAD_KEYS[value]:
+            del table[name]

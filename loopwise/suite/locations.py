@@ -1,0 +1,102 @@
+"""Places that a suite points at: apps, interpreters, Locust files, servers; checked before any start."""
+
+import ipaddress
+import os
+import re
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from loopwise.suite.file import Key, Source, shown
+
+APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
+"""`module:attribute` or `module:factory()`."""
+
+
+def app_target(text: str, key: Key, source: Source) -> str:
+    """The text, if it has the form of an app; whether it can be imported shows when the server starts."""
+    if not re.fullmatch(APP_TARGET, text):
+        raise source.error(
+            key, f'got {shown(text)}, allowed is "module:attribute" or "module:factory()"; correct it'
+        )
+    return text
+
+
+def folder(text: str, key: Key, source: Source) -> str:
+    """Absolute path of a folder that exists."""
+    path = (source.folder / text).resolve()
+    if not path.is_dir():
+        raise source.error(
+            key, f"got {shown(text)}, but there is no folder {path}; paths start from the suite's folder"
+        )
+    return str(path)
+
+
+def interpreter(text: str, key: Key, source: Source) -> str:
+    """Absolute path of a Python that can be started, or of the command of that name.
+
+    The file itself stays a symlink: through it a virtual environment's Python finds its packages.
+    """
+    path = source.folder / text
+    if path.name == text and not path.exists():
+        path = Path(shutil.which(text) or path)
+    absolute = path.parent.resolve() / path.name
+    if not absolute.is_file():
+        raise source.error(
+            key,
+            f"got {shown(text)}, but there is no file {absolute}; make the environment or correct the path",
+        )
+    if not os.access(absolute, os.X_OK):
+        raise source.error(
+            key, f"got {shown(text)}, but {absolute} can't be executed; give the environment's bin/python"
+        )
+    return str(absolute)
+
+
+def locust_file(text: str, key: Key, source: Source) -> str:
+    """Absolute path of a Python file that exists; it is not opened here."""
+    path = (source.folder / text).resolve()
+    if not path.is_file():
+        raise source.error(
+            key, f"got {shown(text)}, but there is no file {path}; paths start from the suite's folder"
+        )
+    if path.suffix != ".py":
+        raise source.error(
+            key, f"got {shown(text)}, allowed is a Locust file ending in .py; correct the path"
+        )
+    return str(path)
+
+
+def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source) -> str:
+    """Scheme, host and port of a server that may be loaded: on this machine, or named in `allow_remote`."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = SplitResult("", "", "", "", ""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
+        raise source.error(
+            key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; correct it'
+        )
+    if parts.username is not None or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise source.error(
+            key, f"got {shown(text)}, allowed are scheme, host and port alone; put a path into endpoint"
+        )
+    host = parts.hostname
+    if not is_loopback(host) and host not in {name.lower() for name in allow_remote}:
+        raise source.error(
+            key,
+            f"got {shown(text)}, allowed are servers on this machine; if {host} is yours to load, "
+            f"add --allow-remote {host}",
+        )
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}{f':{port}' if port is not None else ''}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine: 127.0.0.0/8, ::1 or localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

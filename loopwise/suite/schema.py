@@ -1,0 +1,171 @@
+"""What may stand in a suite: its tables as types."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic_core import PydanticCustomError
+
+from loopwise.model import Comparison, Load, Noun, Replicates, Server
+from loopwise.suite.file import shown, suggestion
+
+T = TypeVar("T")
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SUITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""A suite's name begins the names of result folders."""
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    """An error whose sentence is complete: translation leaves it as it is."""
+    return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str | int | float | bool):
+        raise _wrong(f"got {shown(value)}, allowed are numbers, strings and booleans; correct it")
+    return value
+
+
+def _path(value: Any) -> Any:
+    """A path that stays on the server it is sent to: `//host` and `http://host` would leave it."""
+    if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
+        raise _wrong(
+            f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it"
+        )
+    return value
+
+
+def _method(value: Any) -> Any:
+    if isinstance(value, str) and value.upper() not in METHODS:
+        guess = suggestion(value.upper(), METHODS)
+        raise _wrong(f"got {shown(value)}, allowed are {', '.join(METHODS)}{guess}; correct it")
+    return value.upper() if isinstance(value, str) else value
+
+
+def _json(value: Any) -> Any:
+    """TOML has dates and times, JSON has not."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in inner:
+        _json(item)
+    if not isinstance(value, str | int | float | bool | dict | list):
+        raise _wrong(f"got {shown(value)}, allowed is what JSON can say; write dates as strings")
+    return value
+
+
+def _endpoint(value: Any) -> Any:
+    """`"GET /items/1"` and `"/items/1"` as tables."""
+    if not isinstance(value, str):
+        return value
+    method, _, path = value.strip().rpartition(" ")
+    method = method.strip() or "GET"
+    if method.upper() not in METHODS or not path.startswith("/"):
+        raise _wrong(
+            f'got {shown(value)}, allowed is a method and a path such as "GET /items/1" '
+            f"(methods: {', '.join(METHODS)}); correct it"
+        )
+    return {"method": method, "path": path}
+
+
+Factor = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
+"""A value or a list of values; each multiplies the cases."""
+Scalar = Annotated[Any, BeforeValidator(_scalar)]
+RequestPath = Annotated[str, BeforeValidator(_path)]
+VictimPath = Annotated[str, BeforeValidator(lambda value: value if value == "" else _path(value))]
+"""An empty string takes back a victim that [load] gave."""
+
+
+class Table(BaseModel):
+    """Base of all tables: nothing is converted, nothing is ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class EndpointTable(Table):
+    """One request, written as a string or as a table."""
+
+    method: Annotated[str, BeforeValidator(_method)] = "GET"
+    path: RequestPath
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_body: Annotated[Any, BeforeValidator(_json)] = Field(default=None, alias="json")
+    expect_status: int | None = Field(default=None, ge=100, le=599)
+
+
+EndpointText = Annotated[EndpointTable, BeforeValidator(_endpoint)]
+
+
+class MixTable(Table):
+    """One request of several in the same case."""
+
+    endpoint: EndpointText
+    weight: int = Field(default=1, ge=1, le=1000)
+
+
+def _factors_of(noun: type[Noun], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """The noun's fields as factors, so that types and bounds stand in one place, the model."""
+    annotated: Any = Annotated
+    factor: Any = Factor
+    return {
+        renamed.get(name, name): (
+            factor[annotated[(info.annotation, Field(), *info.metadata)]],
+            Field(default_factory=list),
+        )
+        for name, info in noun.model_fields.items()
+    }
+
+
+if TYPE_CHECKING:
+
+    class LoadTable(Table):
+        """Fields of `model.Load`, each a list of values."""
+
+    class ServerTable(Table):
+        """Fields of `model.Server` with `name` as `server`, each a list of values."""
+else:
+    LoadTable = create_model(
+        "LoadTable",
+        __base__=Table,
+        **_factors_of(Load, {}) | {"victim": (Factor[VictimPath], Field(default_factory=list))},
+    )
+    ServerTable = create_model("ServerTable", __base__=Table, **_factors_of(Server, {"name": "server"}))
+
+SERVER_KEYS = tuple(ServerTable.model_fields)
+
+
+class Entry(ServerTable):
+    """One [[matrix]] entry; which keys may stand together is decided in `expand`."""
+
+    workload: Factor[str] = Field(default_factory=list)
+    params: dict[str, Factor[Scalar]] = Field(default_factory=dict)
+    mode: Factor[str] = Field(default_factory=list)
+    app: Factor[str] = Field(default_factory=list)
+    python: Factor[str] = Field(default_factory=list)
+    app_dir: Factor[str] = Field(default_factory=list)
+    url: Factor[str] = Field(default_factory=list)
+    endpoint: Factor[EndpointText] = Field(default_factory=list)
+    mix: list[MixTable] = Field(default_factory=list, min_length=1)
+    scenario: Factor[str] = Field(default_factory=list)
+    name: str | None = Field(default=None, min_length=1, max_length=80)
+    load: LoadTable = Field(default_factory=LoadTable)
+
+
+class SuiteTable(Table):
+    """A whole suite, each value of the right type, before it is asked what makes sense together."""
+
+    name: str | None = Field(default=None, pattern=SUITE_NAME)
+    description: str = ""
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    load: LoadTable = Field(default_factory=LoadTable)
+    replicates: Replicates = Replicates()
+    compare: Comparison = Comparison()
+    matrix: list[Entry] = Field(min_length=1)
+
+
+def given(table: BaseModel) -> dict[str, Any]:
+    """The keys that were written, with their values; defaults are left out."""
+    return {name: getattr(table, name) for name in type(table).model_fields if name in table.model_fields_set}
