@@ -35,6 +35,7 @@ def assess(run: Run, table: pa.Table) -> tuple[Run, float | None]:
         run,
         throughput_rps=throughput_rps,
         service_time_mean_ms=found.metrics.get((found.endpoint, "service_time_mean_ms")),
+        generator_lag_mean_ms=found.metrics.get((found.endpoint, "generator_lag_mean_ms")),
         send_delay_p99_ms=_send_delay_p99_ms(table, run),
     )
     checks = validity.check(facts)

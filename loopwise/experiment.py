@@ -16,6 +16,7 @@ from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
 from loopwise.generator.order import Event, Order
 from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
+from loopwise.plan import next_block, plan
 from loopwise.servers import RunningServer
 from loopwise.store import STREAM, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
@@ -38,17 +39,6 @@ class Watcher(Protocol):
 
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
-
-
-def plan(suite: Suite, seed: int) -> tuple[PlannedRun, ...]:
-    """The order of execution: blocks over all cases, each shuffled, a pure function of the seed."""
-    case_ids = [case.case_id for case in suite.cases]
-    planned = []
-    for replicate in range(1, suite.replicates.min + 1):
-        block = case_ids.copy()
-        random.Random(f"{seed}/{replicate}").shuffle(block)
-        planned += [PlannedRun(case_id=case_id, replicate=replicate) for case_id in block]
-    return tuple(planned)
 
 
 def design(suite: Suite, *, seed: int | None, label: str | None, name: str) -> Experiment:
@@ -85,10 +75,15 @@ class Execution:
     failures: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Experiment:
-        """Measure every planned run; returns the finished experiment."""
-        for position, planned in enumerate(self.experiment.plan, start=1):
-            if planned.state == "planned":
-                self._run_one(position, planned)
+        """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
+        while True:
+            for position, planned in enumerate(self.experiment.plan, start=1):
+                if planned.state == "planned":
+                    self._run_one(position, planned)
+            further = next_block(self.experiment, self.result.runs()[0])
+            if not further:
+                break
+            self.experiment = self.experiment.model_copy(update={"plan": self.experiment.plan + further})
         self.experiment = self.experiment.model_copy(update={"finished_at": _now()})
         self.result.write_experiment(self.experiment)
         return self.experiment

@@ -38,6 +38,7 @@ METRICS: dict[str, Metric] = {
     "cpu_ms_per_request": Metric("ms", "lower"),
     "rss_mb": Metric("MB", "lower"),
     "victim_p99_ms": Metric("ms", "lower"),
+    "generator_lag_mean_ms": Metric("ms"),
     "generator_lag_p99_ms": Metric("ms"),
     "generator_cpu_ratio": Metric("", is_log=False),
     "steal_ratio": Metric("", is_log=False),
@@ -100,6 +101,7 @@ def figures(table: pa.Table, run: Run) -> RunFigures:
     }
     lag_ms = (column["read_ns"] - column["received_ns"])[mine & is_ok] / 1e6
     if lag_ms.size:
+        result.metrics[whole, "generator_lag_mean_ms"] = float(lag_ms.mean())
         result.metrics[whole, "generator_lag_p99_ms"] = nearest_rank(np.sort(lag_ms), 0.99)
     waited_ms = (column["received_ns"] - column["scheduled_ns"])[arrived & is_victim & is_ok] / 1e6
     if waited_ms.size:

@@ -79,6 +79,13 @@ class Load(Noun):
         return f"{self.users} user{'s' if self.users != 1 else ''}{think}"
 
 
+_CLOSED_ONLY = frozenset({"users", "think_s"})
+_OPEN_ONLY = frozenset({"rate_rps", "arrivals", "max_connections"})
+_ANY_LOAD = frozenset(Load.model_fields) - _CLOSED_ONLY - _OPEN_ONLY
+LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
+"""Load model -> the fields of Load that have a meaning in it."""
+
+
 class Server(Noun):
     """How the app is served."""
 

@@ -112,7 +112,7 @@ def serve(
     try:
         workers = wait_ready(process, case.server, port, log)
         facts = {
-            "argv": argv,
+            "argv": [shown_path(argv[0]), *argv[1:]],
             "port": port,
             "pids": sorted(worker["pid"] for worker in workers),
             "start_s": round(time.monotonic() - started_s, 3),
@@ -148,6 +148,11 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     env["PYTHONUNBUFFERED"] = "1"
     return env
+
+
+def shown_path(path: str) -> str:
+    """A path below the working directory without it: results are read on other machines, too."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def free_port() -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -48,6 +48,8 @@ class Summary:
     answers: tuple[str, ...]
     damaged: tuple[str, ...]
     """A sentence for each run that can't be read."""
+    cases: dict[str, CaseFigures] = field(default_factory=dict)
+    """By case_id, in the suite's order: the figures of each run, for those who compute further."""
 
 
 def summarise(result: ResultFolder) -> Summary:
@@ -80,6 +82,7 @@ def summarise(result: ResultFolder) -> Summary:
         verdicts=verdicts,
         answers=tuple(answer_all(experiment, cases, verdicts)),
         damaged=tuple(damaged),
+        cases=cases,
     )
 
 

@@ -29,9 +29,9 @@ class Facts:
     run: Run
     throughput_rps: float
     service_time_mean_ms: float | None
+    generator_lag_mean_ms: float | None
     send_delay_p99_ms: float | None
     """Open load: sent − scheduled."""
-    victim: bool = False
 
 
 def errors(facts: Facts) -> Check:
@@ -109,11 +109,14 @@ def warm(facts: Facts) -> Check | None:
 
 
 def littles_law(facts: Facts) -> Check | None:
-    """Closed load: users = throughput × (service time + think time), or something is not counted."""
+    """Closed load: users = throughput × (service time + lag + think time), or something is not counted.
+
+    A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag is part of the cycle.
+    """
     load, mean_ms = facts.run.case.load, facts.service_time_mean_ms
     if load.model != "closed" or facts.run.case.scenario is not None or mean_ms is None:
         return None
-    implied = facts.throughput_rps * (mean_ms / 1e3 + load.think_s)
+    implied = facts.throughput_rps * ((mean_ms + (facts.generator_lag_mean_ms or 0.0)) / 1e3 + load.think_s)
     deviation = abs(implied / load.users - 1)
     # Answers come in whole numbers: a window that holds few of them per user is not that exact.
     slack = load.users / max(facts.run.counts.get("window_rows", 0), 1)

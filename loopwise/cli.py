@@ -1,0 +1,258 @@
+"""The commands: parse, call, print. What they do is in commands.py; slow imports happen where they are used."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from loopwise.errors import Interrupted, LoopwiseError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="loopwise",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Should this FastAPI endpoint be def or async def, thread or process, and with how many workers? "
+    "Measured, with intervals.",
+    epilog="Exit status: 0 fine; 1 a gate failed; 2 the suite or the arguments are wrong; "
+    "3 runs failed or are invalid; 130 interrupted (what was measured is kept).",
+)
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the suite: load.users=20; may be repeated."
+    ),
+]
+Remotes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST", help="Allow a url on this host besides loopback; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="RESULT", help="Folder of the result; default: below results/.")
+]
+Label = Annotated[str | None, typer.Option(metavar="TEXT", help="Ends the name of the result's folder.")]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")
+]
+Quietly = Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the report is.")]
+AppDir = Annotated[Path, typer.Option(metavar="D", help="Folder that the app is imported from.")]
+Python = Annotated[
+    Path | None, typer.Option(metavar="P", help="Interpreter that has the app's dependencies; default: ours.")
+]
+
+
+@app.command()
+def run(
+    suite: Annotated[str | None, typer.Argument(help="Name of a suite in scenarios/, or a path.")] = None,
+    out: Out = None,
+    label: Label = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with an interrupted result; measures nothing twice."),
+    ] = None,
+    allow_remote: Remotes = None,
+    quiet: Quietly = False,
+) -> int:
+    """Measure a suite and report it."""
+    from loopwise import commands
+
+    if resume is not None:
+        given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
+        extra = [name for name, value in given.items() if value]
+        if extra:
+            raise UsageError(
+                f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}"
+            )
+        return commands.resume(_console(), resume, quiet=quiet)
+    if suite is None:
+        raise UsageError("run: name a suite (see `bench.py list suites`), or give --resume DIR")
+    from loopwise.suite import load_suite
+
+    loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
+    return commands.measure(_console(), loaded, out=out, label=_checked_label(label), seed=seed, quiet=quiet)
+
+
+@app.command(name="try")
+def try_(
+    target: Annotated[
+        str, typer.Argument(metavar="APP|URL", help="module:app, or the URL of a running server.")
+    ],
+    endpoint: Annotated[list[str], typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")],
+    workers: Annotated[str, typer.Option(metavar="1,2", help="Worker counts to compare.")] = "1",
+    users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
+    app_dir: AppDir = Path(),
+    python: Python = None,
+    out: Out = None,
+    label: Label = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    allow_remote: Remotes = None,
+    quiet: Quietly = False,
+) -> int:
+    """Measure an app of your own, or a server that runs, without writing a suite."""
+    from loopwise import commands
+    from loopwise.suite import make_suite
+    from loopwise.trial import trial_document
+
+    document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
+    suite = make_suite(
+        document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ()
+    )
+    return commands.measure(_console(), suite, out=out, label=_checked_label(label), seed=seed, quiet=quiet)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder for suite.toml.")] = Path(),
+    target: Annotated[
+        str | None, typer.Option("--app", metavar="module:app", help="List this app's own endpoints.")
+    ] = None,
+    app_dir: AppDir = Path(),
+    python: Python = None,
+) -> int:
+    """Write a commented suite to begin with."""
+    from loopwise.init import write_suite
+
+    path = write_suite(folder, target, app_dir=app_dir, python=python)
+    _console().print(f"wrote {path}; measure it with: bench.py run {path}", markup=False, highlight=False)
+    return 0
+
+
+@app.command()
+def check(
+    suite: Annotated[str, typer.Argument(help="Name of a suite in scenarios/, or a path.")],
+    set_: Sets = None,
+    seed: Seed = None,
+    allow_remote: Remotes = None,
+    as_json: Json = False,
+) -> int:
+    """Validate a suite and print its plan: cases, order, and the time it will take."""
+    from loopwise.suite import load_suite
+    from loopwise.suite.outline import outline, outline_table
+
+    loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
+    planned = outline(loaded, loaded.seed if seed is None else seed)
+    if as_json:
+        _print_json(planned)
+    else:
+        _console().print(outline_table(loaded, planned))
+    return 0
+
+
+@app.command()
+def report(
+    result: Annotated[Path, typer.Argument(help="Folder that `run` made.")],
+    as_json: Json = False,
+) -> int:
+    """(Re)build charts, tables and report.html of a result; nothing is measured again."""
+    from loopwise import commands
+
+    return commands.report(_console(), result, as_json=as_json)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="Result to compare with.")],
+    other: Annotated[list[Path], typer.Argument(help="Results to compare.")],
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for charts of the ratios.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Overlay results: a verdict for every case they share."""
+    from loopwise import commands
+
+    return commands.compare(_console(), base, other, fail_on=fail_on or (), out=out, as_json=as_json)
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="[suites|workloads|modes|servers|results]", help="What to list.")
+    ] = "suites",
+    as_json: Json = False,
+) -> int:
+    """List what there is to choose from."""
+    from loopwise.listing import LISTINGS, listing_table
+
+    if what not in LISTINGS:
+        raise UsageError(f"list: got {what!r}, allowed are {', '.join(LISTINGS)}; choose one of them")
+    rows = LISTINGS[what]()
+    if as_json:
+        _print_json(rows)
+    else:
+        _console().print(listing_table(what, rows))
+    return 0
+
+
+@app.command()
+def doctor(as_json: Json = False) -> int:
+    """Tell whether this machine is fit to measure: one line per check, with the remedy."""
+    from loopwise.doctor import diagnose, diagnosis_table, is_fit
+
+    found = diagnose()
+    if as_json:
+        _print_json([symptom._asdict() for symptom in found])
+    else:
+        _console().print(diagnosis_table(found))
+    return 0 if is_fit(found) else 1
+
+
+def _checked_label(label: str | None) -> str | None:
+    import re
+
+    if label is not None and not re.fullmatch(r"[\w.-]{1,64}", label):
+        raise UsageError(
+            f"--label: got {label!r}, allowed are up to 64 letters, digits, dots, dashes and underscores; shorten it"
+        )
+    return label
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def main() -> None:
+    """Run the command line; every failure is one sentence and an exit status (errors.py)."""
+    try:
+        status = app(standalone_mode=False)
+    except LoopwiseError as error:
+        _say(str(error))
+        status = error.exit_status
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        status = Interrupted.exit_status
+    sys.exit(status or 0)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{'' if sentence.startswith('interrupted') else 'error: '}{sentence}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What there is to choose from: `bench.py list …`."""
+
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from loopwise import target
+from loopwise.paths import results_dir
+from loopwise.servers import SERVERS
+from loopwise.store import find_results
+from loopwise.suite import suite_paths
+
+Rows = list[dict[str, Any]]
+
+
+def suites() -> Rows:
+    """The suites in scenarios/, with their own descriptions."""
+    rows = []
+    for name, path in suite_paths().items():
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows.append({"name": name, "description": document.get("description", ""), "path": str(path)})
+    return rows
+
+
+def workloads() -> Rows:
+    """The workloads of target_app, their modes and parameters."""
+    return [
+        {
+            "name": name,
+            "description": entry["description"],
+            "modes": ", ".join(entry["modes"]),
+            "params": ", ".join(entry["params"]) or "none",
+        }
+        for name, entry in target.catalogue()["workloads"].items()
+    ]
+
+
+def modes() -> Rows:
+    """The modes: how a workload is exposed."""
+    return [{"name": name, "description": text} for name, text in target.catalogue()["modes"].items()]
+
+
+def servers() -> Rows:
+    """The server process managers."""
+    return [
+        {"name": name, "description": (make.__doc__ or "").partition("\n")[0]}
+        for name, make in SERVERS.items()
+    ]
+
+
+def results() -> Rows:
+    """The results below results/, newest first."""
+    rows = []
+    for result in find_results(results_dir()):
+        experiment = result.experiment()
+        states = [planned.state for planned in experiment.plan]
+        done = sum(state != "planned" for state in states)
+        rows.append(
+            {
+                "name": result.name,
+                "suite": experiment.suite.name,
+                "created_at": experiment.created_at,
+                "cases": len(experiment.suite.cases),
+                "runs": f"{done} of {len(states)}",
+                "not valid": sum(state in {"failed", "invalid"} for state in states),
+                "path": str(result.path),
+            }
+        )
+    return rows
+
+
+LISTINGS: dict[str, Callable[[], Rows]] = {
+    "suites": suites,
+    "workloads": workloads,
+    "modes": modes,
+    "servers": servers,
+    "results": results,
+}
+
+
+def listing_table(what: str, rows: Rows) -> RenderableType:
+    """The rows as a table; paths are left to --json, where they are not cut."""
+    if not rows:
+        return Text(f"no {what} yet")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    columns = [column for column in rows[0] if column != "path"]
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
+    for row in rows:
+        table.add_row(*(Text(str(row[column])) for column in columns))
+    return table

@@ -1,0 +1,39 @@
+"""Write everything a report consists of: tables, verdicts, charts, page."""
+
+import json
+from typing import Any
+
+from loopwise.model import SCHEMA_VERSION
+from loopwise.report.charts import save
+from loopwise.report.page import write_page
+from loopwise.store import ResultFolder, write_atomically
+from loopwise.summary import Summary, summarise
+
+
+def build(result: ResultFolder) -> Summary:
+    """(Re)build a result's summary.csv, summary.json, verdicts.json, charts and report.html; nothing is re-measured."""
+    summary = summarise(result)
+    write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
+    write_atomically(result.path / "summary.json", _json(_document(summary)))
+    write_atomically(result.path / "verdicts.json", _json([v.model_dump() for v in summary.verdicts]))
+    charts = save(summary, result.charts)
+    write_page(summary, charts, result.path / "report.html")
+    return summary
+
+
+def _document(summary: Summary) -> dict[str, Any]:
+    experiment = summary.experiment
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": experiment.name,
+        "suite": experiment.suite.name,
+        "created_at": experiment.created_at,
+        "answers": list(summary.answers),
+        "rows": json.loads(summary.table.to_json(orient="records", double_precision=12)),
+        "verdicts": [verdict.model_dump() for verdict in summary.verdicts],
+        "damaged": list(summary.damaged),
+    }
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
