@@ -52,8 +52,12 @@ class RecordUser(User):
     abstract = True
     tasks = [print]  # noqa: RUF012 - Locust warns of users without any; these are never run
 
+    reactor: Reactor
+    keeps_answers = False
+
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
+        self.record = self.reactor.recorder.append
         self.args = (self,)
         self.name = type(self).__name__
         self.stopped = False
@@ -86,7 +90,6 @@ class ClosedUser(RecordUser):
     """A virtual user of closed load: one connection, one request in flight at most, a pause after each answer."""
 
     abstract = True
-    reactor: Reactor
     requests: Iterator[Request]
     think_ns: int
     unanswered: set["ClosedUser"]
@@ -143,7 +146,6 @@ class ScheduleUser(RecordUser):
     """
 
     abstract = True
-    reactor: Reactor
     requests: Iterator[Request]
     rate_rps: float
     arrivals: Arrivals

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from httptools import HttpParserError, HttpResponseParser
 
+from loopwise.generator.recorder import Row
 from loopwise.model import Endpoint
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ def prepare(endpoint: Endpoint, host: str, number: int) -> Request:
 class Owner(Protocol):
     """Who sends requests over a connection: a virtual user, or a schedule."""
 
+    record: Callable[[Row], None]
+    """Takes the row of each request."""
+    keeps_answers: bool
+    """Whether connections keep the answers' headers and bodies, for a script that reads them."""
+
     def answered(self, connection: "Connection") -> None:
         """The request in flight has its answer; a row was recorded. The connection may be closed."""
 
@@ -95,8 +101,8 @@ class Connection:
 
     __slots__ = (
         "_feed", "_keep_alive", "_length", "_messages", "_parser", "_reactor", "_recvmsg", "_send", "_socket",
-        "_start_of_answer", "_status", "_unsent", "deadline_ns", "fd", "is_open", "number", "owner", "request",
-        "scheduled_ns", "sent_ns",
+        "_start_of_answer", "_status", "_unsent", "answer", "deadline_ns", "fd", "is_open", "number", "owner",
+        "request", "scheduled_ns", "sent_ns",
     )  # fmt: skip
 
     def __init__(
@@ -126,11 +132,16 @@ class Connection:
         self.sent_ns = 0
         self.deadline_ns = 0
         self.is_open = False
+        self.answer: Answer | None = None
+        """The last answer's headers and body, where the owner keeps answers."""
         self._new_parser()
 
     def _new_parser(self) -> None:
-        head = self.request is not None and self.request.head
-        self._parser = HttpResponseParser(_HeadAnswer(self) if head else self)
+        is_head = self.request is not None and self.request.head
+        protocol: object = self
+        if self.owner.keeps_answers or is_head:
+            protocol = self.answer = Answer(self.on_message_complete, is_head=is_head)
+        self._parser = HttpResponseParser(protocol)
         self._feed: Callable[[bytes], None] = self._parser.feed_data
         self._messages = 0
         self._status = 0
@@ -229,7 +240,7 @@ class Connection:
         status = self._status
         expected = request.expect_status
         good = 200 <= status < 300 if expected is None else status == expected
-        self._reactor.record(
+        self.owner.record(
             (
                 self.scheduled_ns,
                 self.sent_ns,
@@ -285,11 +296,31 @@ class Connection:
             self._keep_alive = self._parser.should_keep_alive()
 
 
-class _HeadAnswer:
-    """What httptools calls for an answer to HEAD: it is whole after its headers, whatever length they announce."""
+class Answer:
+    """What httptools calls where more than the end of an answer matters.
 
-    def __init__(self, connection: Connection) -> None:
-        self.on_headers_complete = connection.on_message_complete
+    An answer to HEAD is whole after its headers, whatever length they announce.
+    """
+
+    def __init__(self, on_complete: Callable[[], None], *, is_head: bool) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes] = []
+        if is_head:
+            self.on_headers_complete = on_complete
+        else:
+            self.on_message_complete = on_complete
+
+    def on_message_begin(self) -> None:
+        """Forget the answer before this one."""
+        self.headers, self.body = [], []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self.headers.append((name, value))
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append(data)
 
 
 def _kind(code: int | None) -> str:

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 import gevent
 from gevent import monkey
+from gevent.hub import Waiter
 
 from loopwise.generator.http import USER_STAMP, Connection, Owner, Request
-from loopwise.generator.recorder import Recorder
+from loopwise.generator.recorder import UNFINISHED, Recorder
 
 HUB_INTERVAL_NS = 5_000_000
 """How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more."""
@@ -25,8 +26,6 @@ SPIN_NS = 150_000
 SWEEP_NS = 100_000_000
 """How often connections are looked over for answers that are overdue."""
 MAX_EVENTS = 1024
-UNFINISHED = "unfinished"
-"""Error kind of a request that the end of the run cut off: a row, but nobody's failure."""
 
 # gevent hides epoll; the reactor needs the real one.
 _epoll: Callable[[], Any] = monkey.get_original("select", "epoll")
@@ -50,7 +49,6 @@ class Reactor:
         self._address = (str(address[0]), int(address[1]))
         self.host_header = parts.netloc
         self.recorder = recorder
-        self.record = recorder.append
         self.timeout_ns = int(timeout_s * 1e9)
         self._status_errors: dict[int, int] = {}
         self._epoll = _epoll()
@@ -60,6 +58,7 @@ class Reactor:
         self._serial = 0
         self._opened = 0
         self._next_sweep_ns = 0
+        self._hub_due_ns = 0
         self.running = False
 
     @property
@@ -86,15 +85,18 @@ class Reactor:
     def run(self) -> None:
         """Carry requests until `running` is false. To be spawned as a greenlet."""
         self.running = True
-        hub_due_ns = 0
         while self.running:
-            now_ns = monotonic_ns()
-            if now_ns >= hub_due_ns:
+            if monotonic_ns() >= self._hub_due_ns:
                 gevent.sleep(0)
-                now_ns = monotonic_ns()
-                hub_due_ns = now_ns + HUB_INTERVAL_NS
-            self._wait_until(min(hub_due_ns, self._timers[0][0] if self._timers else hub_due_ns))
+                self._hub_due_ns = monotonic_ns() + HUB_INTERVAL_NS
+            due_ns = self._hub_due_ns
+            self._wait_until(min(due_ns, self._timers[0][0]) if self._timers else due_ns)
             self.step()
+
+    def wake(self, waiter: "Waiter[None]") -> None:
+        """Let a greenlet go on as soon as the events at hand are dealt with."""
+        gevent.get_hub().loop.run_callback(waiter.switch, None)
+        self._hub_due_ns = 0
 
     def step(self) -> None:
         """Deal with everything that is due now, without waiting."""
@@ -162,7 +164,6 @@ class Reactor:
 
     def status_error(self, status: int) -> int:
         """Number of the error text for an answer whose status was not expected."""
-        self.recorder.failures += 1
         number = self._status_errors.get(status)
         if number is None:
             number = self._status_errors[status] = self.recorder.errors.number(f"status_{status}")
@@ -171,11 +172,9 @@ class Reactor:
     def record_error(self, kind: str, endpoint: int, connection: Connection, *, length: int) -> None:
         """Record a request that got no complete answer; its `received_ns` is when that became known."""
         now_ns = time_ns()
-        if kind != UNFINISHED:
-            self.recorder.failures += 1
         error = self.recorder.errors.number(kind)
         sent_ns, scheduled_ns = connection.sent_ns, connection.scheduled_ns
-        self.record(
+        connection.owner.record(
             (scheduled_ns, sent_ns, now_ns, now_ns, endpoint, 0, error, length, connection.number, USER_STAMP)
         )
 

@@ -5,29 +5,18 @@ generator loses at most one flush interval. The harness turns it into samples.pa
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 FLUSH_INTERVAL_S = 0.25
 KERNEL, USER = "kernel", "user"
+UNFINISHED = "unfinished"
+"""Error of a request that the end of the run cut off: a row, but nobody's failure."""
 
 
-class Row(NamedTuple):
-    """One request, in the order of SCHEMA's columns; the hot path appends plain tuples of this shape."""
-
-    scheduled_ns: int | None
-    sent_ns: int
-    received_ns: int
-    read_ns: int
-    endpoint: int
-    status: int
-    error: int | None
-    bytes: int
-    connection: int | None
-    stamp: int
-
+Row = tuple[int | None, int, int, int, int, int, int | None, int, int | None, int]
+"""One request as the hot path appends it, in the order of SCHEMA; texts are their numbers (Names)."""
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
@@ -102,11 +91,11 @@ class Recorder:
         self.endpoints = Names()
         self.errors = Names()
         self.stamps = Names(KERNEL, USER)
-        self._rows: list[tuple[int | None, ...]] = []
+        self._rows: list[Row] = []
         self.append = self._rows.append
         self.written = 0
         self.failures = 0
-        """Rows with an error so far, as progress shows them."""
+        """Rows written with an error, as progress shows them; the end of the run is nobody's failure."""
         self._file = pa.OSFile(str(path), "wb")
         # Dictionaries grow while the run goes on; deltas keep the stream valid without rewriting them.
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
@@ -124,6 +113,8 @@ class Recorder:
             return
         # The list stays the same object: `append` is bound to it. Nothing runs between copy and delete.
         del self._rows[: len(rows)]
+        unfinished = self.errors.number(UNFINISHED)
+        self.failures += sum(row[6] is not None and row[6] != unfinished for row in rows)
         columns = zip(*rows, strict=True)
         arrays = [_array(field, values) for field, values in zip(STORED, columns, strict=True)]
         for name, texts in (("endpoint", self.endpoints), ("error", self.errors), ("stamp", self.stamps)):

@@ -15,6 +15,7 @@ from locust.env import Environment
 from locust.util.load_locustfile import load_locustfile
 
 from loopwise.errors import GeneratorError
+from loopwise.generator.answers import StampedResponse
 from loopwise.generator.http import USER_STAMP
 from loopwise.generator.recorder import Recorder
 
@@ -79,12 +80,13 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
         response: Any = None,
         **_: Any,
     ) -> None:
+        if isinstance(response, StampedResponse):
+            return  # its client has recorded it, with better stamps
         sent_ns = int(start_time * 1e9)
         received_ns = sent_ns + int((response_time or 0.0) * 1e6)
         status = int(getattr(response, "status_code", 0) or 0)
         error = None
         if exception is not None:
-            recorder.failures += 1
             error = recorder.errors.number(f"status_{status}" if status else type(exception).__name__)
         endpoint = recorder.endpoints.number(f"{request_type} {name}")
         length = int(response_length or 0)

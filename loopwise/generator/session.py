@@ -16,6 +16,7 @@ from loopwise.generator.order import Event, Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.scripted import environment_for, forbid_strangers, record_requests
+from loopwise.generator.stamped import REACTOR, StampedUser
 from loopwise.model import VICTIM, Endpoint
 
 TICK_S = 0.01
@@ -116,13 +117,18 @@ class DeclaredTraffic:
 
 
 class ScriptedTraffic:
-    """A Locust file; what its users do is theirs."""
+    """A Locust file; what its users do is theirs. StampedUsers find the reactor in the environment."""
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
         assert order.scenario is not None
         forbid_strangers(order.url)
         self.users = order.load.users
         self.environment = environment_for(Path(order.scenario), order.url)
+        self._reactor = Reactor(order.url, recorder, order.load.timeout_s)
+        setattr(self.environment, REACTOR, self._reactor)
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+        if any(issubclass(user_class, StampedUser) for user_class in self.environment.user_classes):
+            self._greenlet = gevent.spawn(self._reactor.run)
         record_requests(self.environment, recorder)
 
     def is_warm(self) -> bool:
@@ -137,7 +143,13 @@ class ScriptedTraffic:
         """Users decide for themselves."""
 
     def close(self) -> None:
-        """Locust has ended its users by now."""
+        """Locust has ended its users by now; what StampedUsers left in flight becomes rows."""
+        self._reactor.running = False
+        if self._greenlet is not None:
+            self._greenlet.join()
+        self._reactor.close()
+        if self._greenlet is not None:
+            self._greenlet.get()
 
 
 class Session:

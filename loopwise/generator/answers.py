@@ -1,0 +1,103 @@
+"""What a script sees of an answer: the part of requests' Response that Locust's users know, and Locust's `with`."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from types import TracebackType
+from typing import Any
+
+from loopwise.generator.recorder import Row
+
+Finish = Callable[["StampedResponse", str | None, Mapping[str, Any]], None]
+
+
+class StampedResponse:
+    """The answer to one request; status 0 where there was none.
+
+    In a `with` block (catch_response=True) `success()` and `failure()` decide what the row says; without either, an
+    exception in the block is a failure, and so is a status of 400 and above.
+    """
+
+    def __init__(
+        self, label: str, url: str, row: Row, *, headers: list[tuple[bytes, bytes]], body: bytes, error: str
+    ) -> None:
+        self.label = label
+        self.url = url
+        self.row = row
+        self.status_code: int = row[5]
+        self.content = body
+        self.error = error
+        """Kind of the failure where there was no answer: `refused`, `timeout`, …"""
+        self._raw_headers = headers
+        self._verdict: str | None = None
+        self._is_decided = False
+        self._finish: Finish | None = None
+        self._context: Mapping[str, Any] = {}
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Headers by lower-case name; of repeated ones the last."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw_headers}
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the charset it declares, else UTF-8."""
+        _, _, charset = self.headers.get("content-type", "").partition("charset=")
+        return self.content.decode(charset.partition(";")[0].strip() or "utf-8", errors="replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError."""
+        return json.loads(self.content)
+
+    @property
+    def ok(self) -> bool:
+        """An answer with a status below 400."""
+        return 0 < self.status_code < 400
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Service time: sent → last byte arrived."""
+        return (self.row[2] - self.row[1]) / 1e6
+
+    def set_cookies(self) -> Iterator[tuple[str, str | None]]:
+        """Cookies the answer sets: name and value; None: it takes the cookie back."""
+        for name, value in self._raw_headers:
+            if name.lower() != b"set-cookie":
+                continue
+            try:
+                cookie = SimpleCookie(value.decode("latin-1"))
+            except CookieError:
+                continue
+            for key, morsel in cookie.items():
+                yield key, None if morsel["max-age"] == "0" else morsel.value
+
+    def success(self) -> None:
+        """Record the request as a success, whatever its status."""
+        self._verdict, self._is_decided = None, True
+
+    def failure(self, reason: object) -> None:
+        """Record the request as a failure with this reason."""
+        self._verdict, self._is_decided = str(reason), True
+
+    def prepare(self, finish: Finish, context: Mapping[str, Any]) -> None:
+        """Client: who records the outcome."""
+        self._finish, self._context = finish, context
+
+    def finish(self) -> None:
+        """Record the outcome; once."""
+        if not self._is_decided and not self.ok:
+            self._verdict = self.error or f"status_{self.status_code}"
+        finish, self._finish = self._finish, None
+        if finish is not None:
+            finish(self, self._verdict, self._context)
+
+    def __enter__(self) -> "StampedResponse":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not self._is_decided:
+            self.failure(f"{kind.__name__}: {error}")
+        self.finish()

@@ -1,0 +1,1 @@
+"""Turns a Summary into what people look at: charts, the page, tables for the terminal."""

@@ -1,0 +1,109 @@
+"""The sheet that panels are placed on, in inches: what is placed by measure can't overlap by surprise."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from loopwise.report.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, wrap
+
+PANEL_WIDTH_IN = 4.5
+"""Legible when a phone shows it full width, and two of them stand side by side on a laptop."""
+
+_GAP_IN = 0.35
+_MARGIN_IN = 0.3
+_LINE_IN = 0.19
+_HEADING_GAP_IN = 0.05
+_MORE_THAN_TWO_COLUMNS = 12
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A rectangle of a figure. Positions are inches from its left and top edge."""
+
+    figure: Figure
+    left_in: float
+    top_in: float
+    """From the figure's bottom edge up to the frame's top edge."""
+
+    def axes(self, left_in: float, top_in: float, width_in: float, height_in: float) -> Axes:
+        """Axes whose plotting area is this rectangle."""
+        figure_width_in, figure_height_in = self.figure.get_size_inches()
+        return self.figure.add_axes(
+            (
+                (self.left_in + left_in) / figure_width_in,
+                (self.top_in - top_in - height_in) / figure_height_in,
+                width_in / figure_width_in,
+                height_in / figure_height_in,
+            )
+        )
+
+    def text(self, left_in: float, top_in: float, text: str, **looks: Any) -> None:
+        """One line of text that begins at the left position and is centred on the top one."""
+        width_in, height_in = self.figure.get_size_inches()
+        self.figure.text(
+            (self.left_in + left_in) / width_in,
+            (self.top_in - top_in) / height_in,
+            text,
+            **{"va": "center", "ha": "left", **looks},
+        )
+
+    def heading(self, heading: str, context: str) -> None:
+        """The panel's name, as high as heading_height_in says."""
+        top_in = _LINE_IN / 2
+        for line in _heading_lines(heading):
+            self.text(0, top_in, line, size=TITLE_PT, weight="bold", color=INK)
+            top_in += _LINE_IN
+        self.text(0, top_in, fit(context, PANEL_WIDTH_IN), color=MUTED)
+
+
+def heading_height_in(heading: str) -> float:
+    """Height of a panel's name and context, with the gap below them."""
+    return (len(_heading_lines(heading)) + 1) * _LINE_IN + _HEADING_GAP_IN
+
+
+def single(height_in: float, draw: Callable[[Frame], None]) -> Figure:
+    """A figure with one panel and nothing around it, for the page."""
+    pad_in = 0.04
+    figure = Figure(figsize=(PANEL_WIDTH_IN + 2 * pad_in, height_in + 2 * pad_in))
+    draw(Frame(figure, pad_in, height_in + pad_in))
+    return figure
+
+
+def sheet(
+    title: str, note: str, heights_in: Sequence[float], draws: Sequence[Callable[[Frame], None]]
+) -> Figure:
+    """All panels under a title, with a note below, in one to three columns; for a file of its own."""
+    columns = 1 if len(draws) == 1 else 3 if len(draws) > _MORE_THAN_TWO_COLUMNS else 2
+    width_in = columns * PANEL_WIDTH_IN + (columns - 1) * _GAP_IN
+    notes = wrap(note, width_in, lines=4)
+    bands_in = [max(band) for band in _bands(heights_in, columns)]
+    header_in = 0.45
+    body_in = sum(bands_in) + _GAP_IN * len(bands_in)
+    height_in = 2 * _MARGIN_IN + header_in + body_in + len(notes) * _LINE_IN
+    figure = Figure(figsize=(width_in + 2 * _MARGIN_IN, height_in))
+    page = Frame(figure, _MARGIN_IN, height_in - _MARGIN_IN)
+    page.text(0, 0.12, fit(title, width_in, 14, bold=True), size=14, weight="bold")
+    top_in = page.top_in - header_in
+    for band_in, band in zip(bands_in, _bands(draws, columns), strict=True):
+        for column, draw in enumerate(band):
+            draw(Frame(figure, _MARGIN_IN + column * (PANEL_WIDTH_IN + _GAP_IN), top_in))
+        top_in -= band_in + _GAP_IN
+    for index, line in enumerate(notes):
+        page.text(0, header_in + body_in + (index + 0.5) * _LINE_IN, line, size=LABEL_PT, color=MUTED)
+    return figure
+
+
+def _heading_lines(heading: str) -> list[str]:
+    return wrap(heading, PANEL_WIDTH_IN, TITLE_PT, bold=True)
+
+
+def _bands(items: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
+    remaining = iter(items)
+    while band := tuple(islice(remaining, size)):
+        yield band

@@ -1,0 +1,300 @@
+"""What the page says, as plain sentences and figures; the template only lays it out."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loopwise.model import Case, Check, Experiment, Run, Verdict
+from loopwise.report import format as fmt
+from loopwise.report.rows import Cell, Cells, facets, mode_name, workers_name
+from loopwise.summary import Summary
+
+ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
+"""A mark beside each verdict's word, so that neither colour nor language carries it alone."""
+
+METRIC_NAMES = {
+    "throughput_rps": "requests a second",
+    "service_time_mean_ms": "mean service time",
+    "error_ratio": "errors",
+    "cpu_ms_per_request": "CPU per request",
+    "rss_mb": "memory",
+}
+
+_SPELLINGS = {"cpu": "CPU", "gb": "GB", "mb": "MB"}
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """A line of the table of all cases; figures with their intervals, ready to read."""
+
+    name: str
+    mode: str
+    throughput: str
+    bar_ratio: float
+    """Throughput relative to the highest of its group, 0–1; 0 where there is no valid number."""
+    predicted: str
+    p50: str
+    p99: str
+    errors: str
+    cpu: str
+    invalid: str | None
+    flagged: bool
+    """Whether a check put a mark on a run behind these numbers; they can be used."""
+
+
+@dataclass(frozen=True)
+class CaseGroup:
+    """Cases that are compared with each other."""
+
+    heading: str
+    context: str
+    rows: tuple[CaseRow, ...]
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A line of the verdict table."""
+
+    verdict: str
+    icon: str
+    sentence: str
+    metric: str
+    ratio: str
+    candidate: str
+    baseline: str
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """What became of one check over all runs."""
+
+    name: str
+    limit: str
+    effect: str
+    passed: int
+    total: int
+    worst: str
+
+
+def case_groups(summary: Summary) -> list[CaseGroup]:
+    """All cases in the groups that the charts show, too."""
+    cells = Cells(summary)
+    marked = flagged(summary.runs)
+    groups = []
+    for facet in facets(cells.cases):
+        row = cells.row(facet.cases, "throughput_rps")
+        highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
+        rows = tuple(
+            _case_row(
+                cells, cell, " · ".join(part for part in facet.label(cell.case) if part), highest_rps, marked
+            )
+            for cell in row
+        )
+        groups.append(CaseGroup(facet.heading, facet.context, rows))
+    return groups
+
+
+def verdict_rows(summary: Summary) -> list[VerdictRow]:
+    """Every comparison, in the order in which it was made."""
+    names = {case.case_id: case_name(case) for case in summary.experiment.suite.cases}
+    return [
+        VerdictRow(
+            verdict.verdict,
+            ICONS[verdict.verdict],
+            verdict.reason,
+            metric_name(verdict.metric),
+            fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
+            names.get(verdict.candidate_case, verdict.candidate_case),
+            names.get(verdict.baseline_case, verdict.baseline_case),
+        )
+        for verdict in summary.verdicts
+    ]
+
+
+def trouble(summary: Summary) -> list[str]:
+    """A sentence per case and reason for runs that failed, are invalid or marked, and for what could not be read."""
+    replicates: dict[tuple[str, str, str], list[str]] = {}
+    for run in sorted(summary.runs, key=lambda run: run.order):
+        status = "marked" if run.status == "ok" else run.status
+        if run.status != "ok" or _failed(run, "flag"):
+            key = (case_name(run.case), status, _why(run))
+            replicates.setdefault(key, []).append(str(run.replicate))
+    sentences = [
+        f"{name}, replicate{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}, {status}: {why}"
+        for (name, status, why), numbers in replicates.items()
+    ]
+    return [*sentences, *summary.damaged]
+
+
+def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Names of the checks that marked a usable run, by case_id."""
+    names: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for check in _failed(run, "flag") if run.status == "ok" else ():
+            names.setdefault(run.case.case_id, {})[words(check.name)] = None
+    return {case_id: tuple(found) for case_id, found in names.items()}
+
+
+def check_rows(runs: Sequence[Run]) -> list[CheckRow]:
+    """Checks over all runs, by name, each with its worst value."""
+    by_name: dict[str, list[Check]] = {}
+    for run in runs:
+        for check in run.checks:
+            by_name.setdefault(check.name, []).append(check)
+    rows = []
+    for name, checks in by_name.items():
+        worst = max(checks, key=_badness)
+        effect = "makes a run invalid" if worst.effect == "void" else "marks a run"
+        passed = sum(check.ok for check in checks)
+        limit = f"{worst.limit:.4g}"
+        rows.append(CheckRow(words(name), limit, effect, passed, len(checks), fmt.number(worst.value)))
+    return rows
+
+
+def facts(experiment: Experiment) -> list[tuple[str, str]]:
+    """What was measured, how often and when, as name and value."""
+    suite = experiment.suite
+    repeated = suite.replicates
+    often = f"{repeated.min}" if repeated.min == repeated.max else f"{repeated.min} to {repeated.max}"
+    listed = [
+        ("suite", suite.name),
+        ("label", experiment.label or ""),
+        ("cases", f"{len(suite.cases):,}"),
+        ("replicates of each case", often),
+        ("order", f"shuffled within each block, seed {experiment.seed}"),
+        ("confidence of intervals", fmt.confidence(suite.compare.confidence)),
+        ("practical margin", f"±{suite.compare.margin * 100:.4g} %"),
+        ("begun", experiment.created_at),
+        ("finished", experiment.finished_at or "not finished: the result covers what was measured so far"),
+    ]
+    return [(name, value) for name, value in listed if value]
+
+
+def environment(experiment: Experiment) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The machine and the versions, by topic; nested entries keep the path to them as their name."""
+    topics: dict[str, list[tuple[str, str]]] = {}
+    for key, value in {**experiment.environment, "calibration": experiment.calibration}.items():
+        if isinstance(value, Mapping):
+            topics.setdefault(words(key), []).extend(_leaves(value))
+        else:
+            topics.setdefault("machine", []).append((words(key), _said(value)))
+    return [(topic, entries) for topic, entries in topics.items() if entries]
+
+
+def repeat_command(experiment: Experiment) -> str:
+    """The command line that measures the same again: the one given, if the environment recorded it."""
+    given = experiment.environment.get("command")
+    if isinstance(given, list):
+        return shlex.join(str(word) for word in given)
+    if isinstance(given, str):
+        return given
+    return shlex.join(
+        ["python", "bench.py", "run", fmt.clean(experiment.suite.name), "--seed", str(experiment.seed)]
+    )
+
+
+def case_name(case: Case) -> str:
+    """A case in words: `sleep(ms=50) async, 2 workers`."""
+    mode = "" if case.mode == "own" else f" {mode_name(case)}"
+    return fmt.clean(f"{case.subject}{mode}, {workers_name(case)}")
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words: `p99 service time`."""
+    parts = metric.split("_")
+    if metric not in METRIC_NAMES and metric.startswith(("service_time_", "response_time_")):
+        return f"{parts[2]} {parts[0]} {parts[1]}"
+    return METRIC_NAMES.get(metric, words(metric))
+
+
+def words(key: str) -> str:
+    """A key as it is read: `cpu_model` -> `CPU model`."""
+    return " ".join(_SPELLINGS.get(word, word) for word in str(key).split("_"))
+
+
+def status_counts(summary: Summary) -> dict[str, int]:
+    """How many cases can be used, and how many runs there are."""
+    cells = Cells(summary)
+    invalid = sum(cells.why_invalid(case) is not None for case in cells.cases)
+    return {"cases": len(cells.cases), "invalid": invalid, "runs": len(summary.runs)}
+
+
+def verdicts_by_candidate(verdicts: Sequence[Verdict], metric: str) -> dict[str, Verdict]:
+    """The first verdict on each candidate in this metric."""
+    found: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        if verdict.metric == metric:
+            found.setdefault(verdict.candidate_case, verdict)
+    return found
+
+
+def _case_row(
+    cells: Cells, throughput: Cell, name: str, highest_rps: float, marked: Mapping[str, Any]
+) -> CaseRow:
+    case = throughput.case
+    usable = throughput.usable and throughput.value is not None
+    return CaseRow(
+        name=name,
+        mode=case.mode if case.mode.isidentifier() else "own",
+        throughput=fmt.estimate(throughput.value, throughput.low, throughput.high) if usable else fmt.NONE,
+        bar_ratio=(throughput.value or 0.0) / highest_rps if usable and highest_rps else 0.0,
+        predicted=fmt.number(throughput.predicted),
+        p50=_figure(cells.cell(case, "service_time_p50_ms")),
+        p99=_figure(cells.cell(case, "service_time_p99_ms")),
+        errors=_share(cells.cell(case, "error_ratio")),
+        cpu=_figure(cells.cell(case, "cpu_ms_per_request")),
+        invalid=throughput.invalid,
+        flagged=case.case_id in marked,
+    )
+
+
+def _figure(cell: Cell) -> str:
+    return fmt.duration(cell.value, cell.low, cell.high) if cell.usable else fmt.NONE
+
+
+def _share(cell: Cell) -> str:
+    return fmt.share(cell.value) if cell.usable else fmt.NONE
+
+
+def _badness(check: Check) -> tuple[bool, float]:
+    """Failed ones first, the furthest beyond the limit leading; then whoever passed most narrowly.
+
+    A limit may be an upper or a lower one; the distance to it serves both.
+    """
+    beyond = abs(check.value - check.limit)
+    return (not check.ok, -beyond if check.ok else beyond)
+
+
+def _failed(run: Run, effect: str) -> list[Check]:
+    return [check for check in run.checks if not check.ok and check.effect == effect]
+
+
+def _why(run: Run) -> str:
+    """Why a run failed, is invalid or is marked."""
+    sentences = [
+        check.detail or f"{words(check.name)} is {fmt.number(check.value)}, limit {fmt.number(check.limit)}."
+        for check in _failed(run, "flag" if run.status == "ok" else "void")
+    ]
+    return run.error or " ".join(sentences) or "no reason was recorded."
+
+
+def _leaves(tree: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        name = f"{path} {words(key)}".strip()
+        if isinstance(value, Mapping):
+            yield from _leaves(value, name)
+        else:
+            yield name, _said(value)
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_said(entry) for entry in value) or "none"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    )
