@@ -1,0 +1,154 @@
+"""The page in a real browser: it opens from disk, fits, follows dark mode, and asks nothing of any network."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from report_fixtures import fixture_summary
+
+from loopwise.report.charts import save
+from loopwise.report.page import write_page
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    # In CI a missing browser must fail, not pass by being skipped.
+    pytest.mark.skipif(
+        not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"needs Debian's chromium at {CHROMIUM}"
+    ),
+]
+
+
+@dataclass
+class Visit:
+    """An open page, and what it complained of or asked for."""
+
+    page: Page
+    messages: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["plain", "hostile"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    summary = fixture_summary(7, names=request.param, invalid="some")
+    return write_page(summary, save(summary, folder), folder / "report.html")
+
+
+def visit(browser: Browser, path: Path, width_px: int = 1280, *, dark: bool = False) -> Visit:
+    page = browser.new_page(
+        viewport={"width": width_px, "height": 900}, color_scheme="dark" if dark else "light"
+    )
+    seen = Visit(page)
+    page.on("console", lambda message: seen.messages.append(message.text))
+    page.on("pageerror", lambda error: seen.messages.append(str(error)))
+    page.on("dialog", lambda dialog: seen.messages.append(dialog.message))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.goto(path.as_uri())
+    return seen
+
+
+def test_the_page_opens_from_disk_in_silence_and_asks_for_nothing_else(
+    browser: Browser, report: Path
+) -> None:
+    seen = visit(browser, report)
+    assert seen.messages == []
+    assert seen.requests == [report.as_uri()]
+    assert seen.page.get_by_role("heading", level=1).is_visible()
+    seen.page.close()
+
+
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_nothing_makes_the_page_scroll_sideways(browser: Browser, report: Path, width_px: int) -> None:
+    page = visit(browser, report, width_px).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    chart = page.locator("figure svg").first.bounding_box()
+    assert chart is not None
+    assert chart["x"] >= 0
+    assert chart["x"] + chart["width"] <= width_px
+    assert chart["width"] > 250
+    page.close()
+
+
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_no_text_of_a_chart_is_cut_in_the_browsers_own_font(
+    browser: Browser, report: Path, width_px: int
+) -> None:
+    page = visit(browser, report, width_px).page
+    overhang_px = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll('figure svg text')].map(text =>
+             text.getBoundingClientRect().right - text.closest('.card').getBoundingClientRect().right))"""
+    )
+    assert overhang_px <= 0
+    page.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_on_the_page_and_in_charts_has_aa_contrast(browser: Browser, report: Path, dark: bool) -> None:
+    page = visit(browser, report, dark=dark).page
+    colours = page.evaluate(
+        """() => {
+             const of = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
+             const card = of('.card', 'backgroundColor');
+             return [[of('body', 'color'), of('body', 'backgroundColor')],
+                     [of('.note', 'color'), of('body', 'backgroundColor')],
+                     [of('figcaption', 'color'), card],
+                     [of('.verdict.invalid', 'color'), card],
+                     [of('.verdict.better', 'color'), card],
+                     ...[...document.querySelectorAll('figure svg text')].map(
+                       text => [getComputedStyle(text).fill, card])];
+           }"""
+    )
+    assert len(colours) > 20
+    for text, ground in colours:
+        assert contrast(text, ground) >= 4.5, (text, ground)
+    ground = luminance(colours[0][1])
+    assert ground < 0.05 if dark else ground > 0.8
+    page.close()
+
+
+def test_wide_tables_scroll_inside_their_card_and_can_be_reached_by_keyboard(
+    browser: Browser, report: Path
+) -> None:
+    page = visit(browser, report, 390).page
+    region = page.locator("#cases .scroll")
+    assert region.evaluate("element => element.scrollWidth > element.clientWidth && element.tabIndex === 0")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.close()
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1 contrast ratio of two CSS `rgb()` colours."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    red, green, blue = (int(part) / 255 for part in colour.strip("rgba()").split(",")[:3])
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,405 @@
+"""How numbers read, what the page says, and the tables of the terminal."""
+
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
+from rich.console import Console, RenderableType
+
+from loopwise.model import Check, Run, Verdict
+from loopwise.report import format as fmt
+from loopwise.report import page_data
+from loopwise.report.charts import ChartFile, InlinePanel, save
+from loopwise.report.page import render_page, write_page
+from loopwise.report.terminal import answer_table, verdict_table
+from loopwise.summary import Summary
+
+GOLDEN = Path(__file__).parent / "golden" / "report.html"
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (812.4, "812"),
+        (12_345.6, "12,300"),
+        (1_000_000, "1,000,000"),
+        (9.996, "10.0"),
+        (999.6, "1,000"),
+        (0.04321, "0.0432"),
+        (0, "0"),
+        (-0.0, "0"),
+        (-2.5, "-2.50"),
+        (NAN, "–"),
+        (math.inf, "–"),
+        (None, "–"),
+    ],
+)
+def test_a_number_has_three_significant_digits(value: float | None, text: str) -> None:
+    assert fmt.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (790.3, 834.1, "812 [790, 834]"),
+        (None, None, "812"),
+        (NAN, NAN, "812"),
+        (790.0, math.inf, "812"),
+    ],
+)
+def test_an_estimate_carries_its_interval_if_it_has_one(
+    low: float | None, high: float | None, text: str
+) -> None:
+    assert fmt.estimate(812, low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("value_ms", "low_ms", "high_ms", "text"),
+    [
+        (52.31, None, None, "52.3 ms"),
+        (0.5, None, None, "0.500 ms"),
+        (0.0432, None, None, "43.2 µs"),
+        (1234.0, 1200.0, 1300.0, "1.23 [1.20, 1.30] s"),
+        (999.0, 990.0, 1010.0, "999 [990, 1,010] ms"),
+        (0.0, None, None, "0 ms"),
+        (None, None, None, "–"),
+    ],
+)
+def test_a_latency_and_its_interval_share_the_unit_that_suits_the_value(
+    value_ms: float | None, low_ms: float | None, high_ms: float | None, text: str
+) -> None:
+    assert fmt.duration(value_ms, low_ms, high_ms) == text
+
+
+def test_ratios_and_shares_read_as_people_say_them() -> None:
+    assert fmt.ratio(2.41, 2.2, 2.6) == "×2.41 [2.20, 2.60]"
+    assert fmt.ratio(None) == "–"
+    assert fmt.share(0.0123) == "1.23 %"
+    assert fmt.share(0.0) == "0 %"
+    assert fmt.share(None) == "–"
+    assert fmt.confidence(0.999) == "99.9 %"
+    assert (fmt.count(1, "worker"), fmt.count(2, "worker")) == ("1 worker", "2 workers")
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("plain", "plain"),
+        ("two\nlines\tand  more", "two lines and more"),
+        ("\x1b[31mred", "\ufffd[31mred"),
+        ("right\u202eleft", "right\ufffdleft"),
+        ("half \ud800 a pair", "half \ufffd a pair"),
+        ("日本語 🚀 é", "日本語 🚀 é"),
+    ],
+)
+def test_control_characters_never_reach_a_reader(text: str, cleaned: str) -> None:
+    assert fmt.clean(text) == cleaned
+
+
+class Outline(HTMLParser):
+    """What a browser would make of the page: elements with their attributes, and the text."""
+
+    VOID = frozenset({"meta", "br", "link", "img", "input"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def stub_charts(names: Sequence[str] = ("throughput", "percentiles")) -> list[ChartFile]:
+    svg = '<svg viewBox="0 0 1 1" width="1pt" height="1pt"><g id="figure_1"/></svg>'
+    return [
+        ChartFile(
+            name,
+            f"Title of {name}",
+            f"Caption of {name}",
+            Path(f"{name}.svg"),
+            Path(f"{name}.png"),
+            (InlinePanel(svg, f"Words for {name}"),),
+        )
+        for name in names
+    ]
+
+
+def test_the_page_is_the_golden_one() -> None:
+    """Run with UPDATE_GOLDEN=1 to accept a change."""
+    page = render_page(fixture_summary(7, invalid="some"), stub_charts())
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(page, encoding="utf-8")
+    assert page == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_page_says_the_answers_first_and_everything_in_order() -> None:
+    summary = fixture_summary(7, invalid="some")
+    outline = Outline(render_page(summary, stub_charts()))
+    sections = [str(attributes["id"]) for attributes in outline.named("section") if "id" in attributes]
+    assert sections == ["answers", "charts", "verdicts", "cases", "trouble", "method"]
+    places = [
+        outline.text.index(text) for text in (*summary.answers, "Caption of throughput", *summary.damaged)
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("names", ["plain", "long", "hostile"])
+def test_the_page_asks_nothing_of_the_network_and_runs_no_script(names: str, tmp_path: Path) -> None:
+    summary = fixture_summary(7, names=names, invalid="some")  # type: ignore[arg-type]
+    page = render_page(summary, save(summary, tmp_path))
+    outline = Outline(page)
+    assert not outline.open
+    tags = {tag for tag, _ in outline.elements}
+    assert tags.isdisjoint(
+        {"script", "link", "iframe", "object", "embed", "img", "base", "form", "foreignobject"}
+    )
+    for _, attributes in outline.elements:
+        assert not any(name.startswith("on") for name in attributes)
+        assert all(str(attributes.get(name, "#")).startswith("#") for name in ("href", "src", "xlink:href"))
+    (policy,) = [
+        meta for meta in outline.named("meta") if meta.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert str(policy["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "@import" not in page
+    assert re.findall(r"url\((?!#)", page) == []
+
+
+def test_hostile_names_are_shown_as_the_text_they_are(tmp_path: Path) -> None:
+    summary = fixture_summary(7, names="hostile")
+    page = render_page(summary, save(summary, tmp_path))
+    assert "<script>alert('x')</script>\"'&{{ 7*7 }}" in Outline(page).text
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+
+
+def test_ids_are_unique_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    summary = own_app_summary()
+    outline = Outline(render_page(summary, save(summary, tmp_path)))
+    ids = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in outline.elements:
+        for name in ("href", "aria-labelledby"):
+            if name in attributes:
+                assert str(attributes[name]).removeprefix("#") in ids
+
+
+def test_every_chart_has_words_and_every_table_a_caption_and_scopes(tmp_path: Path) -> None:
+    summary = fixture_summary(7)
+    outline = Outline(render_page(summary, save(summary, tmp_path)))
+    charts = outline.named("svg")
+    assert len(charts) == 6
+    assert all(chart["role"] == "img" and len(str(chart["aria-label"])) > 40 for chart in charts)
+    assert len(outline.named("table")) == len(outline.named("caption")) == 3
+    assert all("scope" in header for header in outline.named("th"))
+
+
+def test_a_hundred_cases_make_a_page_below_three_megabytes(tmp_path: Path) -> None:
+    summary = fixture_summary(100)
+    page = render_page(summary, save(summary, tmp_path))
+    assert len(page.encode()) < 3_000_000
+    assert page.count("<svg") == 35
+
+
+def test_a_page_of_invalid_cases_shows_reasons_and_no_numbers() -> None:
+    summary = fixture_summary(7, invalid="all")
+    groups = page_data.case_groups(replace(summary, table=summary.table.assign(value=123_456.0)))
+    rows = [row for group in groups for row in group.rows]
+    assert all(row.invalid == REASON for row in rows)
+    assert {row.throughput for row in rows} == {row.p99 for row in rows} == {"–"}
+    page = render_page(summary, [])
+    assert page.count('class="verdict invalid"') == len(rows) + len(summary.verdicts)
+    assert 'id="charts"' not in page
+    assert "No valid replicate, so no interval." in page
+
+
+def test_a_page_without_answers_verdicts_or_trouble_leaves_their_sections_out() -> None:
+    outline = Outline(render_page(replace(fixture_summary(1), answers=(), verdicts=()), []))
+    sections = [attributes["id"] for attributes in outline.named("section") if "id" in attributes]
+    assert sections == ["answers", "cases", "method"]
+    assert "Nothing that was measured gives an answer yet." in outline.text
+
+
+def test_writing_a_page_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("old", encoding="utf-8")
+    assert write_page(fixture_summary(1), stub_charts(), path) == path
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_and_invalid_runs_are_named_with_their_reasons() -> None:
+    summary = fixture_summary(7, invalid="some", replicates=1)
+    failed = Run(
+        case=summary.experiment.suite.cases[0],
+        replicate=1,
+        order=1,
+        status="failed",
+        error="the server died: ModuleNotFoundError: shop",
+        started_at="2026-01-02T03:04:05Z",
+    )
+    sentences = page_data.trouble(replace(summary, runs=(failed, *summary.runs[1:])))
+    assert sentences[0].endswith("1 worker, replicate 1, failed: the server died: ModuleNotFoundError: shop")
+    assert sentences[1].endswith(f"invalid: {REASON}")
+    assert sentences[2:] == list(summary.damaged)
+
+
+def test_a_run_that_a_check_marked_keeps_its_numbers_and_shows_the_mark() -> None:
+    summary = fixture_summary(1, replicates=1)
+    (run,) = summary.runs
+    late = run.checks[1].model_copy(
+        update={"ok": False, "value": 0.2, "detail": "the host took 20 % of the CPU"}
+    )
+    marked = replace(summary, runs=(run.model_copy(update={"checks": (run.checks[0], late)}),))
+    (row,) = page_data.case_groups(marked)[0].rows
+    assert (row.flagged, row.throughput) == (True, "667")
+    assert page_data.trouble(marked)[0].endswith("replicate 1, marked: the host took 20 % of the CPU")
+    assert "⚑" in render_page(marked, [])
+    assert "⚑" not in render_page(summary, [])
+    assert "async × 1 is marked by a check: steal ratio" in printed(answer_table(marked))
+
+
+def test_checks_count_what_passed_and_show_the_worst() -> None:
+    (cpu, steal) = page_data.check_rows(fixture_summary(7, invalid="some").runs)
+    assert (cpu.name, cpu.passed, cpu.total, cpu.worst) == ("generator CPU ratio", 18, 21, "0.970")
+    assert (steal.passed, steal.effect) == (21, "marks a run")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "command"),
+    [
+        (None, "python bench.py run quick --seed 1"),
+        (
+            ["bench.py", "try", "shop.main:app", "--endpoint", "GET /x"],
+            "bench.py try shop.main:app --endpoint 'GET /x'",
+        ),
+        ("loopwise run mine.toml", "loopwise run mine.toml"),
+    ],
+)
+def test_the_command_to_repeat_is_the_recorded_one_or_made_from_the_suite(
+    recorded: list[str] | str | None, command: str
+) -> None:
+    experiment = fixture_summary(1).experiment
+    environment = {**experiment.environment, **({"command": recorded} if recorded else {})}
+    assert page_data.repeat_command(experiment.model_copy(update={"environment": environment})) == command
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("throughput_rps", "requests a second"),
+        ("service_time_p99_ms", "p99 service time"),
+        ("response_time_p50_ms", "p50 response time"),
+        ("victim_p99_ms", "victim p99 ms"),
+    ],
+)
+def test_metrics_have_names_in_words(metric: str, name: str) -> None:
+    assert page_data.metric_name(metric) == name
+
+
+def printed(renderable: RenderableType, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("cases", [1, 7, 40, 100])
+def test_at_80_columns_no_figure_is_cut(cases: int) -> None:
+    summary = fixture_summary(cases, invalid="some")
+    text = printed(answer_table(summary))
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    for group in page_data.case_groups(summary):
+        for row in group.rows:
+            if row.invalid is None:
+                assert row.throughput in text
+    for verdict in summary.verdicts:
+        if verdict.ratio is not None:
+            assert f"{fmt.ratio(verdict.ratio)} {verdict.verdict}" in text
+
+
+def test_the_terminal_gives_the_answers_first_and_reasons_for_what_is_invalid() -> None:
+    summary = fixture_summary(7, invalid="some")
+    text = " ".join(printed(answer_table(summary)).split())
+    assert text.startswith(" ".join(summary.answers))
+    assert f"blocking is invalid: {REASON}" in text
+
+
+def test_without_a_terminal_there_are_no_escape_codes_and_markup_stays_text() -> None:
+    summary = fixture_summary(7, names="hostile", invalid="some")
+    text = printed(answer_table(summary)) + printed(verdict_table(summary.verdicts))
+    assert "\x1b" not in text
+    assert "[red]" in text
+    assert HOSTILE[:20] in text
+
+
+@pytest.mark.parametrize("make", [own_app_summary, running_server_summary])
+def test_an_app_of_ones_own_has_no_column_for_a_baseline(make: Callable[[], Summary]) -> None:
+    text = printed(answer_table(make()))
+    assert "vs baseline" not in text
+    assert "requests/s" in text
+
+
+def test_the_verdict_table_shows_word_ratio_and_sentence() -> None:
+    verdict = Verdict(
+        baseline_case="a",
+        candidate_case="b",
+        metric="service_time_p99_ms",
+        ratio=2.41,
+        ci_low=2.2,
+        ci_high=2.6,
+        verdict="worse",
+        reason="to_thread is slower than async",
+    )
+    text = " ".join(printed(verdict_table([verdict])).split())
+    assert "▼ worse ×2.41 [2.20, 2.60] p99 service time to_thread is slower than async" in text
+    assert "Nothing to compare" in printed(verdict_table([]))
+
+
+@pytest.mark.parametrize(
+    ("limit", "values", "worst"),
+    [
+        (10, [(2, True), (9, True)], "9.00"),
+        (10, [(400, True), (12, True)], "12.0"),
+        (10, [(9, False), (3, False)], "3.00"),
+    ],
+)
+def test_the_worst_value_is_found_for_upper_and_lower_limits(
+    limit: float, values: list[tuple[float, bool]], worst: str
+) -> None:
+    (run,) = fixture_summary(1, replicates=1).runs
+    checks = tuple(Check(name="x", value=value, limit=limit, effect="void", ok=ok) for value, ok in values)
+    (row,) = page_data.check_rows([run.model_copy(update={"checks": checks})])
+    assert row.worst == worst
+
+
+def test_replicates_that_fail_for_one_reason_share_a_sentence() -> None:
+    sentences = page_data.trouble(fixture_summary(7, invalid="some"))
+    assert sentences[0] == f"sleep(ms=50) blocking, 1 worker, replicates 1, 2, 3, invalid: {REASON}"
+    assert len(sentences) == 2
