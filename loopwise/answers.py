@@ -6,7 +6,7 @@ from itertools import groupby
 from loopwise.measured import CaseFigures
 from loopwise.model import Case, Estimate, Experiment, Verdict
 from loopwise.stats import paired_ratio
-from loopwise.verdicts import decide, times
+from loopwise.verdicts import decide, tell_apart, times
 
 METRIC = "throughput_rps"
 
@@ -28,7 +28,7 @@ def answer_all(
             subject += f" under {first.server.name}"
         if many_loads:
             subject += f" at {first.load.label}"
-        yield f"{subject}: {_answer(experiment, rivals, verdicts)}"
+        yield f"{subject}: {_answer(experiment, rivals, verdicts, cases)}"
 
 
 def _group(case: Case) -> tuple[str, str, str, str]:
@@ -36,7 +36,12 @@ def _group(case: Case) -> tuple[str, str, str, str]:
     return (case.subject, place, case.server.name if case.server else "", case.load.label)
 
 
-def _answer(experiment: Experiment, rivals: list[CaseFigures], verdicts: tuple[Verdict, ...]) -> str:
+def _answer(
+    experiment: Experiment,
+    rivals: list[CaseFigures],
+    verdicts: tuple[Verdict, ...],
+    cases: Mapping[str, CaseFigures],
+) -> str:
     confidence, margin = experiment.suite.compare.confidence, experiment.suite.compare.margin
     known: dict[str, tuple[CaseFigures, Estimate]] = {}
     for each in rivals:
@@ -59,7 +64,7 @@ def _answer(experiment: Experiment, rivals: list[CaseFigures], verdicts: tuple[V
     if peers:
         names = " and ".join(each.case.mode for each in peers)
         text += f" (and so does {names}, within ±{margin:.0%})"
-    against = _against(best, verdicts, list(known.values()))
+    against = _against(best, verdicts, cases) or _against_slowest(best, list(known.values()))
     invalid = len(rivals) - len(known)
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
     return f"{text}{against}.{note}"
@@ -87,28 +92,22 @@ def _rate(throughput: Estimate) -> str:
     return f"{throughput.value:,.0f}{interval} requests/s"
 
 
-def _against(
-    best: CaseFigures, verdicts: tuple[Verdict, ...], known: list[tuple[CaseFigures, Estimate]]
-) -> str:
-    """How the best stands against its baseline; without one, against the slowest."""
+def _against(best: CaseFigures, verdicts: tuple[Verdict, ...], cases: Mapping[str, CaseFigures]) -> str:
+    """How the best stands against its baseline, which may be of another server, load or subject."""
     for verdict in verdicts:
         if verdict.candidate_case == best.case.case_id and verdict.metric == METRIC and verdict.ratio:
-            baseline = next(each.case for each, _ in known if each.case.case_id == verdict.baseline_case)
+            baseline = cases[verdict.baseline_case].case
             ratio = Estimate(value=verdict.ratio, low=verdict.ci_low, high=verdict.ci_high, replicates=1)
             because = verdict.reason.partition(", because ")[2]
             reason = f", because {because}" if because else ""
             doubt = ", which does not decide it" if verdict.verdict == "undecided" else ""
-            return f", {times(ratio)} those of {_other(baseline, best.case)}{reason}{doubt}"
-    if len(known) < 2:
-        return ""
+            return f", {times(ratio)} those of {tell_apart(baseline, best.case)[0]}{reason}{doubt}"
+    return ""
+
+
+def _against_slowest(best: CaseFigures, known: list[tuple[CaseFigures, Estimate]]) -> str:
+    """How the best stands where nothing is its baseline."""
     slowest, throughput = min(known, key=lambda pair: pair[1].value)
     if slowest is best:
         return ""
-    return f"; the slowest, {_other(slowest.case, best.case)}, {_rate(throughput)}"
-
-
-def _other(case: Case, best: Case) -> str:
-    words = [case.mode] if case.mode != best.mode else []
-    if case.workers != best.workers:
-        words.append(f"{case.workers} worker{'s' if case.workers != 1 else ''}")
-    return " with ".join(words) or case.case_id
+    return f"; the slowest, {tell_apart(slowest.case, best.case)[0]}, {_rate(throughput)}"

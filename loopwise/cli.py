@@ -4,16 +4,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
-from loopwise.errors import Interrupted, LoopwiseError, UsageError
+from loopwise.errors import LoopwiseError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+def _end(status: int) -> None:
+    """What a command returns is the exit status."""
+    raise typer.Exit(status)
+
+
 app = typer.Typer(
     name="loopwise",
+    result_callback=_end,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -68,7 +74,7 @@ def run(
 
     if resume is not None:
         given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
-        extra = [name for name, value in given.items() if value]
+        extra = [name for name, value in given.items() if value is not None and value != []]
         if extra:
             raise UsageError(
                 f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}"
@@ -124,7 +130,8 @@ def init(
     from loopwise.init import write_suite
 
     path = write_suite(folder, target, app_dir=app_dir, python=python)
-    _console().print(f"wrote {path}; measure it with: bench.py run {path}", markup=False, highlight=False)
+    text = f"wrote {path}; measure it with: bench.py run {path}"
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -237,17 +244,10 @@ def _print_json(document: object) -> None:
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
     try:
-        status = app(standalone_mode=False)
+        app()
     except LoopwiseError as error:
         _say(str(error))
-        status = error.exit_status
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
-        status = Interrupted.exit_status
-    sys.exit(status or 0)
+        sys.exit(error.exit_status)
 
 
 def _say(sentence: str) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -13,10 +13,13 @@ from loopwise.errors import Interrupted, UsageError
 from loopwise.experiment import Execution, design
 from loopwise.interrupts import interruptible
 from loopwise.machine import raise_open_files_limit
-from loopwise.model import Experiment, Suite
+from loopwise.model import Experiment, Suite, Verdict
 from loopwise.paths import results_dir
 from loopwise.progress import Live, Plain, Quiet
-from loopwise.store import EXPERIMENT, ResultFolder, find_results, result_name
+from loopwise.store import EXPERIMENT, ResultFolder, result_name
+
+if TYPE_CHECKING:
+    from loopwise.summary import Summary
 
 FAILED_RUNS, GATE_FAILED = 3, 1
 
@@ -40,7 +43,10 @@ def measure(
         raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
     result = ResultFolder(path)
     experiment = design(suite, seed=seed, label=label, name=path.resolve().name)
-    result.write_experiment(experiment)
+    try:
+        result.write_experiment(experiment)
+    except OSError as error:
+        raise UsageError(f"--out: {path} can't be written ({error.strerror}); name another folder") from None
     return _execute(console, result, experiment, quiet=quiet)
 
 
@@ -108,8 +114,7 @@ def compare(
     gates = [comparison.parse_gate(text) for text in fail_on]
     before = summarise(ResultFolder(base))
     settings = before.experiment.suite.compare
-    rows: list[dict[str, Any]] = []
-    status = 0
+    found: list[tuple[Path, Summary, list[Verdict]]] = []
     for path in others:
         after = summarise(ResultFolder(path))
         verdicts = comparison.compare(
@@ -120,47 +125,32 @@ def compare(
                 f"{base} and {path} have no case in common; compare results of the same suite "
                 f"(their cases: {_some(before.cases)} and {_some(after.cases)})"
             )
-        failed = comparison.failures(gates, verdicts)
-        status = GATE_FAILED if failed else status
+        found.append((path, after, verdicts))
+    for path, after, verdicts in found:
+        charts = [] if out is None else write_overlay(before, after, verdicts, out)
+        if as_json:
+            continue
         different = comparison.differences(before.experiment, after.experiment)
-        rows += [{"base": str(base), "other": str(path), **verdict.model_dump()} for verdict in verdicts]
-        if not as_json:
-            console.print(compare_table(base.name, path.name, verdicts, different))
-            for gate, verdict in failed:
-                text = f"gate {gate.metric}:{gate.change:+.0%} failed: {verdict.reason}"
-                console.print(text, style="bold red", markup=False)
-        if out is not None:
-            for chart in write_overlay(before, after, verdicts, out):
-                console.print(f"chart: {chart}", markup=False, highlight=False, soft_wrap=True)
+        console.print(compare_table(base.name, path.name, verdicts, different))
+        for sentence in comparison.complaints(gates, verdicts):
+            console.print(sentence, style="bold red", markup=False)
+        for chart in charts:
+            console.print(f"chart: {chart}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
+        rows = [
+            {"base": str(base), "other": str(path), **verdict.model_dump()}
+            for path, _, verdicts in found
+            for verdict in verdicts
+        ]
         print_json(json.dumps(rows, indent=2))
-    return status
+    if any(comparison.failures(gates, verdicts) for _, _, verdicts in found):
+        return GATE_FAILED
+    return FAILED_RUNS if any(comparison.unjudged(gates, verdicts) for _, _, verdicts in found) else 0
 
 
 def _some(names: Sequence[str] | dict[str, Any]) -> str:
     shown = list(names)[:2]
     return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
-
-
-def results_list(folder: Path) -> list[dict[str, Any]]:
-    """What `list results` shows: newest first."""
-    rows = []
-    for result in find_results(folder):
-        experiment = result.experiment()
-        states = [planned.state for planned in experiment.plan]
-        rows.append(
-            {
-                "path": str(result.path),
-                "suite": experiment.suite.name,
-                "label": experiment.label,
-                "created_at": experiment.created_at,
-                "cases": len(experiment.suite.cases),
-                "runs": len(states),
-                "done": sum(state != "planned" for state in states),
-                "bad": sum(state in {"failed", "invalid"} for state in states),
-            }
-        )
-    return rows
 
 
 def print_json(text: str) -> None:

@@ -1,5 +1,6 @@
 """Two results side by side: a verdict per shared case, and gates that fail on verdicts only. Pure."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from typing import Any
 
 from loopwise.errors import UsageError
 from loopwise.measured import CaseFigures
-from loopwise.metrics import METRICS
 from loopwise.model import Estimate, Experiment, Verdict
 from loopwise.stats import unpaired_ratio
 from loopwise.verdicts import COMPARED, decide, times
@@ -27,9 +27,17 @@ class Gate:
         """Whether the whole interval lies beyond the gate; a bare difference never fails."""
         if verdict.metric != self.metric or verdict.ci_low is None or verdict.ci_high is None:
             return False
-        if self.change >= 0:
+        if self.is_rise:
             return verdict.ci_low > 1 + self.change
         return verdict.ci_high < 1 + self.change
+
+    @property
+    def is_rise(self) -> bool:
+        """`+0%` allows no rise, `-0%` no fall: zero has a sign here."""
+        return math.copysign(1.0, self.change) > 0
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{self.change * 100:+g}%"
 
 
 def parse_gate(text: str) -> Gate:
@@ -47,7 +55,12 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(
             f"--fail-on: {found['metric']!r} gets no verdict, allowed are {', '.join(COMPARED)}; choose one of them"
         )
-    return Gate(found["metric"], float(found["sign"] + found["percent"]) / 100)
+    gate = Gate(found["metric"], float(found["sign"] + found["percent"]) / 100)
+    if gate.change <= -1:
+        raise UsageError(
+            f"--fail-on: got {text!r}, allowed is a fall of less than 100%; nothing can fall further"
+        )
+    return gate
 
 
 def compare(
@@ -112,6 +125,17 @@ def failures(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[G
     return [(gate, verdict) for gate in gates for verdict in verdicts if gate.fails(verdict)]
 
 
-def direction(metric: str) -> str:
-    """`higher is better` or `lower is better`, for table headings."""
-    return f"{METRICS[metric].better} is better"
+def unjudged(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, str]]:
+    """Every gate that a shared case says nothing about, with the case: a crash must not pass as no regression."""
+    judged = {(verdict.metric, verdict.candidate_case) for verdict in verdicts if verdict.ratio is not None}
+    shared = dict.fromkeys(verdict.candidate_case for verdict in verdicts)
+    return [(gate, case_id) for gate in gates for case_id in shared if (gate.metric, case_id) not in judged]
+
+
+def complaints(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[str]:
+    """A sentence for each gate that fails or can't be judged."""
+    failed = [f"gate {gate} failed: {verdict.reason}" for gate, verdict in failures(gates, verdicts)]
+    return failed + [
+        f"gate {gate} can't be judged: {case_id} has no such figure in both results"
+        for gate, case_id in unjudged(gates, verdicts)
+    ]

@@ -93,9 +93,9 @@ class GeneratorProcess:
         return Event.model_validate(json.loads(line))
 
     def _died(self) -> GeneratorError:
-        status = self._process.wait()
-        lines = processes.last_lines(self._log)
-        return GeneratorError(f"the generator ended with status {status}. Its last lines:\n{lines}")
+        self.close()
+        status = self._process.returncode
+        return GeneratorError(f"the generator ended with status {status}. {processes.quoted(self._log)}")
 
 
 class Generators:

@@ -3,7 +3,7 @@
 import random
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,9 +16,10 @@ from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
 from loopwise.generator.order import Event, Order
 from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
+from loopwise.placement import place
 from loopwise.plan import next_block, plan
 from loopwise.servers import RunningServer
-from loopwise.store import STREAM, ResultFolder, seal_samples
+from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
 
 MAX_FAILURES = 2
@@ -72,10 +73,12 @@ class Execution:
     generator: Generator
     watcher: Watcher
     serve: Serve = servers.serve
+    cores: Sequence[int] = field(default_factory=machine.core_numbers)
     failures: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Experiment:
         """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
+        self._settle()
         while True:
             for position, planned in enumerate(self.experiment.plan, start=1):
                 if planned.state == "planned":
@@ -84,9 +87,23 @@ class Execution:
             if not further:
                 break
             self.experiment = self.experiment.model_copy(update={"plan": self.experiment.plan + further})
-        self.experiment = self.experiment.model_copy(update={"finished_at": _now()})
+        finished_at = self.experiment.finished_at or _now()
+        self.experiment = self.experiment.model_copy(update={"finished_at": finished_at})
         self.result.write_experiment(self.experiment)
         return self.experiment
+
+    def _settle(self) -> None:
+        """Make the plan say what the disk says.
+
+        A run that ended just before a kill is not measured twice; one whose folder was deleted is measured again.
+        One that is there but can't be read keeps its state: nothing is deleted unasked.
+        """
+        status = {(run.case.case_id, run.replicate): run.status for run in self.result.runs()[0]}
+        for position, planned in enumerate(self.experiment.plan, start=1):
+            key = (planned.case_id, planned.replicate)
+            there = planned.state if self.result.has_run(*key) else "planned"
+            if (state := status.get(key, there)) != planned.state:
+                self._mark(position, state)
 
     def _run_one(self, position: int, planned: PlannedRun) -> None:
         case = next(c for c in self.experiment.suite.cases if c.case_id == planned.case_id)
@@ -102,7 +119,7 @@ class Execution:
                 MAX_FAILURES if isinstance(error, EndpointError) else 1
             )
             run, throughput_rps = _failed(case, planned.replicate, position, started_at, error), None
-            if (folder / STREAM).exists():
+            if any(folder.glob(STREAMS)):
                 seal_samples(folder)
         self.result.write_run(run)
         self._mark(position, run.status)
@@ -115,7 +132,7 @@ class Execution:
     def _mark(self, position: int, state: str) -> None:
         runs = list(self.experiment.plan)
         runs[position - 1] = runs[position - 1].model_copy(update={"state": state})
-        self.experiment = self.experiment.model_copy(update={"plan": tuple(runs)})
+        self.experiment = self.experiment.model_copy(update={"plan": tuple(runs), "finished_at": None})
         self.result.write_experiment(self.experiment)
 
     def _measure(
@@ -123,10 +140,15 @@ class Execution:
     ) -> tuple[Run, float | None]:
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         try:
+            placement = place(case, self.cores, self.experiment.suite.generator.processes)
             with self.serve(
-                case, scratch=scratch, log=folder / "server.log", calibration=self.experiment.calibration
+                case,
+                scratch=scratch,
+                log=folder / "server.log",
+                calibration=self.experiment.calibration,
+                cores=placement.server,
             ) as server:
-                recording = self._record(case, replicate, folder, server)
+                recording = self._record(case, replicate, folder, server, placement.generator)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         rows = seal_samples(folder)
@@ -140,13 +162,15 @@ class Execution:
             started_at=started_at,
             window=window,
             server=recording.server.facts,
-            generator={**recording.done.figures, "processes": 1},
+            generator=recording.done.figures.record() if recording.done.figures else {},
             counts={"rows": rows},
             host=recording.host(),
         )
         return assess(run, self.result.samples(run))
 
-    def _record(self, case: Case, replicate: int, folder: Path, server: RunningServer) -> "Recording":
+    def _record(
+        self, case: Case, replicate: int, folder: Path, server: RunningServer, cores: tuple[int, ...]
+    ) -> "Recording":
         """Put the load on a server and keep what comes of it."""
         recording = Recording(server, Telemetry(server.pid))
         order = Order(
@@ -156,6 +180,8 @@ class Execution:
             load=case.load,
             seed=random.Random(f"{self.experiment.seed}/{case.case_id}/{replicate}").getrandbits(32),
             samples=str(folder / STREAM),
+            processes=self.experiment.suite.generator.processes,
+            cores=cores,
         )
 
         def hear(event: Event) -> None:

@@ -10,7 +10,9 @@ BELONG_TO = {
     "workload": ("params.", "endpoint"),
     "endpoint": ("workload",),
     "scenario": ("workload",),
-    "model": ("users", "think_s", "rate_rps", "arrivals", "max_connections"),
+    "model": tuple(
+        name for keys in LOAD_KEYS.values() for name in keys - LOAD_KEYS["open"] & LOAD_KEYS["closed"]
+    ),
 }
 """Factor -> the factors (or their prefix) that differ with it as a matter of course."""
 

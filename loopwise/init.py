@@ -93,13 +93,18 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
             file=path, name=app.partition(":")[0].partition(".")[0], description=f"endpoints of {app}"
         )
         text = head + OWN.format(
-            app=json.dumps(app),
-            app_dir=json.dumps(os.path.relpath(app_dir, folder)),
-            python=json.dumps(os.path.abspath(interpreter)),  # noqa: PTH100 - resolving would leave the venv
+            app=_quoted(app),
+            app_dir=_quoted(os.path.relpath(app_dir, folder)),
+            python=_quoted(os.path.abspath(interpreter)),  # noqa: PTH100 - resolving would leave the venv
             endpoints="\n".join(_endpoint_line(each) for each in endpoints) or '  "GET /",',
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+    except OSError as error:
+        raise UsageError(
+            f"init: {error.filename}: {error.strerror}, so no suite can be written there; name another folder"
+        ) from None
     return path
 
 
@@ -139,11 +144,16 @@ def own_endpoints(app: str, app_dir: Path, python: str) -> list[dict[str, Any]]:
     return found
 
 
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's, but without escaping characters beyond 16 bits, which TOML has no such escape for."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _endpoint_line(endpoint: dict[str, Any]) -> str:
     """A line of the list; what needs a value that we can't know is left as a comment to fill in."""
-    name = json.dumps(f"{endpoint['method']} {endpoint['path']}")
+    name = _quoted(f"{endpoint['method']} {endpoint['path']}")
     if endpoint["body"]:
-        method, path = json.dumps(endpoint["method"]), json.dumps(endpoint["path"])
+        method, path = _quoted(endpoint["method"]), _quoted(endpoint["path"])
         return f"  # {{ method = {method}, path = {path}, json = {{}} }},  # fill in the body"
     if "{" in endpoint["path"]:
         return f"  # {name},  # fill in the parameter"

@@ -1,4 +1,4 @@
-"""Start a program that must not outlive the harness: `python launch.py PARENT_PID PROGRAM ARGS…`.
+"""Start a program that must not outlive the harness: `python launch.py PARENT_PID CORES PROGRAM ARGS…`.
 
 Linux tells a child that asks (PR_SET_PDEATHSIG) when its parent ends, however it ends. The request survives exec,
 so this small program makes it and then becomes the server. Standard library only: it starts in 10 ms.
@@ -13,8 +13,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for SIGTERM at the parent's end, then become the program."""
-    parent_pid, program = int(sys.argv[1]), sys.argv[2:]
+    """Ask for SIGTERM at the parent's end, move to the cores (`0,1`, or `-` for any), then become the program."""
+    parent_pid, cores, program = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    if cores != "-":
+        os.sched_setaffinity(0, map(int, cores.split(",")))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent_pid:  # it ended before we asked

@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise import target
+from loopwise.errors import ResultError
 from loopwise.paths import results_dir
 from loopwise.servers import SERVERS
-from loopwise.store import find_results
+from loopwise.store import ResultFolder, find_results
 from loopwise.suite import suite_paths
 
 Rows = list[dict[str, Any]]
@@ -54,24 +55,26 @@ def servers() -> Rows:
 
 
 def results() -> Rows:
-    """The results below results/, newest first."""
-    rows = []
-    for result in find_results(results_dir()):
+    """The results below results/, newest first; one that can't be read says so in its row."""
+    return [_result_row(result) for result in find_results(results_dir())]
+
+
+def _result_row(result: ResultFolder) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": result.name, "suite": "", "created_at": "", "cases": 0, "runs": ""}
+    row |= {"not valid": 0, "path": str(result.path)}
+    try:
         experiment = result.experiment()
-        states = [planned.state for planned in experiment.plan]
-        done = sum(state != "planned" for state in states)
-        rows.append(
-            {
-                "name": result.name,
-                "suite": experiment.suite.name,
-                "created_at": experiment.created_at,
-                "cases": len(experiment.suite.cases),
-                "runs": f"{done} of {len(states)}",
-                "not valid": sum(state in {"failed", "invalid"} for state in states),
-                "path": str(result.path),
-            }
-        )
-    return rows
+    except ResultError as error:
+        return row | {"runs": f"can't be read: {error}"}
+    states = [planned.state for planned in experiment.plan]
+    done = sum(state != "planned" for state in states)
+    return row | {
+        "suite": experiment.suite.name,
+        "created_at": experiment.created_at,
+        "cases": len(experiment.suite.cases),
+        "runs": f"{done} of {len(states)}",
+        "not valid": sum(state in {"failed", "invalid"} for state in states),
+    }
 
 
 LISTINGS: dict[str, Callable[[], Rows]] = {

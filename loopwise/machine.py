@@ -48,6 +48,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def core_numbers() -> list[int]:
+    """Numbers of the cores this process may use, ascending; empty where the system does not pin."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def cpu_model() -> str:
     """The processor's name as the kernel gives it, or the architecture."""
     try:

@@ -82,9 +82,9 @@ def figures(table: pa.Table, run: Run) -> RunFigures:
         due = (column["scheduled_ns"] >= window.start_ns) & (column["scheduled_ns"] < window.end_ns)
     endpoint = np.array(names, dtype=object)
     is_victim = np.array([name.startswith(VICTIM) for name in names], dtype=bool)
-    load_names = sorted({name for name in names if not name.startswith(VICTIM)}) or [
-        each.name for each in run.case.endpoints
-    ]
+    # Declared endpoints count even unseen: replicates of a case must agree on where its figures stand.
+    declared = set() if run.case.scenario else {each.name for each in run.case.endpoints}
+    load_names = sorted(declared | {name for name in names if not name.startswith(VICTIM)})
     result.endpoint = load_names[0] if len(load_names) == 1 else TOTAL
     groups: dict[str, MASK] = {name: endpoint == name for name in load_names}
     if len(groups) > 1:
@@ -174,4 +174,6 @@ def _host(result: RunFigures, whole: str, run: Run) -> None:
     if "steal_ratio" in host:
         result.metrics[whole, "steal_ratio"] = host["steal_ratio"]
     if run.generator.get("wall_s"):
-        result.metrics[whole, "generator_cpu_ratio"] = run.generator["cpu_s"] / run.generator["wall_s"]
+        result.metrics[whole, "generator_cpu_ratio"] = (
+            run.generator["busiest_cpu_s"] / run.generator["wall_s"]
+        )

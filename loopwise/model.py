@@ -55,8 +55,14 @@ class Load(Noun):
     """Closed load: virtual users, each with one request in flight at most."""
     think_s: float = Field(default=0.0, ge=0)
     """Closed load: pause of a user between an answer and the next request."""
+    spawn_rate: float | None = Field(default=None, gt=0)
+    """Closed load: users that begin per second; None: all at once."""
     rate_rps: float = Field(default=100.0, gt=0, le=1_000_000)
     """Open load: requests a second, whatever the answers do."""
+    ramp_to_rps: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Open load: the rate at the window's end, reached evenly from rate_rps; None: the rate is steady."""
+    steps: int | None = Field(default=None, ge=2, le=1000)
+    """Open load: go to ramp_to_rps in so many equal steps instead of evenly."""
     arrivals: Arrivals = "poisson"
     max_connections: int = Field(default=256, ge=1, le=60_000)
     """Open load: connections at most; requests beyond them wait and are counted from when they were due."""
@@ -65,6 +71,7 @@ class Load(Noun):
     warmup_max_s: float = Field(default=15.0, ge=0, le=3600)
     """Longest warm-up; a run that is not warm by then is measured and flagged."""
     measure_s: float = Field(default=3.0, gt=0, le=86_400)
+    new_connection_per_request: bool = False
     timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """A request without a complete answer after this time is an error."""
     victim: str | None = None
@@ -74,13 +81,14 @@ class Load(Noun):
     def label(self) -> str:
         """Short name for tables and charts: `50 users` or `200/s poisson`."""
         if self.model == "open":
-            return f"{self.rate_rps:g}/s {self.arrivals}"
+            ramp = "" if self.ramp_to_rps is None else f" to {self.ramp_to_rps:g}"
+            return f"{self.rate_rps:g}{ramp}/s {self.arrivals}"
         think = f", think {self.think_s:g} s" if self.think_s else ""
         return f"{self.users} user{'s' if self.users != 1 else ''}{think}"
 
 
-_CLOSED_ONLY = frozenset({"users", "think_s"})
-_OPEN_ONLY = frozenset({"rate_rps", "arrivals", "max_connections"})
+_CLOSED_ONLY = frozenset({"users", "think_s", "spawn_rate"})
+_OPEN_ONLY = frozenset({"rate_rps", "ramp_to_rps", "steps", "arrivals", "max_connections"})
 _ANY_LOAD = frozenset(Load.model_fields) - _CLOSED_ONLY - _OPEN_ONLY
 LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 """Load model -> the fields of Load that have a meaning in it."""
@@ -167,6 +175,13 @@ class Replicates(Noun):
     """Half-width of throughput's interval, relative to its value, at which a case is precise enough."""
 
 
+class Generator(Noun):
+    """How the load is made."""
+
+    processes: int = Field(default=1, ge=1, le=64)
+    """Generator processes; each can use one core."""
+
+
 class Comparison(Noun):
     """Which cases are set against each other."""
 
@@ -183,6 +198,7 @@ class Suite(Noun):
     name: str
     description: str = ""
     seed: int = 1
+    generator: Generator = Generator()
     replicates: Replicates = Replicates()
     compare: Comparison = Comparison()
     cases: tuple[Case, ...]
@@ -215,6 +231,8 @@ class Experiment(Noun):
     plan: tuple[PlannedRun, ...] = ()
     """In the order of execution."""
     finished_at: str | None = None
+    command: str | None = None
+    """The command line that began it, to do the same again."""
 
 
 class Window(Noun):

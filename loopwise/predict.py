@@ -64,5 +64,6 @@ def _loops(workers: int) -> str:
 def _arrivals(case: Case, total_s: float) -> Bound:
     load = case.load
     if load.model == "open":
-        return Bound("arrival rate", load.rate_rps, f"is asked {load.rate_rps:g} times a second only")
+        rate_rps = (load.rate_rps + (load.ramp_to_rps or load.rate_rps)) / 2
+        return Bound("arrival rate", rate_rps, f"is asked {rate_rps:g} times a second only")
     return Bound(f"{load.users} users", load.users / (total_s + load.think_s), f"has {load.users} users only")

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ def start(
     cwd: str | Path | None = None,
     stdin: int | IO[Any] = subprocess.DEVNULL,
     stdout: int | None = None,
+    cores: Sequence[int] = (),
 ) -> subprocess.Popen[str]:
     """Start a program in a session of its own (Ctrl-C in our terminal is ours alone), its output appended to a log.
 
@@ -32,10 +34,12 @@ def start(
         cwd: working directory.
         stdin: as in subprocess.
         stdout: as in subprocess; None: the log.
+        cores: the only ones that it and its children run on; empty: any.
     """
+    pinned = ",".join(map(str, cores)) or "-"
     with log.open("ab") as sink:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *argv],
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), pinned, *argv],
             stdin=stdin,
             stdout=sink if stdout is None else stdout,
             stderr=sink,
@@ -48,20 +52,41 @@ def start(
 
 def end(process: subprocess.Popen[str], *, grace_s: float) -> None:
     """End a process and all its descendants: SIGTERM, and SIGKILL for what is left after the grace period."""
-    family = _family(process)
-    if grace_s > 0:
-        _signal_group(process, signal.SIGTERM)
-        psutil.wait_procs(family, timeout=grace_s)
-    _signal_group(process, signal.SIGKILL)
-    for member in family + _family(process):
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    process.wait()
-    psutil.wait_procs(family, timeout=5)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
+    with _uninterrupted():
+        family = _family(process)
+        if grace_s > 0:
+            _signal_group(process, signal.SIGTERM)
+            psutil.wait_procs(family, timeout=grace_s)
+        _signal_group(process, signal.SIGKILL)
+        for member in family + _family(process):
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+        psutil.wait_procs(family, timeout=5)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back: an exception in the middle of ending processes would leave some of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, _: caught.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in caught[:1]:
+            signal.raise_signal(number)
 
 
 def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -76,6 +101,12 @@ def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> Non
     """Signal the whole session we made for the process, which workers stay in even when their parent has ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def quoted(log: Path) -> str:
+    """What a process said last, as the end of an error's message."""
+    lines = last_lines(log)
+    return f"Its last lines:\n{lines}" if lines else "It printed nothing."
 
 
 def last_lines(log: Path, count: int = 12) -> str:

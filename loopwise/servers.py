@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,10 @@ READY_PATH = "/.loopwise/ready"
 PROBE_ERROR = "loopwise_probe.AppError: "
 """How the probe's last line begins when the app can't be served."""
 POLL_S = 0.02
+REPEAT_S = 0.002
+"""Pause after an answer of a worker that is known already: the others still start, and need the CPU for it."""
 OWN_APP_GRACE_S = 5.0
-"""Time that somebody's own app gets to shut down; target_app has nothing to save and is killed."""
+"""Time that somebody's own app gets to shut down; target_app, and what never came up, have nothing to save."""
 
 
 def uvicorn_argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
@@ -81,7 +83,7 @@ class RunningServer:
 
 @contextmanager
 def serve(
-    case: Case, *, scratch: Path, log: Path, calibration: Mapping[str, float]
+    case: Case, *, scratch: Path, log: Path, calibration: Mapping[str, float], cores: Sequence[int] = ()
 ) -> Iterator[RunningServer]:
     """Serve a case's app for the duration of a `with` block.
 
@@ -90,6 +92,7 @@ def serve(
         scratch: empty folder for the probe and whatever the app writes; the caller removes it.
         log: file for the server's output.
         calibration: Experiment.calibration.
+        cores: the server is pinned to these; empty: to none.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
@@ -108,12 +111,20 @@ def serve(
     shutil.copy(target_app_dir() / "target_app" / "gunicorn_conf.py", scratch / "gunicorn_conf.py")
     started_s = time.monotonic()
     cwd = case.app.app_dir if case.app else target_app_dir()
-    process = processes.start(argv, log=log, env=environment(case, scratch, calibration), cwd=cwd)
+    try:
+        process = processes.start(
+            argv, log=log, env=environment(case, scratch, calibration), cwd=cwd, cores=cores
+        )
+    except OSError as error:
+        raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
+    grace_s = 0.0
     try:
         workers = wait_ready(process, case.server, port, log)
+        grace_s = OWN_APP_GRACE_S if case.app else 0.0
         facts = {
             "argv": [shown_path(argv[0]), *argv[1:]],
             "port": port,
+            "pinned_to": list(cores),
             "pids": sorted(worker["pid"] for worker in workers),
             "start_s": round(time.monotonic() - started_s, 3),
             **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
@@ -122,7 +133,7 @@ def serve(
         check_endpoints(case, url)
         yield RunningServer(url, process, facts)
     finally:
-        processes.end(process, grace_s=OWN_APP_GRACE_S if case.app else 0.0)
+        processes.end(process, grace_s=grace_s)
 
 
 def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
@@ -183,23 +194,29 @@ def wait_ready(process: subprocess.Popen[str], server: Server, port: int, log: P
     workers: dict[int, dict[str, Any]] = {}
     deadline_s = time.monotonic() + server.startup_timeout_s
     with httpx.Client(timeout=1.0, headers={"Connection": "close"}, trust_env=False) as client:
-        while True:
-            try:
-                answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
-                if answer.status_code == httpx.codes.OK:
-                    worker = answer.json()
-                    workers[worker["pid"]] = worker
-            except httpx.TransportError:
-                _refuse_failed_start(process, log)
-                time.sleep(POLL_S)
-            if len(workers) >= server.workers:
-                return list(workers.values())
+        while len(workers) < server.workers:
+            worker = _worker_that_answers(client, port)
+            if worker is not None and worker["pid"] not in workers:
+                workers[worker["pid"]] = worker
+                continue
+            _refuse_failed_start(process, log)
             if time.monotonic() > deadline_s:
                 raise ServerError(
                     f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
                     f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
-                    f"needs longer to start. Its last lines:\n{processes.last_lines(log)}"
+                    f"needs longer to start. {processes.quoted(log)}"
                 )
+            time.sleep(POLL_S if worker is None else REPEAT_S)
+    return list(workers.values())
+
+
+def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | None:
+    """What one of the workers, whichever took the connection, says of itself; None while none is ready."""
+    try:
+        answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
+    except httpx.TransportError:
+        return None
+    return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
 def _refuse_failed_start(process: subprocess.Popen[str], log: Path) -> None:
@@ -212,8 +229,8 @@ def _refuse_failed_start(process: subprocess.Popen[str], log: Path) -> None:
         raise ServerError(sentence)
     if process.poll() is not None:
         raise ServerError(
-            f"the server ended with status {process.returncode} before it answered. "
-            f"Its last lines:\n{processes.last_lines(log)}"
+            f"the server ended with status {process.returncode} before it answered; "
+            f"correct what it says. {processes.quoted(log)}"
         )
 
 

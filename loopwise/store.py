@@ -24,7 +24,7 @@ from loopwise.telemetry import Sample
 
 EXPERIMENT, RUN = "experiment.json", "run.json"
 T = TypeVar("T", Experiment, Run)
-STREAM = "samples.arrow"
+STREAM, STREAMS = "samples.arrow", "samples*.arrow"
 """What the generator writes while it runs; becomes samples.parquet at the end of the run."""
 DELTA_COLUMNS = ("scheduled_ns", "sent_ns", "received_ns", "read_ns", "status", "bytes", "connection")
 """Integers whose differences are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
@@ -115,6 +115,10 @@ class ResultFolder:
         folder = self.run_folder(run.case.case_id, run.replicate)
         write_atomically(folder / RUN, run.model_dump_json(indent=2) + "\n")
 
+    def has_run(self, case_id: str, replicate: int) -> bool:
+        """Whether a run ended and was written, readable or not."""
+        return (self.run_folder(case_id, replicate) / RUN).exists()
+
     def runs(self) -> tuple[list[Run], list[str]]:
         """Read every run.json, in the order of execution.
 
@@ -137,7 +141,7 @@ class ResultFolder:
         """
         folder = self.run_folder(run.case.case_id, run.replicate)
         path = folder / "samples.parquet"
-        if not path.exists() and (folder / STREAM).exists():
+        if not path.exists() and any(folder.glob(STREAMS)):
             seal_samples(folder)
         try:
             return pq.read_table(path)
@@ -158,8 +162,9 @@ def seal_samples(folder: Path) -> int:
 
     A stream that was cut off by a kill gives its complete batches.
     """
-    stream, path = folder / STREAM, folder / "samples.parquet"
-    table = pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES).unify_dictionaries()
+    streams, path = sorted(folder.glob(STREAMS)), folder / "samples.parquet"
+    tables = [pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES) for stream in streams]
+    table = pa.concat_tables([SAMPLES.empty_table(), *tables]).unify_dictionaries()
     table = table.take(pc.sort_indices(table, sort_keys=[("received_ns", "ascending")]))
     _write_parquet(
         table,
@@ -169,7 +174,8 @@ def seal_samples(folder: Path) -> int:
         column_encoding=dict.fromkeys(DELTA_COLUMNS, "DELTA_BINARY_PACKED"),
         write_statistics=False,
     )
-    stream.unlink()
+    for stream in streams:
+        stream.unlink()
     return int(table.num_rows)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from loopwise import validity
 from loopwise.answers import answer_all
 from loopwise.errors import ResultError
 from loopwise.factors import baseline_pairs
@@ -60,6 +61,7 @@ def summarise(result: ResultFolder) -> Summary:
     """
     experiment = result.experiment()
     runs, damaged = result.runs()
+    reasons = {run.case.case_id: _reason(run) for run in runs if run.status != "ok"}
     by_case: dict[str, list[tuple[Run, RunFigures]]] = {}
     for run in runs:
         if run.status == "failed":
@@ -68,7 +70,7 @@ def summarise(result: ResultFolder) -> Summary:
             by_case.setdefault(run.case.case_id, []).append((run, figures(result.samples(run), run)))
         except ResultError as error:
             damaged.append(str(error))
-    reasons = {run.case.case_id: _reason(run) for run in runs if run.status != "ok"}
+            reasons.setdefault(run.case.case_id, str(error))
     cases = {
         case.case_id: _case_figures(case, by_case.get(case.case_id, []), reasons)
         for case in experiment.suite.cases
@@ -89,7 +91,7 @@ def summarise(result: ResultFolder) -> Summary:
 def _reason(run: Run) -> str:
     if run.status == "failed":
         return run.error or "the run failed"
-    return next((f"{c.name}: {c.detail}" for c in run.checks if c.effect == "void" and not c.ok), "invalid")
+    return validity.verdict(run.checks) or "invalid"
 
 
 def _case_figures(case: Case, runs: Sequence[tuple[Run, RunFigures]], reasons: dict[str, str]) -> CaseFigures:
@@ -180,7 +182,7 @@ def _verdicts(experiment: Experiment, cases: dict[str, CaseFigures]) -> tuple[Ve
                 candidate.case,
                 metric,
                 ratio,
-                baseline.reason or candidate.reason,
+                baseline.reason or candidate.reason or "no block holds a valid run of both",
                 measured,
                 experiment.environment["cores"],
             )

@@ -66,7 +66,7 @@ def generator_cpu(facts: Facts) -> Check | None:
     generator = facts.run.generator
     if not generator.get("wall_s"):
         return None
-    ratio = generator["cpu_s"] / generator["wall_s"]
+    ratio = generator["busiest_cpu_s"] / generator["wall_s"]
     return Check(
         name="generator_cpu",
         value=ratio,
@@ -111,7 +111,7 @@ def warm(facts: Facts) -> Check | None:
 def littles_law(facts: Facts) -> Check | None:
     """Closed load: users = throughput × (service time + lag + think time), or something is not counted.
 
-    A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag is part of the cycle.
+    A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag counts, too.
     """
     load, mean_ms = facts.run.case.load, facts.service_time_mean_ms
     if load.model != "closed" or facts.run.case.scenario is not None or mean_ms is None:

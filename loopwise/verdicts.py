@@ -4,6 +4,7 @@ better and worse need the whole interval beyond the practical margin, same needs
 undecided, one replicate included. So a noisy measurement says less, never something else.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,8 +20,8 @@ COMPARED = ("throughput_rps", "service_time_p50_ms", "service_time_p99_ms", "cpu
 
 def _gains(ratio: Estimate, metric: str) -> tuple[float, float] | None:
     """The interval of the improvement factor: above 1 is better, whichever way the metric runs."""
-    if ratio.low is None or ratio.high is None or ratio.low <= 0:
-        return None
+    if ratio.low is None or ratio.high is None or not 0 < ratio.low <= ratio.high < math.inf:
+        return None  # NaN fails every comparison, so it ends here, too
     if METRICS[metric].better == "lower":
         return 1 / ratio.high, 1 / ratio.low
     return ratio.low, ratio.high
@@ -108,7 +109,7 @@ SAYS = {
 
 
 def _sentence(contest: Contest, word: Word, margin: float) -> str:
-    candidate, baseline = _names(contest.candidate, contest.baseline)
+    candidate, baseline = tell_apart(contest.candidate, contest.baseline)
     if word == "invalid" or contest.ratio is None:
         return f"{candidate} and {baseline} can't be compared: {contest.invalid_because or 'no valid run'}"
     says = SAYS[contest.metric].format(ratio=times(contest.ratio))
@@ -132,30 +133,27 @@ def times(ratio: Estimate) -> str:
     return f"{ratio.value:.3g} times{interval}"
 
 
-def _names(first: Case, second: Case) -> tuple[str, str]:
-    """How two cases are told apart: by what differs between them, the mode first."""
-    parts: list[tuple[str, str]] = []
-    for case in (first, second):
-        workers = (
-            f"{case.workers} worker{'s' if case.workers != 1 else ''}"
+def tell_apart(first: Case, second: Case) -> tuple[str, str]:
+    """What two cases are called beside each other: what differs between them, or the mode."""
+    names = _name(first, second), _name(second, first)
+    return names if names[0] != names[1] else (first.case_id, second.case_id)
+
+
+def _name(case: Case, other: Case) -> str:
+    words = [case.subject] if case.subject != other.subject else []
+    if case.mode != other.mode or not words:
+        words.append(case.mode)
+    if case.workers != other.workers:
+        words.append(
+            f"on {case.workers} worker{'s' if case.workers != 1 else ''}"
             if case.workers
-            else "the running server"
+            else "on the running server"
         )
-        parts.append((case.mode, workers))
-    names = []
-    for index, case in enumerate((first, second)):
-        other = (second, first)[index]
-        words = [case.subject] if case.subject != other.subject else []
-        if case.mode != other.mode or not words:
-            words.append(case.mode)
-        if parts[index][1] != parts[1 - index][1]:
-            words.append(f"on {parts[index][1]}")
-        if case.server and other.server and case.server.name != other.server.name:
-            words.append(f"under {case.server.name}")
-        if case.load.label != other.load.label:
-            words.append(f"at {case.load.label}")
-        names.append(" ".join(words))
-    return (names[0], names[1]) if names[0] != names[1] else (f"{first.case_id}", f"{second.case_id}")
+    if case.server and other.server and case.server.name != other.server.name:
+        words.append(f"under {case.server.name}")
+    if case.load.label != other.load.label:
+        words.append(f"at {case.load.label}")
+    return " ".join(words)
 
 
 AT_BOUND = 0.8
@@ -166,10 +164,12 @@ def _because(contest: Contest, word: Word) -> str:
     """Why the slower side is slower, where arithmetic knows: it runs at its smallest bound, and that is its own."""
     if contest.metric != "throughput_rps" or contest.measured_rps is None:
         return ""
-    slower = contest.baseline if word == "better" else contest.candidate
-    limits = bounds(slower, contest.cores)
+    sides = (contest.baseline, contest.candidate)
+    slower, faster = sides if word == "better" else sides[::-1]
+    limits, others = (bounds(side, contest.cores) for side in (slower, faster))
     measured = contest.measured_rps.get(slower.case_id, 0.0)
     if not limits or measured < AT_BOUND * limits[0].throughput_rps:
         return ""
-    name = _names(slower, contest.candidate if slower is contest.baseline else contest.baseline)[0]
-    return f"{name} {limits[0].because}"
+    if others and others[0].throughput_rps <= limits[0].throughput_rps:
+        return ""  # the faster side has that bound, too
+    return f"{tell_apart(slower, faster)[0]} {limits[0].because}"

@@ -1,43 +1,82 @@
 """When open load's requests are due: pure functions of rate and seed, drawn before anything is sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwise.model import Arrivals
+from loopwise.model import Arrivals, Load
 
 CHUNK = 4096
 """Arrivals drawn at a time: large enough that drawing costs nothing per request, small enough to start at once."""
 
+Times = NDArray[np.float64]
 
-def arrival_chunks(rate_rps: float, arrivals: Arrivals, seed: int) -> Iterator[NDArray[np.int64]]:
+
+class Stretch(NamedTuple):
+    """A piece of a schedule in which the rate is steady or changes linearly."""
+
+    duration_s: float
+    from_rps: float
+    to_rps: float
+
+
+def stretches(load: Load) -> list[Stretch]:
+    """The rate over a run's time: steady in warm-up; in the window steady, ramped, or stepped; then as it ended."""
+    first, last = load.rate_rps, load.ramp_to_rps
+    if last is None:
+        return [Stretch(np.inf, first, first)]
+    levels = [Stretch(load.measure_s, first, last)]
+    if load.steps is not None:
+        rates = np.linspace(first, last, load.steps).tolist()
+        levels = [Stretch(load.measure_s / load.steps, rate, rate) for rate in rates]
+    return [Stretch(load.warmup_s, first, first), *levels, Stretch(np.inf, last, last)]
+
+
+def arrival_chunks(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> Iterator[NDArray[np.int64]]:
     """Yield the arrival times of an endless schedule in ascending order, in chunks.
 
+    Arrivals at a rate of one a second are drawn and their time is stretched by the integral of the rate: exact for
+    any rate (E. Çinlar, Introduction to Stochastic Processes, 1975, ch. 4.7).
+
     Args:
-        rate_rps: mean arrivals a second.
-        arrivals: `poisson` (exponential gaps) or `constant` (equal gaps).
+        rate: pieces in order of time; the last one must not end.
+        arrivals: `poisson` (exponential gaps) or `constant` (equal gaps, the first at time 0).
         seed: the same seed gives the same schedule.
 
     Yields:
         int64 arrays of nanoseconds since the start of the schedule.
     """
-    gap_ns = 1e9 / rate_rps
     rng = np.random.default_rng(seed)
     base = 0.0
     drawn = 0
-    times: NDArray[np.float64]
+    counts: Times
     while True:
         if arrivals == "poisson":
-            times = base + np.cumsum(rng.exponential(gap_ns, CHUNK))
-            base = float(times[-1])
+            counts = base + np.cumsum(rng.exponential(1.0, CHUNK))
+            base = float(counts[-1])
         else:
-            times = np.arange(drawn, drawn + CHUNK, dtype=np.float64) * gap_ns
+            counts = np.arange(drawn, drawn + CHUNK, dtype=np.float64)
         drawn += CHUNK
-        yield times.astype(np.int64)
+        yield (_times_of(counts, rate) * 1e9).astype(np.int64)
 
 
-def arrival_times(rate_rps: float, arrivals: Arrivals, seed: int) -> Iterator[int]:
+def _times_of(counts: Times, rate: Sequence[Stretch]) -> Times:
+    """The time by which so many arrivals are expected: the inverse of the rate's integral, in seconds."""
+    lengths = [piece.duration_s * (piece.from_rps + piece.to_rps) / 2 for piece in rate[:-1]]
+    begin_counts = np.cumsum([0.0, *lengths])
+    begin_s = np.cumsum([0.0, *(piece.duration_s for piece in rate[:-1])])
+    index = np.searchsorted(begin_counts, counts, side="right") - 1
+    rest = counts - begin_counts[index]
+    first = np.array([piece.from_rps for piece in rate])[index]
+    slope = np.array([(piece.to_rps - piece.from_rps) / piece.duration_s for piece in rate])[index]
+    # rest = first·t + slope·t²/2, solved in the form that holds for slope 0, too
+    t = 2 * rest / (first + np.sqrt(np.maximum(first * first + 2 * slope * rest, 0.0)))
+    return np.asarray(begin_s[index] + t)
+
+
+def arrival_times(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> Iterator[int]:
     """Yield one arrival time after the other, in nanoseconds since the start of the schedule."""
-    for chunk in arrival_chunks(rate_rps, arrivals, seed):
+    for chunk in arrival_chunks(rate, arrivals, seed):
         yield from chunk.tolist()

@@ -1,26 +1,29 @@
 """Declared load on the reactor: endpoints with weights, asked by users (closed) or by a schedule (open)."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from time import monotonic_ns
+from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic_ns, time_ns
 from typing import Any
 
 import numpy as np
 from locust import User
 
-from loopwise.generator.arrivals import arrival_times
-from loopwise.generator.http import Connection, Request, prepare
+from loopwise.generator.arrivals import Stretch, arrival_times
+from loopwise.generator.http import USER_STAMP, Connection, Request, prepare
 from loopwise.generator.reactor import Reactor
+from loopwise.generator.recorder import UNFINISHED
 from loopwise.model import Arrivals, Endpoint
 
 RETRY_S = 0.1
 """Pause before a failed connection is opened anew, so that a dead server is not stormed."""
 DECK = 65_536
-"""Endpoints of a mix are dealt from a shuffled deck of this size: exact shares, no draw per request."""
+"""Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
 
 
 def deal(endpoints: Mapping[str, Endpoint], reactor: Reactor, seed: int) -> Iterator[Request]:
-    """Yield the endless sequence of requests of a mix, each endpoint in proportion to its weight.
+    """Yield the endless sequence of requests of a mix, each endpoint in exact proportion to its weight.
+
+    Weights 3 and 1 give one of the second among any four from the first on: the shares of a short run are exact, too.
 
     Args:
         endpoints: by the name that their rows carry.
@@ -32,11 +35,10 @@ def deal(endpoints: Mapping[str, Endpoint], reactor: Reactor, seed: int) -> Iter
     if len(requests) == 1:
         while True:
             yield requests[0]
-    shares = np.cumsum([endpoint.weight for endpoint in endpoints.values()], dtype=float)
-    shares /= shares[-1]
-    deck = np.searchsorted(shares, (np.arange(DECK) + 0.5) / DECK)
-    np.random.default_rng(seed).shuffle(deck)
-    order = deck.tolist()
+    weights = np.array([endpoint.weight for endpoint in endpoints.values()])
+    hand = np.repeat(np.arange(len(weights)), weights // np.gcd.reduce(weights))
+    hands = np.tile(hand, (max(1, DECK // hand.size), 1))
+    order = np.random.default_rng(seed).permuted(hands, axis=1).ravel().tolist()
     while True:
         for index in order:
             yield requests[index]
@@ -92,6 +94,7 @@ class ClosedUser(RecordUser):
     abstract = True
     requests: Iterator[Request]
     think_ns: int
+    new_connection_per_request: bool
     unanswered: set["ClosedUser"]
     """Users of the run that have not had their first answer yet; warm-up lasts until it is empty."""
 
@@ -111,6 +114,8 @@ class ClosedUser(RecordUser):
         if self._connection is not connection:
             self._connection = connection
             self.unanswered.discard(self)
+        if self.new_connection_per_request:
+            connection.close()
         if self.stopped:
             return
         if self.think_ns:
@@ -147,22 +152,33 @@ class ScheduleUser(RecordUser):
 
     abstract = True
     requests: Iterator[Request]
-    rate_rps: float
+    rate: Sequence[Stretch]
     arrivals: Arrivals
     max_connections: int
+    new_connection_per_request: bool
     seed: int
     epoch_offset_ns: int
     """time_ns() − monotonic_ns(), fixed once per run, so that due times form one steady clock."""
+    begun: list["ScheduleUser"]
+    """The run's schedules that have begun."""
 
     def begin(self) -> None:
         """Start the schedule now."""
-        self.scheduled = 0
+        self.begun.append(self)
         self._idle: list[Connection] = []
         self._open = 0
         self._line: deque[int] = deque()
-        self._times = arrival_times(self.rate_rps, self.arrivals, self.seed)
+        self._times = arrival_times(self.rate, self.arrivals, self.seed)
         self._start_ns = monotonic_ns()
         self._arm()
+
+    def end(self) -> None:
+        """Record what was due and is still in line: cut off by the end of the run, but never dropped."""
+        now_ns = time_ns()
+        error = self.reactor.recorder.errors.number(UNFINISHED)
+        while self._line:
+            due_ns, endpoint = self._line.popleft(), next(self.requests).endpoint
+            self.record((due_ns, now_ns, now_ns, now_ns, endpoint, 0, error, 0, None, USER_STAMP))
 
     @property
     def unsent(self) -> int:
@@ -176,7 +192,6 @@ class ScheduleUser(RecordUser):
     def _due(self, due_ns: int) -> None:
         if self.stopped:
             return
-        self.scheduled += 1
         self._line.append(due_ns + self.epoch_offset_ns)
         self._arm()
         self._serve_line()
@@ -193,6 +208,8 @@ class ScheduleUser(RecordUser):
 
     def answered(self, connection: Connection) -> None:
         """Owner: the connection is free for the next in line."""
+        if self.new_connection_per_request:
+            connection.close()
         if connection.is_open:
             self._idle.append(connection)
         else:

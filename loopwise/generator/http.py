@@ -7,13 +7,14 @@ hands the stamp over as ancillary data, so a generator that is late to read stil
 import _socket
 import errno
 import json
+import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from loopwise.generator.recorder import Row
 from loopwise.model import Endpoint
@@ -28,6 +29,8 @@ ANCILLARY_BYTES = 128
 """Room for one SCM_TIMESTAMPING message: 16 bytes of header and three timespecs of 16."""
 KERNEL_STAMP, USER_STAMP = 0, 1  # numbers of recorder.Recorder.stamps
 _timespec = struct.Struct("qq").unpack_from
+_final_head = re.compile(rb"(?:HTTP/1\.[01] 1.*?\r\n\r\n)*+HTTP/1\.[01] [2-9](.*?)\r\n\r\n", re.DOTALL).match
+"""The head of the answer proper, behind any 1xx that announce it."""
 
 ERROR_KINDS = {
     errno.ECONNREFUSED: "refused",
@@ -153,7 +156,9 @@ class Connection:
         """Begin to connect; success and refusal alike come as events."""
         self.sent_ns = time_ns()
         self.deadline_ns = self.sent_ns + self._reactor.timeout_ns
-        self._socket.connect_ex(address)
+        code = self._socket.connect_ex(address)
+        if code not in {0, errno.EINPROGRESS}:  # told here, a failure isn't told again by an event
+            self.fail(_kind(code))
 
     def send(self, request: Request, scheduled_ns: int | None) -> None:
         """Send a request; the answer, or the failure, is told to the owner."""
@@ -214,15 +219,17 @@ class Connection:
         if not data:
             self._end_of_stream(read_ns)
             return
-        if not self._length:
-            self._start_of_answer = data
         self._length += len(data)
         try:
             self._feed(data)
-        except HttpParserError:
+        except (HttpParserError, HttpParserUpgrade):
             self.fail("malformed")
             return
         if not self._messages:
+            if self._length == len(data):
+                self._start_of_answer = data
+            elif self._length <= READ_BYTES:
+                self._start_of_answer += data
             return
         if ancillary:
             seconds, nanoseconds = _timespec(ancillary[0][2])
@@ -256,16 +263,14 @@ class Connection:
         )
         if request.head:
             self._new_parser()  # llhttp waits for the body that an answer to HEAD announces and never has
-        if not self._keep_alive:
+        # A request that was answered before it was sent to its end leaves a connection that nothing can follow on.
+        if self._unsent or not self._keep_alive:
             self.close()
         self.owner.answered(self)
 
     def _end_of_stream(self, read_ns: int) -> None:
         """The peer closed: that ends an answer without a length, and is an error in the middle of any other."""
-        head, separator, _ = self._start_of_answer.partition(b"\r\n\r\n")
-        head = head.lower()
-        unframed = b"\ncontent-length:" not in head and b"\ntransfer-encoding:" not in head
-        if self.request is not None and self._length and separator and unframed:
+        if self.request is not None and self._length and _ends_with_stream(self._start_of_answer):
             self._status = self._parser.get_status_code()
             self._keep_alive = False
             self._messages = 1
@@ -321,6 +326,13 @@ class Answer:
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
         self.body.append(data)
+
+
+def _ends_with_stream(answer: bytes) -> bool:
+    """Whether an answer that began so has neither a length nor chunks: then the end of the stream is its end."""
+    head = _final_head(answer)
+    names = head.group(1).lower() if head else b"\ncontent-length:"
+    return b"\ncontent-length:" not in names and b"\ntransfer-encoding:" not in names
 
 
 def _kind(code: int | None) -> str:

@@ -2,8 +2,6 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
-
 from loopwise.model import Endpoint, Load, Noun
 
 
@@ -19,6 +17,12 @@ class Order(Noun):
     seed: int = 1
     samples: str
     """Path of the Arrow stream that the rows go to."""
+    processes: int = 1
+    """Generator processes that share the load."""
+    part: int = 0
+    """Which of them this order is for, from 0."""
+    cores: tuple[int, ...] = ()
+    """Cores the generator is pinned to for this run; empty: wherever the kernel likes."""
 
 
 class Event(Noun):
@@ -33,5 +37,26 @@ class Event(Noun):
     """window_opened: every user had been answered by then."""
     message: str = ""
     """failed: one sentence."""
-    figures: dict[str, Any] = Field(default_factory=dict)
-    """done: the generator's own figures over the window, for run.json."""
+    figures: "Figures | None" = None
+
+
+class Figures(Noun):
+    """done: the generator's own figures over the window; `generator` in run.json."""
+
+    processes: int = 1
+    cpu_s: float
+    """CPU of all generator processes."""
+    busiest_cpu_s: float
+    """CPU of the one that used most."""
+    wall_s: float
+    requests: int
+    cores: int
+    """Cores of this machine."""
+    pinned_to: tuple[int, ...] = ()
+    users: int
+    users_wanted: int
+    clock_step_ms: float
+
+    def record(self) -> dict[str, Any]:
+        """As run.json holds it."""
+        return self.model_dump(mode="json")

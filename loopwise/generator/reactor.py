@@ -39,9 +39,10 @@ class Reactor:
         url: base URL of the target, `http://host:port`.
         recorder: where rows go.
         timeout_s: a request without a complete answer after this time fails with `timeout`.
+        first_connection: connections are numbered from here.
     """
 
-    def __init__(self, url: str, recorder: Recorder, timeout_s: float) -> None:
+    def __init__(self, url: str, recorder: Recorder, timeout_s: float, first_connection: int = 0) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -56,10 +57,11 @@ class Reactor:
         self._to_open: list[tuple[Owner, Request, int | None]] = []
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
-        self._opened = 0
+        self._opened = first_connection
         self._next_sweep_ns = 0
         self._hub_due_ns = 0
-        self.running = False
+        self.running = True
+        """Set to false to end `run`, or to keep it from beginning."""
 
     @property
     def connections(self) -> int:
@@ -84,7 +86,6 @@ class Reactor:
 
     def run(self) -> None:
         """Carry requests until `running` is false. To be spawned as a greenlet."""
-        self.running = True
         while self.running:
             if monotonic_ns() >= self._hub_due_ns:
                 gevent.sleep(0)

@@ -4,7 +4,8 @@ The stream is the Arrow IPC format, whose complete batches stay readable whateve
 generator loses at most one flush interval. The harness turns it into samples.parquet (store.seal_samples).
 """
 
-from pathlib import Path
+from collections.abc import Callable
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -85,9 +86,12 @@ class Recorder:
     """Collects rows and writes them to an Arrow stream.
 
     `append` is `list.append`, bound once: the hot path's only cost.
+
+    Args:
+        sink: takes the stream's bytes; closed with the recorder.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, sink: BinaryIO) -> None:
         self.endpoints = Names()
         self.errors = Names()
         self.stamps = Names(KERNEL, USER)
@@ -96,10 +100,12 @@ class Recorder:
         self.written = 0
         self.failures = 0
         """Rows written with an error, as progress shows them; the end of the run is nobody's failure."""
-        self._file = pa.OSFile(str(path), "wb")
+        self.on_flush: Callable[[list[Row]], None] | None = None
+        """Is given the rows of each flush."""
+        self._sink = sink
         # Dictionaries grow while the run goes on; deltas keep the stream valid without rewriting them.
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-        self._writer = pa.ipc.new_stream(self._file, SCHEMA, options=options)
+        self._writer = pa.ipc.new_stream(sink, SCHEMA, options=options)
 
     @property
     def rows(self) -> int:
@@ -121,11 +127,17 @@ class Recorder:
             index = SCHEMA.get_field_index(name)
             arrays[index] = pa.DictionaryArray.from_arrays(arrays[index], texts.column())
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
-        self._file.flush()
+        self._sink.flush()
         self.written += len(rows)
+        if self.on_flush is not None:
+            self.on_flush(rows)
 
-    def close(self) -> None:
-        """Write the rest and end the stream."""
+    def end(self) -> None:
+        """Write the rest and end the stream; the sink stays open."""
         self.flush()
         self._writer.close()
-        self._file.close()
+
+    def close(self) -> None:
+        """Write the rest, end the stream and close the sink."""
+        self.end()
+        self._sink.close()

@@ -4,14 +4,15 @@ Times are the client's own (stamp = user): they include what the generator was l
 """
 
 import ipaddress
+import os
 import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent.socket
-import locust
 from locust.env import Environment
+from locust.exception import CatchResponseError
 from locust.util.load_locustfile import load_locustfile
 
 from loopwise.errors import GeneratorError
@@ -20,50 +21,54 @@ from loopwise.generator.http import USER_STAMP
 from loopwise.generator.recorder import Recorder
 
 
-def environment_for(path: Path, url: str) -> Environment:
-    """Load a Locust file into an environment whose host is the target, whatever the file says.
+def load_script(path: Path) -> tuple[list[Any], Any]:
+    """The user classes of a Locust file, and its load shape or None.
 
     Raises:
         GeneratorError: the file can't be loaded or has no user class.
     """
     try:
         user_classes, shapes = load_locustfile(str(path))
-    except Exception as error:
-        raise GeneratorError(f"{path.name}: the Locust file cannot be loaded: {error!r}") from error
+    except (Exception, SystemExit) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise GeneratorError(f"{path.name}: the Locust file cannot be loaded ({told}); correct it") from error
     if not user_classes:
         raise GeneratorError(
-            f"{path.name}: the Locust file has no user class (HttpUser, FastHttpUser or User)"
+            f"{path.name}: the Locust file has no user class; give it an HttpUser, FastHttpUser or User with tasks"
         )
-    return Environment(
-        user_classes=list(user_classes.values()),
-        shape_class=shapes[0] if shapes else None,
-        host=url,
-        events=locust.events,
-    )
+    return list(user_classes.values()), shapes[0] if shapes else None
 
 
 def forbid_strangers(url: str) -> None:
     """Let this process connect to the target's host and to loopback only.
 
     Clients like requests follow redirects, and a script may hold a forgotten absolute URL: neither may load a host
-    that nobody named. For the process's whole life, so a scripted run has a process of its own.
+    that nobody named. A proxy of the environment would take them there, and be measured instead of the target.
+    For the process's whole life, so a scripted run has a process of its own.
     """
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
     host = urlsplit(url).hostname or "127.0.0.1"
     named = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
     patched: Any = gevent.socket.socket
-    plain_connect = patched.connect
 
-    def connect(self: Any, address: Any) -> None:
-        if isinstance(address, tuple):
-            for info in socket.getaddrinfo(address[0], None):
-                ip = str(info[4][0])
-                if ip not in named and not ipaddress.ip_address(ip.partition("%")[0]).is_loopback:
-                    raise ConnectionRefusedError(
-                        f"{address[0]} is neither the target nor loopback; Loopwise does not follow requests there"
-                    )
-        plain_connect(self, address)
+    def guarded(plain: Any) -> Any:
+        def connect(self: Any, address: Any) -> Any:
+            if isinstance(address, tuple):
+                for info in socket.getaddrinfo(address[0], None):
+                    _refuse_stranger(address[0], str(info[4][0]), named)
+            return plain(self, address)
 
-    patched.connect = connect
+        return connect
+
+    patched.connect, patched.connect_ex = guarded(patched.connect), guarded(patched.connect_ex)
+
+
+def _refuse_stranger(host: str, ip: str, named: set[str]) -> None:
+    if ip not in named and not ipaddress.ip_address(ip.partition("%")[0]).is_loopback:
+        raise ConnectionRefusedError(
+            f"{host} is neither the target nor loopback; Loopwise does not follow requests there"
+        )
 
 
 def record_requests(environment: Environment, recorder: Recorder) -> None:
@@ -87,7 +92,7 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
         status = int(getattr(response, "status_code", 0) or 0)
         error = None
         if exception is not None:
-            error = recorder.errors.number(f"status_{status}" if status else type(exception).__name__)
+            error = recorder.errors.number(_kind(exception, status))
         endpoint = recorder.endpoints.number(f"{request_type} {name}")
         length = int(response_length or 0)
         recorder.append(
@@ -96,3 +101,10 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
 
     hook: Any = environment.events.request
     hook.add_listener(on_request)
+
+
+def _kind(exception: BaseException, status: int) -> str:
+    """What the error column says: the script's own words, the status that Locust refused, or the client's trouble."""
+    if isinstance(exception, CatchResponseError):
+        return str(exception)
+    return f"status_{status}" if status else type(exception).__name__

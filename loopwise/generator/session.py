@@ -2,210 +2,162 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import gevent
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.declared import ClosedUser, ScheduleUser, deal
-from loopwise.generator.order import Event, Order
-from loopwise.generator.reactor import Reactor
+from loopwise.generator.order import Event, Figures, Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
-from loopwise.generator.scripted import environment_for, forbid_strangers, record_requests
-from loopwise.generator.stamped import REACTOR, StampedUser
-from loopwise.model import VICTIM, Endpoint
+from loopwise.generator.traffic import Traffic, traffic_of
 
 TICK_S = 0.01
-VICTIM_RATE_RPS = 20.0
-VICTIM_CONNECTIONS = 64
+ALL_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 Tell = Callable[[Event], None]
 
 
-class Traffic(Protocol):
-    """What a session drives: Locust's environment, and what is particular to how its requests are made."""
+class Crew(Protocol):
+    """Who makes the load: this process alone, or a master with its workers (distributed.py)."""
 
-    environment: Environment
-    users: int
+    runner: Any
+    """Locust's runner."""
+    traffic: Traffic
 
-    def is_warm(self) -> bool:
-        """Every user has had an answer."""
+    @property
+    def rows(self) -> int:
+        """Rows recorded so far."""
 
-    def is_drained(self) -> bool:
-        """Nothing that was due is without its outcome."""
+    @property
+    def errors(self) -> int:
+        """Rows with an error so far."""
 
-    def stop_arrivals(self) -> None:
-        """Let nothing more become due; what is due already is still sent."""
+    def flush(self) -> None:
+        """Bring what was recorded to disk."""
 
-    def close(self) -> None:
-        """Release connections; what is in flight becomes a row."""
-
-
-class DeclaredTraffic:
-    """Endpoints on the reactor. Each run has classes of its own, so that nothing is shared between runs."""
-
-    def __init__(self, order: Order, recorder: Recorder) -> None:
-        load = order.load
-        self._reactor = Reactor(order.url, recorder, load.timeout_s)
-        self._unanswered: set[ClosedUser] = set()
-        self._is_open = load.model == "open"
-        requests = deal({e.name: e for e in order.endpoints}, self._reactor, order.seed)
-        classes: list[Any] = []
-        if self._is_open:
-            classes.append(self._schedule("OpenLoad", requests, load.rate_rps, load, order.seed))
-        else:
-            attributes = {
-                "abstract": False,
-                "reactor": self._reactor,
-                "requests": requests,
-                "think_ns": int(load.think_s * 1e9),
-                "unanswered": self._unanswered,
-            }
-            classes.append(type("ClosedLoad", (ClosedUser,), attributes))
-        self.users = 1 if self._is_open else load.users
-        if load.victim is not None:
-            name = f"{VICTIM}{load.victim}"
-            victim = deal({name: Endpoint(path=load.victim)}, self._reactor, order.seed)
-            constant = load.model_copy(update={"arrivals": "constant", "max_connections": VICTIM_CONNECTIONS})
-            classes.append(self._schedule("Victim", victim, VICTIM_RATE_RPS, constant, order.seed))
-            self.users += 1
-        self.environment = Environment(user_classes=classes, host=order.url)
-        self._greenlet = gevent.spawn(self._reactor.run)
-
-    def _schedule(self, name: str, requests: Iterator[Any], rate_rps: float, load: Any, seed: int) -> Any:
-        attributes = {
-            "abstract": False,
-            "fixed_count": 1,
-            "reactor": self._reactor,
-            "requests": requests,
-            "rate_rps": rate_rps,
-            "arrivals": load.arrivals,
-            "max_connections": load.max_connections,
-            "seed": seed,
-            "epoch_offset_ns": time.time_ns() - time.monotonic_ns(),
-        }
-        return type(name, (ScheduleUser,), attributes)
-
-    def _schedules(self) -> list[ScheduleUser]:
-        runner = self.environment.runner
-        users = [] if runner is None else [record.args[0] for record in runner.user_greenlets]
-        return [user for user in users if isinstance(user, ScheduleUser)]
-
-    def is_warm(self) -> bool:
-        """Every user has had an answer."""
-        return not self._unanswered
-
-    def is_drained(self) -> bool:
-        """Open load waits for every request that was due; closed load has none that is due."""
-        return not self._is_open or not (self._reactor.in_flight or any(s.unsent for s in self._schedules()))
-
-    def stop_arrivals(self) -> None:
-        """Let nothing more become due; what is due already is still sent."""
-        for schedule in self._schedules():
-            schedule.stopped = True
+    def cpu_s(self) -> list[float]:
+        """CPU seconds used so far, by process."""
 
     def close(self) -> None:
-        """End the loop and record what is in flight."""
-        self._reactor.running = False
-        self._greenlet.join()
-        self._reactor.close()
-        self._greenlet.get()  # an error inside the reactor is the run's error, never lost in a greenlet
+        """End the users and the stream."""
 
 
-class ScriptedTraffic:
-    """A Locust file; what its users do is theirs. StampedUsers find the reactor in the environment."""
+def open_unbuffered(path: str) -> BinaryIO:
+    """A file whose bytes are the kernel's as soon as they are written: a killed process loses none of them."""
+    return Path(path).open("wb", buffering=0)
 
-    def __init__(self, order: Order, recorder: Recorder) -> None:
-        assert order.scenario is not None
-        forbid_strangers(order.url)
-        self.users = order.load.users
-        self.environment = environment_for(Path(order.scenario), order.url)
-        self._reactor = Reactor(order.url, recorder, order.load.timeout_s)
-        setattr(self.environment, REACTOR, self._reactor)
-        self._greenlet: gevent.Greenlet[..., None] | None = None
-        if any(issubclass(user_class, StampedUser) for user_class in self.environment.user_classes):
-            self._greenlet = gevent.spawn(self._reactor.run)
-        record_requests(self.environment, recorder)
 
-    def is_warm(self) -> bool:
-        """A script's users may pause as they like: warm-up is over when its time is."""
-        return True
+class Alone:
+    """One process: Locust's local runner and one reactor."""
 
-    def is_drained(self) -> bool:
-        """Users stop where they are."""
-        return True
+    def __init__(self, order: Order) -> None:
+        self._recorder = Recorder(open_unbuffered(order.samples))
+        try:
+            self.traffic = traffic_of(order, self._recorder)
+        except GeneratorError:
+            self._recorder.close()
+            raise
+        environment = Environment(
+            user_classes=self.traffic.user_classes, shape_class=self.traffic.shape, host=order.url
+        )
+        self.traffic.attach(environment)
+        self.runner: Any = environment.create_local_runner()
+        hook: Any = environment.events.init
+        hook.fire(environment=environment, runner=self.runner, web_ui=None)
 
-    def stop_arrivals(self) -> None:
-        """Users decide for themselves."""
+    @property
+    def rows(self) -> int:
+        """Rows recorded so far."""
+        return self._recorder.rows
+
+    @property
+    def errors(self) -> int:
+        """Rows with an error so far."""
+        return self._recorder.failures
+
+    def flush(self) -> None:
+        """Write what was recorded."""
+        self._recorder.flush()
+
+    def cpu_s(self) -> list[float]:
+        """CPU seconds used so far."""
+        return [time.process_time()]
 
     def close(self) -> None:
-        """Locust has ended its users by now; what StampedUsers left in flight becomes rows."""
-        self._reactor.running = False
-        if self._greenlet is not None:
-            self._greenlet.join()
-        self._reactor.close()
-        if self._greenlet is not None:
-            self._greenlet.get()
+        """End the users and the stream."""
+        try:
+            self.runner.quit()
+            self.traffic.close()
+        finally:
+            self._recorder.close()
 
 
 class Session:
     """Measures one order, telling the harness what happens."""
 
-    def __init__(self, order: Order, tell: Tell) -> None:
+    def __init__(self, order: Order, crew: Crew, tell: Tell) -> None:
         self._order = order
+        self._crew = crew
         self._tell = tell
-        self._recorder = Recorder(Path(order.samples))
         self._flushed_s = time.monotonic()
 
     def run(self) -> Event:
-        """Generate the whole run; returns the `done` event.
-
-        Raises:
-            GeneratorError: the scenario can't be used; the run has not begun.
-        """
+        """Generate the whole run; returns the `done` event."""
         try:
-            make = ScriptedTraffic if self._order.scenario else DeclaredTraffic
-            traffic: Traffic = make(self._order, self._recorder)
-            runner = traffic.environment.create_local_runner()
-            try:
-                return self._measure(traffic, runner)
-            finally:
-                runner.quit()
-                traffic.close()
+            figures = self._measure()
         finally:
-            self._recorder.close()
+            self._crew.close()
+        return Event(event="done", rows=self._crew.rows, figures=figures)
 
-    def _measure(self, traffic: Traffic, runner: Any) -> Event:
-        load = self._order.load
+    def _measure(self) -> Figures:
+        load, traffic = self._order.load, self._crew.traffic
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
         start_s = time.monotonic()
-        if traffic.environment.shape_class is not None:
-            runner.start_shape()
-        else:
-            runner.start(traffic.users, spawn_rate=traffic.users)
+        self._start_users()
         self._wait("warm-up", start_s + load.warmup_s)
-        self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=traffic.is_warm)
-        cpu_s, wall_s = time.process_time(), time.monotonic()
-        self._tell(Event(event="window_opened", time_ns=time.time_ns(), warm=traffic.is_warm()))
-        rows = self._recorder.rows
+        if load.model == "closed":
+            self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
+        cpu_s, wall_s, rows = self._crew.cpu_s(), time.monotonic(), self._crew.rows
+        self._tell(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
         self._wait("window", time.monotonic() + load.measure_s)
         self._tell(Event(event="window_closed", time_ns=time.time_ns()))
-        figures = {
-            "cpu_s": time.process_time() - cpu_s,
-            "wall_s": time.monotonic() - wall_s,
-            "requests": self._recorder.rows - rows,
-            "cores": os.cpu_count() or 1,
-            "users": runner.user_count,
-            "users_wanted": traffic.users,
-        }
+        used_s = [after - before for before, after in zip(cpu_s, self._crew.cpu_s(), strict=True)]
+        wall_s = time.monotonic() - wall_s
+        rows = self._crew.rows - rows
+        users = self._crew.runner.user_count
         traffic.stop_arrivals()
         self._wait("drain", time.monotonic() + load.timeout_s, until=traffic.is_drained)
-        figures["clock_step_ms"] = (time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6
-        return Event(event="done", rows=self._recorder.rows, figures=figures)
+        return Figures(
+            processes=len(used_s),
+            cpu_s=sum(used_s),
+            busiest_cpu_s=max(used_s),
+            wall_s=wall_s,
+            requests=rows,
+            cores=os.cpu_count() or 1,
+            pinned_to=self._order.cores,
+            users=users,
+            users_wanted=users if traffic.shape is not None else traffic.users,
+            clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
+        )
+
+    def _start_users(self) -> None:
+        """Let Locust spawn: by the script's shape, or all users at the asked rate."""
+        runner, traffic = self._crew.runner, self._crew.traffic
+        if traffic.shape is not None:
+            runner.start_shape()
+        else:
+            spawn_rate = self._order.load.spawn_rate or traffic.users
+            gevent.spawn(runner.start, traffic.users, spawn_rate=spawn_rate)
+
+    def _is_warm(self) -> bool:
+        """All users are there and every one has had an answer."""
+        traffic = self._crew.traffic
+        is_complete = traffic.shape is not None or self._crew.runner.user_count >= traffic.users
+        return is_complete and traffic.is_warm()
 
     def _wait(self, phase: str, until_s: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let the run go on until a time of the monotonic clock or an event, flushing and telling progress."""
@@ -213,15 +165,17 @@ class Session:
             gevent.sleep(min(TICK_S, left_s))
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
-                self._recorder.flush()
-                rows, errors = self._recorder.rows, self._recorder.failures
+                self._crew.flush()
+                rows, errors = self._crew.rows, self._crew.errors
                 self._tell(Event(event="progress", phase=phase, rows=rows, errors=errors))
 
 
-def run(order: Order, tell: Tell) -> None:
+def run(order: Order, tell: Tell, crew_of: Callable[[Order], Crew] = Alone) -> None:
     """Generate one run; ends by telling `done` or `failed`."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, order.cores or ALL_CORES)
     try:
-        tell(Session(order, tell).run())
+        tell(Session(order, crew_of(order), tell).run())
     except GeneratorError as error:
         tell(Event(event="failed", message=str(error)))
     except OSError as error:

@@ -102,6 +102,7 @@ def _suite(
         name=table.name or _safe_name(default_name),
         description=table.description,
         seed=table.seed,
+        generator=table.generator,
         replicates=replicates,
         compare=_comparison(table.compare, source),
         cases=expand(table, source, allow_remote=allow_remote, describe=describe),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError
 
-from loopwise.model import Comparison, Load, Noun, Replicates, Server
+from loopwise.model import Comparison, Generator, Load, Noun, Replicates, Server
 from loopwise.suite.file import shown, suggestion
 
 T = TypeVar("T")
@@ -161,6 +161,7 @@ class SuiteTable(Table):
     description: str = ""
     seed: int = Field(default=1, ge=0, lt=2**63)
     load: LoadTable = Field(default_factory=LoadTable)
+    generator: Generator = Generator()
     replicates: Replicates = Replicates()
     compare: Comparison = Comparison()
     matrix: list[Entry] = Field(min_length=1)
