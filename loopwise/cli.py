@@ -219,6 +219,29 @@ def doctor(as_json: Json = False) -> int:
     return 0 if is_fit(found) else 1
 
 
+@app.command()
+def calibrate(
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the report; default: below results/.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorter windows and fewer rounds: under 40 s, less exact.")
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=60, help="Length of a measured window; default 1.5: two minutes in all."),
+    ] = None,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> int:
+    """Prove the load generator on this machine: its price, its latencies against packets, its schedule."""
+    from loopwise import commands
+
+    return commands.calibrate(
+        _console(), out=out, is_quick=quick, window_s=seconds, seed=seed or 1, as_json=as_json
+    )
+
+
 def _checked_label(label: str | None) -> str | None:
     import re
 

@@ -148,6 +148,35 @@ def compare(
     return FAILED_RUNS if any(comparison.unjudged(gates, verdicts) for _, _, verdicts in found) else 0
 
 
+def calibrate(
+    console: Console, *, out: Path | None, is_quick: bool, window_s: float | None, seed: int, as_json: bool
+) -> int:
+    """Prove the generator on this machine, and write the report."""
+    from loopwise.calibrate.calibration import FULL, QUICK
+    from loopwise.calibrate.calibration import calibrate as measure_all
+    from loopwise.calibrate.report import MARKDOWN, check_out, tables, write
+
+    folder = out or results_dir() / result_name("calibrate", None, datetime.now(UTC))
+    check_out(folder)
+    effort = QUICK if is_quick else FULL
+    if window_s is not None:
+        effort = effort._replace(window_s=window_s)
+
+    def tell(step: str) -> None:
+        if not as_json:
+            console.print(step, style="dim", markup=False, highlight=False)
+
+    with interruptible():
+        found = measure_all(effort, seed=seed, tell=tell)
+    write(found, folder)
+    if as_json:
+        print_json(found.model_dump_json(indent=2))
+    else:
+        console.print(tables(found))
+        console.print(f"report: {folder / MARKDOWN}", markup=False, highlight=False, soft_wrap=True)
+    return FAILED_RUNS if found.problems else 0
+
+
 def _some(names: Sequence[str] | dict[str, Any]) -> str:
     shown = list(names)[:2]
     return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -11,7 +11,7 @@ BELONG_TO = {
     "endpoint": ("workload",),
     "scenario": ("workload",),
     "model": tuple(
-        name for keys in LOAD_KEYS.values() for name in keys - LOAD_KEYS["open"] & LOAD_KEYS["closed"]
+        name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])
     ),
 }
 """Factor -> the factors (or their prefix) that differ with it as a matter of course."""

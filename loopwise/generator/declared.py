@@ -1,7 +1,7 @@
 """Declared load on the reactor: endpoints with weights, asked by users (closed) or by a schedule (open)."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -20,22 +20,22 @@ DECK = 65_536
 """Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
 
 
-def deal(endpoints: Mapping[str, Endpoint], reactor: Reactor, seed: int) -> Iterator[Request]:
+def deal(endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int) -> Iterator[Request]:
     """Yield the endless sequence of requests of a mix, each endpoint in exact proportion to its weight.
 
     Weights 3 and 1 give one of the second among any four from the first on: the shares of a short run are exact, too.
 
     Args:
-        endpoints: by the name that their rows carry.
+        endpoints: each with the name that its rows carry.
         reactor: the target's host and the recorder are its.
         seed: the same seed gives the same sequence.
     """
     number = reactor.recorder.endpoints.number
-    requests = [prepare(each, reactor.host_header, number(name)) for name, each in endpoints.items()]
+    requests = [prepare(each, reactor.host_header, number(name)) for name, each in endpoints]
     if len(requests) == 1:
         while True:
             yield requests[0]
-    weights = np.array([endpoint.weight for endpoint in endpoints.values()])
+    weights = np.array([endpoint.weight for _, endpoint in endpoints])
     hand = np.repeat(np.arange(len(weights)), weights // np.gcd.reduce(weights))
     hands = np.tile(hand, (max(1, DECK // hand.size), 1))
     order = np.random.default_rng(seed).permuted(hands, axis=1).ravel().tolist()

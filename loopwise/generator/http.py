@@ -8,6 +8,7 @@ import _socket
 import errno
 import json
 import re
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from loopwise.generator.recorder import Row
+from loopwise.generator.tls import TlsSocket
 from loopwise.model import Endpoint
 
 if TYPE_CHECKING:
@@ -123,11 +125,15 @@ class Connection:
         self.request: Request | None = first
         self.scheduled_ns = scheduled_ns
         self.number = number
-        self._socket = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-        self._socket.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        plain = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+        plain.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         # Where the option does not exist (macOS), rows carry the user clock and say so in `stamp`.
         with suppress(OSError):
-            self._socket.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
+            plain.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
+        self._socket: _socket.socket | TlsSocket = plain
+        if reactor.tls is not None:
+            self._socket = TlsSocket(plain, reactor.tls, reactor.host)
+            self._socket.on_established = self._sent_now
         self.fd: int = self._socket.fileno()
         self._recvmsg = self._socket.recvmsg
         self._send = self._socket.send
@@ -160,6 +166,10 @@ class Connection:
         if code not in {0, errno.EINPROGRESS}:  # told here, a failure isn't told again by an event
             self.fail(_kind(code))
 
+    def _sent_now(self) -> None:
+        """The request goes out only now: the handshake before it is the connection's, not the request's."""
+        self.sent_ns = time_ns()
+
     def send(self, request: Request, scheduled_ns: int | None) -> None:
         """Send a request; the answer, or the failure, is told to the owner."""
         self.request = request
@@ -174,7 +184,7 @@ class Connection:
         except BlockingIOError:
             count = 0
         except OSError as error:
-            self.fail(_kind(error.errno))
+            self.fail(_kind(error))
             return
         if count < len(request.data):
             self._unsent = request.data[count:]
@@ -191,7 +201,7 @@ class Connection:
             except BlockingIOError:
                 return
             except OSError as error:
-                self.fail(_kind(error.errno))
+                self.fail(_kind(error))
                 return
         if not self._unsent:
             self._reactor.watch_reading(self)
@@ -213,7 +223,7 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            self.fail(_kind(error.errno))
+            self.fail(_kind(error))
             return
         read_ns = time_ns()
         if not data:
@@ -335,5 +345,10 @@ def _ends_with_stream(answer: bytes) -> bool:
     return b"\ncontent-length:" not in names and b"\ntransfer-encoding:" not in names
 
 
-def _kind(code: int | None) -> str:
+def _kind(error: OSError | int) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "tls_certificate"
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    code = error if isinstance(error, int) else error.errno
     return ERROR_KINDS.get(code or 0) or errno.errorcode.get(code or 0, "unknown").lower()

@@ -7,6 +7,7 @@ gevent's hub run, where Locust's runner lives. So a request costs no greenlet sw
 import heapq
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
 from typing import Any
@@ -36,7 +37,7 @@ class Reactor:
     """Carries all requests of one run.
 
     Args:
-        url: base URL of the target, `http://host:port`.
+        url: base URL of the target, `http://host:port` or `https://host:port`.
         recorder: where rows go.
         timeout_s: a request without a complete answer after this time fails with `timeout`.
         first_connection: connections are numbered from here.
@@ -44,7 +45,10 @@ class Reactor:
 
     def __init__(self, url: str, recorder: Recorder, timeout_s: float, first_connection: int = 0) -> None:
         parts = urlsplit(url)
-        host, port = parts.hostname or "127.0.0.1", parts.port or 80
+        self.host = host = parts.hostname or "127.0.0.1"
+        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
+        """How to encrypt; None: not at all."""
+        port = parts.port or (443 if self.tls else 80)
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         self._family = int(family)
         self._address = (str(address[0]), int(address[1]))

@@ -79,7 +79,7 @@ class DeclaredTraffic(ReactorTraffic):
         self._unanswered: set[ClosedUser] = set()
         self._schedules: list[ScheduleUser] = []
         self._is_open = load.model == "open"
-        requests = deal({e.name: e for e in order.endpoints}, self.reactor, order.seed + order.part)
+        requests = deal([(e.name, e) for e in order.endpoints], self.reactor, order.seed + order.part)
         if self._is_open:
             rate = [
                 Stretch(s.duration_s, s.from_rps / order.processes, s.to_rps / order.processes)
@@ -91,7 +91,8 @@ class DeclaredTraffic(ReactorTraffic):
             self.user_classes = [self._population(requests, load)]
             self.users = load.users
         if load.victim is not None:
-            victim = deal({f"{VICTIM}{load.victim}": Endpoint(path=load.victim)}, self.reactor, order.seed)
+            probe = Endpoint(path=load.victim)
+            victim = deal([(f"{VICTIM}{probe.path}", probe)], self.reactor, order.seed)
             constant = load.model_copy(update={"arrivals": "constant", "max_connections": VICTIM_CONNECTIONS})
             rate = [Stretch(float("inf"), VICTIM_RATE_RPS, VICTIM_RATE_RPS)]
             self.user_classes.append(self._schedule("Victim", victim, rate, constant, 1))

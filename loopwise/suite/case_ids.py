@@ -112,6 +112,8 @@ def _tail(case: Case) -> list[str]:
         parts += [f"u{load.users}", *([f"think{_slug(load.think_s)}"] if load.think_s else [])]
     else:
         parts += [f"r{_slug(load.rate_rps)}", *(["constant"] if load.arrivals == "constant" else [])]
+        parts += [f"to{_slug(load.ramp_to_rps)}"] if load.ramp_to_rps is not None else []
+        parts += [f"steps{load.steps}"] if load.steps is not None else []
     if server:
         options = {key: getattr(server, key) for key in SERVER_TAGS}
         parts += [

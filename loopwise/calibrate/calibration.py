@@ -1,0 +1,127 @@
+"""The steps of a calibration, in order. Whatever fails or is missing is named, and the rest still runs."""
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loopwise import machine
+from loopwise.calibrate.capture import obstacle
+from loopwise.calibrate.cost import measure_cost
+from loopwise.calibrate.document import Calibration, Missing
+from loopwise.calibrate.generation import Bench, Tell
+from loopwise.calibrate.latency import measure_latency
+from loopwise.calibrate.memory import measure_memory
+from loopwise.calibrate.peers import installed
+from loopwise.calibrate.schedule import measure_schedule
+from loopwise.calibrate.static_server import StaticServer, find_program, serve_static
+from loopwise.calibrate.targets import judge
+from loopwise.driver import generators
+from loopwise.errors import RunError
+
+
+class Effort(NamedTuple):
+    """How long a calibration takes: window_s scales most of it."""
+
+    window_s: float
+    warmup_s: float
+    rounds: int
+    users: int
+    """Of the memory step."""
+
+
+FULL = Effort(window_s=1.5, warmup_s=0.5, rounds=4, users=10_000)
+"""About two minutes."""
+QUICK = Effort(window_s=0.3, warmup_s=0.2, rounds=2, users=1_000)
+"""About 35 seconds, most of it the start of processes."""
+
+
+class Pinning(NamedTuple):
+    """The cores that server and generator have for themselves; None: they share what there is."""
+
+    server: int | None
+    generator: int | None
+
+
+def pinning() -> Pinning:
+    """The first and the last core this process may use, where there are two."""
+    if not hasattr(os, "sched_getaffinity") or len(allowed := sorted(os.sched_getaffinity(0))) < 2:
+        return Pinning(None, None)
+    return Pinning(allowed[0], allowed[-1])
+
+
+def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
+    """Measure everything on this machine.
+
+    Args:
+        effort: FULL, QUICK, or another.
+        seed: of the order of tools in the rounds, and of arrivals.
+        tell: hears what is being done, a line per step.
+
+    Raises:
+        RunError: the static server or the generator can't be started at all.
+    """
+    machine.raise_open_files_limit()
+    begun_s, clock, pins = time.monotonic(), machine.cpu_clock(), pinning()
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory(prefix="loopwise-calibrate-") as name:
+        folder = Path(name)
+        log = folder / "generator.log"
+        (folder / "server").mkdir()
+        with serve_static(folder / "server", pins.server) as server, generators(log) as pool:
+            bench = Bench(pool, server, folder, pins.generator, seed, effort.window_s, effort.warmup_s, tell)
+            measured = _measure(bench, server, effort, log)
+    after = machine.cpu_clock()
+    found = Calibration(
+        created_at=created_at,
+        duration_s=round(time.monotonic() - begun_s, 1),
+        seed=seed,
+        window_s=effort.window_s,
+        environment=machine.describe(),
+        server_core=pins.server,
+        generator_core=pins.generator,
+        steal_ratio=(after.steal_s - clock.steal_s) / max(after.total_s - clock.total_s, 1e-9),
+        **measured,
+    )
+    return found.model_copy(update={"targets": judge(found)})
+
+
+def _measure(bench: Bench, server: StaticServer, effort: Effort, log: Path) -> Mapping[str, Any]:
+    """All steps; returns fields of Calibration."""
+    programs, missing = installed()
+    blind = obstacle(bench.folder)
+    if find_program("nginx") is None:
+        missing.append(_without_nginx())
+    if blind is not None:
+        missing.append(blind)
+    costs = measure_cost(bench, programs, effort.rounds)
+    latency, latency_problems = measure_latency(bench, is_captured=blind is None)
+    schedule, open_size, schedule_problems = measure_schedule(bench)
+    problems = [*costs.problems, *latency_problems, *schedule_problems]
+    memory = None
+    try:
+        memory = measure_memory(bench, effort.users, log)
+    except RunError as error:
+        problems.append(f"memory per user: {error}")
+    return {
+        "server": server.name,
+        "missing": tuple(missing),
+        "problems": tuple(problems),
+        "cost": costs.tools,
+        "ratios": costs.ratios,
+        "latency": latency,
+        "schedule": schedule,
+        "memory": memory,
+        "row_sizes": tuple(size for size in (costs.row_size, open_size) if size is not None),
+    }
+
+
+def _without_nginx() -> Missing:
+    return Missing(
+        tool="nginx",
+        effect="a built-in server in Python answers, and is the bottleneck earlier",
+        remedy="install it: `sudo apt install nginx-light` (it is started as a plain process, never as a service)",
+    )

@@ -1,0 +1,225 @@
+"""A calibration as tables: the same ones for the terminal and for calibration.md. Pure, but for `write`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from loopwise.calibrate.cost import DECLARED
+from loopwise.calibrate.document import Calibration, LatencyTruth
+from loopwise.calibrate.generation import CONNECTIONS, PERCENTILES
+from loopwise.calibrate.targets import spread
+from loopwise.errors import UsageError
+from loopwise.report import format as fmt
+from loopwise.store import write_atomically
+
+JSON, MARKDOWN = "calibration.json", "calibration.md"
+PERCENTILE_NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
+STYLES = {"met": "green", "not met": "bold red", "not measured": "yellow"}
+
+
+class Section(NamedTuple):
+    """A table with its title and what is to be known to read it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    note: str = ""
+
+
+def sections(found: Calibration) -> list[Section]:
+    """All tables that have rows, the judgement first."""
+    every = (_targets, _costs, _ratios, _latencies, _counts, _schedule, _missing)
+    return [section for section in (make(found) for make in every) if section.rows]
+
+
+def heading(found: Calibration) -> str:
+    """What was measured on what, in one paragraph."""
+    machine = found.environment
+    place = "generator and server shared one core, so absolute figures are too high"
+    if found.server_core is not None:
+        place = f"server on core {found.server_core}, generators on core {found.generator_core}"
+    return (
+        f"{machine.get('cpu_model')}, {machine.get('cores')} cores, {machine.get('system')}, "
+        f"{machine.get('python')}; {found.server}; {place}; {fmt.share(found.steal_ratio)} of the CPU stolen "
+        f"meanwhile; {found.duration_s:.0f} s in all, {found.window_s:g} s a window, seed {found.seed}; "
+        f"{found.created_at}."
+    )
+
+
+def tables(found: Calibration) -> RenderableType:
+    """For the terminal."""
+    parts: list[RenderableType] = [Text(heading(found), style="dim")]
+    for section in sections(found):
+        table = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=section.title, title_justify="left"
+        )
+        for column in section.columns:
+            table.add_column(column, overflow="fold")
+        for row in section.rows:
+            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        parts += [Text(), table]
+        if section.note:
+            parts.append(Text(section.note, style="dim"))
+    parts += [Text(f"failed: {problem}", style="bold red") for problem in found.problems]
+    return Group(*parts)
+
+
+def markdown(found: Calibration) -> str:
+    """calibration.md."""
+    lines = ["# Calibration of the generator", "", heading(found)]
+    for section in sections(found):
+        lines += ["", f"## {section.title}", "", *_markdown_table(section)]
+        if section.note:
+            lines += ["", section.note]
+    if found.problems:
+        lines += ["", "## Failed", "", *(f"- {fmt.clean(problem)}" for problem in found.problems)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_table(section: Section) -> Iterator[str]:
+    for cells in (section.columns, ("---",) * len(section.columns), *section.rows):
+        yield f"| {' | '.join(fmt.clean(cell).replace('|', '/') for cell in cells)} |"
+
+
+def check_out(folder: Path) -> None:
+    """Refuse a folder that can't take a new calibration, before anything is measured.
+
+    Raises:
+        UsageError: it holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--out: {folder} exists and is not an empty folder; name another one")
+
+
+def write(found: Calibration, folder: Path) -> None:
+    """Write calibration.json and calibration.md.
+
+    Raises:
+        UsageError: the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / JSON, found.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / MARKDOWN, markdown(found))
+    except OSError as error:
+        raise UsageError(
+            f"--out: {folder} can't be written ({error.strerror}); name another folder"
+        ) from None
+
+
+def _targets(found: Calibration) -> Section:
+    rows = [(each.figure, each.reach, each.found, each.state, each.detail) for each in found.targets]
+    return Section("What the generator should reach", ("figure", "reach", "here", "", ""), rows)
+
+
+def _costs(found: Calibration) -> Section:
+    rows = [
+        (
+            tool.tool,
+            spread(tool.cpu_us_per_request),
+            spread(tool.throughput_rps),
+            fmt.share(tool.generator_cpu_ratio.median),
+            fmt.share(tool.server_cpu_ratio.median),
+            tool.bottleneck,
+            f"{tool.errors:,}",
+        )
+        for tool in found.cost
+    ]
+    columns = (
+        "generator",
+        "CPU µs per request",
+        "requests/s",
+        "of its core",
+        "server, of its",
+        "full",
+        "errors",
+    )
+    note = (
+        "Median over interleaved rounds, with the lowest and highest round. Whose core is full sets the rate: "
+        "where it is the generator's, that is its highest rate per core."
+    )
+    title = f"Price of a request and highest rate: {CONNECTIONS} connections, as fast as it goes"
+    return Section(title, columns, rows, note)
+
+
+def _ratios(found: Calibration) -> Section:
+    rows = [(f"{each.numerator} ÷ {each.denominator}", spread(each.ratio)) for each in found.ratios]
+    note = "Computed within each round; median, lowest and highest."
+    return Section("CPU per request, one over the other", ("ratio", "value"), rows, note)
+
+
+def _latencies(found: Calibration) -> Section:
+    rows = [row for truth in found.latency for row in _percentile_rows(truth)]
+    columns = ("generator", "load", "", "reported", "packets", "difference", "", "lag")
+    note = (
+        "Service time, of the same run. Lag: arrived → read by the generator; only kernel stamps can tell it apart. "
+        "p99.9 only with ten requests above it."
+    )
+    return Section("Reported latency beside a packet capture", columns, rows, note)
+
+
+def _percentile_rows(truth: LatencyTruth) -> Iterator[tuple[str, ...]]:
+    for percentile in PERCENTILES:
+        if percentile not in truth.reported_us:
+            continue
+        error_us, error_ratio = truth.error_us(percentile), truth.error_ratio(percentile)
+        yield (
+            truth.tool,
+            truth.situation,
+            PERCENTILE_NAMES[percentile],
+            _duration(truth.reported_us.get(percentile)),
+            _duration(truth.packets_us.get(percentile)),
+            fmt.NONE if error_us is None else f"{error_us:+,.1f} µs",
+            fmt.NONE if error_ratio is None else f"{error_ratio:+,.1%}",
+            _duration(truth.lag_us.get(percentile)),
+        )
+
+
+def _duration(value_us: float | None) -> str:
+    return fmt.duration(None if value_us is None else value_us / 1e3)
+
+
+def _counts(found: Calibration) -> Section:
+    rows = [
+        (
+            truth.tool,
+            truth.situation,
+            fmt.number(truth.throughput_rps),
+            f"{truth.rows:,}",
+            fmt.NONE if truth.packet_requests is None else f"{truth.packet_requests:,}",
+            fmt.NONE if truth.packets_dropped is None else f"{truth.packets_dropped:,}",
+        )
+        for truth in found.latency
+    ]
+    columns = ("generator", "load", "requests/s", "rows", "requests in packets", "packets dropped")
+    note = (
+        f"Of the whole run. {DECLARED}: a row per request, those cut off by the end included. Plain Locust users "
+        "record nothing for a request that the end cuts off. Packets dropped by the kernel: 0, or it can't be compared."
+    )
+    return Section("Requests recorded and on the wire", columns, rows, note)
+
+
+def _schedule(found: Calibration) -> Section:
+    rows = [
+        (
+            f"{each.rate_rps:,.0f}/s",
+            f"{each.due:,}",
+            f"{each.sent:,}",
+            f"{each.sent_ratio:.6g}",
+            *(_duration(each.late_us[name]) for name in ("p50", "p99", "max")),
+        )
+        for each in found.schedule
+    ]
+    columns = ("rate (Poisson)", "due", "sent", "sent ÷ due", "late p50", "p99", "max")
+    note = "Late: sent − scheduled. What was due is drawn again from the seed: a request that was dropped has no row."
+    return Section("Open load's schedule", columns, rows, note)
+
+
+def _missing(found: Calibration) -> Section:
+    rows = [(each.tool, each.effect, each.remedy) for each in found.missing]
+    return Section("Not here", ("tool", "so", "remedy"), rows)

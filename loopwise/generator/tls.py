@@ -1,0 +1,81 @@
+"""TLS for the reactor: a socket that encrypts, with the few methods that a connection uses.
+
+What is stamped by the kernel is ciphertext, whose end need not be the answer's: rows over TLS carry the user clock.
+Certificates are verified; SSL_CERT_FILE names a bundle with a private authority.
+"""
+
+import _socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+RECORD_BYTES = 16_384
+"""Plaintext of one TLS record; a socket that is writable takes at least one."""
+
+
+class TlsSocket:
+    """Wraps a non-blocking socket.
+
+    The handshake begins with the first bytes to send and goes on as its answers are read; what is to be sent waits.
+    """
+
+    def __init__(self, plain: _socket.socket, context: ssl.SSLContext, host: str) -> None:
+        self._plain = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._is_established = False
+        self._waiting = b""
+        self.on_established: Callable[[], None] = lambda: None
+        """Called when the handshake is done and the first request goes out."""
+        self.fileno, self.close = plain.fileno, plain.close
+        self.connect_ex, self.getsockopt = plain.connect_ex, plain.getsockopt
+
+    def send(self, data: bytes) -> int:
+        """Encrypt and send; returns how much of the data was taken. Raises BlockingIOError, OSError."""
+        if not self._is_established:
+            self._waiting += data
+            self._shake_hands()
+            return len(data)
+        taken = self._tls.write(data[:RECORD_BYTES])
+        self._flush()
+        return taken
+
+    def recvmsg(self, count: int, ancillary_count: int) -> tuple[bytes, list[Any], int, None]:
+        """Read and decrypt; never any ancillary data. Raises BlockingIOError, OSError."""
+        del ancillary_count
+        data = self._plain.recv(count)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        if not self._is_established:
+            self._shake_hands()
+        pieces = []
+        try:
+            while piece := self._tls.read(count):
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            if not pieces:
+                raise BlockingIOError from None
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            pass  # the end, which an answer cut off by it will tell as such
+        return b"".join(pieces), [], 0, None
+
+    def _shake_hands(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        self._is_established = True
+        self._flush()
+        self.on_established()
+        waiting, self._waiting = self._waiting, b""
+        while waiting:
+            waiting = waiting[self.send(waiting) :]
+
+    def _flush(self) -> None:
+        """Send all ciphertext there is; a socket that can't take it is an error (see RECORD_BYTES)."""
+        data = self._outgoing.read()
+        while data:
+            data = data[self._plain.send(data) :]

@@ -1,0 +1,133 @@
+"""The real command line as a subprocess, and proof that it left nothing behind."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from loopwise.model import Run
+from loopwise.store import ResultFolder
+
+ROOT = Path(__file__).parents[1]
+MARK = "LOOPWISE_TEST_MARK"
+"""An environment variable that every process of one test inherits, so that none can hide."""
+BOUND_S = 30.0
+"""How long is waited for what must happen; what happens is waited for no longer."""
+
+PLAIN_APP = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    status = {"/missing": 404, "/broken": 500}.get(scope["path"], 200)
+    body = b"all is lost" if status == 500 else b"ok"
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+"""An ASGI app without any framework: it starts in no time."""
+
+
+@dataclass
+class Bench:
+    """Runs bench.py in a folder of its own."""
+
+    folder: Path
+    command: tuple[str, ...] = (sys.executable, str(ROOT / "bench.py"))
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir(parents=True)
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a command; its output is one text."""
+        return subprocess.Popen(
+            [*self.command, *map(str, arguments)],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "TMPDIR": str(self.scratch),
+                "NO_COLOR": "1",
+                MARK: self.mark,
+                **self.variables,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str | Path, timeout_s: float = 120) -> tuple[int, str]:
+        """Run a command to its end; returns exit status and output."""
+        process = self.start(*arguments)
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return process.returncode, output
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Living processes that any command of this bench started, those with all the words in their command line."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
+                    line = " ".join(process.cmdline())
+                    found += [process] if all(word in line for word in words) else []
+        return found
+
+    def left_behind(self) -> list[str]:
+        """What is still there of all commands: processes (each gets time to end) and scratch folders."""
+        with suppress(TimeoutError):
+            until(lambda: not self.processes())
+        return [" ".join(process.cmdline()) for process in self.processes()] + [
+            path.name for path in self.scratch.glob("loopwise-*")
+        ]
+
+
+def until(condition: Callable[[], bool], bound_s: float = BOUND_S) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TimeoutError: it did not come true in time.
+    """
+    deadline_s = time.monotonic() + bound_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError("what was waited for did not happen")
+        time.sleep(0.01)
+
+
+def runs_of(result: Path) -> list[Run]:
+    """The runs on disk; none may be damaged."""
+    runs, damaged = ResultFolder(result).runs()
+    assert damaged == []
+    return runs
+
+
+def is_free(port: int) -> bool:
+    """Nobody listens on the loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def app_file(folder: Path, text: str, name: str = "plain.py") -> Path:
+    """The text as a module in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path

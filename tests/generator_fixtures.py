@@ -1,0 +1,78 @@
+"""A real generator process, and its rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from loopwise.driver import Generator
+from loopwise.generator.order import Event, Order
+from loopwise.model import VICTIM, Endpoint, Load
+
+
+class Generated(NamedTuple):
+    """What came of one run."""
+
+    rows: list[dict[str, Any]]
+    """As in samples.parquet, in the order of recording."""
+    events: list[Event]
+
+    @property
+    def load(self) -> list[dict[str, Any]]:
+        """Rows without the victim's."""
+        return [row for row in self.rows if not row["endpoint"].startswith(VICTIM)]
+
+    @property
+    def finished(self) -> list[dict[str, Any]]:
+        """Rows of the load but those that the end of the run cut off."""
+        return [row for row in self.load if row["error"] != "unfinished"]
+
+    def window(self) -> tuple[int, int]:
+        """Begin and end of the window, nanoseconds since the epoch."""
+        times = {event.event: event.time_ns for event in self.events}
+        return times["window_opened"], times["window_closed"]
+
+
+def generate(
+    generator: Generator,
+    folder: Path,
+    url: str,
+    endpoints: Iterable[Endpoint] = (),
+    *,
+    scenario: Path | None = None,
+    seed: int = 1,
+    hear: Callable[[Event], object] | None = None,
+    load: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Generated:
+    """Generate one run of a short load: no warm-up, and what `load` and further arguments say."""
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if hear is not None:
+            hear(event)
+
+    order = Order(
+        url=url,
+        endpoints=tuple(endpoints),
+        scenario=None if scenario is None else str(scenario),
+        load=Load(
+            **{"warmup_s": 0.0, "warmup_max_s": 0.0, "measure_s": 0.2, "timeout_s": 5.0}
+            | dict(load or {})
+            | more
+        ),
+        seed=seed,
+        samples=str(folder / "samples.arrow"),
+    )
+    generator.run(order, listen)
+    with pa.OSFile(order.samples) as source:
+        rows = pyarrow.ipc.open_stream(source).read_all().to_pylist()
+    return Generated(rows, events)
+
+
+def get(*paths: str) -> list[Endpoint]:
+    """GET of each path."""
+    return [Endpoint(path=path) for path in paths]

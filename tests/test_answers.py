@@ -1,0 +1,148 @@
+"""The answer in one sentence per subject."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from fakes import case_of, experiment_of, suite_with
+
+from loopwise.answers import answer_all
+from loopwise.measured import CaseFigures
+from loopwise.metrics import RunFigures
+from loopwise.model import Case, Comparison, Load, Server, Suite, Verdict
+from loopwise.stats import paired_ratio
+from loopwise.verdicts import Contest, judge
+
+FEW, MANY = Server(workers=1), Server(workers=2)
+
+
+def figures_of(case: Case, values: Sequence[float], reason: str = "") -> CaseFigures:
+    name = case.endpoints[0].name
+    runs = {
+        replicate: RunFigures(endpoint=name, metrics={(name, "throughput_rps"): value})
+        for replicate, value in enumerate(values, start=1)
+    }
+    return CaseFigures(case=case, runs=runs, spoilt={}, reason="" if values else reason)
+
+
+def answers(
+    suite: Suite, values: Mapping[str, Sequence[float]], pairs: Sequence[tuple[str, str]] = ()
+) -> list[str]:
+    cases = {
+        case.case_id: figures_of(case, values[case.case_id], "users: 9 of 10 users ran")
+        for case in suite.cases
+    }
+    return list(
+        answer_all(experiment_of(suite), cases, tuple(_verdict(cases, *pair, values) for pair in pairs))
+    )
+
+
+def _verdict(
+    cases: Mapping[str, CaseFigures], baseline: str, candidate: str, values: Mapping[str, Sequence[float]]
+) -> Verdict:
+    ratio = paired_ratio(values[baseline], values[candidate])
+    rates = {case_id: sum(each) / len(each) for case_id, each in values.items() if each}
+    return judge(
+        Contest(cases[baseline].case, cases[candidate].case, "throughput_rps", ratio, "", rates, 2), 0.05
+    )
+
+
+LOAD = Load(users=200, measure_s=1)
+SYNC, ASYNC, THREAD = (case_of(mode, mode, load=LOAD) for mode in ("sync", "async", "to_thread"))
+SLOW, FAST, CLOSE = (790.0, 791.0, 792.0), (1600.0, 1610.0, 1620.0), (1601.0, 1609.0, 1621.0)
+
+
+def test_the_best_is_named_with_its_interval_its_baseline_and_the_reason() -> None:
+    found = answers(suite_with(SYNC, ASYNC), {"sync": SLOW, "async": FAST}, [("sync", "async")])
+    assert found == [
+        "sleep(ms=50): async serves 1,610 [1,585, 1,635] requests/s, 2.04 times [2.01, 2.06] those of sync, "
+        "because sync waits for its 40 threads."
+    ]
+
+
+def test_equals_are_named_beside_each_other() -> None:
+    suite = suite_with(SYNC, ASYNC, THREAD)
+    (found,) = answers(suite, {"sync": SLOW, "async": FAST, "to_thread": CLOSE})
+    assert "(and so does async, within ±5%)" in found
+    assert found.endswith("; the slowest, sync, 791 [789, 793] requests/s.")
+
+
+def test_among_equals_the_fewest_workers_win() -> None:
+    suite = suite_with(*(case_of(f"w{s.workers}", "async", server=s, load=LOAD) for s in (FEW, MANY)))
+    (found,) = answers(suite, {"w1": FAST, "w2": CLOSE})
+    assert found.startswith("sleep(ms=50): async with 1 worker serves 1,610")
+    (found,) = answers(suite, {"w1": SLOW, "w2": FAST})
+    assert found.startswith("sleep(ms=50): async with 2 workers serves 1,610")
+
+
+def test_an_undecided_comparison_says_that_it_does_not_decide() -> None:
+    values = {"sync": (500.0, 900.0, 700.0), "async": (1000.0, 800.0, 900.0)}
+    (found,) = answers(suite_with(SYNC, ASYNC), values, [("sync", "async")])
+    assert "which does not decide it" in found
+
+
+def test_cases_without_a_valid_run_are_counted_and_never_best() -> None:
+    suite = suite_with(SYNC, ASYNC)
+    (found,) = answers(suite, {"sync": SLOW, "async": ()})
+    assert found.startswith("sleep(ms=50): sync serves")
+    assert found.endswith("1 of 2 cases have no valid run.")
+    assert answers(suite, {"sync": (), "async": ()}) == [
+        "sleep(ms=50): no valid measurement (users: 9 of 10 users ran)."
+    ]
+    assert answers(suite, {"sync": (0.0, 0.0), "async": ()}) == [
+        "sleep(ms=50): no valid measurement (not measured yet)."
+    ]
+
+
+def test_one_replicate_has_no_interval_to_show() -> None:
+    (found,) = answers(suite_with(SYNC), {"sync": (790.0,)})
+    assert found == "sleep(ms=50): sync serves 790 requests/s."
+
+
+def test_subjects_servers_and_loads_are_answered_apart_in_the_suites_order() -> None:
+    gunicorn = Server(name="gunicorn")
+    suite = suite_with(
+        case_of("1", "sync", load=LOAD),
+        case_of("2", "sync", load=LOAD, server=gunicorn),
+        case_of("3", "sync", load=Load(users=9)),
+        case_of("4", "async", load=LOAD),
+    )
+    found = answers(suite, {"1": SLOW, "2": SLOW, "3": SLOW, "4": FAST})
+    assert [answer.partition(":")[0] for answer in found] == [
+        "sleep(ms=50) under uvicorn at 200 users",
+        "sleep(ms=50) under gunicorn at 200 users",
+        "sleep(ms=50) under uvicorn at 9 users",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "other", "words"),
+    [
+        ({"server": "uvicorn"}, {"server": Server(name="gunicorn")}, "those of sync under uvicorn"),
+        ({"users": 200}, {"load": Load(users=900)}, "those of sync at 200 users"),
+        ({"params.ms": 50}, {"params": {"ms": 5}}, "those of sleep(ms=50)"),
+    ],
+)
+def test_a_baseline_of_another_server_load_or_parameter_is_named_by_it(
+    baseline: dict[str, object], other: dict[str, object], words: str
+) -> None:
+    suite = suite_with(
+        case_of("base", "sync", load=LOAD),
+        case_of("other", "sync", **({"load": LOAD} | other)),
+        compare=Comparison(baseline=baseline),
+    )
+    found = answers(suite, {"base": SLOW, "other": FAST}, [("base", "other")])
+    assert len(found) == 2
+    assert words in found[1]
+
+
+def test_an_app_of_ones_own_is_called_the_app() -> None:
+    options: dict[str, Any] = {"workload": "GET /items", "params": {}, "cost": None}
+    suite = suite_with(
+        *(case_of(f"w{each.workers}", "own", server=each, **options) for each in (FEW, MANY)),
+        case_of("u", "own", server=None, url="http://127.0.0.1:9", **(options | {"workload": "GET /"})),
+    )
+    found = answers(suite, {"w1": SLOW, "w2": FAST, "u": SLOW})
+    assert found[0].startswith("GET /items: the app with 2 workers serves 1,610")
+    assert found[0].endswith("; the slowest, own on 1 worker, 791 [789, 793] requests/s.")
+    assert found[1] == "GET /: the app serves 791 [789, 793] requests/s."

@@ -1,0 +1,82 @@
+"""Everything a report consists of, from a result on disk: written anew as often as wanted, measured never."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fakes import Conduct, measured
+
+from loopwise.comparison import compare
+from loopwise.model import SCHEMA_VERSION, Verdict
+from loopwise.report.build import build
+from loopwise.report.compare import write_overlay
+from loopwise.store import ResultFolder
+from loopwise.summary import COLUMNS, summarise
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> ResultFolder:
+    result = measured(tmp_path_factory.mktemp("build") / "r")
+    build(result)
+    return result
+
+
+def test_a_report_is_tables_verdicts_charts_and_a_page(finished: ResultFolder) -> None:
+    names = {path.name for path in finished.path.iterdir()}
+    assert names == {
+        *("experiment.json", "runs", "summary.csv", "summary.json", "verdicts.json", "report.html", "charts")
+    }
+    charts = list(finished.charts.iterdir())
+    assert {path.suffix for path in charts} == {".svg", ".png"}
+    assert len({path.stem for path in charts}) * 2 == len(charts) >= 6
+
+
+def test_the_files_agree_with_each_other_and_hold_no_nan(finished: ResultFolder) -> None:
+    table = pd.read_csv(finished.path / "summary.csv")
+    document = json.loads((finished.path / "summary.json").read_text(), parse_constant=_refuse)
+    verdicts = json.loads((finished.path / "verdicts.json").read_text(), parse_constant=_refuse)
+    assert list(table.columns) == COLUMNS
+    assert [list(row) for row in document["rows"]] == [COLUMNS] * len(table)
+    assert [row["value"] for row in document["rows"]] == pytest.approx(table["value"].tolist())
+    assert document["verdicts"] == verdicts
+    assert document["schema_version"] == SCHEMA_VERSION
+    assert document["answers"] == list(summarise(finished).answers)
+    assert [Verdict(**row) for row in verdicts] == list(summarise(finished).verdicts)
+    page = (finished.path / "report.html").read_text()
+    assert document["answers"][0].partition(" [")[0] in page
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_a_second_build_gives_the_same_tables(finished: ResultFolder, tmp_path: Path) -> None:
+    copy = ResultFolder(Path(shutil.copytree(finished.path, tmp_path / "r")))
+    for name in ("summary.csv", "summary.json", "verdicts.json"):
+        (copy.path / name).unlink()
+    build(copy)
+    for name in ("summary.csv", "summary.json", "verdicts.json"):
+        assert (copy.path / name).read_bytes() == (finished.path / name).read_bytes()
+
+
+def test_a_result_in_which_every_case_is_invalid_still_gives_a_report(tmp_path: Path) -> None:
+    spoilt = Conduct(generator_cpu_ratio=0.97)
+    result = measured(tmp_path / "r", conducts=dict.fromkeys(("sync", "async", "to_thread"), spoilt))
+    summary = build(result)
+    assert not summary.table["valid"].any()
+    document = json.loads((result.path / "summary.json").read_text(), parse_constant=_refuse)
+    assert {row["value"] for row in document["rows"]} == {None}
+    assert "generator_cpu" in (result.path / "report.html").read_text()
+
+
+def test_an_overlay_is_a_chart_per_metric_in_both_formats(finished: ResultFolder, tmp_path: Path) -> None:
+    before = summarise(finished)
+    verdicts = compare(before.cases, before.cases, margin=0.05, confidence=0.95)
+    assert {verdict.verdict for verdict in verdicts} <= {"same", "undecided"}
+    written = write_overlay(before, before, verdicts, tmp_path / "new" / "folder")
+    assert {path.name for path in written} == {
+        f"compare-{verdict.metric}-r.{suffix}" for verdict in verdicts for suffix in ("svg", "png")
+    }
+    assert all(path.stat().st_size > 1000 for path in written)

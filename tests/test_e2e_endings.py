@@ -1,0 +1,159 @@
+"""However a measurement ends, what was measured is kept and nothing else is."""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.ipc
+import pytest
+from e2e_fixtures import PLAIN_APP, Bench, app_file, runs_of, until
+
+from loopwise import processes
+from loopwise.store import ResultFolder
+
+pytestmark = pytest.mark.e2e
+
+SUITE = """
+name = "endings"
+[load]
+users = 4
+warmup_s = 0.1
+measure_s = {measure_s}
+[replicates]
+min = 2
+max = 2
+[[matrix]]
+app = "plain:app"
+app_dir = "."
+endpoint = "GET /"
+workers = {workers}
+server = "{server}"
+"""
+
+
+def suite_of(folder: Path, workers: list[int], measure_s: float, server: str = "uvicorn") -> Path:
+    """Two runs of each worker count."""
+    app_file(folder, PLAIN_APP)
+    path = folder / "endings.toml"
+    path.write_text(SUITE.format(workers=workers, measure_s=measure_s, server=server), encoding="utf-8")
+    return path
+
+
+def streams(result: Path) -> list[Path]:
+    """Rows of the runs that go on now."""
+    return list(result.glob("runs/*/*/samples.arrow"))
+
+
+def rows_on_disk(stream: Path) -> int:
+    """Rows in the complete batches of a stream that is being written."""
+    rows = 0
+    try:
+        with pa.OSFile(str(stream)) as source:
+            for batch in pyarrow.ipc.open_stream(source):
+                rows += batch.num_rows
+    except (pa.ArrowInvalid, OSError):
+        pass
+    return rows
+
+
+def measured(result: Path) -> dict[Path, tuple[int, bytes]]:
+    """Every file of every finished run, with its time and its bytes."""
+    folders = [path.parent for path in result.glob("runs/*/*/run.json")]
+    files = [path for folder in folders for path in folder.iterdir()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def interrupt(bench: Bench, result: Path, number: signal.Signals) -> tuple[int, str]:
+    """Begin to measure two runs and send the signal in the middle of the second; exit status and output."""
+    process = bench.start("run", suite_of(bench.folder, [1], 0.8), "--out", result)
+    until(lambda: bool(measured(result)) and bool(streams(result)))
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    return process.returncode, output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_says_how_to_go_on_and_leaves_nothing_behind(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    status, output = interrupt(bench, result, number)
+    assert status == 130
+    assert output.splitlines()[-1].startswith(f"interrupted by {number.name}: ")
+    assert f"--resume {result}" in output
+    assert bench.left_behind() == []
+    assert len(runs_of(result)) == 1
+
+
+def test_an_interrupted_result_is_reported_and_resumed_and_nothing_is_measured_twice(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    interrupt(bench, result, signal.SIGINT)
+    kept = measured(result)
+    status, output = bench("report", result)
+    assert status == 0, output
+    assert (result / "report.html").is_file()
+    status, output = bench("run", "--resume", result, "--quiet")
+    assert status == 0, output
+    assert {path: measured(result)[path] for path in kept} == kept
+    assert [run.status for run in runs_of(result)] == ["ok", "ok"]
+    assert {planned.state for planned in ResultFolder(result).experiment().plan} == {"ok"}
+    assert bench.left_behind() == []
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_servers_and_generator_end_by_themselves_when_the_harness_is_killed(
+    server: str, tmp_path: Path
+) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    process = bench.start("run", suite_of(tmp_path, [2], 60.0, server), "--out", result)
+    until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
+    assert len(bench.processes("loopwise_probe")) >= 1
+    assert len(bench.processes("loopwise.generator")) == 1
+    process.kill()
+    process.communicate()
+    until(lambda: not bench.processes())
+
+
+def test_a_killed_generator_costs_one_run_and_none_of_the_rows_it_had_written(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    process = bench.start("run", suite_of(tmp_path, [1], 0.8), "--out", result)
+    until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
+    (stream,) = streams(result)
+    (generator,) = bench.processes("loopwise.generator")
+    written = rows_on_disk(stream)
+    generator.kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    first, second = runs_of(result)
+    assert first.status == "failed"
+    assert first.error is not None
+    assert first.error.startswith("the generator ended with status -9")
+    assert ResultFolder(result).samples(first).num_rows >= written > 0
+    assert second.status == "ok"
+    assert not psutil.pid_exists(generator.pid)
+    assert bench.left_behind() == []
+
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_signal_while_a_process_is_being_ended_waits_until_it_has_ended(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = processes.start([sys.executable, "-c", STUBBORN], log=log)
+    until(lambda: log.read_text() == "up\n")
+    interruption = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    interruption.start()
+    with pytest.raises(KeyboardInterrupt):
+        processes.end(process, grace_s=0.4)
+    interruption.join()
+    assert process.returncode is not None
+    assert not psutil.pid_exists(process.pid)

@@ -1,0 +1,141 @@
+"""Somebody's own app in its own interpreter, and servers that run already: measured without an edit."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+from e2e_fixtures import ROOT, Bench, runs_of
+from fault_server import FaultServer
+
+from loopwise.servers import free_port
+from loopwise.store import ResultFolder
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example with an environment of its own, made as its README says."""
+    shop = tmp_path_factory.mktemp("own") / "shop"
+    shutil.copytree(ROOT / "examples" / "shop", shop, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    python = shop / ".venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", shop / ".venv"], check=True, timeout=120)
+    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
+    subprocess.run([python, *install, shop / "requirements.txt"], check=True, timeout=300)
+    return shop
+
+
+def can_import(python: str | Path, module: str) -> bool:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    asked = subprocess.run(
+        [python, "-c", f"import {module}"], env=environment, cwd="/", capture_output=True, check=False
+    )
+    return asked.returncode == 0
+
+
+def summary_of(result: Path) -> list[dict[str, str]]:
+    with (result / "summary.csv").open(encoding="utf-8") as source:
+        return list(csv.DictReader(source))
+
+
+def test_the_example_has_a_dependency_that_we_have_not_and_does_not_have_us(shop: Path) -> None:
+    theirs = shop / ".venv" / "bin" / "python"
+    found = {
+        module: (can_import(sys.executable, module), can_import(theirs, module))
+        for module in ("humanize", "locust")
+    }
+    assert found == {"humanize": (False, True), "locust": (True, False)}
+
+
+def test_try_measures_an_app_of_ones_own_on_one_and_two_workers(shop: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in shop.glob("shop/*.py")}
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    python = shop / ".venv" / "bin" / "python"
+    short = "--set load.measure_s=0.4 --set load.warmup_s=0.1 --set replicates.min=2 --set replicates.max=2"
+    status, output = bench(
+        *["try", "shop.main:app", "--workers", "1,2", "--users", "8", "--endpoint"],
+        "GET /items/1",
+        *("--app-dir", shop, "--python", python, "--out", result),
+        *short.split(),
+    )
+    assert status == 0, output
+    runs = runs_of(result)
+    assert len(runs) == 4
+    assert {run.status for run in runs} == {"ok"}
+    assert {(run.case.subject, run.case.mode, run.case.workers) for run in runs} == {
+        ("GET /items/1", "own", 1),
+        ("GET /items/1", "own", 2),
+    }
+    assert all(len(run.server["pids"]) == run.case.workers for run in runs)
+    assert {row["case_id"] for row in summary_of(result)} == {run.case.case_id for run in runs}
+    assert list(result.glob("charts/*.svg"))
+    assert "GET /items/1" in (result / "report.html").read_text(encoding="utf-8")
+    assert bench.left_behind() == []
+    assert {path: path.read_bytes() for path in shop.glob("shop/*.py")} == before
+
+
+def test_the_examples_suite_measures_every_endpoint(shop: Path, tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    short = [
+        "load.measure_s=0.4",
+        "load.warmup_s=0.1",
+        "load.users=4",
+        "replicates.min=1",
+        "replicates.max=1",
+    ]
+    options = [part for each in [*short, "matrix.workers=[1]"] for part in ("--set", each)]
+    status, output = bench("run", shop / "suite.toml", "--out", result, "--quiet", *options)
+    assert status == 0, output
+    statuses: dict[str, int] = {}
+    for run in runs_of(result):
+        assert run.status == "ok", run.error
+        rows = ResultFolder(result).samples(run)
+        mine = rows.filter(pc.is_null(rows["error"]))
+        named = zip(mine["endpoint"].to_pylist(), mine["status"].to_pylist(), strict=True)
+        statuses |= dict(named)
+    assert statuses == {
+        "GET /items/1": 200,
+        "GET /items": 200,
+        "GET /slow": 200,
+        "POST /orders": 201,
+        "victim /health": 200,
+    }
+    assert bench.left_behind() == []
+
+
+def test_a_server_that_runs_already_is_measured_and_left_alone(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    short = ["load.measure_s=0.3", "load.warmup_s=0.1", "replicates.min=2", "replicates.max=2"]
+    options = [part for each in short for part in ("--set", each)]
+    with FaultServer() as server:
+        status, output = bench(
+            "try", server.url, "--endpoint", "GET /slow", "--users", "4", "--out", result, *options
+        )
+        assert status == 0, output
+        seen = server.seen["GET /slow"]
+        assert set(server.seen) == {"GET /slow"}
+        assert not server.closing.is_set()
+    runs = runs_of(result)
+    assert [run.status for run in runs] == ["ok", "ok"]
+    assert sum(run.counts["rows"] for run in runs) + len(runs) == seen  # each run asks once beforehand
+    assert [run.server for run in runs] == [{}, {}]
+    assert not any(key.startswith("server_") for run in runs for key in run.host)
+    assert not {"cpu_ms_per_request", "rss_mb"} & {row["metric"] for row in summary_of(result)}
+    assert not list(result.glob("runs/*/*/server.log"))
+    assert bench.left_behind() == []
+
+
+def test_a_url_that_nobody_answers_is_a_sentence_and_exit_3(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    url = f"http://127.0.0.1:{free_port()}"
+    status, output = bench("try", url, "--endpoint", "GET /", "--out", result, "--quiet")
+    assert status == 3, output
+    first, *others = runs_of(result)
+    assert first.error is not None
+    assert first.error.startswith(f"GET /: {url} gave no answer (ConnectError: ")
+    assert all(run.status == "failed" for run in others)

@@ -1,0 +1,258 @@
+"""Real servers: ready means every worker, options take effect, a failure is a sentence and leaves nothing behind."""
+
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from e2e_fixtures import MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
+
+from loopwise import servers
+from loopwise.errors import RunError
+from loopwise.model import App, Case, Endpoint, Load, Server
+from loopwise.servers import free_port, serve
+
+pytestmark = pytest.mark.e2e
+
+FASTAPI_APP = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/")
+def root() -> dict[str, str]:
+    return {"hello": "world"}
+"""
+BAD_APPS = {
+    "missing": "import a_package_that_nobody_has",
+    "hangs": "import time\ntime.sleep(600)",
+    "dies": "import os\nprint('out of luck', flush=True)\nos._exit(7)",
+    "startup": """
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database today"})
+""",
+}
+
+
+def case_of(folder: Path, app: str = "plain:app", **server: Any) -> Case:
+    """A case that serves a module of the folder."""
+    return Case(
+        case_id="x",
+        workload="GET /",
+        mode="own",
+        server=Server(**server),
+        app=App(target=app, app_dir=str(folder), python=sys.executable),
+        endpoints=(Endpoint(),),
+        load=Load(),
+    )
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path / "bench")
+    monkeypatch.setenv(MARK, bench.mark)
+    return bench
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", servers.SERVERS)
+def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
+    name: str, workers: int, tmp_path: Path, bench: Bench
+) -> None:
+    app_file(tmp_path, PLAIN_APP)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with serve(
+        case_of(tmp_path, name=name, workers=workers),
+        scratch=scratch,
+        log=tmp_path / "server.log",
+        calibration={},
+    ) as server:
+        pids = server.facts["pids"]
+        assert server.pid is not None
+        family = [server.pid, *(child.pid for child in psutil.Process(server.pid).children(recursive=True))]
+        assert len(set(pids)) == workers
+        assert set(pids) <= set(family)
+        assert not is_free(server.facts["port"])
+    assert bench.left_behind() == []
+    assert is_free(server.facts["port"])
+
+
+@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"loop": "asyncio", "threads": 7},
+            {"loop": "asyncio.unix_events._UnixSelectorEventLoop", "threads": 7},
+        ),
+        ({"loop": "uvloop"}, {"loop": "uvloop.Loop", "threads": 40}),
+    ],
+)
+def test_loop_and_threads_are_what_was_asked_for(
+    name: str, options: dict[str, Any], expected: dict[str, Any], tmp_path: Path, bench: Bench
+) -> None:
+    app_file(tmp_path, FASTAPI_APP)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    case = case_of(tmp_path, name=name, **options)
+    with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
+        assert {key: server.facts[key] for key in expected} == expected
+        assert server.facts["versions"]["uvicorn"]
+    assert bench.left_behind() == []
+
+
+@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+def test_the_http_parser_is_the_one_that_was_asked_for(
+    name: str, http: str, tmp_path: Path, bench: Bench
+) -> None:
+    """httptools is a shared library, so a worker that uses it has it mapped."""
+    app_file(tmp_path, PLAIN_APP)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    case = case_of(tmp_path, name=name, http=http)
+    with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
+        mapped = {each.path for pid in server.facts["pids"] for each in psutil.Process(pid).memory_maps()}
+    assert any("httptools" in path for path in mapped) is (http == "httptools")
+    assert bench.left_behind() == []
+
+
+def toml_of(entries: Sequence[Mapping[str, Any]]) -> str:
+    """A suite of one short run per entry; JSON's strings, numbers and lists are TOML's."""
+    head = (
+        'name = "bad"\n[load]\nusers = 2\nwarmup_s = 0.1\nmeasure_s = 0.3\n[replicates]\nmin = 1\nmax = 1\n'
+    )
+    tables = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in entry.items()) for entry in entries]
+    return head + "".join(f"[[matrix]]\n{table}\n" for table in tables)
+
+
+FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "cannot be imported": (
+        {"app": "missing:app"},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "cannot be imported, two workers": (
+        {"app": "missing:app", "workers": 2},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "cannot be imported, gunicorn": (
+        {"app": "missing:app", "workers": 2, "server": "gunicorn"},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "hangs at import": (
+        {"app": "hangs:app", "startup_timeout_s": 1.0},
+        ["not ready within 1 s: 0 of 1 workers", "raise `startup_timeout_s`"],
+    ),
+    "hangs at import, two workers": (
+        {"app": "hangs:app", "workers": 2, "startup_timeout_s": 1.0},
+        ["not ready within 1 s: 0 of 2 workers"],
+    ),
+    "dies at import": (
+        {"app": "dies:app"},
+        ["ended with status 7 before it answered", "out of luck"],
+    ),
+    "dies at import, two workers": (
+        {"app": "dies:app", "workers": 2, "startup_timeout_s": 1.5},
+        ["0 of 2 workers", "out of luck"],
+    ),
+    "fails in its lifespan": (
+        {"app": "startup:app"},
+        ["before it answered", "no database today"],
+    ),
+    "fails in its lifespan, two workers": (
+        {"app": "startup:app", "workers": 2},
+        ["before it answered", "no database today"],
+    ),
+    "answers 404": (
+        {"app": "plain:app", "endpoint": "GET /missing"},
+        ["GET /missing: answered 404 Not Found, expected 2xx"],
+    ),
+    "answers 500": (
+        {"app": "plain:app", "endpoint": "GET /broken"},
+        ["GET /broken: answered 500 Internal Server Error, expected 2xx", "all is lost"],
+    ),
+}
+
+
+def test_each_failure_is_a_sentence_and_exit_3_and_leaves_no_process_and_no_port(tmp_path: Path) -> None:
+    """One suite whose every case fails, and one that is fine, which they must not stop."""
+    for name, text in BAD_APPS.items():
+        app_file(tmp_path, text, f"{name}.py")
+    app_file(tmp_path, PLAIN_APP)
+    ports = {name: free_port() for name in [*FAILURES, "fine"]}
+    keys = {**{name: keys for name, (keys, _) in FAILURES.items()}, "fine": {"app": "plain:app"}}
+    entries = [
+        {"app_dir": ".", "endpoint": "GET /", "port": ports[name], "startup_timeout_s": 20.0} | entry
+        for name, entry in keys.items()
+    ]
+    suite = tmp_path / "bad.toml"
+    suite.write_text(toml_of(entries), encoding="utf-8")
+    bench = Bench(tmp_path / "bench")
+    status, output = bench("run", suite, "--out", tmp_path / "result")
+    assert status == 3, output
+    assert bench.left_behind() == []
+    assert [port for port in ports.values() if not is_free(port)] == []
+    runs = {run.case.server.port: run for run in runs_of(tmp_path / "result") if run.case.server}
+    assert runs[ports["fine"]].status == "ok"
+    for name, (_, phrases) in FAILURES.items():
+        run = runs[ports[name]]
+        assert run.status == "failed", name
+        assert run.error is not None
+        assert [phrase for phrase in phrases if phrase not in run.error] == [], (name, run.error)
+        assert "Traceback" not in run.error.splitlines()[0]
+
+
+def test_a_taken_port_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+    app_file(tmp_path, PLAIN_APP)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        case = case_of(tmp_path, port=port)
+        with (
+            pytest.raises(RunError, match=rf"^port {port} of 127\.0\.0\.1 is taken .*leave `port` out"),
+            serve(case, scratch=tmp_path, log=tmp_path / "server.log", calibration={}),
+        ):
+            pass
+    assert not (tmp_path / "server.log").exists()
+
+
+def test_an_interpreter_without_uvicorn_is_a_sentence_that_quotes_it(tmp_path: Path, bench: Bench) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', encoding="utf-8")
+    bare.chmod(0o755)
+    app_file(tmp_path, PLAIN_APP)
+    case = case_of(tmp_path)
+    assert case.app is not None
+    case = case.model_copy(update={"app": case.app.model_copy(update={"python": str(bare)})})
+    with (
+        pytest.raises(RunError, match=r"(?s)ended with status 1 before it answered.*No module named uvicorn"),
+        serve(case, scratch=tmp_path, log=tmp_path / "server.log", calibration={}),
+    ):
+        pass
+    assert bench.left_behind() == []
+
+
+@pytest.mark.parametrize("gone", ["python", "app_dir"])
+def test_an_interpreter_or_folder_that_went_away_is_a_sentence(
+    gone: str, tmp_path: Path, bench: Bench
+) -> None:
+    """A resumed experiment may find less than it was planned with."""
+    app_file(tmp_path, PLAIN_APP)
+    case = case_of(tmp_path)
+    assert case.app is not None
+    case = case.model_copy(update={"app": case.app.model_copy(update={gone: str(tmp_path / "gone")})})
+    with (
+        pytest.raises(RunError, match=r"gone.*No such file or directory"),
+        serve(case, scratch=tmp_path, log=tmp_path / "server.log", calibration={}),
+    ):
+        pass
+    assert bench.left_behind() == []

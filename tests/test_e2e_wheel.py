@@ -1,0 +1,64 @@
+"""The wheel, installed where no checkout is, does what the checkout does."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from e2e_fixtures import ROOT, Bench, runs_of
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an environment that has the wheel, and our environment's packages for its dependencies."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+    python = folder / "bin" / "python"
+    install = f"-m pip --python {python} install --quiet --disable-pip-version-check --no-deps {wheel}"
+    subprocess.run([sys.executable, *install.split()], check=True, timeout=60)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    # A path in a .pth file comes last on sys.path, and .pth files in it (our editable install) are not read.
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return folder
+
+
+def test_nothing_but_loopwise_is_top_level(wheel: Path, installed: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"loopwise"}
+    assert {"loopwise/bundle/target_app/probe.py", "loopwise/bundle/scenarios/quick.toml"} <= set(names)
+    assert not [name for name in names if "__pycache__" in name]
+    (site_packages,) = installed.glob("lib/python*/site-packages")
+    assert not (site_packages / "target_app").exists()
+    assert not (site_packages / "scenarios").exists()
+
+
+def test_the_command_checks_lists_and_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench", command=(str(installed / "bin" / "loopwise"),))
+    status, output = bench("list", "suites", "--json")
+    assert status == 0, output
+    assert {"quick", "smoke"} <= {row["name"] for row in json.loads(output)}
+    status, output = bench("check", "smoke")
+    assert status == 0, output
+    short = ["load.measure_s=0.3", "load.users=4", "replicates.min=1", "replicates.max=1"]
+    options = [part for each in [*short, "matrix.mode=async"] for part in ("--set", each)]
+    status, output = bench("run", "smoke", *options, "--set", "compare.baseline={}", "--label", "wheel")
+    assert status == 0, output
+    (result,) = (bench.folder / "results").iterdir()
+    assert [run.status for run in runs_of(result)] == ["ok", "ok"]
+    assert (result / "report.html").is_file()
+    assert bench.left_behind() == []

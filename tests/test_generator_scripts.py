@@ -1,0 +1,281 @@
+"""A user's own Locust file: its requests are rows, and none of them leaves this machine."""
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_server import FaultServer
+from generator_fixtures import Generated, generate
+
+from loopwise.driver import Generators, generators
+from loopwise.errors import GeneratorError
+
+pytestmark = pytest.mark.e2e
+
+STRANGER = "192.0.2.1"
+"""TEST-NET-1 (RFC 5737): nobody's address."""
+CLIENTS = ["HttpUser", "FastHttpUser"]
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
+    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
+        yield pool
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **load: Any) -> Generated:
+    """A run of the text as a Locust file."""
+    path = folder / "script.py"
+    path.write_text(
+        "from locust import *\nfrom locust import FastHttpUser, HttpUser\n" + textwrap.dedent(text), "utf-8"
+    )
+    more = {"users": 2, "measure_s": 0.3, "timeout_s": 2.0} | load
+    return generate(pool, folder, server.url, scenario=path, **more)
+
+
+def outcomes(found: Generated) -> set[tuple[str, int, str | None]]:
+    """Endpoint, status and error of the rows."""
+    return {(row["endpoint"], row["status"], row["error"]) for row in found.rows}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_request_of_a_journey_is_a_row(
+    client: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    found = scripted(
+        pool,
+        tmp_path,
+        server,
+        f"""
+        class Visitor({client}):
+            wait_time = constant(0.02)
+
+            def on_start(self):
+                self.client.get("/204")
+
+            @task
+            def look(self):
+                self.client.get("/ok", name="look")
+                self.client.post("/chunked", json={{"id": 1}})
+                self.client.get("/not-found")
+                with self.client.get("/slow", catch_response=True) as answer:
+                    if answer.text == "ok":
+                        answer.failure("not what it should be")
+                with self.client.get("/breaks", catch_response=True) as answer:
+                    answer.success()
+        """,
+    )
+    assert outcomes(found) == {
+        ("GET /204", 204, None),
+        ("GET look", 200, None),
+        ("POST /chunked", 200, None),
+        ("GET /not-found", 404, "status_404"),
+        ("GET /slow", 200, "not what it should be"),
+        ("GET /breaks", 500, None),
+    }
+    assert server.seen["GET /204"] == 2
+    assert {row["stamp"] for row in found.rows} == {"user"}
+    assert all(row["sent_ns"] <= row["received_ns"] for row in found.rows)
+    # A request that the end of the run cuts off is one that Locust never reports.
+    assert 0 <= sum(server.seen.values()) - len(found.rows) <= 2
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_redirect_to_a_stranger_is_refused_before_it_connects(
+    client: str, pool: Generators, tmp_path: Path
+) -> None:
+    def redirects(connection: Any, *_: Any) -> bool:
+        connection.sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://%s/\r\nContent-Length: 0\r\n\r\n" % STRANGER.encode()
+        )
+        return True
+
+    with FaultServer({"/moved": redirects}) as server:
+        found = scripted(
+            pool,
+            tmp_path,
+            server,
+            f"""
+            class Visitor({client}):
+                wait_time = constant(0.05)
+
+                @task
+                def look(self):
+                    self.client.get("/moved")
+            """,
+        )
+        assert server.seen["GET /moved"] > 2
+    assert found.rows
+    # A connection that was tried would hang until the timeout: nobody is there to refuse it.
+    assert {row["error"] for row in found.rows} <= {"ConnectionError", "ConnectionRefusedError", "status_302"}
+
+
+@pytest.mark.parametrize(
+    ("client", "ask"),
+    [
+        ("HttpUser", f'self.client.get("http://{STRANGER}/")'),
+        ("FastHttpUser", f'self.client.get("http://{STRANGER}/")'),
+        ("FastHttpUser", f"socket.create_connection(({STRANGER!r}, 80))"),
+        ("FastHttpUser", f"socket.socket().connect(({STRANGER!r}, 80))"),
+        ("FastHttpUser", f"socket.socket().connect_ex(({STRANGER!r}, 80))"),
+    ],
+)
+def test_a_script_that_names_a_stranger_is_refused_before_it_connects(
+    client: str, ask: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    found = scripted(
+        pool,
+        tmp_path,
+        server,
+        f"""
+        import socket
+
+        class Visitor({client}):
+            wait_time = constant(0.05)
+
+            @task
+            def look(self):
+                try:
+                    {ask}
+                except ConnectionRefusedError as error:
+                    assert "neither the target nor loopback" in str(error)
+                    self.client.get("/ok")
+        """,
+    )
+    errors = {row["error"] for row in found.rows}
+    if ask.startswith("self.client"):
+        assert errors <= {"ConnectionError", "ConnectionRefusedError"}
+        assert errors
+    else:
+        assert errors == {None}
+        assert server.seen["GET /ok"] > 2
+
+
+def test_a_proxy_of_the_environment_is_not_measured(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultServer() as proxy, monkeypatch.context() as patch:
+        patch.setenv("http_proxy", proxy.url)
+        patch.setenv("ALL_PROXY", proxy.url)
+        with generators(tmp_path / "generator.log") as pool:
+            text = """
+            class Visitor(HttpUser):
+                @task
+                def look(self):
+                    self.client.get("/slow")
+            """
+            found = scripted(pool, tmp_path, server, text)
+        assert proxy.connections == 0
+    assert outcomes(found) == {("GET /slow", 200, None)}
+
+
+def test_a_load_shape_decides_how_many_users_there_are(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    found = scripted(
+        pool,
+        tmp_path,
+        server,
+        """
+        class Visitor(FastHttpUser):
+            wait_time = constant(0.02)
+
+            def on_start(self):
+                self.client.get("/204")
+
+            @task
+            def look(self):
+                self.client.get("/ok")
+
+        class Three(LoadTestShape):
+            def tick(self):
+                return 3, 100
+        """,
+        users=50,
+    )
+    assert server.seen["GET /204"] == 3
+    figures = found.events[-1].figures
+    assert figures is not None
+    assert (figures.users, figures.users_wanted) == (3, 3)
+
+
+def test_listeners_of_a_script_hear_each_event_once_in_every_replicate(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    """Each replicate gets a process of its own: module state and listeners of the one before are gone."""
+    text = """
+    from locust import events
+
+    heard = []
+
+    @events.init.add_listener
+    def begin(environment, **_):
+        heard.append("init")
+
+    @events.test_start.add_listener
+    def start(environment, **_):
+        heard.append("start")
+
+    class Visitor(FastHttpUser):
+        wait_time = constant(0.02)
+
+        @task
+        def look(self):
+            self.client.get("/ok", name=" ".join(heard))
+    """
+    for _ in range(2):
+        found = scripted(pool, tmp_path, server, text, measure_s=0.3)
+        assert outcomes(found) == {("GET init start", 200, None)}
+
+
+def test_users_that_fail_in_their_script_do_not_end_the_run(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    found = scripted(
+        pool,
+        tmp_path,
+        server,
+        """
+        class Visitor(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def look(self):
+                self.client.get("/ok")
+                raise KeyError("mistake")
+        """,
+    )
+    assert len(found.rows) > 4
+    assert found.events[-1].event == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("def broken(:", "SyntaxError: "),
+        (
+            "import a_package_that_nobody_has",
+            "ModuleNotFoundError: No module named 'a_package_that_nobody_has'",
+        ),
+        ("import sys\nsys.exit('not today')", "SystemExit: not today"),
+        ("x = 1", "has no user class"),
+    ],
+)
+def test_a_script_that_cannot_be_used_is_one_sentence(
+    text: str, phrase: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    with pytest.raises(GeneratorError) as raised:
+        scripted(pool, tmp_path, server, text)
+    sentence = str(raised.value)
+    assert sentence.startswith("script.py: the Locust file ")
+    assert phrase in sentence
+    assert "\n" not in sentence
+    assert str(tmp_path) not in sentence

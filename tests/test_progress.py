@@ -1,0 +1,90 @@
+"""What is seen while an experiment runs: a line per run that ended, a live line in a terminal, or nothing."""
+
+import io
+from typing import Any
+
+import pytest
+from fakes import case_of, run_of
+from rich.console import Console
+
+from loopwise.generator.order import Event
+from loopwise.model import Check, PlannedRun, Run
+from loopwise.progress import Live, Plain, Quiet, outcome
+
+CASE = case_of("sleep-async")
+
+
+def check_of(name: str, effect: str, detail: str = "it was so") -> Check:
+    fields: dict[str, Any] = {"value": 1.0, "limit": 0.0, "ok": False}
+    return Check.model_validate({"name": name, "effect": effect, "detail": detail} | fields)
+
+
+@pytest.mark.parametrize(
+    ("run", "throughput_rps", "line"),
+    [
+        (run_of(CASE, replicate=2), 1931.4, "sleep-async #2: 1,931 requests/s"),
+        (run_of(CASE), None, "sleep-async #1: 0 requests/s"),
+        (
+            run_of(CASE, checks=(check_of("steal", "flag"), check_of("warm", "flag"))),
+            10.0,
+            "sleep-async #1: 10 requests/s (flagged: steal, warm)",
+        ),
+        (
+            run_of(CASE, status="invalid", checks=(check_of("steal", "flag"), check_of("users", "void"))),
+            10.0,
+            "sleep-async #1: invalid: it was so",
+        ),
+        (
+            run_of(CASE, status="failed", error="port 80 is taken"),
+            None,
+            "sleep-async #1: failed: port 80 is taken",
+        ),
+    ],
+)
+def test_a_run_that_ended_is_one_line(run: Run, throughput_rps: float | None, line: str) -> None:
+    assert outcome(run, throughput_rps) == line
+
+
+def play(watcher: Quiet, **ending: Any) -> None:
+    """Two of twelve runs."""
+    for replicate in (1, 2):
+        planned = PlannedRun(case_id=CASE.case_id, replicate=replicate)
+        watcher.run_began(planned, CASE, replicate, 12)
+        watcher.run_goes_on(Event(event="window_opened"))
+        watcher.run_goes_on(Event(event="progress", phase="window", rows=1234, errors=5))
+        watcher.run_ended(run_of(CASE, replicate=replicate, **ending), 1931.4)
+
+
+def console_on(sink: io.StringIO, *, is_terminal: bool = False) -> Console:
+    return Console(file=sink, width=160, force_terminal=is_terminal, color_system=None)
+
+
+LINES = ["[ 1/12] sleep-async #1: 1,931 requests/s", "[ 2/12] sleep-async #2: 1,931 requests/s"]
+
+
+def test_without_a_terminal_there_is_a_plain_line_per_run_with_its_place() -> None:
+    sink = io.StringIO()
+    play(Plain(console_on(sink)))
+    assert sink.getvalue().splitlines() == LINES
+
+
+def test_markup_in_an_error_is_text() -> None:
+    sink = io.StringIO()
+    play(Plain(console_on(sink)), status="failed", error="[red]broken[/red]")
+    assert "failed: [red]broken[/red]" in sink.getvalue()
+
+
+def test_in_a_terminal_the_lines_stand_above_what_runs_now_and_the_time_left() -> None:
+    sink = io.StringIO()
+    with Live(console_on(sink, is_terminal=True)) as live:
+        play(live)
+    text = sink.getvalue()
+    assert all(line in text for line in LINES)
+    assert "1/12" in text
+    assert "sleep-async #2: window, 1,234 requests, 5 errors" in text
+    assert "min left" in text
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    play(Quiet())
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,157 @@
+"""`try` and `init`: a suite without writing one, and one to begin with."""
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from suite_fixtures import FakeTarget
+
+from loopwise.errors import UsageError
+from loopwise.init import own_endpoints, write_suite
+from loopwise.model import Suite
+from loopwise.suite import baseline_pairs, load_suite, make_suite
+from loopwise.trial import trial_document
+
+PLAIN_APP = "async def app(scope, receive, send): ...\n"
+SHOP = """
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+class Order(BaseModel):
+    count: int
+
+app = FastAPI()
+print("a word on stdout")
+
+@app.get("/items")
+def items() -> list[int]:
+    return []
+
+@app.get("/items/{number}")
+def item(number: int) -> int:
+    return number
+
+@app.post("/orders")
+async def order(order: Order) -> None: ...
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "shöp 🚀"
+    folder.mkdir()
+    (folder / "shop.py").write_text(SHOP)
+    (folder / "plain.py").write_text(PLAIN_APP)
+    return folder
+
+
+def tried(folder: Path, target: str = "plain:app", **options: Any) -> Suite:
+    fields: dict[str, Any] = {"workers": "1", "users": 50, "app_dir": folder, "python": None}
+    document = trial_document(target, ["GET /a", "POST /b"], **(fields | options))
+    return make_suite(document, label="try", folder=folder, describe=FakeTarget())
+
+
+def test_try_measures_each_endpoint_on_each_number_of_workers_against_the_first(shop: Path) -> None:
+    suite = tried(shop, workers="1,2", users=7)
+    assert [(case.workload, case.workers) for case in suite.cases] == [
+        *(("GET /a", 1), ("GET /a", 2), ("POST /b", 1), ("POST /b", 2))
+    ]
+    assert {case.load.users for case in suite.cases} == {7}
+    assert {case.mode for case in suite.cases} == {"own"}
+    assert len(baseline_pairs(suite)) == 2
+    assert suite.cases[0].app is not None
+    assert suite.cases[0].app.app_dir == str(shop)
+    assert suite.cases[0].app.python == sys.executable
+
+
+def test_try_on_one_number_of_workers_compares_nothing(shop: Path) -> None:
+    assert tried(shop).compare.baseline == {}
+
+
+def test_try_takes_the_interpreter_of_the_app(shop: Path) -> None:
+    (case, _) = tried(shop, python=Path(sys.executable)).cases
+    assert case.app is not None
+    assert case.app.python == sys.executable
+
+
+def test_try_of_a_url_starts_no_server(shop: Path) -> None:
+    suite = tried(shop, "http://127.0.0.1:9000")
+    assert [(case.url, case.server) for case in suite.cases] == [("http://127.0.0.1:9000", None)] * 2
+
+
+@pytest.mark.parametrize("workers", ["", "two", "1,", "1;2", "1.5"])
+def test_workers_that_are_no_numbers_are_refused(shop: Path, workers: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        tried(shop, workers=workers)
+    assert str(raised.value) == f"--workers: got {workers!r}, allowed are numbers and commas; write 1,2,4"
+
+
+def test_the_first_suite_is_valid_as_it_is_and_says_what_its_keys_do(tmp_path: Path) -> None:
+    path = write_suite(tmp_path / "new" / "folder", None, app_dir=Path(), python=None)
+    suite = load_suite(str(path), describe=FakeTarget())
+    assert [case.mode for case in suite.cases] == ["async", "sync", "blocking"]
+    assert len(baseline_pairs(suite)) == 2
+    text = path.read_text()
+    assert str(path) in text
+    assert text.count("#") > 10
+
+
+def test_an_apps_own_endpoints_are_listed_and_what_needs_a_value_is_left_to_fill_in(
+    shop: Path, tmp_path: Path
+) -> None:
+    path = write_suite(tmp_path / "bench", "shop:app", app_dir=shop, python=None)
+    suite = load_suite(str(path), describe=FakeTarget())
+    assert {case.workload for case in suite.cases} == {"GET /items"}
+    assert {case.workers for case in suite.cases} == {1, 2}
+    entry = tomllib.loads(path.read_text())["matrix"][0]
+    assert entry["app_dir"] == "../shöp 🚀"
+    text = path.read_text()
+    assert '# "GET /items/{number}",  # fill in the parameter' in text
+    assert '# { method = "POST", path = "/orders", json = {} },  # fill in the body' in text
+
+
+def test_an_app_without_an_openapi_document_gets_its_root(shop: Path, tmp_path: Path) -> None:
+    assert own_endpoints("plain:app", shop, sys.executable) == []
+    path = write_suite(tmp_path / "bench", "plain:app", app_dir=shop, python=Path(sys.executable))
+    assert tomllib.loads(path.read_text())["matrix"][0]["endpoint"] == ["GET /"]
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "words"),
+    [
+        ("nowhere:app", {}, "nowhere"),
+        ("shop:nothing", {}, "nothing"),
+        ("shop", {}, "shop"),
+        ("shop:app", {"python": Path("/no/such/python")}, "/no/such/python"),
+        ("shop:app", {"app_dir": Path("/no/such/folder")}, "/no/such/folder"),
+    ],
+)
+def test_an_app_that_cannot_be_imported_is_one_sentence_and_no_suite(
+    shop: Path, tmp_path: Path, app: str, options: dict[str, Path], words: str
+) -> None:
+    fields: dict[str, Any] = {"app_dir": shop, "python": None}
+    with pytest.raises(UsageError) as raised:
+        write_suite(tmp_path / "bench", app, **(fields | options))
+    assert str(raised.value).startswith("init: ")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "bench").exists()
+
+
+def test_a_suite_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="exists already; name another folder, or remove it"):
+        write_suite(tmp_path, None, app_dir=Path(), python=None)
+    assert path.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UsageError, match=r"file: File exists, so no suite can be written there; name another folder$"
+    ):
+        write_suite(tmp_path / "file", None, app_dir=Path(), python=None)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,152 @@
+"""The truth table of every check, and what a failed one does."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes import EPOCH_NS, case_of, run_of
+
+from loopwise.model import Check, Load, Run, Window
+from loopwise.validity import CHECKS, Facts, check, verdict
+
+WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
+COLD = WARM.model_copy(update={"warm": False})
+CLOSED, OPEN = Load(users=10), Load(model="open", rate_rps=100)
+GENERATOR = {
+    "cpu_s": 0.3,
+    "busiest_cpu_s": 0.3,
+    "wall_s": 1.0,
+    "users": 10,
+    "users_wanted": 10,
+    "clock_step_ms": 0.0,
+}
+
+
+def facts_of(
+    load: Load = CLOSED,
+    *,
+    counts: dict[str, int] | None = None,
+    generator: dict[str, Any] | None = None,
+    host: dict[str, float] | None = None,
+    window: Window = WARM,
+    scenario: str | None = None,
+    **figures: float | None,
+) -> Facts:
+    """A run without blemish: 10 users × 5 ms give 2000 requests a second; options replace what is named."""
+    run = run_of(
+        case_of("c", load=load, scenario=scenario),
+        counts={"window_rows": 2000, "errors": 0} | (counts or {}),
+        generator=GENERATOR | (generator or {}),
+        host={"steal_ratio": 0.0} | (host or {}),
+        window=window,
+    )
+    measured: dict[str, Any] = {
+        "throughput_rps": 2000.0,
+        "service_time_mean_ms": 5.0,
+        "generator_lag_mean_ms": 0.0,
+        "send_delay_p99_ms": 0.1 if load.model == "open" else None,
+    }
+    return Facts(run, **(measured | figures))
+
+
+PASS, VOID, FLAG, ABSENT = "pass", "void", "flag", "absent"
+
+TABLE: list[tuple[str, Facts, str]] = [
+    ("errors", facts_of(), PASS),
+    ("errors", facts_of(counts={"errors": 20}), PASS),
+    ("errors", facts_of(counts={"errors": 21}), VOID),
+    ("errors", facts_of(counts={"errors": 0, "window_rows": 0}), PASS),
+    ("rows", facts_of(counts={"window_rows": 20}), PASS),
+    ("rows", facts_of(counts={"window_rows": 19}), FLAG),
+    ("rows", facts_of(counts={"window_rows": 0}), VOID),
+    ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.9}), PASS),
+    ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.91}), VOID),
+    ("generator_cpu", facts_of(generator={"cpu_s": 1.7, "busiest_cpu_s": 0.85}), PASS),
+    ("generator_cpu", facts_of(generator={"wall_s": 0.0}), ABSENT),
+    ("users", facts_of(), PASS),
+    ("users", facts_of(generator={"users": 9}), VOID),
+    ("users", facts_of(generator={"users": 11}), VOID),
+    ("warm", facts_of(), PASS),
+    ("warm", facts_of(window=COLD), FLAG),
+    ("warm", facts_of(OPEN, window=COLD), ABSENT),
+    ("littles_law", facts_of(), PASS),
+    ("littles_law", facts_of(throughput_rps=2099.0), PASS),
+    ("littles_law", facts_of(throughput_rps=2101.0), FLAG),
+    ("littles_law", facts_of(throughput_rps=1899.0), FLAG),
+    ("littles_law", facts_of(generator_lag_mean_ms=0.3), FLAG),
+    ("littles_law", facts_of(Load(users=10, think_s=0.005), throughput_rps=1000.0), PASS),
+    ("littles_law", facts_of(throughput_rps=1700.0, counts={"window_rows": 60}), PASS),
+    ("littles_law", facts_of(OPEN, throughput_rps=5.0), ABSENT),
+    ("littles_law", facts_of(throughput_rps=5.0, scenario="/srv/journey.py"), ABSENT),
+    ("littles_law", facts_of(service_time_mean_ms=None), ABSENT),
+    ("schedule", facts_of(OPEN, send_delay_p99_ms=5.0), PASS),
+    ("schedule", facts_of(OPEN, send_delay_p99_ms=5.1), FLAG),
+    ("schedule", facts_of(OPEN, send_delay_p99_ms=None), ABSENT),
+    ("schedule", facts_of(CLOSED, send_delay_p99_ms=99.0), ABSENT),
+    ("clock_step", facts_of(generator={"clock_step_ms": 1.0}), PASS),
+    ("clock_step", facts_of(generator={"clock_step_ms": 1.1}), VOID),
+    ("clock_step", facts_of(generator={"clock_step_ms": -1.1}), VOID),
+    ("steal", facts_of(host={"steal_ratio": 0.1}), PASS),
+    ("steal", facts_of(host={"steal_ratio": 0.11}), FLAG),
+]
+
+
+def outcome(found: Check | None) -> str:
+    if found is None:
+        return ABSENT
+    return PASS if found.ok else found.effect
+
+
+@pytest.mark.parametrize(("name", "facts", "expected"), TABLE)
+def test_a_check_passes_voids_flags_or_does_not_apply(name: str, facts: Facts, expected: str) -> None:
+    assert outcome(CHECKS[name](facts)) == expected
+
+
+def test_every_check_has_rows_above_for_passing_and_for_failing() -> None:
+    for name in CHECKS:
+        outcomes = {expected for row, _, expected in TABLE if row == name}
+        assert PASS in outcomes, name
+        assert outcomes & {VOID, FLAG}, name
+
+
+@pytest.mark.parametrize("name", ["users", "clock_step", "steal"])
+def test_what_nobody_measured_is_not_checked(name: str) -> None:
+    bare = facts_of()
+    run = bare.run.model_copy(update={"generator": {}, "host": {}})
+    assert CHECKS[name](replace(bare, run=run)) is None
+
+
+def test_a_check_says_under_which_name_it_is_listed() -> None:
+    for name, function in CHECKS.items():
+        for load in (CLOSED, OPEN):
+            found = function(facts_of(load))
+            assert found is None or found.name == name
+
+
+@pytest.mark.parametrize(("name", "facts", "expected"), [row for row in TABLE if row[2] in {VOID, FLAG}])
+def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts, expected: str) -> None:
+    del expected
+    found = next(each for each in check(facts) if each.name == name)
+    assert found.detail
+    assert "\n" not in found.detail
+    assert any(mark in found.detail for mark in (";", "see "))
+
+
+def test_passed_checks_are_kept_without_a_sentence() -> None:
+    found = check(facts_of())
+    assert [each.name for each in found] == [name for name in CHECKS if name != "schedule"]
+    assert all(each.ok and not each.detail for each in found)
+    assert verdict(found) is None
+
+
+def test_a_failed_void_makes_a_run_invalid_and_a_failed_flag_does_not() -> None:
+    assert verdict(check(facts_of(host={"steal_ratio": 0.5}))) is None
+    sentence = verdict(check(facts_of(host={"steal_ratio": 0.5}, generator={"users": 9})))
+    assert sentence == "users: 9 of 10 users ran at the end of the window; see generator.log"
+
+
+def test_a_run_that_was_not_measured_fails_no_check_by_a_crash() -> None:
+    bare = Run(case=case_of("c"), replicate=1, order=1, status="failed", started_at="2026")
+    found = check(Facts(bare, 0.0, None, None, None))
+    assert {each.name for each in found} == {"errors", "rows"}
+    assert verdict(found) == "rows: only 0 answers came in the window; lengthen measure_s"
