@@ -238,7 +238,12 @@ def calibrate(
     from loopwise import commands
 
     return commands.calibrate(
-        _console(), out=out, is_quick=quick, window_s=seconds, seed=seed or 1, as_json=as_json
+        _console(),
+        out=out,
+        is_quick=quick,
+        window_s=seconds,
+        seed=1 if seed is None else seed,
+        as_json=as_json,
     )
 
 

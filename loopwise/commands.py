@@ -1,6 +1,8 @@
 """What the commands do, once their arguments are read. Each returns its exit status."""
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +44,20 @@ def measure(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
     result = ResultFolder(path)
-    experiment = design(suite, seed=seed, label=label, name=path.resolve().name)
+    name = path.resolve().name
+    experiment = design(suite, seed=seed, label=label, name=name, command=command_line(sys.argv))
     try:
         result.write_experiment(experiment)
     except OSError as error:
         raise UsageError(f"--out: {path} can't be written ({error.strerror}); name another folder") from None
     return _execute(console, result, experiment, quiet=quiet)
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """How this process was started, as one would type it again."""
+    program = Path(argv[0]).name
+    begin = ["python", program] if program.endswith(".py") else [program]
+    return shlex.join([*begin, *argv[1:]])
 
 
 def resume(console: Console, path: Path, *, quiet: bool) -> int:

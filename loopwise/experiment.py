@@ -42,7 +42,9 @@ class Watcher(Protocol):
 Serve = Callable[..., AbstractContextManager[RunningServer]]
 
 
-def design(suite: Suite, *, seed: int | None, label: str | None, name: str) -> Experiment:
+def design(
+    suite: Suite, *, seed: int | None, label: str | None, name: str, command: str | None = None
+) -> Experiment:
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
     needs_calibration = any(
@@ -57,6 +59,7 @@ def design(suite: Suite, *, seed: int | None, label: str | None, name: str) -> E
         environment=machine.describe(),
         calibration=target.calibrate() if needs_calibration else {},
         plan=plan(suite, seed),
+        command=command,
     )
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import IO, Any
 
 import psutil
 
+POLL_S = 0.005
+KILL_TIMEOUT_S = 5.0
+"""A killed process ends at once, unless the kernel holds it; then nothing can be done."""
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -56,13 +60,13 @@ def end(process: subprocess.Popen[str], *, grace_s: float) -> None:
         family = _family(process)
         if grace_s > 0:
             _signal_group(process, signal.SIGTERM)
-            psutil.wait_procs(family, timeout=grace_s)
+            _wait(family, grace_s)
         _signal_group(process, signal.SIGKILL)
         for member in family + _family(process):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         process.wait()
-        psutil.wait_procs(family, timeout=5)
+        _wait(family, KILL_TIMEOUT_S)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):
@@ -87,6 +91,20 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(each, handler)
         for number in caught[:1]:
             signal.raise_signal(number)
+
+
+def _wait(family: Sequence[psutil.Process], timeout_s: float) -> None:
+    """Wait until all have ended. One that only waits to be reaped has: whoever inherited it may take its time."""
+    deadline_s = time.monotonic() + timeout_s
+    while any(map(_runs, family)) and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -294,19 +294,14 @@ def test_checks_count_what_passed_and_show_the_worst() -> None:
     ("recorded", "command"),
     [
         (None, "python bench.py run quick --seed 1"),
-        (
-            ["bench.py", "try", "shop.main:app", "--endpoint", "GET /x"],
-            "bench.py try shop.main:app --endpoint 'GET /x'",
-        ),
         ("loopwise run mine.toml", "loopwise run mine.toml"),
     ],
 )
 def test_the_command_to_repeat_is_the_recorded_one_or_made_from_the_suite(
-    recorded: list[str] | str | None, command: str
+    recorded: str | None, command: str
 ) -> None:
     experiment = fixture_summary(1).experiment
-    environment = {**experiment.environment, **({"command": recorded} if recorded else {})}
-    assert page_data.repeat_command(experiment.model_copy(update={"environment": environment})) == command
+    assert page_data.repeat_command(experiment.model_copy(update={"command": recorded})) == command
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def _nothing_dropped(found: Calibration) -> Target:
     if not found.schedule:
         return _unmeasured(figure, reach, "its runs failed")
     due, sent = sum(each.due for each in found.schedule), sum(each.sent for each in found.schedule)
-    return _target(figure, reach, f"{sent:,} ÷ {due:,}", all(s.sent == s.due for s in found.schedule))
+    detail = f"{due - sent:,} that were due have no row" if sent < due else ""
+    return _target(figure, reach, f"{sent:,} ÷ {due:,}", sent == due, detail)
 
 
 def _nothing_unrecorded(found: Calibration) -> Target:

@@ -16,6 +16,9 @@ from loopwise.model import Arrivals, Endpoint
 
 RETRY_S = 0.1
 """Pause before a failed connection is opened anew, so that a dead server is not stormed."""
+SETTLE_S = 0.1
+"""Connections are open this long before the first requests. A server's event loop accepts connections between its
+other work (uvloop: one per iteration), so users who connect to a loop that is blocked already may wait for minutes."""
 DECK = 65_536
 """Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
 
@@ -101,18 +104,26 @@ class ClosedUser(RecordUser):
     _connection: Connection | None = None
 
     def begin(self) -> None:
-        """Ask for a connection; the first request goes out as soon as it is open."""
+        """Open the connection, and send the first request when all users had time for theirs."""
         self.unanswered.add(self)
-        self._send_next()
+        if self.new_connection_per_request:
+            self._send_next()
+        else:
+            self.reactor.open(self, None)
+            self.reactor.call_later(SETTLE_S, self._send_next)
 
     def end(self) -> None:
         """Send nothing more."""
         self.unanswered.discard(self)
 
+    def connected(self, connection: Connection) -> None:
+        """Owner: keep the connection for the first request."""
+        self._connection = connection
+
     def answered(self, connection: Connection) -> None:
         """Owner: think, then send the next request."""
-        if self._connection is not connection:
-            self._connection = connection
+        self._connection = connection
+        if self.unanswered:
             self.unanswered.discard(self)
         if self.new_connection_per_request:
             connection.close()
@@ -159,17 +170,23 @@ class ScheduleUser(RecordUser):
     seed: int
     epoch_offset_ns: int
     """time_ns() − monotonic_ns(), fixed once per run, so that due times form one steady clock."""
+    opened_beforehand: int
+    """Connections that are open before the first request is due."""
     begun: list["ScheduleUser"]
     """The run's schedules that have begun."""
+    over_ns: float = float("inf")
+    """Nothing that is due after this time of the monotonic clock is asked for."""
 
     def begin(self) -> None:
-        """Start the schedule now."""
+        """Start the schedule now, or when the connections opened beforehand have settled."""
         self.begun.append(self)
         self._idle: list[Connection] = []
-        self._open = 0
+        self._open = self.opened_beforehand
         self._line: deque[int] = deque()
         self._times = arrival_times(self.rate, self.arrivals, self.seed)
-        self._start_ns = monotonic_ns()
+        for _ in range(self.opened_beforehand):
+            self.reactor.open(self, None)
+        self._start_ns = monotonic_ns() + (int(SETTLE_S * 1e9) if self.opened_beforehand else 0)
         self._arm()
 
     def end(self) -> None:
@@ -181,16 +198,20 @@ class ScheduleUser(RecordUser):
             self.record((due_ns, now_ns, now_ns, now_ns, endpoint, 0, error, 0, None, USER_STAMP))
 
     @property
-    def unsent(self) -> int:
-        """Requests that were due and still wait in line."""
-        return len(self._line)
+    def is_served(self) -> bool:
+        """All that was due before `over_ns` has been sent."""
+        return self._next_due_ns > self.over_ns and not self._line
+
+    def stop_arrivals(self) -> None:
+        """Ask for what is due until now, though its time may be a moment behind, and for nothing more."""
+        self.over_ns = monotonic_ns()
 
     def _arm(self) -> None:
-        due_ns = self._start_ns + next(self._times)
+        self._next_due_ns = due_ns = self._start_ns + next(self._times)
         self.reactor.call_at(due_ns, lambda: self._due(due_ns))
 
     def _due(self, due_ns: int) -> None:
-        if self.stopped:
+        if self.stopped or due_ns > self.over_ns:
             return
         self._line.append(due_ns + self.epoch_offset_ns)
         self._arm()
@@ -205,6 +226,10 @@ class ScheduleUser(RecordUser):
         while line and self._open < self.max_connections:
             self._open += 1
             self.reactor.open(self, next(self.requests), line.popleft())
+
+    def connected(self, connection: Connection) -> None:
+        """Owner: a connection opened beforehand is there."""
+        self._idle.append(connection)
 
     def answered(self, connection: Connection) -> None:
         """Owner: the connection is free for the next in line."""

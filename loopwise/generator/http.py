@@ -90,6 +90,9 @@ class Owner(Protocol):
     keeps_answers: bool
     """Whether connections keep the answers' headers and bodies, for a script that reads them."""
 
+    def connected(self, connection: "Connection") -> None:
+        """A connection that was opened without a request can carry one now."""
+
     def answered(self, connection: "Connection") -> None:
         """The request in flight has its answer; a row was recorded. The connection may be closed."""
 
@@ -100,8 +103,8 @@ class Owner(Protocol):
 class Connection:
     """One HTTP/1.1 connection with at most one request in flight.
 
-    It is opened for a first request, which it sends once it is connected, so that a connection that can't be had is
-    an error of the request that wanted it.
+    Usually it is opened for a first request, which it sends once it is connected, so that a connection that can't be
+    had is an error of the request that wanted it.
     """
 
     __slots__ = (
@@ -114,7 +117,7 @@ class Connection:
         self,
         reactor: "Reactor",
         owner: Owner,
-        first: Request,
+        first: Request | None,
         scheduled_ns: int | None,
         *,
         number: int,
@@ -213,7 +216,9 @@ class Connection:
             return
         self.is_open = True
         self._reactor.watch_reading(self)
-        if self.request is not None:
+        if self.request is None:
+            self.owner.connected(self)
+        else:
             self.send(self.request, self.scheduled_ns)
 
     def readable(self) -> None:

@@ -58,7 +58,7 @@ class Reactor:
         self._status_errors: dict[int, int] = {}
         self._epoll = _epoll()
         self._connections: dict[int, Connection] = {}
-        self._to_open: list[tuple[Owner, Request, int | None]] = []
+        self._to_open: list[tuple[Owner, Request | None, int | None]] = []
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
         self._opened = first_connection
@@ -72,8 +72,8 @@ class Reactor:
         """Connections that are open or being opened."""
         return len(self._connections)
 
-    def open(self, owner: Owner, request: Request, scheduled_ns: int | None = None) -> None:
-        """Open a connection for the owner's request, once the events at hand are dealt with.
+    def open(self, owner: Owner, request: Request | None, scheduled_ns: int | None = None) -> None:
+        """Open a connection for the owner's request, or for later, once the events at hand are dealt with.
 
         Not at once: a closed socket's number may be reused while events for the old one are still in the batch.
         """

@@ -69,6 +69,9 @@ class Exchange:
         if self._waiter is not None:
             self._reactor.wake(self._waiter)
 
+    def connected(self, connection: Connection) -> None:
+        """Owner: never asked for, since each exchange opens its connection with a request."""
+
     def answered(self, connection: Connection) -> None:
         """Owner: the answer is whole."""
         self._wake(connection)

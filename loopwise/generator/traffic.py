@@ -95,7 +95,10 @@ class DeclaredTraffic(ReactorTraffic):
             victim = deal([(f"{VICTIM}{probe.path}", probe)], self.reactor, order.seed)
             constant = load.model_copy(update={"arrivals": "constant", "max_connections": VICTIM_CONNECTIONS})
             rate = [Stretch(float("inf"), VICTIM_RATE_RPS, VICTIM_RATE_RPS)]
-            self.user_classes.append(self._schedule("Victim", victim, rate, constant, 1))
+            probe_class = self._schedule("Victim", victim, rate, constant, 1)
+            # What the victim measures is the wait for the loop, not for accept(), which a blocked loop rarely calls.
+            probe_class.opened_beforehand = VICTIM_CONNECTIONS
+            self.user_classes.append(probe_class)
             self.users += 1
 
     def _population(self, requests: Iterator[Request], load: Load) -> Any:
@@ -121,6 +124,7 @@ class DeclaredTraffic(ReactorTraffic):
             "arrivals": load.arrivals,
             "max_connections": max(1, load.max_connections // count),
             "new_connection_per_request": load.new_connection_per_request,
+            "opened_beforehand": 0,
             "seed": self._order.seed + self._order.part,
             "epoch_offset_ns": time.time_ns() - time.monotonic_ns(),
             "begun": self._schedules,
@@ -138,12 +142,14 @@ class DeclaredTraffic(ReactorTraffic):
 
     def is_drained(self) -> bool:
         """Open load waits for every request that was due; closed load has none that is due."""
-        return not (self._is_open and (self.reactor.in_flight or any(s.unsent for s in self._schedules)))
+        if not self._is_open:
+            return True
+        return all(schedule.is_served for schedule in self._schedules) and not self.reactor.in_flight
 
     def stop_arrivals(self) -> None:
         """Let nothing more become due; what is due already is still sent."""
         for schedule in self._schedules:
-            schedule.stopped = True
+            schedule.stop_arrivals()
 
 
 class ScriptedTraffic(ReactorTraffic):

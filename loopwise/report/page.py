@@ -60,7 +60,7 @@ def _contents(summary: Summary, chart_files: Sequence[ChartFile], css: str) -> d
         "verdicts": verdicts,
         "groups": page_data.case_groups(summary),
         "trouble": page_data.trouble(summary),
-        "facts": page_data.facts(experiment),
+        "facts": page_data.facts(summary),
         "environment": page_data.environment(experiment),
         "checks": page_data.check_rows(summary.runs),
         "command": page_data.repeat_command(experiment),

@@ -152,8 +152,9 @@ def check_rows(runs: Sequence[Run]) -> list[CheckRow]:
     return rows
 
 
-def facts(experiment: Experiment) -> list[tuple[str, str]]:
+def facts(summary: Summary) -> list[tuple[str, str]]:
     """What was measured, how often and when, as name and value."""
+    experiment = summary.experiment
     suite = experiment.suite
     repeated = suite.replicates
     often = f"{repeated.min}" if repeated.min == repeated.max else f"{repeated.min} to {repeated.max}"
@@ -163,12 +164,28 @@ def facts(experiment: Experiment) -> list[tuple[str, str]]:
         ("cases", f"{len(suite.cases):,}"),
         ("replicates of each case", often),
         ("order", f"shuffled within each block, seed {experiment.seed}"),
+        ("server and generator", _placement(summary.runs)),
         ("confidence of intervals", fmt.confidence(suite.compare.confidence)),
         ("practical margin", f"±{suite.compare.margin * 100:.4g} %"),
         ("begun", experiment.created_at),
         ("finished", experiment.finished_at or "not finished: the result covers what was measured so far"),
     ]
     return [(name, value) for name, value in listed if value]
+
+
+def _placement(runs: Sequence[Run]) -> str:
+    """Where server and generator had cores of their own, and where they had to share."""
+    placed = [run for run in runs if run.server and run.generator]
+    apart = {run.case.case_id for run in placed if run.server.get("pinned_to")}
+    shared = {run.case.case_id for run in placed} - apart
+    if not placed:
+        return ""
+    if not shared:
+        return "on cores of their own in every case"
+    return (
+        f"on cores of their own in {fmt.count(len(apart), 'case')}, sharing cores in {fmt.count(len(shared), 'case')}, "
+        "where there were too few to part them"
+    )
 
 
 def environment(experiment: Experiment) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -183,12 +200,9 @@ def environment(experiment: Experiment) -> list[tuple[str, list[tuple[str, str]]
 
 
 def repeat_command(experiment: Experiment) -> str:
-    """The command line that measures the same again: the one given, if the environment recorded it."""
-    given = experiment.environment.get("command")
-    if isinstance(given, list):
-        return shlex.join(str(word) for word in given)
-    if isinstance(given, str):
-        return given
+    """The command line that measures the same again: the one given, if it was recorded."""
+    if experiment.command:
+        return fmt.clean(experiment.command)
     return shlex.join(
         ["python", "bench.py", "run", fmt.clean(experiment.suite.name), "--seed", str(experiment.seed)]
     )

@@ -90,7 +90,9 @@ def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
             (*key, "warmup_max_s"), f"got {longest_s:g}, allowed is warmup_s ({warmup_s:g}) or more; raise it"
         )
     if values.get("steps") is not None and values.get("ramp_to_rps") is None:
-        raise source.error((*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps")
+        raise source.error(
+            (*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps"
+        )
     values["victim"] = values.get("victim") or None
     return Load(**values)
 

@@ -1,0 +1,184 @@
+"""The documents say what is: every field, column, key, command and option in docs/ is held against the code."""
+
+import ast
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from docs_fixtures import DOCS, ROOT, anchors, links, named, pages, rows, text_of
+from fakes import case_of, measured, run_of
+from pydantic import BaseModel
+
+from loopwise import machine, model
+from loopwise.cli import app
+from loopwise.generator.http import ERROR_KINDS
+from loopwise.generator.order import Figures
+from loopwise.generator.recorder import SCHEMA, UNFINISHED
+from loopwise.metrics import METRICS
+from loopwise.model import Load, Run
+from loopwise.report.build import build
+from loopwise.store import TELEMETRY
+from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
+from loopwise.summary import COLUMNS
+from loopwise.telemetry import Sample, window_figures
+from loopwise.validity import CHECKS, Facts, check
+
+SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
+
+
+def fields(noun: type[BaseModel]) -> list[str]:
+    """As they stand in JSON or TOML."""
+    return [info.alias or name for name, info in noun.model_fields.items()]
+
+
+def window_keys() -> list[str]:
+    """What `window_figures` gives."""
+    samples = [Sample(at, 0, "host", at / 2, steal_s=0.0, total_s=at) for at in (1, 2)]
+    samples += [Sample(at, 7, "server", at / 4, rss_mb=1, threads=1, context_switches=at) for at in (1, 2)]
+    return list(window_figures(samples, 1, 2))
+
+
+def written_counts(folder: Path) -> list[str]:
+    """`counts` of a run on fakes."""
+    (run, *_), _damaged = measured(folder / "r").runs()
+    return list(run.counts)
+
+
+NOUNS = [getattr(model, name) for name in (
+    "PlannedRun", "Suite", "Case", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
+    "Comparison", "Window", "Check", "Verdict",
+)]  # fmt: skip
+TABLES: list[tuple[str, Callable[[], list[str]]]] = [
+    ("experiment.json", lambda: fields(model.Experiment)),
+    ("run.json", lambda: fields(Run)),
+    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in NOUNS),
+    ("Environment", lambda: list(machine.describe())),
+    ("Generator figures", lambda: [*fields(Figures), "stamp"]),
+    ("Host figures", window_keys),
+    ("samples.parquet", lambda: SCHEMA.names),
+    ("telemetry.parquet", lambda: TELEMETRY.names),
+    ("summary.csv", lambda: COLUMNS),
+]
+
+
+@pytest.mark.parametrize(("heading", "promised"), TABLES, ids=[heading for heading, _ in TABLES])
+def test_a_table_of_the_schema_names_exactly_what_is_written(
+    heading: str, promised: Callable[[], list[str]]
+) -> None:
+    assert named(SCHEMA_PAGE, heading) == promised()
+
+
+@pytest.mark.parametrize(
+    ("heading", "schema"), [("samples.parquet", SCHEMA), ("telemetry.parquet", TELEMETRY)]
+)
+def test_columns_have_the_type_that_is_written(heading: str, schema: Any) -> None:
+    said = [type_.removesuffix(" or null") for _, type_, *_ in rows(SCHEMA_PAGE, heading)]
+    spelt = {"double": "float64"}
+    for field, type_ in zip(schema, said, strict=True):
+        is_text = str(field.type).startswith("dictionary")
+        assert type_ == ("dictionary of string" if is_text else spelt.get(str(field.type), str(field.type)))
+
+
+def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
+    assert sorted(named(SCHEMA_PAGE, "Counts")) == sorted(written_counts(tmp_path))
+    assert named(SCHEMA_PAGE, "Check", table=1) == list(CHECKS)
+    assert named(SCHEMA_PAGE, "summary.csv", table=1) == list(METRICS)
+
+
+def test_units_and_good_directions_of_metrics_are_those_of_the_code() -> None:
+    said = {name: (unit, better) for name, unit, better, _ in rows(SCHEMA_PAGE, "summary.csv", table=1)}
+    assert said == {name: (metric.unit, metric.better or "") for name, metric in METRICS.items()}
+
+
+def test_limits_and_effects_of_checks_are_those_of_the_code() -> None:
+    said = {name: (limit, effect) for name, _, limit, effect, _ in rows(SCHEMA_PAGE, "Check", table=1)}
+    for one in check(Facts(run_of(case_of("c")), 1.0, None, None, None)):
+        limit, effect = said[one.name]
+        assert f"{one.limit:g}" in limit, one.name
+        assert one.effect in effect, one.name
+
+
+def test_the_files_of_a_result_hold_what_the_schema_says(tmp_path: Path) -> None:
+    result = measured(tmp_path / "r")
+    build(result)
+    summary = json.loads((result.path / "summary.json").read_text(encoding="utf-8"))
+    assert sorted(named(SCHEMA_PAGE, "summary.json")) == sorted(summary)
+    tree = SCHEMA_PAGE.partition("```")[2].partition("```")[0]
+    for path in result.path.rglob("*.*"):
+        assert path.name in tree or f"*{path.suffix}" in tree, path
+
+
+def test_the_history_ends_with_the_version_that_is_written() -> None:
+    assert named(SCHEMA_PAGE, "Versions")[-1] == str(model.SCHEMA_VERSION)
+
+
+def texts(nodes: Iterable[ast.AST | None]) -> set[str]:
+    """The string constants among them."""
+    return {str(node.value) for node in nodes if isinstance(node, ast.Constant) and node.value}
+
+
+def test_every_kind_of_error_in_the_generator_is_documented() -> None:
+    kinds = {UNFINISHED, *ERROR_KINDS.values()}
+    for name in ("http.py", "reactor.py"):
+        for node in ast.walk(ast.parse((ROOT / "loopwise" / "generator" / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "fail":
+                kinds |= texts(ast.walk(node.args[0]))
+            if isinstance(node, ast.FunctionDef) and node.name == "_kind":
+                kinds |= texts(each.value for each in ast.walk(node) if isinstance(each, ast.Return))
+    documented = set(named(SCHEMA_PAGE, "Kinds of error"))
+    assert {"closed", "timeout", "connect_timeout", "tls", "malformed"} <= kinds
+    assert kinds <= documented
+    assert documented - kinds == {"status_NNN", "an errno's name in lower case"}
+
+
+KEYS: list[tuple[str, int, type[BaseModel]]] = [
+    ("The top level", 0, SuiteTable),
+    ("[load]", 0, Load),
+    ("[replicates]", 0, model.Replicates),
+    ("[generator]", 0, model.Generator),
+    ("[compare]", 0, model.Comparison),
+    ("[[matrix]]", 2, ServerTable),
+    ("Endpoints", 0, EndpointTable),
+]
+
+
+@pytest.mark.parametrize(("heading", "table", "noun"), KEYS, ids=[heading for heading, _, _ in KEYS])
+def test_the_keys_of_a_suite_are_those_that_are_read(heading: str, table: int, noun: type[BaseModel]) -> None:
+    assert sorted(named(SUITES_PAGE, heading, table)) == sorted(fields(noun))
+
+
+def test_the_keys_of_a_matrix_entry_are_those_that_are_read() -> None:
+    both = named(SUITES_PAGE, "[[matrix]]", 1) + named(SUITES_PAGE, "[[matrix]]", 2)
+    assert sorted(both) == sorted(fields(Entry))
+
+
+def commands() -> list[tuple[str, Any]]:
+    group: Any = typer.main.get_command(app)
+    return sorted(group.commands.items())
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_command_and_option_is_documented(name: str, command: Any) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *DOCS.glob("*.md")])
+    assert f"bench.py {name}" in text
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            assert max(parameter.opts, key=len) in text
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for link in links(text):
+        path, _, anchor = link.partition("#")
+        to = page.parent / path if path else page
+        assert to.exists(), link
+        assert not anchor or anchor in anchors(to.read_text(encoding="utf-8")), link
+
+
+def test_the_pages_that_are_promised_are_among_those_checked() -> None:
+    names = {str(path.relative_to(ROOT)) for path in pages()}
+    assert {"README.md", "CONTRIBUTING.md", "docs/schema.md", "examples/shop/README.md"} <= names

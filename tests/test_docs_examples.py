@@ -1,0 +1,134 @@
+"""The examples in docs/ work: suites load, Locust files are taken, extensions do what is said of them."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs_fixtures import ROOT, blocks, text_of
+from fakes import HOST, case_of, run_of
+from report_fixtures import fixture_summary
+
+from loopwise.model import Server
+from loopwise.report.charts import Chart
+from loopwise.suite import load_suite
+from loopwise.validity import Facts
+from loopwise.verdicts import RULES
+from target_app.modes import MODES
+from target_app.workloads import WORKLOADS
+
+SUITES_PAGE, EXTENDING_PAGE = text_of("suites.md"), text_of("extending.md")
+
+
+@pytest.mark.parametrize("page", ["suites.md", "scenarios.md"])
+def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
+    here = tmp_path / "suites"
+    for file in (here / "customer.py", tmp_path / "shop" / ".venv" / "bin" / "python"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("", encoding="utf-8")
+        file.chmod(0o755)
+    for number, text in enumerate(blocks(text_of(page), "toml")):
+        missing = (
+            "" if "matrix" in tomllib.loads(text) else '\n[[matrix]]\nworkload = "noop"\nmode = "async"\n'
+        )
+        path = here / f"example{number}.toml"
+        path.write_text(text + missing, encoding="utf-8")
+        assert load_suite(str(path)).cases
+
+
+def test_the_example_of_lists_makes_as_many_cases_as_it_says(tmp_path: Path) -> None:
+    (text,) = (each for each in blocks(SUITES_PAGE, "toml") if "16 cases" in each)
+    path = tmp_path / "lists.toml"
+    path.write_text(text, encoding="utf-8")
+    assert len(load_suite(str(path)).cases) == 16
+
+
+LOAD = """
+import sys
+from gevent import monkey
+monkey.patch_all()
+from pathlib import Path
+from loopwise.generator.scripted import load_script
+for path in sys.argv[1:]:
+    users, shape = load_script(Path(path))
+    print(*sorted(user.__name__ for user in users), type(shape).__name__)
+"""
+
+
+def test_every_locust_file_in_the_page_of_scenarios_is_one_that_the_generator_takes(tmp_path: Path) -> None:
+    paths = []
+    for number, text in enumerate(blocks(text_of("scenarios.md"), "python")):
+        paths.append(tmp_path / f"script{number}.py")
+        paths[-1].write_text(text, encoding="utf-8")
+    argv = [sys.executable, "-c", LOAD, *map(str, paths)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["Customer NoneType", "Reader Writer NoneType", "Visitor Steps"]
+
+
+def example(file: str) -> dict[str, Any]:
+    """What a Python example of docs/extending.md defines, by the path in its first line."""
+    (code,) = (each for each in blocks(EXTENDING_PAGE, "python") if each.startswith(f"# {file}\n"))
+    names: dict[str, Any] = {"__name__": Path(file).stem}
+    exec(compile(code, file, "exec"), names)
+    return names
+
+
+def test_every_python_example_of_extending_names_its_file_and_compiles() -> None:
+    for code in blocks(EXTENDING_PAGE, "python"):
+        file = code.partition("\n")[0].removeprefix("# ")
+        assert (ROOT / file).parent.is_dir()
+        compile(code, file, "exec")
+
+
+def test_the_example_of_a_workload_works_in_both_forms_of_call() -> None:
+    workload = example("target_app/workloads/digest.py")["WORKLOAD"]
+    params = workload.params(rounds=2)
+    assert workload.name not in WORKLOADS
+    assert len(workload.run(params)["key"]) == 64
+
+
+def test_the_example_of_a_mode_builds_a_coroutine_with_a_sentence() -> None:
+    names = example("target_app/modes.py")
+    assert "anyio_thread" not in MODES
+    assert names["as_anyio_thread"].__doc__.startswith("`async def`")
+    assert names["as_anyio_thread"](WORKLOADS["noop"], None).__code__.co_flags & 0x80  # CO_COROUTINE
+
+
+def test_the_example_of_a_server_says_what_the_suite_says() -> None:
+    argv = example("loopwise/servers.py")["hypercorn_argv"]
+    line = " ".join(argv(Server(workers=2, loop="uvloop", backlog=9), "python", 80, Path()))
+    assert line == (
+        "python -m hypercorn loopwise_probe:app --bind 127.0.0.1:80 --workers 2 --worker-class uvloop --backlog 9"
+    )
+
+
+def test_the_example_of_a_chart_draws_every_case() -> None:
+    names = example("loopwise/report/charts_memory.py")
+    parts = [names[f"{part}_memory"] for part in ("draw", "describe")]
+    chart = Chart("Memory", "", names["memory_panels"], names["memory_height_in"], *parts)
+    summary = fixture_summary(7)
+    panels = chart.panels(summary)
+    assert sum(len(panel.cells) for panel in panels) == 7
+    figure = chart.figure(summary)
+    assert figure is not None
+    assert sum(len(axes.patches) for axes in figure.axes) == 7
+    assert "MB" in chart.describe(panels[0])
+
+
+@pytest.mark.parametrize(("host", "ok"), [(HOST, True), (HOST | {"cpu_ratio": 0.99}, False), ({}, None)])
+def test_the_example_of_a_check_passes_flags_or_does_not_apply(
+    host: dict[str, float], ok: bool | None
+) -> None:
+    run = run_of(case_of("c"), host=host)
+    found = example("loopwise/validity.py")["machine_cpu"](Facts(run, 1.0, None, None, None))
+    assert (found and found.ok) is ok
+
+
+@pytest.mark.parametrize(("low", "high", "word"), [(1.0, 1.2, "is_no_worse"), (0.8, 1.0, "is_no_better")])
+def test_the_example_of_a_rule_holds_where_no_other_does(low: float, high: float, word: str) -> None:
+    names = example("loopwise/verdicts.py")
+    assert [name for name in ("is_no_worse", "is_no_better") if names[name](low, high, 0.05)] == [word]
+    assert not any(holds(low, high, 0.05) for holds in RULES.values())
