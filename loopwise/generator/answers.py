@@ -43,8 +43,12 @@ class StampedResponse:
     @property
     def text(self) -> str:
         """The body as text, in the charset it declares, else UTF-8."""
-        _, _, charset = self.headers.get("content-type", "").partition("charset=")
-        return self.content.decode(charset.partition(";")[0].strip() or "utf-8", errors="replace")
+        declared = next((value for name, value in self._raw_headers if name.lower() == b"content-type"), b"")
+        charset = declared.lower().partition(b"charset=")[2].partition(b";")[0].strip().decode("latin-1")
+        try:
+            return self.content.decode(charset or "utf-8", errors="replace")
+        except LookupError:
+            return self.content.decode(errors="replace")
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""

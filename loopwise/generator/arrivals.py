@@ -34,7 +34,9 @@ def stretches(load: Load) -> list[Stretch]:
     return [Stretch(load.warmup_s, first, first), *levels, Stretch(np.inf, last, last)]
 
 
-def arrival_chunks(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> Iterator[NDArray[np.int64]]:
+def arrival_chunks(
+    rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0
+) -> Iterator[NDArray[np.int64]]:
     """Yield the arrival times of an endless schedule in ascending order, in chunks.
 
     Arrivals at a rate of one a second are drawn and their time is stretched by the integral of the rate: exact for
@@ -44,6 +46,7 @@ def arrival_chunks(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> It
         rate: pieces in order of time; the last one must not end.
         arrivals: `poisson` (exponential gaps) or `constant` (equal gaps, the first at time 0).
         seed: the same seed gives the same schedule.
+        phase: part of a gap by which constant arrivals begin later, 0–1.
 
     Yields:
         int64 arrays of nanoseconds since the start of the schedule.
@@ -57,7 +60,7 @@ def arrival_chunks(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> It
             counts = base + np.cumsum(rng.exponential(1.0, CHUNK))
             base = float(counts[-1])
         else:
-            counts = np.arange(drawn, drawn + CHUNK, dtype=np.float64)
+            counts = np.arange(drawn, drawn + CHUNK, dtype=np.float64) + phase
         drawn += CHUNK
         yield (_times_of(counts, rate) * 1e9).astype(np.int64)
 
@@ -76,7 +79,9 @@ def _times_of(counts: Times, rate: Sequence[Stretch]) -> Times:
     return np.asarray(begin_s[index] + t)
 
 
-def arrival_times(rate: Sequence[Stretch], arrivals: Arrivals, seed: int) -> Iterator[int]:
+def arrival_times(
+    rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0
+) -> Iterator[int]:
     """Yield one arrival time after the other, in nanoseconds since the start of the schedule."""
-    for chunk in arrival_chunks(rate, arrivals, seed):
+    for chunk in arrival_chunks(rate, arrivals, seed, phase):
         yield from chunk.tolist()

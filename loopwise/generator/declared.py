@@ -26,7 +26,7 @@ DECK = 65_536
 def deal(endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int) -> Iterator[Request]:
     """Yield the endless sequence of requests of a mix, each endpoint in exact proportion to its weight.
 
-    Weights 3 and 1 give one of the second among any four from the first on: the shares of a short run are exact, too.
+    Weights 3 and 1 give one of the second in each four from the first on: the shares of a short run are exact, too.
 
     Args:
         endpoints: each with the name that its rows carry.
@@ -117,8 +117,11 @@ class ClosedUser(RecordUser):
         self.unanswered.discard(self)
 
     def connected(self, connection: Connection) -> None:
-        """Owner: keep the connection for the first request."""
-        self._connection = connection
+        """Owner: keep the connection for the first request, unless that went over another by now."""
+        if self._connection is None:
+            self._connection = connection
+        else:
+            connection.close()
 
     def answered(self, connection: Connection) -> None:
         """Owner: think, then send the next request."""
@@ -170,6 +173,8 @@ class ScheduleUser(RecordUser):
     seed: int
     epoch_offset_ns: int
     """time_ns() − monotonic_ns(), fixed once per run, so that due times form one steady clock."""
+    phase: float
+    """Part of a gap by which constant arrivals are shifted, so that those of several processes interleave."""
     opened_beforehand: int
     """Connections that are open before the first request is due."""
     begun: list["ScheduleUser"]
@@ -183,7 +188,7 @@ class ScheduleUser(RecordUser):
         self._idle: list[Connection] = []
         self._open = self.opened_beforehand
         self._line: deque[int] = deque()
-        self._times = arrival_times(self.rate, self.arrivals, self.seed)
+        self._times = arrival_times(self.rate, self.arrivals, self.seed, self.phase)
         for _ in range(self.opened_beforehand):
             self.reactor.open(self, None)
         self._start_ns = monotonic_ns() + (int(SETTLE_S * 1e9) if self.opened_beforehand else 0)

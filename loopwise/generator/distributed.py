@@ -104,6 +104,7 @@ class RemoteTraffic:
         self.user_classes = local.user_classes
         self.users = local.users
         self.shape = local.shape
+        self.events = local.events
         self._reports = reports
         self._stop = stop
 

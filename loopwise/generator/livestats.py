@@ -4,61 +4,63 @@ Locust adds each request to a dozen counters as it ends; here the counters get a
 the same as the rows, at a hundredth of the price.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from locust.stats import RequestStats, StatsError, bucket_response_time
+from numpy.typing import NDArray
 
-from loopwise.generator.recorder import UNFINISHED, Recorder, Row
+from loopwise.generator.recorder import Batch, Recorder, failed, unfinished
+
+INTS = NDArray[np.int64]
 
 
-def feed(stats: RequestStats, recorder: Recorder, rows: Sequence[Row]) -> None:
-    """Add rows to Locust's statistics: by endpoint, in total, and their errors. Unfinished requests are left out."""
-    unfinished = recorder.errors.number(UNFINISHED)
-    by_endpoint: dict[int, list[Row]] = {}
-    for row in rows:
-        if row[6] != unfinished:
-            by_endpoint.setdefault(row[4], []).append(row)
-    for endpoint, group in by_endpoint.items():
+def feed(stats: RequestStats, recorder: Recorder, batch: Batch) -> None:
+    """Add the reactor's rows of a flush to Locust's statistics: by endpoint, in total, and their errors.
+
+    Left out are unfinished requests, and rows without a connection: Locust's own clients made those and counted them.
+    """
+    errors, is_wrong, counts = batch["error"].values, failed(batch, recorder), ~unfinished(batch, recorder)
+    if batch["connection"].is_there is not None:
+        counts &= batch["connection"].is_there
+    endpoints = batch["endpoint"].values
+    for endpoint in np.unique(endpoints[counts]).tolist():
+        mine = counts & (endpoints == endpoint)
         method, _, name = recorder.endpoints.texts[endpoint].partition(" ")
-        entry = stats.entries[name, method]
-        table = np.array([(row[1], row[2], row[7]) for row in group], dtype=np.int64)
-        failed = [row for row in group if row[6] is not None]
-        for each in (entry, stats.total):
-            _add(each, table, len(failed))
-        for number, count in Counter(row[6] for row in failed).items():
-            text = recorder.errors.texts[number or 0]
-            error = stats.errors.setdefault(
-                StatsError.create_key(method, name, text), StatsError(method, name, text)
-            )
-            error.occurrences += count
+        columns = [batch[key].values[mine] for key in ("sent_ns", "received_ns", "bytes")]
+        for entry in (stats.entries[name, method], stats.total):
+            _add(entry, *columns, failures=int((mine & is_wrong).sum()))
+        for number, count in _tally(errors[mine & is_wrong]):
+            text = recorder.errors.texts[number]
+            key = StatsError.create_key(method, name, text)
+            stats.errors.setdefault(key, StatsError(method, name, text)).occurrences += count
 
 
-def _add(entry: Any, table: "np.ndarray[Any, np.dtype[np.int64]]", failures: int) -> None:
+def _tally(values: NDArray[Any]) -> list[tuple[Any, int]]:
+    """Each value with how often it is there."""
+    found, counts = np.unique(values, return_counts=True)
+    return list(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _add(entry: Any, sent_ns: INTS, received_ns: INTS, lengths: INTS, *, failures: int) -> None:
     """What StatsEntry.log and log_error do for one request, for many."""
-    ms = (table[:, 1] - table[:, 0]) / 1e6
-    last_s = float(table[:, 1].max()) / 1e9
-    if (
-        entry.use_response_times_cache
-        and entry.last_request_timestamp
-        and int(last_s) > int(entry.last_request_timestamp)
-    ):
+    ms = (received_ns - sent_ns) / 1e6
+    last_s = float(received_ns.max()) / 1e9
+    before_s = entry.last_request_timestamp or last_s
+    if entry.use_response_times_cache and int(last_s) > int(before_s):
         entry._cache_response_times(int(last_s) - 1)
+    entry.last_request_timestamp = max(last_s, before_s)
     entry.num_requests += len(ms)
-    entry.last_request_timestamp = max(last_s, entry.last_request_timestamp or 0.0)
     entry.total_response_time += float(ms.sum())
     shortest = float(ms.min())
-    entry.min_response_time = (
-        shortest if entry.min_response_time is None else min(shortest, entry.min_response_time)
-    )
+    known = entry.min_response_time
+    entry.min_response_time = shortest if known is None else min(shortest, known)
     entry.max_response_time = max(float(ms.max()), entry.max_response_time)
-    entry.total_content_length += int(table[:, 2].sum())
-    for second, count in Counter((table[:, 1] // 1_000_000_000).tolist()).items():
+    entry.total_content_length += int(lengths.sum())
+    for second, count in _tally(received_ns // 1_000_000_000):
         entry.num_reqs_per_sec[second] += count
-    # Locust rounds to two digits; rounding to a thousandth first leaves few distinct values to round by its rule.
-    for value, count in Counter(np.round(ms, 3).tolist()).items():
+    # Locust keeps two digits; a thousandth of a millisecond first leaves fewer values for its rule to be asked about.
+    for value, count in _tally(np.round(ms, 3)):
         entry.response_times[bucket_response_time(value)] += count
     entry.num_failures += failures
     if failures:

@@ -5,10 +5,11 @@ generator loses at most one flush interval. The harness turns it into samples.pa
 """
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 FLUSH_INTERVAL_S = 0.25
 KERNEL, USER = "kernel", "user"
@@ -66,20 +67,34 @@ class Names:
         return self._column
 
 
-def _array(field: pa.Field, values: tuple[int | None, ...]) -> pa.Array:
-    """An Arrow array from Python integers, straight from a buffer.
+class Column(NamedTuple):
+    """A column of a flush: integers, and which of them are there (None: all)."""
+
+    values: NDArray[np.int64]
+    is_there: NDArray[np.bool_] | None
+
+
+Batch = dict[str, Column]
+"""The columns of a flush by name; texts are their numbers."""
+
+
+def _column(field: pa.Field, values: tuple[int | None, ...]) -> Column:
+    if not field.nullable or None not in values:
+        return Column(np.array(values, dtype=np.int64), None)
+    is_there = np.array([value is not None for value in values])
+    return Column(np.array([0 if value is None else value for value in values], dtype=np.int64), is_there)
+
+
+def _array(field: pa.Field, column: Column) -> pa.Array:
+    """An Arrow array straight from a buffer.
 
     Not `pa.array(values)`: its first call imports pandas, which would stall the run's first flush for 0.2 s.
     """
-    dtype = field.type.to_pandas_dtype()
     validity = None
-    if field.nullable and None in values:
-        validity = pa.py_buffer(
-            np.packbits([value is not None for value in values], bitorder="little").tobytes()
-        )
-        values = tuple(0 if value is None else value for value in values)
-    data = pa.py_buffer(np.array(values, dtype))
-    return pa.Array.from_buffers(field.type, len(values), [validity, data])
+    if column.is_there is not None:
+        validity = pa.py_buffer(np.packbits(column.is_there, bitorder="little").tobytes())
+    data = pa.py_buffer(column.values.astype(field.type.to_pandas_dtype()))
+    return pa.Array.from_buffers(field.type, len(column.values), [validity, data])
 
 
 class Recorder:
@@ -100,8 +115,8 @@ class Recorder:
         self.written = 0
         self.failures = 0
         """Rows written with an error, as progress shows them; the end of the run is nobody's failure."""
-        self.on_flush: Callable[[list[Row]], None] | None = None
-        """Is given the rows of each flush."""
+        self.on_flush: Callable[[Batch], None] | None = None
+        """Is given the columns of each flush."""
         self._sink = sink
         # Dictionaries grow while the run goes on; deltas keep the stream valid without rewriting them.
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
@@ -119,10 +134,12 @@ class Recorder:
             return
         # The list stays the same object: `append` is bound to it. Nothing runs between copy and delete.
         del self._rows[: len(rows)]
-        unfinished = self.errors.number(UNFINISHED)
-        self.failures += sum(row[6] is not None and row[6] != unfinished for row in rows)
-        columns = zip(*rows, strict=True)
-        arrays = [_array(field, values) for field, values in zip(STORED, columns, strict=True)]
+        batch = {
+            field.name: _column(field, values)
+            for field, values in zip(STORED, zip(*rows, strict=True), strict=True)
+        }
+        self.failures += int(failed(batch, self).sum())
+        arrays = [_array(field, batch[field.name]) for field in STORED]
         for name, texts in (("endpoint", self.endpoints), ("error", self.errors), ("stamp", self.stamps)):
             index = SCHEMA.get_field_index(name)
             arrays[index] = pa.DictionaryArray.from_arrays(arrays[index], texts.column())
@@ -130,7 +147,7 @@ class Recorder:
         self._sink.flush()
         self.written += len(rows)
         if self.on_flush is not None:
-            self.on_flush(rows)
+            self.on_flush(batch)
 
     def end(self) -> None:
         """Write the rest and end the stream; the sink stays open."""
@@ -141,3 +158,18 @@ class Recorder:
         """Write the rest, end the stream and close the sink."""
         self.end()
         self._sink.close()
+
+
+def failed(batch: Batch, recorder: Recorder) -> NDArray[np.bool_]:
+    """Which rows have an error; those that the end of the run cut off have none."""
+    return _has_error(batch) & ~unfinished(batch, recorder)
+
+
+def unfinished(batch: Batch, recorder: Recorder) -> NDArray[np.bool_]:
+    """Which rows the end of the run cut off."""
+    return _has_error(batch) & np.equal(batch["error"].values, recorder.errors.number(UNFINISHED))
+
+
+def _has_error(batch: Batch) -> NDArray[np.bool_]:
+    values, is_there = batch["error"]
+    return np.ones(len(values), dtype=bool) if is_there is None else is_there

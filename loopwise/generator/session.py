@@ -62,7 +62,10 @@ class Alone:
             self._recorder.close()
             raise
         environment = Environment(
-            user_classes=self.traffic.user_classes, shape_class=self.traffic.shape, host=order.url
+            user_classes=self.traffic.user_classes,
+            shape_class=self.traffic.shape,
+            host=order.url,
+            events=self.traffic.events,
         )
         self.traffic.attach(environment)
         self.runner: Any = environment.create_local_runner()

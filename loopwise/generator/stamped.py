@@ -33,6 +33,7 @@ from loopwise.generator.recorder import Row
 Headers = Mapping[str, str]
 REACTOR = "loopwise_reactor"
 """Attribute of Locust's environment that holds the run's reactor."""
+OWN_LISTENERS = frozenset({"locust.runners", "loopwise.generator.scripted"})
 
 
 class Exchange:
@@ -90,8 +91,12 @@ class StampedClient:
         self._user = user
         self._reactor = reactor
         self._idle: list[Connection] = []
+        self._known_handlers = -1
+        self._others: list[Callable[..., None]] = []
         self.cookies: dict[str, str] = {}
         """Kept from answers and sent with requests; by name alone, since a user talks to one host."""
+        self._plain: dict[tuple[str, str, str | None], tuple[Request, str, str]] = {}
+        """Requests without anything of their own, made once."""
 
     def request(
         self,
@@ -124,28 +129,41 @@ class StampedClient:
         Raises:
             LocustError: the URL leads to another host.
         """
-        path = self._relative(path)
-        if params:
-            path += ("&" if "?" in path else "?") + urlencode(params, doseq=True)
-        label = f"{method} {name or path}"
-        body, content_type = _body(json, data)
-        lines = {"Host": self._reactor.host_header, **self._user.default_headers, **(headers or {})}
-        if content_type:
-            lines.setdefault("Content-Type", content_type)
-        if body or method in {"POST", "PUT", "PATCH"}:
-            lines["Content-Length"] = str(len(body))
-        if auth is not None:
-            lines["Authorization"] = "Basic " + b64encode(":".join(auth).encode()).decode()
-        if self.cookies:
-            lines["Cookie"] = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
-        head = [f"{method} {path} HTTP/1.1", *(f"{key}: {value}" for key, value in lines.items()), "", ""]
-        number = self._reactor.recorder.endpoints.number(label)
-        data_out = "\r\n".join(head).encode("latin-1") + body
-        answer = self._send(Request(data_out, number, method == "HEAD", None), label, path)
+        has_extras = params or headers or data is not None or json is not None or auth or self.cookies
+        prepared = None if has_extras else self._plain.get((method, path, name))
+        if prepared is None:
+            relative = self._relative(path)
+            if params:
+                relative += ("&" if "?" in relative else "?") + urlencode(params, doseq=True)
+            body, content_type = _body(json, data)
+            lines = {**self._user.default_headers, **(headers or {})}
+            if content_type:
+                lines.setdefault("Content-Type", content_type)
+            if auth is not None:
+                lines["Authorization"] = "Basic " + b64encode(":".join(auth).encode()).decode()
+            prepared = self._prepare(method, relative, name, lines, body)
+            if not has_extras:
+                self._plain[method, path, name] = prepared
+        answer = self._send(*prepared)
         answer.prepare(self._finish, {**self._user.context(), **(context or {})})
         if not catch_response:
             answer.finish()
         return answer
+
+    def _prepare(
+        self, method: str, path: str, name: str | None, headers: Headers, body: bytes
+    ) -> tuple[Request, str, str]:
+        """The request as bytes, the name of its rows, and its path."""
+        lines = {"Host": self._reactor.host_header, **headers}
+        if body or method in {"POST", "PUT", "PATCH"}:
+            lines["Content-Length"] = str(len(body))
+        if self.cookies:
+            lines["Cookie"] = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
+        head = [f"{method} {path} HTTP/1.1", *(f"{key}: {value}" for key, value in lines.items()), "", ""]
+        label = f"{method} {name or path}"
+        number = self._reactor.recorder.endpoints.number(label)
+        data = "\r\n".join(head).encode("latin-1") + body
+        return Request(data, number, method == "HEAD", None), label, path
 
     def _relative(self, path: str) -> str:
         if path.startswith("/"):
@@ -190,23 +208,38 @@ class StampedClient:
         return None
 
     def _finish(self, answer: StampedResponse, failure: str | None, context: Mapping[str, Any]) -> None:
-        """Record the row with the script's own judgement, and tell Locust."""
+        """Record the row with the script's own judgement; tell Locust's listeners, if there are any.
+
+        Locust's own statistics are fed from the rows (livestats.py), so that a request costs no event for them.
+        """
         recorder = self._reactor.recorder
         error = None if failure is None else recorder.errors.number(failure)
         row = answer.row
         recorder.append((*row[:6], error, *row[7:]))
+        listeners = self._listeners()
+        if not listeners:
+            return
         method, _, name = answer.label.partition(" ")
-        self._user.environment.events.request.fire(
-            request_type=method,
-            name=name,
-            start_time=row[1] / 1e9,
-            response_time=(row[2] - row[1]) / 1e6,
-            response_length=len(answer.content),
-            response=answer,
-            context=context,
-            exception=None if failure is None else CatchResponseError(failure),
-            url=answer.url,
-        )
+        for listener in listeners:
+            listener(
+                request_type=method,
+                name=name,
+                start_time=row[1] / 1e9,
+                response_time=(row[2] - row[1]) / 1e6,
+                response_length=len(answer.content),
+                response=answer,
+                context=context,
+                exception=None if failure is None else CatchResponseError(failure),
+                url=answer.url,
+            )
+
+    def _listeners(self) -> list[Callable[..., None]]:
+        """Who listens to Locust's request event besides Locust's runner and ourselves."""
+        handlers = self._user.environment.events.request._handlers
+        if len(handlers) != self._known_handlers:
+            self._known_handlers = len(handlers)
+            self._others = [handler for handler in handlers if handler.__module__ not in OWN_LISTENERS]
+        return self._others
 
     def get(self, path: str, **options: Any) -> StampedResponse:
         """GET; options as in `request`."""

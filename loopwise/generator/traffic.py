@@ -33,6 +33,7 @@ class Traffic(Protocol):
     users: int
     """Locust users to spawn, over all generator processes; the victim probe and each schedule are one each."""
     shape: Any
+    events: Any
 
     def attach(self, environment: Environment) -> None:
         """Join Locust's environment before its users begin."""
@@ -51,13 +52,49 @@ class Traffic(Protocol):
 
 
 class ReactorTraffic:
-    """The reactor and its greenlet: what both kinds of traffic stand on."""
+    """The reactor, its greenlet and the victim probe: what both kinds of traffic stand on."""
+
+    events: Any = None
+    """Locust's event hooks; None: fresh ones."""
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
+        self._order = order
+        self._schedules: list[ScheduleUser] = []
         self.reactor = Reactor(
             order.url, recorder, order.load.timeout_s, first_connection=order.part * PART_CONNECTIONS
         )
         self._greenlet = gevent.spawn(self.reactor.run)
+
+    def _victim(self, path: str) -> Any:
+        """The victim probe as a Locust user: twenty requests a second, whatever else goes on."""
+        probe = Endpoint(path=path)
+        requests = deal([(f"{VICTIM}{path}", probe)], self.reactor, self._order.seed)
+        load = Load(model="open", arrivals="constant", max_connections=VICTIM_CONNECTIONS)
+        rate = [Stretch(float("inf"), VICTIM_RATE_RPS, VICTIM_RATE_RPS)]
+        victim = self._schedule("Victim", requests, rate, load, 1)
+        # What the victim measures is the wait for the loop, not for accept(), which a blocked loop rarely calls.
+        victim.opened_beforehand = VICTIM_CONNECTIONS
+        return victim
+
+    def _schedule(
+        self, name: str, requests: Iterator[Request], rate: list[Stretch], load: Load, count: int
+    ) -> Any:
+        attributes = {
+            "abstract": False,
+            "fixed_count": count,
+            "reactor": self.reactor,
+            "requests": requests,
+            "rate": rate,
+            "arrivals": load.arrivals,
+            "max_connections": max(1, load.max_connections // count),
+            "new_connection_per_request": load.new_connection_per_request,
+            "opened_beforehand": 0,
+            "seed": self._order.seed + self._order.part,
+            "phase": self._order.part / count,
+            "epoch_offset_ns": time.time_ns() - time.monotonic_ns(),
+            "begun": self._schedules,
+        }
+        return type(name, (ScheduleUser,), attributes)
 
     def close(self) -> None:
         """End the loop and record what is in flight; an error inside the reactor is raised here, never lost."""
@@ -75,9 +112,7 @@ class DeclaredTraffic(ReactorTraffic):
     def __init__(self, order: Order, recorder: Recorder) -> None:
         super().__init__(order, recorder)
         load = order.load
-        self._order = order
         self._unanswered: set[ClosedUser] = set()
-        self._schedules: list[ScheduleUser] = []
         self._is_open = load.model == "open"
         requests = deal([(e.name, e) for e in order.endpoints], self.reactor, order.seed + order.part)
         if self._is_open:
@@ -91,14 +126,7 @@ class DeclaredTraffic(ReactorTraffic):
             self.user_classes = [self._population(requests, load)]
             self.users = load.users
         if load.victim is not None:
-            probe = Endpoint(path=load.victim)
-            victim = deal([(f"{VICTIM}{probe.path}", probe)], self.reactor, order.seed)
-            constant = load.model_copy(update={"arrivals": "constant", "max_connections": VICTIM_CONNECTIONS})
-            rate = [Stretch(float("inf"), VICTIM_RATE_RPS, VICTIM_RATE_RPS)]
-            probe_class = self._schedule("Victim", victim, rate, constant, 1)
-            # What the victim measures is the wait for the loop, not for accept(), which a blocked loop rarely calls.
-            probe_class.opened_beforehand = VICTIM_CONNECTIONS
-            self.user_classes.append(probe_class)
+            self.user_classes.append(self._victim(load.victim))
             self.users += 1
 
     def _population(self, requests: Iterator[Request], load: Load) -> Any:
@@ -112,29 +140,10 @@ class DeclaredTraffic(ReactorTraffic):
         }
         return type("ClosedLoad", (ClosedUser,), attributes)
 
-    def _schedule(
-        self, name: str, requests: Iterator[Request], rate: list[Stretch], load: Load, count: int
-    ) -> Any:
-        attributes = {
-            "abstract": False,
-            "fixed_count": count,
-            "reactor": self.reactor,
-            "requests": requests,
-            "rate": rate,
-            "arrivals": load.arrivals,
-            "max_connections": max(1, load.max_connections // count),
-            "new_connection_per_request": load.new_connection_per_request,
-            "opened_beforehand": 0,
-            "seed": self._order.seed + self._order.part,
-            "epoch_offset_ns": time.time_ns() - time.monotonic_ns(),
-            "begun": self._schedules,
-        }
-        return type(name, (ScheduleUser,), attributes)
-
     def attach(self, environment: Environment) -> None:
         """Feed Locust's statistics from the rows."""
         recorder = self.reactor.recorder
-        recorder.on_flush = lambda rows: feed(environment.stats, recorder, rows)
+        recorder.on_flush = lambda batch: feed(environment.stats, recorder, batch)
 
     def is_warm(self) -> bool:
         """Every user has had an answer."""
@@ -155,21 +164,36 @@ class DeclaredTraffic(ReactorTraffic):
 class ScriptedTraffic(ReactorTraffic):
     """A Locust file; what its users do is theirs. StampedUsers find the reactor in the environment."""
 
+    events = locust.events
+
     def __init__(self, order: Order, recorder: Recorder) -> None:
         assert order.scenario is not None
         forbid_strangers(order.url)
         self.user_classes, self.shape = load_script(Path(order.scenario))
         self.users = order.load.users
-        self._recorder = recorder
         super().__init__(order, recorder)
-        if not any(issubclass(user_class, StampedUser) for user_class in self.user_classes):
-            self.reactor.running = False  # nobody needs it
+        is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)
+        # Beside the script's users and not among them: a shape of the script counts its own.
+        self._probe: ScheduleUser | None = None
+        self.reactor.running = is_stamped or order.load.victim is not None
 
     def attach(self, environment: Environment) -> None:
-        """Listen to Locust's request event."""
-        environment.events = locust.events
+        """Listen to Locust's request event; feed Locust's statistics with what that does not tell."""
         setattr(environment, REACTOR, self.reactor)
-        record_requests(environment, self._recorder)
+        recorder = self.reactor.recorder
+        record_requests(environment, recorder)
+        recorder.on_flush = lambda batch: feed(environment.stats, recorder, batch)
+        victim = self._order.load.victim
+        if victim is not None and self._order.part == 0:
+            self._probe = self._victim(victim)(environment)
+            self._probe.begin()
+
+    def close(self) -> None:
+        """Stop the victim probe, too."""
+        if self._probe is not None:
+            self._probe.stopped = True
+            self._probe.end()
+        super().close()
 
     def is_warm(self) -> bool:
         """A script's users may pause as they like: warm-up is over when its time is."""

@@ -14,6 +14,7 @@ import traceback
 from typing import Any
 
 import gevent
+import locust
 from gevent.fileobject import FileObject
 from locust.env import Environment
 
@@ -28,7 +29,7 @@ class Worker:
     """Carries out the orders of a master; Locust's worker runner spawns the users."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._environment = Environment(user_classes=[])
+        self._environment = Environment(user_classes=[], events=locust.events)
         self._recorder: Recorder | None = None
         self._traffic: Traffic | None = None
         self._sink = io.BytesIO()
