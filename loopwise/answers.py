@@ -64,10 +64,21 @@ def _answer(
     if peers:
         names = " and ".join(each.case.mode for each in peers)
         text += f" (and so does {names}, within ±{margin:.0%})"
+    open_ = [each for each, _ in known.values() if each is not best and each not in ties]
+    open_ = [each for each in open_ if _word(best, each, confidence, margin) == "undecided"]
     against = _against(best, verdicts, cases) or _against_slowest(best, list(known.values()))
     invalid = len(rivals) - len(known)
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
-    return f"{text}{against}.{note}"
+    return f"{text}{against}.{_not_told_apart(open_, rivals)}{note}"
+
+
+def _not_told_apart(others: list[CaseFigures], rivals: list[CaseFigures]) -> str:
+    """Who may be as good for all that was measured: a winner by noise must not look like one."""
+    if not others:
+        return ""
+    names = [_name(each.case, rivals) for each in others]
+    shown = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    return f" Not told apart from it: {shown}."
 
 
 def _word(best: CaseFigures, other: CaseFigures, confidence: float, margin: float) -> str:
