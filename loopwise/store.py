@@ -133,6 +133,10 @@ class ResultFolder:
                 damaged.append(str(error))
         return sorted(runs, key=lambda run: run.order), damaged
 
+    def has_rows(self) -> bool:
+        """Whether there is any run's folder to read rows from."""
+        return any(self.path.glob("runs/*/*"))
+
     def samples(self, run: Run) -> pa.Table:
         """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report.charts import save
 from loopwise.report.page import write_page
@@ -11,7 +12,16 @@ from loopwise.summary import Summary, summarise
 
 
 def build(result: ResultFolder) -> Summary:
-    """(Re)build a result's summary.csv, summary.json, verdicts.json, charts and report.html; nothing is re-measured."""
+    """(Re)build a result's summary.csv, summary.json, verdicts.json, charts and report.html; nothing is re-measured.
+
+    Raises:
+        ResultError: it is no result, or one whose rows were taken away (results/showcase): its report stays as it is.
+    """
+    if not result.has_rows() and (result.path / "summary.csv").exists():
+        raise ResultError(
+            f"{result.path}: has a report and no rows to make it anew from (runs/*/*/samples.parquet); "
+            "open its report.html as it is, or restore the rows"
+        )
     summary = summarise(result)
     write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
     write_atomically(result.path / "summary.json", _json(_document(summary)))
