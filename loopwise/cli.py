@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.errors import LoopwiseError, UsageError
+from loopwise.interrupts import interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -272,7 +273,8 @@ def _print_json(document: object) -> None:
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
     try:
-        app()
+        with interruptible():
+            app()
     except LoopwiseError as error:
         _say(str(error))
         sys.exit(error.exit_status)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
+from loopwise.report.page_data import metric_name
 from loopwise.report.style import look, mode_style
 from loopwise.report.terminal import VERDICT_STYLES
 from loopwise.summary import Summary
@@ -29,15 +30,17 @@ def compare_table(
         Text(f"differs: {key}: {before} in {base}, {after} in {other}", style="yellow")
         for key, before, after in different
     ]
-    table = Table(title=f"{other} ÷ {base}", box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("case", overflow="fold")
-    table.add_column("metric", overflow="fold")
+    table = Table(title=f"{other} ÷ {base}", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("case, and what is compared", overflow="fold")
     table.add_column("ratio", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    case_id = ""
     for verdict in verdicts:
+        if verdict.candidate_case != case_id:
+            case_id = verdict.candidate_case
+            table.add_row(Text(case_id, style="bold"), "", "")
         table.add_row(
-            Text(verdict.candidate_case),
-            verdict.metric,
+            Text(f"  {metric_name(verdict.metric)}"),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             Text(verdict.verdict, style=VERDICT_STYLES[verdict.verdict]),
         )

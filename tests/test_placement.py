@@ -1,0 +1,54 @@
+"""Which cores server and generator get."""
+
+from typing import Any
+
+import pytest
+from fakes import case_of
+
+from loopwise.model import Server
+from loopwise.placement import Placement, place
+
+ANYWHERE = Placement()
+
+
+def apart(server: tuple[int, ...], generator: tuple[int, ...]) -> Placement:
+    return Placement(server=server, generator=generator)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "processes", "placement"),
+    [
+        ([0], 1, 1, ANYWHERE),
+        ([0, 1], 1, 1, apart((1,), (0,))),
+        ([0, 1], 2, 1, ANYWHERE),
+        ([0, 1], 1, 2, ANYWHERE),
+        ([0, 1, 2, 3], 1, 1, apart((1, 2, 3), (0,))),
+        ([0, 1, 2, 3], 3, 1, apart((1, 2, 3), (0,))),
+        ([0, 1, 2, 3], 2, 2, apart((2, 3), (0, 1))),
+        ([0, 1, 2, 3], 4, 1, ANYWHERE),
+        ([0, 1, 2, 3], 3, 2, ANYWHERE),
+        (list(range(8)), 4, 2, apart((2, 3, 4, 5, 6, 7), (0, 1))),
+        (list(range(8)), 4, 4, apart((4, 5, 6, 7), (0, 1, 2, 3))),
+        (list(range(8)), 8, 1, ANYWHERE),
+        ([3, 5, 9], 2, 1, apart((5, 9), (3,))),
+        ([], 1, 1, ANYWHERE),
+    ],
+)
+def test_server_and_generator_are_kept_apart_where_every_process_can_have_a_core(
+    cores: list[int], workers: int, processes: int, placement: Placement
+) -> None:
+    case = case_of("any", server=Server(workers=workers))
+    found = place(case, cores, processes)
+    assert found == placement
+    assert found.is_apart == (placement != ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("process", {"server": Server()}),
+        ("own", {"server": None, "url": "http://127.0.0.1:9000"}),
+    ],
+)
+def test_what_needs_every_core_or_is_not_ours_is_placed_nowhere(mode: str, options: dict[str, Any]) -> None:
+    assert place(case_of("any", mode=mode, **options), list(range(8)), 1) == ANYWHERE
