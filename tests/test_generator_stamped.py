@@ -204,7 +204,7 @@ def test_every_request_of_a_stamped_user_is_one_row_with_the_script_s_judgement(
         ("GET begin", 204, None),
         ("GET end", 204, None),
         ("GET find", 200, None),
-        ("GET /find?page=2", 200, None),
+        ("GET /find?page=2&q=x", 200, None),
         ("PUT /ok", 200, None),
         ("PATCH /204", 204, None),
         ("GET /item", 200, None),

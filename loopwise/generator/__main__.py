@@ -29,7 +29,7 @@ class Crews:
         """A crew for one run."""
         if order.processes == 1:
             return Alone(order)
-        if self._workers is None or self._workers.count != order.processes:
+        if self._workers is None or self._workers.count != order.processes or not self._workers.are_ready:
             self.close()
             self._workers = Workers(order.processes)
         local = traffic_of(order, Recorder(io.BytesIO()))

@@ -55,6 +55,7 @@ class Workers:
         port = self.runner.server.port
         argv = [sys.executable, "-m", "loopwise.generator.worker", HOST, str(port)]
         self._processes = [subprocess.Popen(argv, stdin=subprocess.PIPE) for _ in range(processes)]
+        self._death = ""
         self.on_report: Callable[[str, dict[str, Any]], None] | None = None
         self.runner.register_message(REPORT, self._hear)
         self.wait("the generator's workers to connect", lambda: self.runner.worker_count == processes)
@@ -77,12 +78,19 @@ class Workers:
             gevent.sleep(0.005)
 
     def refuse_dead(self) -> None:
-        """Raise GeneratorError if a worker has ended."""
-        for process in self._processes:
-            if process.poll() is not None:
-                raise GeneratorError(
-                    f"a generator worker ended with status {process.returncode}; see generator.log"
-                )
+        """Raise GeneratorError if a worker has ended; the others, which would go on with their load, end with it."""
+        statuses = [process.poll() for process in self._processes]
+        status = next((status for status in statuses if status is not None), None)
+        if status is not None and not self._death:
+            self._death = f"a generator worker ended with status {status}; see generator.log"
+            self.close()
+        if self._death:
+            raise GeneratorError(self._death)
+
+    @property
+    def are_ready(self) -> bool:
+        """All live and wait for users; after a run that failed, some may not."""
+        return all(process.poll() is None for process in self._processes) and len(self.ready()) == self.count
 
     def ready(self) -> list[str]:
         """Workers that wait for users, by Locust's id, in their order of arrival."""
@@ -199,6 +207,7 @@ class Distributed:
     def close(self) -> None:
         """Stop the users, collect the last rows."""
         try:
+            self._workers.refuse_dead()
             self.runner.stop()
             self._workers.wait(
                 "the workers to stop", lambda: len(self._workers.ready()) == self._workers.count

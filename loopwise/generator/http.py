@@ -136,7 +136,7 @@ class Connection:
         self._socket: _socket.socket | TlsSocket = plain
         if reactor.tls is not None:
             self._socket = TlsSocket(plain, reactor.tls, reactor.host)
-            self._socket.on_established = self._sent_now
+            self._socket.on_established = self._send_after_handshake
         self.fd: int = self._socket.fileno()
         self._recvmsg = self._socket.recvmsg
         self._send = self._socket.send
@@ -169,9 +169,10 @@ class Connection:
         if code not in {0, errno.EINPROGRESS}:  # told here, a failure isn't told again by an event
             self.fail(_kind(code))
 
-    def _sent_now(self) -> None:
+    def _send_after_handshake(self, data: bytes) -> None:
         """The request goes out only now: the handshake before it is the connection's, not the request's."""
         self.sent_ns = time_ns()
+        self._send_what_fits(data)
 
     def send(self, request: Request, scheduled_ns: int | None) -> None:
         """Send a request; the answer, or the failure, is told to the owner."""
@@ -183,14 +184,18 @@ class Connection:
         self.sent_ns = sent_ns = time_ns()
         self.deadline_ns = sent_ns + self._reactor.timeout_ns
         try:
-            count = self._send(request.data)
-        except BlockingIOError:
-            count = 0
+            self._send_what_fits(request.data)
         except OSError as error:
             self.fail(_kind(error))
-            return
-        if count < len(request.data):
-            self._unsent = request.data[count:]
+
+    def _send_what_fits(self, data: bytes) -> None:
+        """Send; the rest follows when the socket takes more. Raises OSError."""
+        try:
+            count = self._send(data)
+        except BlockingIOError:
+            count = 0
+        if count < len(data):
+            self._unsent = data[count:]
             self._reactor.watch_writing(self)
 
     def writable(self) -> None:
@@ -277,7 +282,10 @@ class Connection:
             )
         )
         if request.head:
+            headers = self.answer.headers if self.answer is not None else []
             self._new_parser()  # llhttp waits for the body that an answer to HEAD announces and never has
+            if self.answer is not None:
+                self.answer.headers = headers  # for the script, which reads them after this
         # A request that was answered before it was sent to its end leaves a connection that nothing can follow on.
         if self._unsent or not self._keep_alive:
             self.close()

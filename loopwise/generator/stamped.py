@@ -57,8 +57,10 @@ class Exchange:
         try:
             self._waiter.get()
         except BaseException:
-            # The user was stopped in the middle: what comes of the request is still a row.
+            # The user was stopped in the middle: what comes, or came by now, of the request is still a row.
             self.record = self._reactor.recorder.append
+            if self.row is not None:
+                self.record(self.row)
             raise
         finally:
             self._waiter = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 RECORD_BYTES = 16_384
-"""Plaintext of one TLS record; a socket that is writable takes at least one."""
+"""Plaintext of one TLS record: what is encrypted and sent at a time."""
 
 
 class TlsSocket:
@@ -25,19 +25,28 @@ class TlsSocket:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._is_established = False
         self._waiting = b""
-        self.on_established: Callable[[], None] = lambda: None
-        """Called when the handshake is done and the first request goes out."""
+        self._unsent = b""
+        self._encrypted = 0
+        self.on_established: Callable[[bytes], None] = lambda _: None
+        """Called when the handshake is done, with what waited for it and is to be sent now."""
         self.fileno, self.close = plain.fileno, plain.close
         self.connect_ex, self.getsockopt = plain.connect_ex, plain.getsockopt
 
     def send(self, data: bytes) -> int:
-        """Encrypt and send; returns how much of the data was taken. Raises BlockingIOError, OSError."""
+        """Encrypt and send; returns how much of the data was taken.
+
+        Raises:
+            BlockingIOError: the socket is full; call again with the same data, whose begin is encrypted already.
+            OSError: the connection is broken.
+        """
         if not self._is_established:
             self._waiting += data
             self._shake_hands()
             return len(data)
-        taken = self._tls.write(data[:RECORD_BYTES])
+        if not self._encrypted:
+            self._encrypted = self._tls.write(data[:RECORD_BYTES])
         self._flush()
+        taken, self._encrypted = self._encrypted, 0
         return taken
 
     def recvmsg(self, count: int, ancillary_count: int) -> tuple[bytes, list[Any], int, None]:
@@ -69,13 +78,11 @@ class TlsSocket:
             return
         self._is_established = True
         self._flush()
-        self.on_established()
         waiting, self._waiting = self._waiting, b""
-        while waiting:
-            waiting = waiting[self.send(waiting) :]
+        self.on_established(waiting)
 
     def _flush(self) -> None:
-        """Send all ciphertext there is; a socket that can't take it is an error (see RECORD_BYTES)."""
-        data = self._outgoing.read()
-        while data:
-            data = data[self._plain.send(data) :]
+        """Send all ciphertext there is; what the socket can't take now stays for the next time."""
+        self._unsent += self._outgoing.read()
+        while self._unsent:
+            self._unsent = self._unsent[self._plain.send(self._unsent) :]
