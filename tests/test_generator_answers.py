@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwise.generator.http import Connection, Request, prepare
+from loopwise.generator.http import Connection
 from loopwise.generator.recorder import SCHEMA, Names
+from loopwise.generator.request import Request, prepare
 from loopwise.model import Endpoint
 
 END = None

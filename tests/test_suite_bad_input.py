@@ -21,7 +21,10 @@ WRONG_VALUES = [
     ("matrix = 3", "matrix: got 3; begin each entry with a line [[matrix]]"),
     ('name = "a/b"\n' + ENTRY, 'name: got "a/b", allowed is letters, digits'),
     ("seed = -1\n" + ENTRY, "seed: got -1, allowed is 0 or more"),
-    ("sed = 1\n" + ENTRY, 'sed: unknown key (did you mean "seed"?), allowed are compare, description, generator, load'),
+    (
+        "sed = 1\n" + ENTRY,
+        'sed: unknown key (did you mean "seed"?), allowed are compare, description, generator, load',
+    ),
     (ENTRY + 'wokers = [1]\nmdoe = "x"', 'matrix[0].wokers: unknown key (did you mean "workers"?)'),
     (ENTRY + 'wokers = [1]\nmdoe = "x"', "rename or remove it (and 1 more)"),
     (ENTRY + "workers = true", "matrix[0].workers: got true (a boolean), allowed is a whole number"),

@@ -1,4 +1,4 @@
-"""What a script sees of an answer: the part of requests' Response that Locust's users know, and Locust's `with`."""
+"""An answer: what is kept of it, and what a script sees (like requests' Response, with Locust's `with`)."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +10,33 @@ from typing import Any
 from loopwise.generator.recorder import Row
 
 Finish = Callable[["StampedResponse", str | None, Mapping[str, Any]], None]
+
+
+class Answer:
+    """What httptools calls where more than the end of an answer matters.
+
+    An answer to HEAD is whole after its headers, whatever length they announce.
+    """
+
+    def __init__(self, on_complete: Callable[[], None], *, is_head: bool) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes] = []
+        if is_head:
+            self.on_headers_complete = on_complete
+        else:
+            self.on_message_complete = on_complete
+
+    def on_message_begin(self) -> None:
+        """Forget the answer before this one."""
+        self.headers, self.body = [], []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self.headers.append((name, value))
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append(data)
 
 
 class StampedResponse:

@@ -9,9 +9,10 @@ import numpy as np
 from locust import User
 
 from loopwise.generator.arrivals import Stretch, arrival_times
-from loopwise.generator.http import USER_STAMP, Connection, Request, prepare
+from loopwise.generator.http import USER_STAMP, Connection
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import UNFINISHED
+from loopwise.generator.request import Request, prepare
 from loopwise.model import Arrivals, Endpoint
 
 RETRY_S = 0.1

@@ -6,20 +6,20 @@ hands the stamp over as ancillary data, so a generator that is late to read stil
 
 import _socket
 import errno
-import json
 import re
 import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from loopwise.generator.answers import Answer
 from loopwise.generator.recorder import Row
+from loopwise.generator.request import Request
 from loopwise.generator.tls import TlsSocket
-from loopwise.model import Endpoint
 
 if TYPE_CHECKING:
     from loopwise.generator.reactor import Reactor
@@ -44,16 +44,6 @@ ERROR_KINDS = {
 }
 
 
-class Request(NamedTuple):
-    """A request as it goes over the wire, made once before the run."""
-
-    data: bytes
-    endpoint: int
-    """Number of the endpoint's name in the recorder."""
-    head: bool
-    expect_status: int | None
-
-
 def keep_stamping() -> _socket.socket:
     """Return a socket to be held as long as stamps are wanted.
 
@@ -64,22 +54,6 @@ def keep_stamping() -> _socket.socket:
     with suppress(OSError):
         holder.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
     return holder
-
-
-def prepare(endpoint: Endpoint, host: str, number: int) -> Request:
-    """Build the bytes of an endpoint's request (HTTP/1.1, kept alive)."""
-    headers = {"Host": host, "User-Agent": "loopwise", "Accept": "*/*"}
-    body = b""
-    if endpoint.json_body is not None:
-        body = json.dumps(endpoint.json_body, separators=(",", ":")).encode()
-        headers["Content-Type"] = "application/json"
-    if body or endpoint.method in {"POST", "PUT", "PATCH"}:
-        headers["Content-Length"] = str(len(body))
-    lowered = {name.lower() for name in endpoint.headers}
-    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in lowered]
-    lines += [f"{name}: {value}" for name, value in endpoint.headers.items()]
-    head = "\r\n".join([f"{endpoint.method} {endpoint.path} HTTP/1.1", *lines, "", ""])
-    return Request(head.encode("latin-1") + body, number, endpoint.method == "HEAD", endpoint.expect_status)
 
 
 class Owner(Protocol):
@@ -322,33 +296,6 @@ class Connection:
             self._messages += 1
             self._status = status
             self._keep_alive = self._parser.should_keep_alive()
-
-
-class Answer:
-    """What httptools calls where more than the end of an answer matters.
-
-    An answer to HEAD is whole after its headers, whatever length they announce.
-    """
-
-    def __init__(self, on_complete: Callable[[], None], *, is_head: bool) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes] = []
-        if is_head:
-            self.on_headers_complete = on_complete
-        else:
-            self.on_message_complete = on_complete
-
-    def on_message_begin(self) -> None:
-        """Forget the answer before this one."""
-        self.headers, self.body = [], []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self.headers.append((name, value))
-
-    def on_body(self, data: bytes) -> None:
-        """Keep a piece of the body."""
-        self.body.append(data)
 
 
 def _ends_with_stream(answer: bytes) -> bool:

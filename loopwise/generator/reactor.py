@@ -17,8 +17,9 @@ import gevent
 from gevent import monkey
 from gevent.hub import Waiter
 
-from loopwise.generator.http import USER_STAMP, Connection, Owner, Request
+from loopwise.generator.http import USER_STAMP, Connection, Owner
 from loopwise.generator.recorder import UNFINISHED, Recorder
+from loopwise.generator.request import Request
 
 HUB_INTERVAL_NS = 5_000_000
 """How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more."""

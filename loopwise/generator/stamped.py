@@ -26,9 +26,10 @@ from locust import User
 from locust.exception import CatchResponseError, LocustError
 
 from loopwise.generator.answers import StampedResponse
-from loopwise.generator.http import Connection, Request
+from loopwise.generator.http import Connection
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Row
+from loopwise.generator.request import Request
 
 Headers = Mapping[str, str]
 REACTOR = "loopwise_reactor"

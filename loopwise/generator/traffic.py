@@ -11,11 +11,11 @@ from locust.env import Environment
 
 from loopwise.generator.arrivals import Stretch, stretches
 from loopwise.generator.declared import ClosedUser, ScheduleUser, deal
-from loopwise.generator.http import Request
 from loopwise.generator.livestats import feed
 from loopwise.generator.order import Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
+from loopwise.generator.request import Request
 from loopwise.generator.scripted import forbid_strangers, load_script, record_requests
 from loopwise.generator.stamped import REACTOR, StampedUser
 from loopwise.model import VICTIM, Endpoint, Load
