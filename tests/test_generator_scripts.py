@@ -279,3 +279,27 @@ def test_a_script_that_cannot_be_used_is_one_sentence(
     assert phrase in sentence
     assert "\n" not in sentence
     assert str(tmp_path) not in sentence
+
+
+@pytest.mark.parametrize("client", [*CLIENTS, "StampedUser"])
+def test_a_victim_is_probed_beside_any_script_and_is_none_of_its_users(
+    client: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    text = f"""
+    from loopwise.generator.stamped import StampedUser
+
+    class Visitor({client}):
+        wait_time = constant(0.02)
+
+        @task
+        def look(self):
+            self.client.get("/slow")
+    """
+    found = scripted(pool, tmp_path, server, text, victim="/ok", measure_s=0.5)
+    assert outcomes(found) >= {("GET /slow", 200, None), ("victim /ok", 200, None)}
+    victims = [row for row in found.rows if row["endpoint"] == "victim /ok"]
+    assert len(victims) >= 5
+    assert all(row["scheduled_ns"] is not None and row["stamp"] == "kernel" for row in victims)
+    figures = found.events[-1].figures
+    assert figures is not None
+    assert figures.users == 2
