@@ -129,6 +129,7 @@ class StampedResponse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and not self._is_decided:
+        # A user that Locust stops in here (GreenletExit, which is no Exception) is nobody's failure.
+        if kind is not None and issubclass(kind, Exception) and not self._is_decided:
             self.failure(f"{kind.__name__}: {error}")
         self.finish()
