@@ -52,16 +52,20 @@ class Workers:
         self.count = processes
         self.environment = Environment(user_classes=[])
         self.runner: Any = self.environment.create_master_runner(HOST, 0)
+        self._death = ""
+        self._listening: set[str] = set()
+        self.on_report: Callable[[str, dict[str, Any]], None] | None = None
+        self.runner.register_message(REPORT, self._hear)
         port = self.runner.server.port
         argv = [sys.executable, "-m", "loopwise.generator.worker", HOST, str(port)]
         self._processes = [subprocess.Popen(argv, stdin=subprocess.PIPE) for _ in range(processes)]
-        self._death = ""
-        self.on_report: Callable[[str, dict[str, Any]], None] | None = None
-        self.runner.register_message(REPORT, self._hear)
-        self.wait("the generator's workers to connect", lambda: self.runner.worker_count == processes)
+        # Locust counts a worker as ready when it has connected, which is before it knows our messages.
+        self.wait("the generator's workers to connect", lambda: len(self._listening) == processes)
 
     def _hear(self, msg: Any, **_: Any) -> None:
-        if self.on_report is not None:
+        if msg.data.get("is_listening"):
+            self._listening.add(msg.node_id)
+        elif self.on_report is not None:
             self.on_report(msg.node_id, msg.data)
 
     def wait(self, what: str, until: Callable[[], bool]) -> None:

@@ -38,6 +38,7 @@ class Worker:
         self._runner: Any = self._environment.create_worker_runner(host, port)
         for name, act in ((ORDER, self._prepare), (MARK, self._mark), (FINISH, self._finish)):
             self._runner.register_message(name, lambda msg, act=act, **_: act(msg.data))
+        self._runner.send_message(REPORT, {"is_listening": True})
 
     def serve(self) -> None:
         """Report until the process is ended."""
