@@ -16,6 +16,7 @@ from loopwise.errors import GeneratorError
 from loopwise.generator.order import Event, Order
 
 START_TIMEOUT_S = 60.0
+READ_BYTES = 65_536
 SILENCE_S = 30.0
 """A generator tells progress four times a second; after this long without a word it hangs."""
 
@@ -85,7 +86,7 @@ class GeneratorProcess:
                 if not selector.select(max(0.0, deadline_s - time.monotonic())):
                     self.close()
                     raise GeneratorError(f"the generator said nothing for {timeout_s:g} s and was ended")
-                data = self._process.stdout.buffer.raw.read(65_536)  # type: ignore[attr-defined]
+                data = os.read(self._process.stdout.fileno(), READ_BYTES)
                 if not data:
                     raise self._died()
                 self._buffer += data
