@@ -19,11 +19,11 @@ from pydantic import ValidationError
 
 from loopwise.errors import ResultError
 from loopwise.generator.recorder import SCHEMA as SAMPLES
-from loopwise.model import SCHEMA_VERSION, Experiment, Run
+from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run
 from loopwise.telemetry import Sample
 
-EXPERIMENT, RUN = "experiment.json", "run.json"
-T = TypeVar("T", Experiment, Run)
+EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
+T = TypeVar("T", Experiment, Run, Round)
 STREAM, STREAMS = "samples.arrow", "samples*.arrow"
 """What the generator writes while it runs; becomes samples.parquet at the end of the run."""
 DELTA_COLUMNS = ("scheduled_ns", "sent_ns", "received_ns", "read_ns", "status", "bytes", "connection")
@@ -132,6 +132,34 @@ class ResultFolder:
             except ResultError as error:
                 damaged.append(str(error))
         return sorted(runs, key=lambda run: run.order), damaged
+
+    def round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
+        """Folder of one round of a pair."""
+        return self.path / "pairs" / baseline_case / candidate_case / str(number)
+
+    def new_round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
+        """Make a round's folder; what an interrupted attempt left there goes."""
+        folder = self.round_folder(baseline_case, candidate_case, number)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def write_round(self, found: Round) -> None:
+        """Write round.json."""
+        folder = self.round_folder(found.baseline_case, found.candidate_case, found.number)
+        write_atomically(folder / ROUND, found.model_dump_json(indent=2) + "\n")
+
+    def rounds(self) -> tuple[list[Round], list[str]]:
+        """Read every round.json: by pair, in the order of their numbers; and a sentence for each that can't be read."""
+        rounds, damaged = [], []
+        for path in sorted(self.path.glob(f"pairs/*/*/*/{ROUND}")):
+            try:
+                rounds.append(_read(path, Round))
+            except ResultError as error:
+                damaged.append(str(error))
+        return sorted(
+            rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)
+        ), damaged
 
     def has_rows(self) -> bool:
         """Whether there is any run's folder to read rows from."""
