@@ -139,7 +139,7 @@ def _requests(result: RunFigures, name: str, rows: Selection, run: Run) -> None:
     service_ms = np.sort(column["received_ns"][good] - column["sent_ns"][good]) / 1e6
     _latencies(metrics, name, "service", service_ms)
     result.quantiles[name] = [
-        (q, nearest_rank(service_ms, q)) for q in GRID if service_ms.size and _shown(q, service_ms.size)
+        (q, nearest_rank(service_ms, q)) for q in GRID if service_ms.size and is_shown(q, service_ms.size)
     ]
     if run.case.load.model == "open":
         _latencies(
@@ -150,7 +150,8 @@ def _requests(result: RunFigures, name: str, rows: Selection, run: Run) -> None:
         )
 
 
-def _shown(quantile: float, rows: int) -> bool:
+def is_shown(quantile: float, rows: int) -> bool:
+    """Whether so many rows carry a percentile: one beyond p99 needs ROWS_ABOVE rows above it."""
     return quantile <= 0.99 or quantile == 1.0 or rows * (1 - quantile) >= ROWS_ABOVE
 
 
@@ -159,7 +160,7 @@ def _latencies(metrics: dict[tuple[str, str], float], name: str, kind: str, sort
         return
     metrics[name, f"{kind}_time_mean_ms"] = float(sorted_ms.mean())
     for label, quantile in PERCENTILES.items():
-        if _shown(quantile, sorted_ms.size):
+        if is_shown(quantile, sorted_ms.size):
             metrics[name, f"{kind}_time_{label}_ms"] = nearest_rank(sorted_ms, quantile)
 
 

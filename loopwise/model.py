@@ -15,6 +15,9 @@ Arrivals = Literal["poisson", "constant"]
 RunState = Literal["planned", "ok", "invalid", "failed"]
 Pairing = Literal["blocks", "slices", "duel"]
 """How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
+SideName = Literal["baseline", "candidate"]
+SIDES: tuple[SideName, SideName] = ("baseline", "candidate")
+"""The two sides of a pair; their names stand before the endpoints' in its rows."""
 
 TOTAL = "all"
 """The endpoint column's value for rows that speak of all endpoints of a mix together."""
@@ -329,7 +332,7 @@ class Round(Noun):
     """Time under load that counted, of one side."""
     slice_s: float | None = None
     """Length of a slice; None in a duel."""
-    first: Literal["baseline", "candidate"] = "baseline"
+    first: SideName = "baseline"
     """Whose server started first and whose slice or port came first; swaps from round to round."""
     baseline: Side = Side()
     candidate: Side = Side()

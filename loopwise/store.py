@@ -171,7 +171,13 @@ class ResultFolder:
         Raises:
             ResultError: the file is missing or damaged.
         """
-        folder = self.run_folder(run.case.case_id, run.replicate)
+        return self._rows(self.run_folder(run.case.case_id, run.replicate))
+
+    def round_samples(self, found: Round) -> pa.Table:
+        """All rows of a round; endpoints begin with the side. Raises ResultError as `samples`."""
+        return self._rows(self.round_folder(found.baseline_case, found.candidate_case, found.number))
+
+    def _rows(self, folder: Path) -> pa.Table:
         path = folder / "samples.parquet"
         if not path.exists() and any(folder.glob(STREAMS)):
             seal_samples(folder)

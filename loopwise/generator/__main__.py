@@ -13,10 +13,10 @@ import traceback
 
 from loopwise.generator.distributed import Distributed, Workers
 from loopwise.generator.http import keep_stamping
+from loopwise.generator.kinds import traffic_of
 from loopwise.generator.order import Event, Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.session import Alone, Crew, run
-from loopwise.generator.traffic import traffic_of
 
 
 class Crews:

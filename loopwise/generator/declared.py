@@ -9,7 +9,7 @@ import numpy as np
 from locust import User
 
 from loopwise.generator.arrivals import Stretch, arrival_times
-from loopwise.generator.http import USER_STAMP, Connection
+from loopwise.generator.http import USER_STAMP, Address, Connection
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import UNFINISHED
 from loopwise.generator.request import Request, prepare
@@ -24,7 +24,9 @@ DECK = 65_536
 """Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
 
 
-def deal(endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int) -> Iterator[Request]:
+def deal(
+    endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int, *, host: str | None = None
+) -> Iterator[Request]:
     """Yield the endless sequence of requests of a mix, each endpoint in exact proportion to its weight.
 
     Weights 3 and 1 give one of the second in each four from the first on: the shares of a short run are exact, too.
@@ -33,9 +35,10 @@ def deal(endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int)
         endpoints: each with the name that its rows carry.
         reactor: the target's host and the recorder are its.
         seed: the same seed gives the same sequence.
+        host: of the Host header, where requests go elsewhere than to the reactor's own target.
     """
     number = reactor.recorder.endpoints.number
-    requests = [prepare(each, reactor.host_header, number(name)) for name, each in endpoints]
+    requests = [prepare(each, host or reactor.host_header, number(name)) for name, each in endpoints]
     if len(requests) == 1:
         while True:
             yield requests[0]
@@ -59,6 +62,7 @@ class RecordUser(User):
     tasks = [print]  # noqa: RUF012 - Locust warns of users without any; these are never run
 
     reactor: Reactor
+    address: Address | None = None
     keeps_answers = False
 
     def __init__(self, environment: Any) -> None:

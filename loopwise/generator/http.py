@@ -56,8 +56,15 @@ def keep_stamping() -> _socket.socket:
     return holder
 
 
+Address = tuple[str, int]
+"""Numeric host and port."""
+
+
 class Owner(Protocol):
     """Who sends requests over a connection: a virtual user, or a schedule."""
+
+    address: Address | None
+    """Where its connections lead; None: to the reactor's own target."""
 
     record: Callable[[Row], None]
     """Takes the row of each request."""
@@ -135,7 +142,7 @@ class Connection:
         self._start_of_answer = b""
         self._keep_alive = True
 
-    def connect(self, address: tuple[str, int]) -> None:
+    def connect(self, address: Address) -> None:
         """Begin to connect; success and refusal alike come as events."""
         self.sent_ns = time_ns()
         self.deadline_ns = self.sent_ns + self._reactor.timeout_ns

@@ -1,8 +1,29 @@
 """What the harness asks of a generator, and what it is told. JSON lines over the process's pipes."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from loopwise.model import Endpoint, Load, Noun
+from loopwise.model import Endpoint, Load, Noun, SideName
+
+
+class Rival(Noun):
+    """A second server that is asked beside the order's own: the candidate of a pair, by the same load."""
+
+    url: str
+    endpoints: tuple[Endpoint, ...]
+    slice_s: float | None = None
+    """Length of a slice, in which one of the two is asked; None: both at once (a duel)."""
+    slices: int = 0
+    """How many slices there are, of both sides together."""
+    first: SideName = "baseline"
+    """Whose slice comes first."""
+
+
+class Slice(NamedTuple):
+    """A stretch of time in which one side alone was asked, by all its users, and answered."""
+
+    side: SideName
+    start_ns: int
+    end_ns: int
 
 
 class Order(Noun):
@@ -14,6 +35,8 @@ class Order(Noun):
     scenario: str | None = None
     """A Locust file that makes the requests instead of `endpoints`."""
     load: Load
+    rival: Rival | None = None
+    """The candidate where this is a round of a pair; rows then carry the side before the endpoint's name."""
     seed: int = 1
     samples: str
     """Path of the Arrow stream that the rows go to."""
@@ -38,6 +61,8 @@ class Event(Noun):
     message: str = ""
     """failed: one sentence."""
     figures: "Figures | None" = None
+    slices: tuple[Slice, ...] = ()
+    """done: the slices of a pair, in the order of time."""
 
 
 class Figures(Noun):

@@ -17,7 +17,7 @@ import gevent
 from gevent import monkey
 from gevent.hub import Waiter
 
-from loopwise.generator.http import USER_STAMP, Connection, Owner
+from loopwise.generator.http import USER_STAMP, Address, Connection, Owner
 from loopwise.generator.recorder import UNFINISHED, Recorder
 from loopwise.generator.request import Request
 
@@ -36,6 +36,12 @@ _epoll: Callable[[], Any] = monkey.get_original("select", "epoll")
 _select: Callable[..., tuple[list[int], list[int], list[int]]] = monkey.get_original("select", "select")
 
 
+def resolve(host: str, port: int) -> tuple[int, Address]:
+    """Family and address of a host, looked up once."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return int(family), (str(address[0]), int(address[1]))
+
+
 class Reactor:
     """Carries all requests of one run.
 
@@ -52,9 +58,7 @@ class Reactor:
         self.tls = ssl.create_default_context() if parts.scheme == "https" else None
         """How to encrypt; None: not at all."""
         port = parts.port or (443 if self.tls else 80)
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        self._family = int(family)
-        self._address = (str(address[0]), int(address[1]))
+        self._family, self._address = resolve(host, port)
         self.host_header = parts.netloc
         self.recorder = recorder
         self.timeout_ns = int(timeout_s * 1e9)
@@ -153,7 +157,7 @@ class Reactor:
             )
             self._connections[connection.fd] = connection
             self._epoll.register(connection.fd, select.EPOLLOUT)
-            connection.connect(self._address)
+            connection.connect(owner.address or self._address)
 
     def _fail_overdue(self) -> None:
         now_ns = time_ns()

@@ -11,9 +11,11 @@ import gevent
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.order import Event, Figures, Order
+from loopwise.generator.kinds import traffic_of
+from loopwise.generator.order import Event, Figures, Order, Slice
+from loopwise.generator.pairs import PairTraffic, alternate
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
-from loopwise.generator.traffic import Traffic, traffic_of
+from loopwise.generator.traffic import Traffic
 
 TICK_S = 0.01
 ALL_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -107,6 +109,7 @@ class Session:
         self._crew = crew
         self._tell = tell
         self._flushed_s = time.monotonic()
+        self._slices: tuple[Slice, ...] = ()
 
     def run(self) -> Event:
         """Generate the whole run; returns the `done` event."""
@@ -114,7 +117,7 @@ class Session:
             figures = self._measure()
         finally:
             self._crew.close()
-        return Event(event="done", rows=self._crew.rows, figures=figures)
+        return Event(event="done", rows=self._crew.rows, figures=figures, slices=self._slices)
 
     def _measure(self) -> Figures:
         load, traffic = self._order.load, self._crew.traffic
@@ -126,7 +129,7 @@ class Session:
             self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
         cpu_s, wall_s, rows = self._crew.cpu_s(), time.monotonic(), self._crew.rows
         self._tell(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
-        self._wait("window", time.monotonic() + load.measure_s)
+        self._slices = self._window()
         self._tell(Event(event="window_closed", time_ns=time.time_ns()))
         used_s = [after - before for before, after in zip(cpu_s, self._crew.cpu_s(), strict=True)]
         wall_s = time.monotonic() - wall_s
@@ -146,6 +149,19 @@ class Session:
             users_wanted=users if traffic.shape is not None else traffic.users,
             clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
         )
+
+    def _window(self) -> tuple[Slice, ...]:
+        """The measured part: one stretch, or the slices of a pair."""
+        order, traffic = self._order, self._crew.traffic
+        if order.rival is None or order.rival.slice_s is None:
+            self._wait("window", time.monotonic() + order.load.measure_s)
+            return ()
+        assert isinstance(traffic, PairTraffic)
+
+        def wait(duration_s: float, until: Callable[[], bool]) -> None:
+            self._wait("window", time.monotonic() + duration_s, until)
+
+        return tuple(alternate(traffic, order, wait))
 
     def _start_users(self) -> None:
         """Let Locust spawn: by the script's shape, or all users at the asked rate."""

@@ -26,7 +26,7 @@ from locust import User
 from locust.exception import CatchResponseError, LocustError
 
 from loopwise.generator.answers import StampedResponse
-from loopwise.generator.http import Connection
+from loopwise.generator.http import Address, Connection
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Row
 from loopwise.generator.request import Request
@@ -41,6 +41,7 @@ class Exchange:
     """One request and its answer, awaited by a greenlet: the owner of a connection for that time."""
 
     keeps_answers = True
+    address: Address | None = None
 
     def __init__(self, reactor: Reactor) -> None:
         self.connection: Connection | None = None

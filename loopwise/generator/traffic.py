@@ -205,12 +205,3 @@ class ScriptedTraffic(ReactorTraffic):
 
     def stop_arrivals(self) -> None:
         """Users decide for themselves."""
-
-
-def traffic_of(order: Order, recorder: Recorder) -> Traffic:
-    """The traffic that an order asks for.
-
-    Raises:
-        GeneratorError: its Locust file can't be used.
-    """
-    return ScriptedTraffic(order, recorder) if order.scenario else DeclaredTraffic(order, recorder)

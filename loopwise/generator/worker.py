@@ -20,9 +20,10 @@ from locust.env import Environment
 
 from loopwise.generator.distributed import FINISH, MARK, ORDER, REPORT
 from loopwise.generator.http import keep_stamping
+from loopwise.generator.kinds import traffic_of
 from loopwise.generator.order import Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
-from loopwise.generator.traffic import Traffic, traffic_of
+from loopwise.generator.traffic import Traffic
 
 
 class Worker:

@@ -1,0 +1,178 @@
+"""Two servers asked by one generator: both at once (a duel), or by turns (slices)."""
+
+from collections.abc import Callable, Iterator
+from time import time_ns
+from typing import Any
+from urllib.parse import urlsplit
+
+from loopwise.generator.declared import ClosedUser, deal
+from loopwise.generator.http import Connection
+from loopwise.generator.order import Order, Slice
+from loopwise.generator.reactor import resolve
+from loopwise.generator.recorder import Recorder
+from loopwise.generator.request import Request
+from loopwise.generator.traffic import ReactorTraffic
+from loopwise.model import SIDES, Endpoint, SideName
+
+ABBA = (0, 1, 1, 0)
+"""Order of slices, from who comes first: drift that is linear over four slices hits both sides alike."""
+
+
+class Side:
+    """The users of one side, who may all be told to pause: they finish what is in flight and wait."""
+
+    def __init__(self, name: SideName) -> None:
+        self.name = name
+        self.unanswered: set[ClosedUser] = set()
+        """Users without an answer since the side was last opened."""
+        self.users: set[SlicedUser] = set()
+        self.parked: list[SlicedUser] = []
+        self.is_shut = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Every user has been answered since the side was opened: the queue that they form has its length."""
+        return not self.unanswered
+
+    @property
+    def is_drained(self) -> bool:
+        """Nothing is in flight, and nobody will send."""
+        return len(self.parked) == len(self.users)
+
+    def open(self) -> None:
+        """Let all users go on."""
+        self.is_shut = False
+        self.unanswered |= self.users
+        parked, self.parked = self.parked, []
+        for user in parked:
+            user.go_on()
+
+    def shut(self) -> None:
+        """Let no user send again."""
+        self.is_shut = True
+
+
+class SlicedUser(ClosedUser):
+    """A virtual user of closed load who waits while its side is shut."""
+
+    abstract = True
+    side: Side
+
+    def begin(self) -> None:
+        """Join the side."""
+        self.side.users.add(self)
+        super().begin()
+
+    def end(self) -> None:
+        """Leave the side."""
+        super().end()
+        self.side.users.discard(self)
+
+    def go_on(self) -> None:
+        """Send the next request, or wait for the side to be opened."""
+        self._send_next()
+
+    def answered(self, connection: Connection) -> None:
+        """Owner: as a user of closed load, unless the side is shut."""
+        if not self.side.is_shut:
+            super().answered(connection)
+            return
+        self._connection = connection
+        self.unanswered.discard(self)
+        if self.new_connection_per_request:
+            connection.close()
+        self.side.parked.append(self)
+
+    def _send_next(self) -> None:
+        if self.side.is_shut and not self.stopped:
+            self.side.parked.append(self)
+            return
+        super()._send_next()
+
+
+class PairTraffic(ReactorTraffic):
+    """The same closed load on two servers. Rows carry the side's name before the endpoint's."""
+
+    shape = None
+
+    def __init__(self, order: Order, recorder: Recorder) -> None:
+        super().__init__(order, recorder)
+        rival, load = order.rival, order.load
+        assert rival is not None
+        self.sides = {name: Side(name) for name in SIDES}
+        targets = ((order.url, order.endpoints), (rival.url, rival.endpoints))
+        self.user_classes = [
+            self._population(side, url, self._requests(side.name, url, endpoints))
+            for side, (url, endpoints) in zip(self.sides.values(), targets, strict=True)
+        ]
+        self.users = 2 * load.users
+
+    def _requests(self, side: str, url: str, endpoints: tuple[Endpoint, ...]) -> Iterator[Request]:
+        named = [(f"{side} {endpoint.name}", endpoint) for endpoint in endpoints]
+        # The same seed for both: each side is asked for the same sequence of a mix.
+        return deal(named, self.reactor, self._order.seed, host=urlsplit(url).netloc)
+
+    def _population(self, side: Side, url: str, requests: Iterator[Request]) -> Any:
+        parts, load = urlsplit(url), self._order.load
+        attributes = {
+            "abstract": False,
+            "fixed_count": load.users,
+            "reactor": self.reactor,
+            "address": resolve(parts.hostname or "127.0.0.1", parts.port or 80)[1],
+            "requests": requests,
+            "think_ns": int(load.think_s * 1e9),
+            "new_connection_per_request": load.new_connection_per_request,
+            "side": side,
+            "unanswered": side.unanswered,
+        }
+        return type(side.name.capitalize(), (SlicedUser,), attributes)
+
+    def attach(self, environment: Any) -> None:
+        """Nothing to tell Locust: its statistics know one host."""
+
+    def is_warm(self) -> bool:
+        """Every user of both sides has had an answer."""
+        return all(side.is_settled for side in self.sides.values())
+
+    def is_drained(self) -> bool:
+        """Closed load has nothing that is due."""
+        return True
+
+    def stop_arrivals(self) -> None:
+        """Users stop where they are."""
+
+
+Wait = Callable[[float, Callable[[], bool]], None]
+"""Waits so many seconds, or until something is true."""
+
+
+def alternate(traffic: PairTraffic, order: Order, wait: Wait) -> list[Slice]:
+    """Ask the two sides by turns; returns the stretches that count.
+
+    A slice opens one side, waits until all its users have been answered once, counts for `slice_s`, shuts the side
+    and waits until nothing of it is in flight. So what one side left behind never falls into the other's time.
+    """
+    rival = order.rival
+    assert rival is not None
+    assert rival.slice_s is not None
+    patience_s = order.load.timeout_s
+    for side in traffic.sides.values():
+        side.shut()
+    wait(patience_s, lambda: all(side.is_drained for side in traffic.sides.values()))
+    first = SIDES.index(rival.first)
+    slices = []
+    for turn in range(rival.slices):
+        side = traffic.sides[SIDES[(first + ABBA[turn % len(ABBA)]) % 2]]
+        slices.append(_slice(side, rival.slice_s, patience_s, wait))
+    return slices
+
+
+def _slice(side: Side, slice_s: float, patience_s: float, wait: Wait) -> Slice:
+    side.open()
+    wait(patience_s, lambda: side.is_settled)
+    start_ns = time_ns()
+    wait(slice_s, lambda: False)
+    end_ns = time_ns()
+    side.shut()
+    wait(patience_s, lambda: side.is_drained)
+    return Slice(side.name, start_ns, end_ns)
