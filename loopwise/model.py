@@ -195,6 +195,10 @@ class Comparison(Noun):
     margin: float = Field(default=0.05, ge=0, lt=1)
     """The practical margin: differences inside it do not matter."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    slices_max: int = Field(default=7, ge=0, le=100)
+    """Rounds of alternating slices at most, for each comparison that blocks left undecided; 0: none."""
+    slices_max_s: float = Field(default=120.0, ge=0, le=86_400)
+    """Seconds that all slices of the result may take together."""
 
 
 class Suite(Noun):
@@ -308,7 +312,7 @@ class Side(Noun):
     """What one of two servers gave in a round of a pair."""
 
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Endpoint -> metric -> value over the round; TOTAL where several endpoints are taken together."""
+    """Endpoint -> metric -> value over the round. TOTAL is the whole; endpoints stand beside it where there are several."""
     counts: dict[str, int] = Field(default_factory=dict)
     server: dict[str, Any] = Field(default_factory=dict)
     """As Run.server."""

@@ -101,7 +101,8 @@ class Rounds:
     def _serve_side(
         self, case: Case, name: SideName, scratch: Path, folder: Path, placement: Placement
     ) -> AbstractContextManager[RunningServer]:
-        own = scratch / name
+        # Names of equal length: a path's length moves a process's memory.
+        own = scratch / {"baseline": "a", "candidate": "b"}[name]
         own.mkdir()
         return self.serve(
             case,

@@ -15,9 +15,6 @@ from loopwise.validity import MAX_CLOCK_STEP_MS, MAX_ERROR_RATIO, MAX_GENERATOR_
 
 MIN_ROWS = 20
 """As validity.MIN_ROWS: fewer answers make a throughput that one more or less moves by 5 %."""
-COMPARED = ("throughput_rps", "service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
-"""What two sides are compared by."""
-
 BOOLS = NDArray[np.bool_]
 INTS = NDArray[np.int64]
 
@@ -47,13 +44,13 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
             duration_s += length_ns / 1e9
     served = int((mine & is_ok & (received >= span.start_ns) & (received < span.end_ns)).sum())
     names = sorted({text.removeprefix(f"{name} ") for text in endpoints[mine]})
-    groups = {each: counted & (endpoints == f"{name} {each}") for each in names}
-    if len(groups) != 1:
-        groups[TOTAL] = counted
+    # The whole stands under one name on both sides: two modes of a workload have paths of their own.
+    groups = {TOTAL: counted}
+    if len(names) > 1:
+        groups |= {each: counted & (endpoints == f"{name} {each}") for each in names}
     found = {each: _metrics(service_ms[mask & is_ok], duration_s) for each, mask in groups.items()}
-    whole = names[0] if len(names) == 1 else TOTAL
     if cpu_s is not None and served:
-        found[whole]["cpu_ms_per_request"] = cpu_s * 1e3 / served
+        found[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
     return Side(
         metrics=found,
         counts={
