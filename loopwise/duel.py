@@ -39,7 +39,9 @@ def design(
         name="duel",
         description=f"{candidate.case_id} against {baseline.case_id}",
         seed=seed,
-        replicates=Replicates(min=effort.rounds_min, max=effort.rounds_max, target_half_width=effort.half_width),
+        replicates=Replicates(
+            min=effort.rounds_min, max=effort.rounds_max, target_half_width=effort.half_width
+        ),
         compare=Comparison(margin=margin),
         cases=(baseline, candidate),
     )
@@ -75,7 +77,9 @@ def fight(result: ResultFolder, experiment: Experiment, generator: Generator, te
     for number in range(1, settings.max + 1):
         found.append(measure(pair, number))
         verdicts = judge_rounds(
-            [each for each in found if each.status == "ok"], margin=compare.margin, confidence=compare.confidence
+            [each for each in found if each.status == "ok"],
+            margin=compare.margin,
+            confidence=compare.confidence,
         )
         tell(found[-1], verdicts)
         failed = [each for each in found if each.status == "failed"]
@@ -101,4 +105,3 @@ def _half_width(verdict: Verdict) -> float:
     if verdict.ci_low is None or verdict.ci_high is None or not verdict.ratio:
         return float("inf")
     return (verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio
-

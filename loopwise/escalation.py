@@ -48,7 +48,9 @@ def sliced(baseline: Case, candidate: Case, throughputs: Mapping[str, float]) ->
 def round_s(pair: Pair, throughputs: Mapping[str, float]) -> float:
     """How long a round takes, about: each slice waits for all users before, and for what is in flight after."""
     assert pair.slice_s is not None
-    cycles_s = sum(pair.baseline.load.users / throughputs[case.case_id] for case in (pair.baseline, pair.candidate))
+    cycles_s = sum(
+        pair.baseline.load.users / throughputs[case.case_id] for case in (pair.baseline, pair.candidate)
+    )
     return START_S + pair.slices * (pair.slice_s + cycles_s) + cycles_s
 
 

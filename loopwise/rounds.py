@@ -35,12 +35,12 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     is_ok = np.asarray(pc.is_null(table.column("error")), dtype=bool)
     received = np.asarray(table.column("received_ns"), dtype=np.int64)
     service_ms = (received - np.asarray(table.column("sent_ns"), dtype=np.int64)) / 1e6
-    counted = np.zeros(len(endpoints), dtype=bool)
-    duration_s = 0.0
+    counted, failed, duration_s = np.zeros(len(endpoints), dtype=bool), 0, 0.0
     for each in stretches:
         if each.side == name:
-            inside, length_ns = _from_answer_to_answer(received, mine & is_ok, each)
-            counted |= inside & mine
+            answers, length_ns = _from_answer_to_answer(received, mine & is_ok, each)
+            counted |= answers
+            failed += int((mine & ~is_ok & (received >= each.start_ns) & (received < each.end_ns)).sum())
             duration_s += length_ns / 1e9
     served = int((mine & is_ok & (received >= span.start_ns) & (received < span.end_ns)).sum())
     names = sorted({text.removeprefix(f"{name} ") for text in endpoints[mine]})
@@ -48,22 +48,22 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     groups = {TOTAL: counted}
     if len(names) > 1:
         groups |= {each: counted & (endpoints == f"{name} {each}") for each in names}
-    found = {each: _metrics(service_ms[mask & is_ok], duration_s) for each, mask in groups.items()}
+    found = {each: _metrics(service_ms[mask], duration_s) for each, mask in groups.items()}
     if cpu_s is not None and served:
         found[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
     return Side(
         metrics=found,
         counts={
             "rows": int(mine.sum()),
-            "window_rows": int(counted.sum()),
-            "errors": int((counted & ~is_ok).sum()),
+            "window_rows": int(counted.sum()) + failed,
+            "errors": failed,
             "served": served,
         },
     )
 
 
 def _from_answer_to_answer(received: INTS, is_answer: BOOLS, stretch: Slice) -> tuple[BOOLS, int]:
-    """The rows of a stretch that begins behind one answer and ends with another, and its length in nanoseconds.
+    """The answers of a stretch that begins behind one answer and ends with another, and its length in nanoseconds.
 
     Servers answer in bursts (40 threads that share the GIL end together), and a slice begins when a burst ends. A
     stretch of fixed length would hold two bursts or three by chance, and always begin with a pause.
@@ -72,7 +72,7 @@ def _from_answer_to_answer(received: INTS, is_answer: BOOLS, stretch: Slice) -> 
     inside = is_answer & (received >= stretch.start_ns) & (received < stretch.end_ns)
     start_ns = int(received[before].max()) if before.any() else stretch.start_ns
     end_ns = int(received[inside].max()) if inside.any() else stretch.end_ns
-    return (received > start_ns) & (received <= end_ns), end_ns - start_ns
+    return is_answer & (received > start_ns) & (received <= end_ns), end_ns - start_ns
 
 
 def _metrics(service_ms: NDArray[np.float64], duration_s: float) -> dict[str, float]:
@@ -142,10 +142,9 @@ def _errors(side: str, counts: Mapping[str, int]) -> Check:
 
 def _rows(side: str, counts: Mapping[str, int]) -> Check:
     count = counts.get("window_rows", 0)
-    check = _check("rows", count, MIN_ROWS, f"only {count} answers of the {side} came; lengthen the round")
-    return check.model_copy(
-        update={"ok": count >= MIN_ROWS, "detail": "" if count >= MIN_ROWS else check.detail}
-    )
+    is_ok = count >= MIN_ROWS
+    detail = "" if is_ok else f"only {count} answers of the {side} came; lengthen the round"
+    return Check(name="rows", value=count, limit=MIN_ROWS, effect="void", ok=is_ok, detail=detail)
 
 
 def _check(name: str, value: float, limit: float, detail: str, *, is_void: bool = True) -> Check:

@@ -69,7 +69,9 @@ def served_from(baseline: Version, candidate: Version) -> Iterator[tuple[Path, P
                     worktrees.append((root, tree))
                     folder = tree / folder.relative_to(root)
                 if not folder.is_dir():
-                    raise UsageError(f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir")
+                    raise UsageError(
+                        f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir"
+                    )
                 link = Path(scratch) / name
                 link.symlink_to(folder)
                 links.append(link)
@@ -98,16 +100,24 @@ def _add_worktree(root: Path, tree: Path, version: Version) -> None:
         )
     added = _git(root, "worktree", "add", "--detach", str(tree), known.stdout.strip())
     if added.returncode:
-        raise UsageError(f"duel: {version.text}: git made no worktree ({added.stderr.strip()}); mend the checkout")
+        raise UsageError(
+            f"duel: {version.text}: git made no worktree ({added.stderr.strip()}); mend the checkout"
+        )
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise UsageError("duel: git is not installed; install it, or name module:app for both sides") from None
+        raise UsageError(
+            "duel: git is not installed; install it, or name module:app for both sides"
+        ) from None
 
 
 def case_of(
@@ -132,7 +142,9 @@ def case_of(
 
 def names_of(baseline: str, candidate: str) -> tuple[str, str]:
     """What the two sides are called in tables and folders: `git-main` and `shop.main-app`; never the same."""
-    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "app" for text in (baseline, candidate)]
+    names = [
+        re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "app" for text in (baseline, candidate)
+    ]
     if names[0] == names[1]:
         return f"{names[0]}-base", f"{names[1]}-candidate"
     return names[0], names[1]

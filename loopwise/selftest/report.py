@@ -13,7 +13,16 @@ from loopwise.selftest.tally import Outcome, Rate
 from loopwise.store import write_atomically
 
 MARKDOWN, JSON = "selftest.md", "selftest.json"
-COLUMNS = ("method", "workload", "injected", "pairs", "verdicts", "better or worse", "half-width", "time each")
+COLUMNS = (
+    "method",
+    "workload",
+    "injected",
+    "pairs",
+    "verdicts",
+    "better or worse",
+    "half-width",
+    "time each",
+)
 
 
 def tables(rates: Sequence[Rate]) -> RenderableType:

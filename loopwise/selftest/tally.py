@@ -65,7 +65,10 @@ def rate_of(outcomes: Sequence[Outcome]) -> Rate:
     widths = sorted(
         (each.verdict.ci_high - each.verdict.ci_low) / 2 / each.verdict.ratio
         for each in outcomes
-        if each.verdict and each.verdict.ratio and each.verdict.ci_high is not None and each.verdict.ci_low is not None
+        if each.verdict
+        and each.verdict.ratio
+        and each.verdict.ci_high is not None
+        and each.verdict.ci_low is not None
     )
     durations = sorted(each.duration_s for each in outcomes)
     return Rate(
@@ -75,7 +78,10 @@ def rate_of(outcomes: Sequence[Outcome]) -> Rate:
         trials=len(outcomes),
         words=dict(words),
         alarms=Estimate(
-            value=alarms / len(outcomes), low=float(interval.low), high=float(interval.high), replicates=len(outcomes)
+            value=alarms / len(outcomes),
+            low=float(interval.low),
+            high=float(interval.high),
+            replicates=len(outcomes),
         ),
         wrong_way=words["better"] if first.difference > 0 else 0,
         half_width=widths[len(widths) // 2] if widths else None,

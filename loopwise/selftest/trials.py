@@ -71,14 +71,20 @@ def run_blocks(
         pair = [cases[case.case_id] for case in sides[trial.name]]
         outcome = _trial(trial, (pair[0], pair[1]), result, experiment, generator)
         outcomes.append(
-            outcome._replace(rounds=outcome.rounds + effort.replicates, duration_s=outcome.duration_s + share_s)
+            outcome._replace(
+                rounds=outcome.rounds + effort.replicates, duration_s=outcome.duration_s + share_s
+            )
         )
         tell(_line(trial.name, outcomes[-1]))
     return outcomes
 
 
 def _trial(
-    trial: Trial, pair: tuple[CaseFigures, CaseFigures], result: ResultFolder, experiment: Experiment, generator: Generator
+    trial: Trial,
+    pair: tuple[CaseFigures, CaseFigures],
+    result: ResultFolder,
+    experiment: Experiment,
+    generator: Generator,
 ) -> Outcome:
     """What blocks decide, or else slices."""
     compare = experiment.suite.compare
@@ -89,7 +95,11 @@ def _trial(
     began_s, rounds = time.monotonic(), 0
     decided = _on(verdicts, "throughput_rps")
     if decided is None or decided.verdict == "undecided":
-        throughputs = {each.case.case_id: known.value for each in pair if (known := each.estimate("throughput_rps", 0.95))}
+        throughputs = {
+            each.case.case_id: known.value
+            for each in pair
+            if (known := each.estimate("throughput_rps", 0.95))
+        }
         sliced_pair = sliced(pair[0].case, pair[1].case, throughputs)
         if sliced_pair is not None:
             measure = Rounds(result, generator, experiment.seed, experiment.calibration)

@@ -1,0 +1,120 @@
+"""What may stand on a side of a duel: folders of equal length, worktrees that are gone afterwards."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from loopwise.errors import UsageError
+from loopwise.versions import Version, case_of, names_of, served_from
+
+
+def git(folder: Path, *arguments: str) -> str:
+    options = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(
+        ["git", "-C", str(folder), *options, *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Two commits of an app in a folder `svc`; the second is checked out."""
+    root = tmp_path / "checkout"
+    (root / "svc").mkdir(parents=True)
+    git(root, "init", "-q")
+    for word in ("first", "second"):
+        (root / "svc" / "shop.py").write_text(f"app = '{word}'\n")
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", word)
+    return root
+
+
+def version(text: str, folder: Path, app: str | None = "shop:app") -> Version:
+    return Version(text, app, folder, None)
+
+
+def test_a_revision_is_served_as_it_was_and_its_worktree_is_gone_afterwards(checkout: Path) -> None:
+    before, now = version("git:HEAD~1", checkout / "svc"), version("shop:app", checkout / "svc")
+    with served_from(before, now) as (old, new):
+        assert (old / "shop.py").read_text() == "app = 'first'\n"
+        assert (new / "shop.py").read_text() == "app = 'second'\n"
+        assert len(str(old)) == len(str(new))
+        assert len(git(checkout, "worktree", "list").splitlines()) == 2
+    assert not old.exists()
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+    assert git(checkout, "status", "--short") == ""
+
+
+def test_worktrees_are_removed_when_the_duel_is_cut_short(checkout: Path) -> None:
+    sides = version("git:HEAD~1", checkout / "svc"), version("git:main", checkout / "svc")
+    with pytest.raises(KeyboardInterrupt), served_from(*sides):
+        raise KeyboardInterrupt
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+
+
+WRONG: dict[str, tuple[str, str, str]] = {
+    "no such revision": ("git:nowhere", "svc", "has no such revision; see `git log --all --oneline`"),
+    "an option for a revision": ("git:--help", "svc", "has no such revision"),
+    "a folder that was not there then": ("git:HEAD~1", "new", "there is no folder"),
+    "no folder": ("shop:app", "gone", "there is no folder"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_served_is_refused_in_a_sentence(name: str, checkout: Path) -> None:
+    text, folder, sentence = WRONG[name]
+    if folder == "new":
+        (checkout / folder).mkdir()
+    with (
+        pytest.raises(UsageError, match=sentence),
+        served_from(version(text, checkout / folder), version("shop:app", checkout / "svc")),
+    ):
+        pass
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+
+
+def test_a_folder_outside_of_any_checkout_has_no_revisions(tmp_path: Path) -> None:
+    side = version("git:main", tmp_path)
+    with (
+        pytest.raises(UsageError, match="is in no git checkout; name a folder that is by --app-dir"),
+        served_from(side, side),
+    ):
+        pass
+
+
+def test_a_revision_needs_the_apps_name() -> None:
+    with pytest.raises(UsageError, match="names no app; add --app module:app"):
+        _ = version("git:main", Path(), None).target
+    assert version("git:main", Path()).target == "shop:app"
+    assert version("other:app", Path()).target == "other:app"
+
+
+def test_a_version_becomes_a_case_of_its_own_name(checkout: Path) -> None:
+    side = version("shop:app", checkout / "svc")
+    one = case_of(side, checkout / "svc", ["GET /a"], {"users": 7}, case_id="main")
+    assert one.case_id == "main"
+    assert one.app is not None
+    assert one.app.target == "shop:app"
+    assert one.load.users == 7
+    several = case_of(side, checkout / "svc", ["GET /a", "POST /b"], {"users": 7}, case_id="x")
+    assert [endpoint.name for endpoint in several.endpoints] == ["GET /a", "POST /b"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "names"),
+    [
+        (("git:main", "shop.main:app"), ("git-main", "shop.main-app")),
+        (("shop:app", "shop:app"), ("shop-app-base", "shop-app-candidate")),
+        (("git:a/b", "git:a b"), ("git-a-b-base", "git-a-b-candidate")),
+        (("git:../..", "x:y"), ("git-..-..", "x-y")),
+    ],
+)
+def test_sides_have_names_that_may_stand_in_a_path_and_differ(
+    sides: tuple[str, str], names: tuple[str, str]
+) -> None:
+    found = names_of(*sides)
+    assert found[0] != found[1]
+    assert all("/" not in name and name not in {"", ".", ".."} for name in found)
+    if names[0] != "git-..-..":
+        assert found == names
