@@ -95,7 +95,7 @@ def changes(before: Condition, after: Condition) -> dict[str, float]:
 
 
 def frequency_mhz(folder: Path = CPUS) -> float | None:
-    """Clock of the fastest core now. Under load that is a core at work, so that idle ones going to sleep don't count."""
+    """Clock of the fastest core now: under load that is a core at work, and idle ones may sleep as they like."""
     found = []
     for path in folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"):
         with suppress(OSError, ValueError):
