@@ -52,7 +52,7 @@ def ramp(loss: float) -> Callable[[np.random.Generator], Shape]:
 
 
 def warming(loss: float, speed: float) -> Callable[[np.random.Generator], Shape]:
-    return lambda _: lambda at: 1 - loss * np.exp(-at * speed)
+    return lambda _: lambda at: np.asarray(1 - loss * np.exp(-at * speed), dtype=np.float64)
 
 
 @pytest.mark.parametrize("rate_rps", [20, 100, 400, 4000])
