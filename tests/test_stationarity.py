@@ -44,7 +44,7 @@ def flat(dice: np.random.Generator) -> Shape:
 def one_burst(dice: np.random.Generator) -> Shape:
     """A neighbour takes 20 to 50 % for a tenth to four tenths of the window, or for what of that lies in it."""
     begin, length, loss = dice.uniform(-0.2, 1.0), dice.uniform(0.1, 0.4), dice.uniform(0.2, 0.5)
-    return lambda at: 1 - loss * ((at > begin) & (at < begin + length))
+    return lambda at: 1 - loss * ((at > begin) & (at < begin + length)).astype(np.float64)
 
 
 def ramp(loss: float) -> Callable[[np.random.Generator], Shape]:
