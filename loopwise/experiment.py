@@ -1,6 +1,5 @@
 """Sequences an experiment: plan -> runs -> disk. The only module that does; resumable at any point."""
 
-import random
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,16 +10,16 @@ from pathlib import Path
 from typing import Protocol
 
 from loopwise import machine, servers, target
-from loopwise.assess import assess
 from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
-from loopwise.generator.order import Event, Order
-from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
+from loopwise.generator.order import Event
+from loopwise.model import Case, Experiment, PlannedRun, Run, RunState, Suite
 from loopwise.placement import place
-from loopwise.plan import next_block, plan
+from loopwise.plan import known, next_block, plan, repeats
+from loopwise.runs import begin, fail, measure
 from loopwise.servers import RunningServer
-from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
-from loopwise.telemetry import Telemetry, window_figures
+from loopwise.store import ResultFolder
+from loopwise.timing import Standing, standing
 
 MAX_FAILURES = 2
 """A case whose runs failed so often in a row is not tried again: each try may cost the whole start-up timeout."""
@@ -35,8 +34,8 @@ class Watcher(Protocol):
     def run_goes_on(self, event: Event) -> None:
         """The generator told something."""
 
-    def run_ended(self, run: Run, throughput_rps: float | None) -> None:
-        """A run is on disk."""
+    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
+        """A run is on disk, and the experiment stands so."""
 
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
@@ -82,158 +81,121 @@ class Execution:
     def run(self) -> Experiment:
         """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
         self._settle()
-        while True:
-            for position, planned in enumerate(self.experiment.plan, start=1):
-                if planned.state == "planned":
-                    self._run_one(position, planned)
-            further = next_block(self.experiment, self.result.runs()[0])
-            if not further:
-                break
-            self.experiment = self.experiment.model_copy(update={"plan": self.experiment.plan + further})
+        while (position := self._next()) is not None:
+            self._run_one(position, self.experiment.plan[position - 1])
         finished_at = self.experiment.finished_at or _now()
         self.experiment = self.experiment.model_copy(update={"finished_at": finished_at})
         self.result.write_experiment(self.experiment)
         return self.experiment
 
+    def _next(self) -> int | None:
+        """Position of the run to measure now; at the end of a block the plan may grow. None when all is done."""
+        before, position = self._last(), self._first_planned()
+        replicates = [each.replicate for each in self.experiment.plan]
+        is_within = position is not None and before and replicates[position - 1] == replicates[before - 1]
+        if self.experiment.finished_at is not None or is_within:
+            return position
+        runs = self.result.runs()[0]
+        further = repeats(self.experiment, runs)
+        if not further and position is None:
+            further = next_block(self.experiment, runs)
+        if further:
+            # After the last run that ended: at the end of its block, and before what was planned to follow.
+            plan = self.experiment.plan
+            self.experiment = self.experiment.model_copy(
+                update={"plan": (*plan[:before], *further, *plan[before:]), "finished_at": None}
+            )
+            self.result.write_experiment(self.experiment)
+        return self._first_planned()
+
+    def _first_planned(self) -> int | None:
+        plan = enumerate(self.experiment.plan, start=1)
+        return next((position for position, each in plan if each.state == "planned"), None)
+
+    def _last(self) -> int:
+        """Position of the last run that ended; 0: none has."""
+        plan = enumerate(self.experiment.plan, start=1)
+        return max((position for position, each in plan if each.state != "planned"), default=0)
+
     def _settle(self) -> None:
         """Make the plan say what the disk says.
 
-        A run that ended just before a kill is not measured twice; one whose folder was deleted is measured again.
-        One that is there but can't be read keeps its state: nothing is deleted unasked.
+        A run that ended just before a kill is not measured twice; one whose folder was deleted is measured again,
+        unless another attempt took its place. One that is there but can't be read keeps its state: nothing is deleted
+        unasked.
         """
-        status = {(run.case.case_id, run.replicate): run.status for run in self.result.runs()[0]}
+        status = {(run.case.case_id, run.replicate, run.attempt): run.status for run in self.result.runs()[0]}
+        planned_keys = {(each.case_id, each.replicate, each.attempt) for each in self.experiment.plan}
         for position, planned in enumerate(self.experiment.plan, start=1):
-            key = (planned.case_id, planned.replicate)
-            there = planned.state if self.result.has_run(*key) else "planned"
+            key = (planned.case_id, planned.replicate, planned.attempt)
+            there: RunState = "planned"
+            if self.result.has_run(*key):
+                there = planned.state
+            elif (planned.case_id, planned.replicate, planned.attempt + 1) in planned_keys:
+                there = "disturbed"
             if (state := status.get(key, there)) != planned.state:
                 self._mark(position, state)
 
     def _run_one(self, position: int, planned: PlannedRun) -> None:
         case = next(c for c in self.experiment.suite.cases if c.case_id == planned.case_id)
         self.watcher.run_began(planned, case, position, len(self.experiment.plan))
-        folder = self.result.new_run_folder(case.case_id, planned.replicate)
-        started_at = _now()
+        self._set_aside_what_it_repeats(planned)
+        self.result.new_run_folder(case.case_id, planned.replicate)
+        run, throughput_rps = begin(case, planned, position), None
         try:
             self._refuse_hopeless(case)
-            run, throughput_rps = self._measure(case, planned.replicate, position, folder, started_at)
+            run, throughput_rps = self._measure(run)
             self.failures[case.case_id] = 0
         except RunError as error:
             self.failures[case.case_id] = self.failures.get(case.case_id, 0) + (
                 MAX_FAILURES if isinstance(error, EndpointError) else 1
             )
-            run, throughput_rps = _failed(case, planned.replicate, position, started_at, error), None
-            if any(folder.glob(STREAMS)):
-                seal_samples(folder)
+            run = fail(run, error, self.result)
         self.result.write_run(run)
         self._mark(position, run.status)
-        self.watcher.run_ended(run, throughput_rps)
+        throughputs = known(self.experiment.suite, self.result.runs()[0])
+        self.watcher.run_ended(run, throughput_rps, standing(self.experiment, throughputs))
+
+    def _set_aside_what_it_repeats(self, planned: PlannedRun) -> None:
+        """Before a repetition: the disturbed run leaves its folder, and counts no more."""
+        if planned.attempt == 1:
+            return
+        key = (planned.case_id, planned.replicate, planned.attempt - 1)
+        self.result.set_aside(*key)
+        for position, each in enumerate(self.experiment.plan, start=1):
+            if (each.case_id, each.replicate, each.attempt) == key:
+                self._mark(position, "disturbed")
 
     def _refuse_hopeless(self, case: Case) -> None:
         if self.failures.get(case.case_id, 0) >= MAX_FAILURES:
             raise RunError("not tried again, because earlier runs of this case failed; see their errors")
 
-    def _mark(self, position: int, state: str) -> None:
+    def _mark(self, position: int, state: RunState) -> None:
         runs = list(self.experiment.plan)
         runs[position - 1] = runs[position - 1].model_copy(update={"state": state})
         self.experiment = self.experiment.model_copy(update={"plan": tuple(runs), "finished_at": None})
         self.result.write_experiment(self.experiment)
 
-    def _measure(
-        self, case: Case, replicate: int, position: int, folder: Path, started_at: str
-    ) -> tuple[Run, float | None]:
+    def _measure(self, run: Run) -> tuple[Run, float | None]:
+        """Start the run's server, and measure it there."""
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         try:
-            placement = place(case, self.cores, self.experiment.suite.generator.processes)
+            placement = place(run.case, self.cores, self.experiment.suite.generator.processes)
             with self.serve(
-                case,
+                run.case,
                 scratch=scratch,
-                log=folder / "server.log",
+                log=self.result.run_folder(run.case.case_id, run.replicate) / "server.log",
                 calibration=self.experiment.calibration,
                 cores=placement.server,
             ) as server:
-                recording = self._record(case, replicate, folder, server, placement.generator)
+                return measure(
+                    run,
+                    server,
+                    placement,
+                    experiment=self.experiment,
+                    result=self.result,
+                    generator=self.generator,
+                    hear=self.watcher.run_goes_on,
+                )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        rows = seal_samples(folder)
-        self.result.write_telemetry(folder, recording.telemetry.samples)
-        window = recording.window()
-        run = Run(
-            case=case,
-            replicate=replicate,
-            order=position,
-            status="ok",
-            started_at=started_at,
-            window=window,
-            server=recording.server.facts,
-            generator=recording.done.figures.record() if recording.done.figures else {},
-            counts={"rows": rows},
-            host=recording.host(),
-        )
-        return assess(run, self.result.samples(run))
-
-    def _record(
-        self, case: Case, replicate: int, folder: Path, server: RunningServer, cores: tuple[int, ...]
-    ) -> "Recording":
-        """Put the load on a server and keep what comes of it."""
-        recording = Recording(server, Telemetry(server.pid))
-        order = Order(
-            url=server.url,
-            endpoints=case.endpoints,
-            scenario=case.scenario,
-            load=case.load,
-            seed=random.Random(f"{self.experiment.seed}/{case.case_id}/{replicate}").getrandbits(32),
-            samples=str(folder / STREAM),
-            processes=self.experiment.suite.generator.processes,
-            cores=cores,
-        )
-
-        def hear(event: Event) -> None:
-            recording.hear(event)
-            self.watcher.run_goes_on(event)
-
-        recording.telemetry.start()
-        try:
-            recording.done = self.generator.run(order, hear)
-        finally:
-            recording.telemetry.stop()
-        return recording
-
-
-@dataclass
-class Recording:
-    """What is collected while a run goes on."""
-
-    server: RunningServer
-    telemetry: Telemetry
-    done: Event = field(default_factory=lambda: Event(event="done"))
-    _ends: dict[str, tuple[Event, int]] = field(default_factory=dict)
-    """The window's two events, each with the time of the telemetry sample taken for it."""
-
-    def hear(self, event: Event) -> None:
-        """Keep the window's ends; sample there, so that the machine's figures begin and end with it."""
-        if event.event in {"window_opened", "window_closed"}:
-            self._ends[event.event] = event, self.telemetry.sample()
-
-    def window(self) -> Window:
-        """The measured part of the run."""
-        if len(self._ends) < 2:
-            raise RunError("the generator ended without a window; see generator.log")
-        opened, closed = self._ends["window_opened"][0], self._ends["window_closed"][0]
-        return Window(start_ns=opened.time_ns, end_ns=closed.time_ns, warm=opened.warm)
-
-    def host(self) -> dict[str, float]:
-        """Figures of the server's processes and of the machine over the window."""
-        return window_figures(
-            self.telemetry.samples, self._ends["window_opened"][1], self._ends["window_closed"][1]
-        )
-
-
-def _failed(case: Case, replicate: int, position: int, started_at: str, error: RunError) -> Run:
-    return Run(
-        case=case,
-        replicate=replicate,
-        order=position,
-        status="failed",
-        error=str(error),
-        started_at=started_at,
-    )

@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ REPORTED_PACKAGES = (
     "gevent",
     "httptools",
 )
+
+
+CPUS, VMSTAT = Path("/sys/devices/system/cpu"), Path("/proc/vmstat")
 
 
 class CpuClock(NamedTuple):
@@ -41,6 +45,72 @@ def cpu_clock() -> CpuClock:
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     total_s = sum(getattr(times, name, 0.0) for name in names)
     return CpuClock(total_s, total_s - idle_s - steal_s, steal_s)
+
+
+class Condition(NamedTuple):
+    """The machine at one moment: what should be alike, or stand still, from a window's start to its end."""
+
+    cores: int
+    """That this process may use."""
+    processes_s: float
+    """CPU seconds of all processes since boot, their system calls included. Interrupts are nobody's and not in it."""
+    harness_s: float
+    """CPU seconds of this process, our own."""
+    frequency_mhz: float | None
+    """Of the fastest core; None where the kernel does not tell."""
+    swapped_mb: float | None
+    """Moved to and from swap since boot; None where the kernel does not tell."""
+
+
+def condition() -> Condition:
+    """Read the machine's condition now; takes well under a millisecond."""
+    times = psutil.cpu_times()
+    return Condition(
+        cores=cores(),
+        processes_s=times.user + getattr(times, "nice", 0.0) + times.system,
+        harness_s=time.process_time(),
+        frequency_mhz=frequency_mhz(),
+        swapped_mb=swapped_mb(),
+    )
+
+
+def changes(before: Condition, after: Condition) -> dict[str, float]:
+    """What became of the machine between two moments, for `host` in run.json.
+
+    Returns:
+        processes_cpu_s and harness_cpu_s, cores_before and cores_after; and, where the kernel tells,
+        frequency_ratio (after ÷ before) and swapped_mb.
+    """
+    found = {
+        "processes_cpu_s": after.processes_s - before.processes_s,
+        "harness_cpu_s": after.harness_s - before.harness_s,
+        "cores_before": float(before.cores),
+        "cores_after": float(after.cores),
+    }
+    if before.frequency_mhz and after.frequency_mhz:
+        found["frequency_ratio"] = after.frequency_mhz / before.frequency_mhz
+    if before.swapped_mb is not None and after.swapped_mb is not None:
+        found["swapped_mb"] = after.swapped_mb - before.swapped_mb
+    return found
+
+
+def frequency_mhz(folder: Path = CPUS) -> float | None:
+    """Clock of the fastest core now: under load that is a core at work, and idle ones may sleep as they like."""
+    found = []
+    for path in folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"):
+        with suppress(OSError, ValueError):
+            found.append(int(path.read_text(encoding="ascii")) / 1e3)
+    return max(found, default=None)
+
+
+def swapped_mb(path: Path = VMSTAT) -> float | None:
+    """Memory moved to and from swap since boot, by anybody."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+        pages = [int(line.split()[1]) for line in lines if line.startswith(("pswpin ", "pswpout "))]
+    except (OSError, ValueError, IndexError):
+        return None
+    return sum(pages) * resource.getpagesize() / 2**20 if pages else None
 
 
 def cores() -> int:

@@ -12,7 +12,7 @@ SCHEMA_VERSION = 2
 
 ServerName = Literal["uvicorn", "gunicorn"]
 Arrivals = Literal["poisson", "constant"]
-RunState = Literal["planned", "ok", "invalid", "failed"]
+RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
 Pairing = Literal["blocks", "slices", "duel"]
 """How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
 SideName = Literal["baseline", "candidate"]
@@ -178,6 +178,8 @@ class Replicates(Noun):
     max: int = Field(default=3, ge=1, le=1000)
     target_half_width: float = Field(default=0.05, gt=0, lt=1)
     """Half-width of throughput's interval, relative to its value, at which a case is precise enough."""
+    repeats: int = Field(default=1, ge=0, le=10)
+    """How often a run during which the machine was disturbed is measured again at most."""
 
 
 class Generator(Noun):
@@ -219,6 +221,8 @@ class PlannedRun(Noun):
     case_id: str
     replicate: int
     """From 1; replicate k of every case lies in block k."""
+    attempt: int = 1
+    """Above 1: it repeats a run during which the machine was disturbed, at the end of its block."""
     state: RunState = "planned"
 
 
@@ -277,9 +281,11 @@ class Run(Noun):
     schema_version: int = SCHEMA_VERSION
     case: Case
     replicate: int
+    attempt: int = 1
+    """As PlannedRun.attempt."""
     order: int
     """Position in the order of execution, from 1."""
-    status: Literal["ok", "invalid", "failed"]
+    status: Literal["ok", "invalid", "failed", "disturbed"]
     error: str | None = None
     """Why a run failed, in one sentence."""
     started_at: str
@@ -291,7 +297,7 @@ class Run(Noun):
     counts: dict[str, int] = Field(default_factory=dict)
     """rows, window_rows, ok, errors, unfinished."""
     host: dict[str, float] = Field(default_factory=dict)
-    """steal_ratio, cpu_ratio, server_cpu_s, server_rss_mb, clock_step_ms over the window."""
+    """The machine and the server's processes over the window (telemetry.window_figures, machine.changes)."""
     checks: tuple[Check, ...] = ()
     causes: tuple[dict[str, Any], ...] = ()
 

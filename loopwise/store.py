@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run
 from loopwise.telemetry import Sample
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
+ASIDE = "-disturbed-"
+"""Between replicate and attempt in the folder's name of a run that was measured again."""
 T = TypeVar("T", Experiment, Run, Round)
 STREAM, STREAMS = "samples.arrow", "samples*.arrow"
 """What the generator writes while it runs; becomes samples.parquet at the end of the run."""
@@ -84,6 +87,28 @@ class ResultFolder:
         """Folder of one run."""
         return self.path / "runs" / case_id / str(replicate)
 
+    def folder_of(self, run: Run) -> Path:
+        """Folder of a run that is on disk: one that was measured again stands aside of the one that counts."""
+        if run.status == "disturbed":
+            return self._aside(run.case.case_id, run.replicate, run.attempt)
+        return self.run_folder(run.case.case_id, run.replicate)
+
+    def _aside(self, case_id: str, replicate: int, attempt: int) -> Path:
+        return self.run_folder(case_id, replicate).with_name(f"{replicate}{ASIDE}{attempt}")
+
+    def set_aside(self, case_id: str, replicate: int, attempt: int) -> None:
+        """Make room for the repetition of a disturbed run: its folder is renamed, and its status says so.
+
+        Harmless when it was done before, wholly or in part: a kill at any point loses nothing.
+        """
+        folder, aside = self.run_folder(case_id, replicate), self._aside(case_id, replicate, attempt)
+        if not aside.exists() and (folder / RUN).exists():
+            folder.rename(aside)
+        if (aside / RUN).exists():
+            with suppress(ResultError):  # a damaged one is named by `runs`
+                run = _read(aside / RUN, Run).model_copy(update={"status": "disturbed"})
+                write_atomically(aside / RUN, run.model_dump_json(indent=2) + "\n")
+
     def new_run_folder(self, case_id: str, replicate: int) -> Path:
         """Make a run's folder; what an interrupted attempt left there goes."""
         folder = self.run_folder(case_id, replicate)
@@ -112,15 +137,17 @@ class ResultFolder:
 
     def write_run(self, run: Run) -> None:
         """Write run.json."""
-        folder = self.run_folder(run.case.case_id, run.replicate)
-        write_atomically(folder / RUN, run.model_dump_json(indent=2) + "\n")
+        write_atomically(self.folder_of(run) / RUN, run.model_dump_json(indent=2) + "\n")
 
-    def has_run(self, case_id: str, replicate: int) -> bool:
-        """Whether a run ended and was written, readable or not."""
-        return (self.run_folder(case_id, replicate) / RUN).exists()
+    def has_run(self, case_id: str, replicate: int, attempt: int = 1) -> bool:
+        """Whether that attempt at a run ended and was written, readable or not."""
+        if (self._aside(case_id, replicate, attempt) / RUN).exists():
+            return True
+        is_next = attempt == 1 or self._aside(case_id, replicate, attempt - 1).exists()
+        return is_next and (self.run_folder(case_id, replicate) / RUN).exists()
 
     def runs(self) -> tuple[list[Run], list[str]]:
-        """Read every run.json, in the order of execution.
+        """Read every run.json, in the order of execution, disturbed runs that were repeated among them.
 
         Returns:
             The runs, and a sentence for each that can't be read.
@@ -128,7 +155,9 @@ class ResultFolder:
         runs, damaged = [], []
         for path in sorted(self.path.glob(f"runs/*/*/{RUN}")):
             try:
-                runs.append(_read(path, Run))
+                run = _read(path, Run)
+                is_aside = ASIDE in path.parent.name  # decides: a kill may have come before run.json said so
+                runs.append(run.model_copy(update={"status": "disturbed"}) if is_aside else run)
             except ResultError as error:
                 damaged.append(str(error))
         return sorted(runs, key=lambda run: run.order), damaged
@@ -171,7 +200,7 @@ class ResultFolder:
         Raises:
             ResultError: the file is missing or damaged.
         """
-        return self._rows(self.run_folder(run.case.case_id, run.replicate))
+        return self._rows(self.folder_of(run))
 
     def round_samples(self, found: Round) -> pa.Table:
         """All rows of a round; endpoints begin with the side. Raises ResultError as `samples`."""

@@ -61,10 +61,10 @@ def summarise(result: ResultFolder) -> Summary:
     """
     experiment = result.experiment()
     runs, damaged = result.runs()
-    reasons = {run.case.case_id: _reason(run) for run in runs if run.status != "ok"}
+    reasons = {run.case.case_id: _reason(run) for run in runs if run.status in {"failed", "invalid"}}
     by_case: dict[str, list[tuple[Run, RunFigures]]] = {}
     for run in runs:
-        if run.status == "failed":
+        if run.status in {"failed", "disturbed"}:
             continue
         try:
             by_case.setdefault(run.case.case_id, []).append((run, figures(result.samples(run), run)))

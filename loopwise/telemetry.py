@@ -62,9 +62,16 @@ class Telemetry:
         if self._thread.is_alive():
             self._thread.join()
 
-    def sample(self) -> int:
-        """Take one sample of everything now; returns its time, nanoseconds since the epoch."""
+    def sample(self, *, is_thorough: bool = False) -> int:
+        """Take one sample of everything now; returns its time, nanoseconds since the epoch.
+
+        Args:
+            is_thorough: look for new child processes before, so that the window's first sample misses none.
+        """
         with self._lock:
+            if is_thorough:
+                self._family_due_s = 0.0
+                self._processes()
             clock = cpu_clock()
             now_ns = time.time_ns()
             host = Sample(

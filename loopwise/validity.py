@@ -4,10 +4,12 @@ To add a check: one function that takes the facts and returns a Check (or None w
 in CHECKS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from loopwise.model import Check, Run
+from loopwise.stationarity import Drift
+from loopwise.surroundings import core_count, frequency, other_cpu, swap
 
 MAX_ERROR_RATIO = 0.01
 """Errors are answered at another cost than successes: above this share the run measures something else."""
@@ -20,6 +22,10 @@ MAX_LITTLE_DEVIATION = 0.05
 MIN_ROWS = 20
 """Fewer answers than this in a window make a throughput that one answer more or less moves by 5 %."""
 MAX_LATE_MS = 5.0
+MAX_RECONNECTED_RATIO = 1.1
+"""Connections per user. A few are opened anew after an error; more, and the price of connecting is in the numbers."""
+DISTURBANCES = frozenset({"steal", "other_cpu"})
+"""Checks whose failure is the machine's passing trouble and not the case's: such a run is worth measuring again."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Facts:
     generator_lag_mean_ms: float | None
     send_delay_p99_ms: float | None
     """Open load: sent − scheduled."""
+    connections: int | None = None
+    """Distinct connections in the load's rows, warm-up and drain included."""
+    drift: Drift | None = None
 
 
 def errors(facts: Facts) -> Check:
@@ -93,6 +102,32 @@ def users(facts: Facts) -> Check | None:
     )
 
 
+def connections(facts: Facts) -> Check | None:
+    """Closed load: every user had a connection of its own, and kept it.
+
+    Fewer void: less was asked of the server than the case says. More is what some servers do (they close connections
+    that wait), and only flags.
+    """
+    load, used = facts.run.case.load, facts.connections
+    if load.model != "closed" or load.new_connection_per_request or facts.run.case.scenario is not None:
+        return None
+    if used is None:
+        return None
+    is_short = used < load.users
+    return Check(
+        name="connections",
+        value=used,
+        limit=load.users,
+        effect="void" if is_short else "flag",
+        ok=not is_short and used <= MAX_RECONNECTED_RATIO * load.users,
+        detail=(
+            f"only {used} of {load.users} users ever had a connection; see server.log and its limit of connections"
+            if is_short
+            else f"{load.users} users needed {used} connections: the server closed some; raise its keep-alive time"
+        ),
+    )
+
+
 def warm(facts: Facts) -> Check | None:
     """In closed load, all users had been answered before the window began."""
     window, load = facts.run.window, facts.run.case.load
@@ -105,6 +140,28 @@ def warm(facts: Facts) -> Check | None:
         effect="flag",
         ok=window.warm,
         detail=f"some users had no answer after {load.warmup_max_s:g} s of warm-up; raise warmup_max_s or lower users",
+    )
+
+
+def drift(facts: Facts) -> Check | None:
+    """Throughput and service time were as high at the window's end as at its start (loopwise.stationarity).
+
+    A flag: what was measured is true of these seconds, but may not be true of the next.
+    """
+    found = facts.drift
+    if found is None:
+        return None
+    direction = "rose" if found.size > 0 else "fell"
+    return Check(
+        name="drift",
+        value=abs(found.size),
+        limit=found.limit,
+        effect="flag",
+        ok=not found.is_beyond,
+        detail=(
+            f"{found.what} {direction} by {abs(found.size):.0%} from the window's start to its end: "
+            "the server was still warming up, or something grows; raise warmup_s"
+        ),
     )
 
 
@@ -187,11 +244,17 @@ CHECKS: dict[str, Callable[[Facts], Check | None]] = {
     "rows": rows,
     "generator_cpu": generator_cpu,
     "users": users,
+    "connections": connections,
     "warm": warm,
+    "drift": drift,
     "littles_law": littles_law,
     "schedule": schedule,
     "clock_step": clock_step,
     "steal": steal,
+    "other_cpu": other_cpu,
+    "core_count": core_count,
+    "frequency": frequency,
+    "swap": swap,
 }
 """Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""
 
@@ -206,3 +269,9 @@ def verdict(checks: tuple[Check, ...]) -> str | None:
     """Why the run is invalid, in one sentence; None when it is valid."""
     broken = [one for one in checks if one.effect == "void" and not one.ok]
     return f"{broken[0].name}: {broken[0].detail}" if broken else None
+
+
+def disturbance(checks: Iterable[Check]) -> float:
+    """How far the machine was from leaving a run alone: the worst value ÷ limit of DISTURBANCES; 0 when all passed."""
+    broken = [one.value / one.limit for one in checks if one.name in DISTURBANCES and not one.ok]
+    return max(broken, default=0.0)

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -55,6 +55,8 @@ class Conduct:
     """Replicate -> raised instead of a server that answers."""
     deaths: frozenset[int] = frozenset()
     """Replicates in which the generator dies in the middle of the window."""
+    steal: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    """Replicate -> share of the CPU that its first attempt loses, its second, …; what is lost is not served."""
 
 
 class FakeBench:
@@ -65,6 +67,8 @@ class FakeBench:
         self.served: list[tuple[str, int]] = []
         """Every server start: case_id and replicate."""
         self.orders: list[Order] = []
+        self.host = HOST
+        """The machine's figures in the run that ended last."""
 
     def warm_up(self) -> None:
         """As loopwise.driver.Generators."""
@@ -91,6 +95,10 @@ class FakeBench:
         samples = Path(order.samples)
         case_id, replicate = samples.parent.parent.name, int(samples.parent.name)
         conduct = self.conduct(case_id)
+        attempts = [run.stem for run in samples.parent.parent.glob(f"{replicate}-disturbed-*")]
+        steal = (*conduct.steal.get(replicate, ()), *[0.0] * 9)[len(attempts)]
+        self.host = HOST | ({"steal_ratio": steal} if steal else {})
+        conduct = replace(conduct, throughput_rps=conduct.throughput_rps * (1 - steal))
         window_ns = int(order.load.measure_s * 1e9)
         opened_ns = EPOCH_NS + WARMUP_NS
         rows = closed_rows(order, conduct)
@@ -250,8 +258,11 @@ def new_result(folder: Path, suite: Suite, **options: Any) -> tuple[ResultFolder
 def carry_out(
     result: ResultFolder, experiment: Experiment, bench: FakeBench, watcher: Watcher | None = None
 ) -> Experiment:
-    """Execute on the fake bench, on a machine whose figures are HOST."""
-    with mock.patch("loopwise.experiment.window_figures", return_value=HOST):
+    """Execute on the fake bench, on a machine whose figures are HOST but for the steal that its conduct says."""
+    with (
+        mock.patch("loopwise.runs.window_figures", side_effect=lambda *_: bench.host),
+        mock.patch("loopwise.runs.changes", return_value={}),
+    ):
         return Execution(result, experiment, bench, watcher or Quiet(), serve=bench.serve).run()
 
 

@@ -82,6 +82,11 @@ def test_columns_have_the_type_that_is_written(heading: str, schema: Any) -> Non
         assert type_ == ("dictionary of string" if is_text else spelt.get(str(field.type), str(field.type)))
 
 
+def test_what_became_of_the_machine_is_documented() -> None:
+    moment = machine.Condition(2, 1.0, 1.0, 3000.0, 0.0)
+    assert named(SCHEMA_PAGE, "Host figures", table=1) == list(machine.changes(moment, moment))
+
+
 def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     assert sorted(named(SCHEMA_PAGE, "Counts")) == sorted(written_counts(tmp_path))
     assert named(SCHEMA_PAGE, "Check", table=1) == list(CHECKS)

@@ -28,6 +28,7 @@ from loopwise.progress import Quiet
 from loopwise.servers import SERVERS, serve
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
+from loopwise.timing import Standing
 
 DEAD = ServerError("the server ended with status 1 before it answered")
 MODES = ("sync", "async", "to_thread")
@@ -58,7 +59,8 @@ class Observer(Quiet):
     def run_goes_on(self, event: Event) -> None:
         self.events.append(event)
 
-    def run_ended(self, run: Run, throughput_rps: float | None) -> None:
+    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
+        del standing
         self.told.append(("ended", run.case.case_id, run.order))
         self.throughputs.append(throughput_rps)
         self.on_disk.append(len(self.result.runs()[0]))

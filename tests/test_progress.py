@@ -8,8 +8,9 @@ from fakes import case_of, run_of
 from rich.console import Console
 
 from loopwise.generator.order import Event
-from loopwise.model import Check, PlannedRun, Run
-from loopwise.progress import Live, Plain, Quiet, outcome
+from loopwise.model import Check, Estimate, PlannedRun, Run
+from loopwise.progress import Live, Plain, Quiet, outcome, precision, time_left
+from loopwise.timing import Span, Standing
 
 CASE = case_of("sleep-async")
 
@@ -45,6 +46,38 @@ def test_a_run_that_ended_is_one_line(run: Run, throughput_rps: float | None, li
     assert outcome(run, throughput_rps) == line
 
 
+def standing_of(known: Estimate, precise: int) -> Standing:
+    return Standing({CASE.case_id: known}, precise, 20, Span(60.0, 240.0), 3.0)
+
+
+STANDINGS = [
+    standing_of(Estimate(value=1931.4, replicates=1), 0),
+    standing_of(Estimate(value=100.0, low=97.0, high=103.2, replicates=2), 12),
+]
+
+
+@pytest.mark.parametrize(
+    ("span", "pace", "text"),
+    [
+        (Span(60.0, 240.0), 1.0, "1.0 to 4.0 min left, 12 of 20 cases precise enough"),
+        (Span(60.0, 240.0), 1.5, "1.5 to 6.0 min left, 12 of 20 cases precise enough"),
+        (Span(60.0, 60.0), 1.0, "1.0 min left, 12 of 20 cases precise enough"),
+    ],
+)
+def test_the_time_left_counts_what_is_planned_and_what_may_follow(span: Span, pace: float, text: str) -> None:
+    assert time_left(STANDINGS[1]._replace(left=span), pace) == text
+
+
+def test_a_wide_interval_is_told_without_false_digits() -> None:
+    assert precision(Estimate(value=100.0, low=50.0, high=150.0, replicates=3)) == "±50 % after 3 replicates"
+
+
+def test_a_run_that_counts_for_nothing_says_nothing_of_the_interval() -> None:
+    sink = io.StringIO()
+    play(Plain(console_on(sink)), status="failed", error="port 80 is taken")
+    assert "±" not in sink.getvalue()
+
+
 def play(watcher: Quiet, **ending: Any) -> None:
     """Two of twelve runs."""
     for replicate in (1, 2):
@@ -52,14 +85,17 @@ def play(watcher: Quiet, **ending: Any) -> None:
         watcher.run_began(planned, CASE, replicate, 12)
         watcher.run_goes_on(Event(event="window_opened"))
         watcher.run_goes_on(Event(event="progress", phase="window", rows=1234, errors=5))
-        watcher.run_ended(run_of(CASE, replicate=replicate, **ending), 1931.4)
+        watcher.run_ended(run_of(CASE, replicate=replicate, **ending), 1931.4, STANDINGS[replicate - 1])
 
 
 def console_on(sink: io.StringIO, *, is_terminal: bool = False) -> Console:
-    return Console(file=sink, width=160, force_terminal=is_terminal, color_system=None)
+    return Console(file=sink, width=200, force_terminal=is_terminal, color_system=None)
 
 
-LINES = ["[ 1/12] sleep-async #1: 1,931 requests/s", "[ 2/12] sleep-async #2: 1,931 requests/s"]
+LINES = [
+    "[ 1/12] sleep-async #1: 1,931 requests/s, no interval yet",
+    "[ 2/12] sleep-async #2: 1,931 requests/s, ±3.1 % after 2 replicates",
+]
 
 
 def test_without_a_terminal_there_is_a_plain_line_per_run_with_its_place() -> None:
@@ -82,7 +118,7 @@ def test_in_a_terminal_the_lines_stand_above_what_runs_now_and_the_time_left() -
     assert all(line in text for line in LINES)
     assert "1/12" in text
     assert "sleep-async #2: window, 1,234 requests, 5 errors" in text
-    assert "min left" in text
+    assert "min left, 12 of 20 cases precise enough" in text
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

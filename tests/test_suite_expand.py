@@ -7,7 +7,7 @@ import pytest
 from suite_fixtures import FakeTarget, ids_of, suite_file, suite_of
 
 from loopwise.model import Endpoint
-from loopwise.suite import case_factors, duration_s, load_suite, make_suite
+from loopwise.suite import case_factors, load_suite, make_suite
 
 EXPANSIONS = [
     (
@@ -174,24 +174,6 @@ def test_a_suite_made_of_a_document_leaves_the_document_alone(tmp_path: Path) ->
     suite = make_suite(document, label="try", folder=tmp_path, overrides=["matrix.endpoint=/b"])
     assert ids_of(suite) == ["get-b-own-url-u50"]
     assert document == {"matrix": [{"url": "http://127.0.0.1", "endpoint": ["/a"]}]}
-
-
-def test_the_expected_duration_counts_starts_warmup_and_window_of_every_run(tmp_path: Path) -> None:
-    text = """
-        [load]
-        warmup_s = 1
-        measure_s = 3
-        [replicates]
-        min = 2
-        max = 4
-        [[matrix]]
-        workload = "noop"
-        mode = ["sync", "async"]
-        [[matrix]]
-        url = "http://127.0.0.1"
-        endpoint = "/"
-    """
-    assert duration_s(suite_of(tmp_path, text), 4) == 4 * (5 + 5 + 4)
 
 
 def test_factors_are_flat_and_leave_out_what_does_not_apply(tmp_path: Path) -> None:

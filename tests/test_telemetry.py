@@ -1,7 +1,11 @@
 """Figures of processes and machine: what the window's are made of, and a look at this very process."""
 
 import os
+import resource
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +109,57 @@ def test_the_machine_describes_itself() -> None:
     clock = machine.cpu_clock()
     assert clock.total_s >= clock.busy_s > 0
     assert 0.0 <= machine.steal_ratio(0.0) <= 1.0
+
+
+BEFORE = machine.Condition(2, 100.0, 5.0, 3000.0, 10.0)
+
+
+def test_what_became_of_the_machine_is_the_difference_of_two_conditions() -> None:
+    after = machine.Condition(1, 101.5, 5.2, 2400.0, 12.0)
+    assert machine.changes(BEFORE, after) == pytest.approx(
+        {
+            "processes_cpu_s": 1.5,
+            "harness_cpu_s": 0.2,
+            "cores_before": 2,
+            "cores_after": 1,
+            "frequency_ratio": 0.8,
+            "swapped_mb": 2.0,
+        }
+    )
+    untold = BEFORE._replace(frequency_mhz=None, swapped_mb=None)
+    assert {"frequency_ratio", "swapped_mb"}.isdisjoint(machine.changes(untold, untold))
+
+
+def test_the_machines_condition_is_that_of_this_machine() -> None:
+    found = machine.condition()
+    assert found.cores == machine.cores()
+    assert found.processes_s >= found.harness_s > 0
+
+
+def test_the_clock_is_the_fastest_cores_and_unknown_where_nobody_tells(tmp_path: Path) -> None:
+    assert machine.frequency_mhz(tmp_path) is None
+    for core, khz in enumerate(("1800000", "2900000", "no number")):
+        (tmp_path / f"cpu{core}" / "cpufreq").mkdir(parents=True)
+        (tmp_path / f"cpu{core}" / "cpufreq" / "scaling_cur_freq").write_text(khz + "\n")
+    assert machine.frequency_mhz(tmp_path) == 2900.0
+
+
+def test_what_was_swapped_is_in_both_directions_and_unknown_where_nobody_tells(tmp_path: Path) -> None:
+    path = tmp_path / "vmstat"
+    assert machine.swapped_mb(path) is None
+    path.write_text("nr_free_pages 5\n")
+    assert machine.swapped_mb(path) is None
+    pages = 2**20 // resource.getpagesize()
+    path.write_text(f"pgpgin 9\npswpin {pages}\npswpout {2 * pages}\n")
+    assert machine.swapped_mb(path) == 3.0
+
+
+def test_a_thorough_sample_misses_no_process_that_just_began() -> None:
+    telemetry = Telemetry(os.getpid())
+    telemetry.sample()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        telemetry.sample(is_thorough=True)
+        assert child.pid in {sample.pid for sample in telemetry.samples}
+    finally:
+        child.communicate()

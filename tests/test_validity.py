@@ -7,7 +7,8 @@ import pytest
 from fakes import EPOCH_NS, case_of, run_of
 
 from loopwise.model import Check, Load, Run, Window
-from loopwise.validity import CHECKS, Facts, check, verdict
+from loopwise.stationarity import Drift
+from loopwise.validity import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
@@ -20,6 +21,16 @@ GENERATOR = {
     "users_wanted": 10,
     "clock_step_ms": 0.0,
 }
+HOST = {
+    "steal_ratio": 0.0,
+    "server_cpu_s": 0.5,
+    "harness_cpu_s": 0.05,
+    "processes_cpu_s": 0.9,
+    "cores_before": 2.0,
+    "cores_after": 2.0,
+    "frequency_ratio": 1.0,
+    "swapped_mb": 0.0,
+}
 
 
 def facts_of(
@@ -30,14 +41,14 @@ def facts_of(
     host: dict[str, float] | None = None,
     window: Window = WARM,
     scenario: str | None = None,
-    **figures: float | None,
+    **figures: Any,
 ) -> Facts:
     """A run without blemish: 10 users × 5 ms give 2000 requests a second; options replace what is named."""
     run = run_of(
         case_of("c", load=load, scenario=scenario),
         counts={"window_rows": 2000, "errors": 0} | (counts or {}),
         generator=GENERATOR | (generator or {}),
-        host={"steal_ratio": 0.0} | (host or {}),
+        host=HOST | (host or {}),
         window=window,
     )
     measured: dict[str, Any] = {
@@ -45,6 +56,8 @@ def facts_of(
         "service_time_mean_ms": 5.0,
         "generator_lag_mean_ms": 0.0,
         "send_delay_p99_ms": 0.1 if load.model == "open" else None,
+        "connections": 10,
+        "drift": Drift(0.05, 0.1, "throughput"),
     }
     return Facts(run, **(measured | figures))
 
@@ -88,6 +101,33 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("clock_step", facts_of(generator={"clock_step_ms": -1.1}), VOID),
     ("steal", facts_of(host={"steal_ratio": 0.1}), PASS),
     ("steal", facts_of(host={"steal_ratio": 0.11}), FLAG),
+    ("connections", facts_of(), PASS),
+    ("connections", facts_of(connections=11), PASS),
+    ("connections", facts_of(connections=12), FLAG),
+    ("connections", facts_of(connections=9), VOID),
+    ("connections", facts_of(connections=None), ABSENT),
+    ("connections", facts_of(Load(users=10, new_connection_per_request=True), connections=2000), ABSENT),
+    ("connections", facts_of(OPEN, connections=3), ABSENT),
+    ("connections", facts_of(connections=3, scenario="/srv/journey.py"), ABSENT),
+    ("drift", facts_of(), PASS),
+    ("drift", facts_of(drift=Drift(0.1, 0.1, "throughput")), PASS),
+    ("drift", facts_of(drift=Drift(0.11, 0.1, "throughput")), FLAG),
+    ("drift", facts_of(drift=Drift(-0.11, 0.1, "service time")), FLAG),
+    ("drift", facts_of(drift=Drift(0.19, 0.2, "throughput")), PASS),
+    ("drift", facts_of(drift=None), ABSENT),
+    ("other_cpu", facts_of(), PASS),
+    ("other_cpu", facts_of(host={"processes_cpu_s": 1.04}), PASS),
+    ("other_cpu", facts_of(host={"processes_cpu_s": 1.06}), FLAG),
+    ("other_cpu", facts_of(host={"processes_cpu_s": 0.1}), PASS),
+    ("other_cpu", facts_of(host={"processes_cpu_s": 1.06}, generator={"cpu_s": 0.32}), PASS),
+    ("core_count", facts_of(), PASS),
+    ("core_count", facts_of(host={"cores_after": 1.0}), VOID),
+    ("core_count", facts_of(host={"cores_after": 3.0}), VOID),
+    ("frequency", facts_of(host={"frequency_ratio": 0.91}), PASS),
+    ("frequency", facts_of(host={"frequency_ratio": 0.89}), FLAG),
+    ("frequency", facts_of(host={"frequency_ratio": 1.11}), FLAG),
+    ("swap", facts_of(host={"swapped_mb": 1.0}), PASS),
+    ("swap", facts_of(host={"swapped_mb": 1.1}), FLAG),
 ]
 
 
@@ -109,7 +149,9 @@ def test_every_check_has_rows_above_for_passing_and_for_failing() -> None:
         assert outcomes & {VOID, FLAG}, name
 
 
-@pytest.mark.parametrize("name", ["users", "clock_step", "steal"])
+@pytest.mark.parametrize(
+    "name", ["users", "clock_step", "steal", "other_cpu", "core_count", "frequency", "swap"]
+)
 def test_what_nobody_measured_is_not_checked(name: str) -> None:
     bare = facts_of()
     run = bare.run.model_copy(update={"generator": {}, "host": {}})
@@ -150,3 +192,24 @@ def test_a_run_that_was_not_measured_fails_no_check_by_a_crash() -> None:
     found = check(Facts(bare, 0.0, None, None, None))
     assert {each.name for each in found} == {"errors", "rows"}
     assert verdict(found) == "rows: only 0 answers came in the window; lengthen measure_s"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({}, 0.0),
+        ({"steal_ratio": 0.3}, 3.0),
+        ({"steal_ratio": 0.05, "processes_cpu_s": 1.25}, 2.0),
+        ({"steal_ratio": 0.3, "processes_cpu_s": 1.25}, 3.0),
+        ({"frequency_ratio": 0.5, "swapped_mb": 9.0}, 0.0),
+    ],
+)
+def test_a_run_is_as_disturbed_as_the_worst_of_what_passes_by_itself(
+    host: dict[str, float], expected: float
+) -> None:
+    assert disturbance(check(facts_of(host=host))) == pytest.approx(expected)
+
+
+def test_what_disturbs_only_flags_so_that_the_last_attempt_can_count() -> None:
+    assert set(CHECKS) >= DISTURBANCES
+    assert {expected for name, _, expected in TABLE if name in DISTURBANCES} <= {PASS, FLAG, ABSENT}

@@ -9,6 +9,7 @@ from loopwise.model import Case, Check, Experiment, Run, Verdict
 from loopwise.report import format as fmt
 from loopwise.report.rows import Cell, Cells, facets, mode_name, workers_name
 from loopwise.summary import Summary
+from loopwise.validity import DISTURBANCES
 
 ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
 """A mark beside each verdict's word, so that neither colour nor language carries it alone."""
@@ -116,7 +117,7 @@ def trouble(summary: Summary) -> list[str]:
     """A sentence per case and reason for runs that failed, are invalid or marked, and for what could not be read."""
     replicates: dict[tuple[str, str, str], list[str]] = {}
     for run in sorted(summary.runs, key=lambda run: run.order):
-        status = "marked" if run.status == "ok" else run.status
+        status = {"ok": "marked", "disturbed": "disturbed and repeated"}.get(run.status, run.status)
         if run.status != "ok" or _failed(run, "flag"):
             key = (case_name(run.case), status, _why(run))
             replicates.setdefault(key, []).append(str(run.replicate))
@@ -285,10 +286,11 @@ def _failed(run: Run, effect: str) -> list[Check]:
 
 
 def _why(run: Run) -> str:
-    """Why a run failed, is invalid or is marked."""
+    """Why a run failed, is invalid, is marked or was repeated."""
     sentences = [
         check.detail or f"{words(check.name)} is {fmt.number(check.value)}, limit {fmt.number(check.limit)}."
-        for check in _failed(run, "flag" if run.status == "ok" else "void")
+        for check in _failed(run, "flag" if run.status in {"ok", "disturbed"} else "void")
+        if run.status != "disturbed" or check.name in DISTURBANCES
     ]
     return run.error or " ".join(sentences) or "no reason was recorded."
 

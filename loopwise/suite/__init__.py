@@ -23,10 +23,7 @@ from loopwise.suite.file import (
 from loopwise.suite.parse import parse_suite
 from loopwise.suite.schema import given
 
-__all__ = ["baseline_pairs", "case_factors", "duration_s", "load_suite", "make_suite", "suite_paths"]
-
-STARTUP_S = 1.0
-"""Start and stop of a server, about; it only feeds the estimate of `duration_s`."""
+__all__ = ["baseline_pairs", "case_factors", "load_suite", "make_suite", "suite_paths"]
 
 PATH_FACTORS = {
     "app_dir": locations.folder,
@@ -79,14 +76,6 @@ def make_suite(
     changed = copy.deepcopy(dict(document))
     apply_overrides(changed, overrides, source)
     return _suite(changed, source, label, allow_remote, describe)
-
-
-def duration_s(suite: Suite, replicates: int) -> float:
-    """How long that many replicates of every case take, about; reports not included."""
-    once_s = sum(
-        case.load.warmup_s + case.load.measure_s + (STARTUP_S if case.server else 0.0) for case in suite.cases
-    )
-    return replicates * once_s
 
 
 def _suite(

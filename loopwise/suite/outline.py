@@ -12,12 +12,13 @@ from loopwise.machine import cores
 from loopwise.model import Suite
 from loopwise.plan import plan
 from loopwise.predict import bounds
-from loopwise.suite import duration_s
+from loopwise.timing import duration
 
 
 def outline(suite: Suite, seed: int) -> dict[str, Any]:
     """The plan as data: cases, order of the first replicates, seconds at least and at most."""
     baselines = {candidate: baseline for baseline, candidate in baseline_pairs(suite)}
+    span_s = duration(suite, cores())
     limits = {case.case_id: bounds(case, cores()) for case in suite.cases}
     return {
         "suite": suite.name,
@@ -40,8 +41,8 @@ def outline(suite: Suite, seed: int) -> dict[str, Any]:
             {"case_id": planned.case_id, "replicate": planned.replicate} for planned in plan(suite, seed)
         ],
         "duration_s": {
-            "least": round(duration_s(suite, suite.replicates.min), 1),
-            "most": round(duration_s(suite, suite.replicates.max), 1),
+            "least": round(span_s.least, 1),
+            "most": round(span_s.most, 1),
         },
     }
 
@@ -61,7 +62,10 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
         )
         table.add_row(Text(case["case_id"]), case["load"], bound)
     least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
-    span = f"{least:.1f}" if round(least, 1) == round(most, 1) else f"{least:.1f} to {most:.1f}"
+    span = f"{least:.1f} minutes"
+    if round(least, 1) != round(most, 1):
+        why = "if every case needs all replicates and the machine is often disturbed"
+        span += f" ({most:.1f} {why})"
     times = (
         f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
     )
@@ -70,7 +74,7 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
         Text(f"{suite.name}: {suite.description}", style="bold"),
         table,
         Text(
-            f"{len(suite.cases)} cases, {times} replicates each in shuffled blocks, about {span} minutes. "
+            f"{len(suite.cases)} cases, {times} replicates each in shuffled blocks, about {span}. "
             f"The first runs: {first}{', …' if len(planned['order']) > 3 else ''}"
         ),
     )
