@@ -19,9 +19,12 @@ from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
 from loopwise.placement import place
 from loopwise.plan import next_block, plan
 from loopwise.servers import RunningServer
+from loopwise.services import Services
 from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
 
+CALIBRATED = frozenset({"cpu", "mixed"})
+"""Workloads that turn milliseconds into iterations, for which they need this machine's speed."""
 MAX_FAILURES = 2
 """A case whose runs failed so often in a row is not tried again: each try may cost the whole start-up timeout."""
 
@@ -48,7 +51,7 @@ def design(
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
     needs_calibration = any(
-        case.workload == "cpu" and case.app is None and case.url is None for case in suite.cases
+        case.workload in CALIBRATED and case.app is None and case.url is None for case in suite.cases
     )
     return Experiment(
         name=name,
@@ -81,6 +84,10 @@ class Execution:
 
     def run(self) -> Experiment:
         """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
+        with Services(self.result.path) as self._services:
+            return self._run_all()
+
+    def _run_all(self) -> Experiment:
         self._settle()
         while True:
             for position, planned in enumerate(self.experiment.plan, start=1):
@@ -144,13 +151,17 @@ class Execution:
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         try:
             placement = place(case, self.cores, self.experiment.suite.generator.processes)
-            with self.serve(
-                case,
-                scratch=scratch,
-                log=folder / "server.log",
-                calibration=self.experiment.calibration,
-                cores=placement.server,
-            ) as server:
+            with (
+                self._services.during(case.needs, f"{self.experiment.seed}/{replicate}") as services,
+                self.serve(
+                    case,
+                    scratch=scratch,
+                    log=folder / "server.log",
+                    calibration=self.experiment.calibration,
+                    cores=placement.server,
+                    services=services,
+                ) as server,
+            ):
                 recording = self._record(case, replicate, folder, server, placement.generator)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

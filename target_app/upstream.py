@@ -13,6 +13,7 @@ import json
 import math
 import signal
 from statistics import NormalDist
+from typing import cast
 from urllib.parse import parse_qsl
 
 URL = "LOOPWISE_UPSTREAM"
@@ -50,10 +51,9 @@ class Service(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps where answers go."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         """Forgets it; an answer that is due later goes nowhere."""
         self._transport = None
 

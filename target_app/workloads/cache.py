@@ -24,7 +24,8 @@ class CacheParams(Params):
     """How often the cache has the answer, and what has it otherwise."""
 
     behind: Literal["sqlite", "upstream"] = Field(
-        "sqlite", description="The workload that is asked on a miss, with a connection or client as it has by default."
+        "sqlite",
+        description="The workload that is asked on a miss, with a connection or client as it has by default.",
     )
     hit_ratio: float = Field(
         0.9,

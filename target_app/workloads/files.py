@@ -24,7 +24,8 @@ class FilesParams(Params):
     """What to do with how large a file."""
 
     operation: Literal["read", "write"] = Field(
-        "read", description="read reads a file that all requests share; write writes a new one and removes it."
+        "read",
+        description="read reads a file that all requests share; write writes a new one and removes it.",
     )
     size_kb: int = Field(64, ge=1, le=65_536, description="Size of the file, in units of 1024 bytes.")
 
@@ -42,7 +43,9 @@ def start() -> Iterator[None]:
 
 def _folder() -> Path:
     if not _folders:
-        raise RuntimeError("files has no folder: the server must run the app's lifespan (uvicorn --lifespan on)")
+        raise RuntimeError(
+            "files has no folder: the server must run the app's lifespan (uvicorn --lifespan on)"
+        )
     return _folders[-1]
 
 
