@@ -150,7 +150,11 @@ async def _async_pool(driver: str, size: int) -> Any:
     key = driver, size
     if key not in _async_pools:
         _async_pools[key] = asyncio.ensure_future(_make_async_pool(driver, size))
-    return await asyncio.shield(_async_pools[key])
+    try:
+        return await asyncio.shield(_async_pools[key])
+    except Exception:
+        _async_pools.pop(key, None)  # the next request tries again
+        raise
 
 
 async def _make_async_pool(driver: str, size: int) -> Any:
