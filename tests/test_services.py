@@ -1,14 +1,19 @@
 """Services on small programs: started once, known to have lived, started anew, ended however the block ends."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from fakes import FakeBench, carry_out, case_of, new_result, suite_with
 
 from loopwise import services
 from loopwise.errors import EndpointError, Interrupted, ServiceError, UsageError
+from loopwise.model import Case
+from loopwise.servers import RunningServer
 from loopwise.services import SEED, Service, Services
 
 SERVES = "import json, os, time; print(json.dumps({'WHO': str(os.getpid())}), flush=True); time.sleep(60)"
@@ -150,3 +155,35 @@ def test_root_without_an_unprivileged_user_is_told_so(monkeypatch: pytest.Monkey
     monkeypatch.setattr("os.geteuid", lambda: 0)
     with pytest.raises(UsageError, match="PostgreSQL refuses to run as root"):
         services.refuse_missing(["postgres"])
+
+
+def test_an_experiment_starts_what_its_cases_need_and_fails_only_the_run_whose_service_died(
+    tmp_path: Path, offer: Callable[..., None]
+) -> None:
+    offer(SERVES)
+    result, experiment = new_result(
+        tmp_path / "r", suite_with(case_of("plain"), case_of("needing", needs=("one",)), replicates=(2, 2))
+    )
+    bench = FakeBench()
+    given: list[dict[str, str]] = []
+    serve = bench.serve
+
+    @contextmanager
+    def counted(case: Case, *, services: Mapping[str, str], **options: Any) -> Iterator[RunningServer]:
+        with serve(case, services=services, **options) as server:
+            yield server
+        if case.needs:
+            given.append(dict(services))
+            if len(given) == 1:
+                kill(services["WHO"])
+        else:
+            assert services == {}
+
+    bench.serve = counted  # type: ignore[method-assign]  # a fake that is watched
+    carry_out(result, experiment, bench)
+    runs, _ = result.runs()
+    assert [run.status for run in runs if run.case.case_id == "plain"] == ["ok", "ok"]
+    assert sorted(run.status for run in runs if run.case.case_id == "needing") == ["failed", "ok"]
+    assert [each[SEED] for each in given] == [f"{experiment.seed}/1", f"{experiment.seed}/2"]
+    assert given[0]["WHO"] != given[1]["WHO"]
+    assert not psutil.pid_exists(int(given[1]["WHO"]))

@@ -288,7 +288,8 @@ def test_sqlite_opens_no_more_connections_than_it_is_told(
 
     def counted(path: Path, **options: Any) -> sqlite3.Connection:
         opened.append(path)
-        return connect(path, **options)
+        connection: sqlite3.Connection = connect(path, **options)
+        return connection
 
     monkeypatch.setattr(sqlite3, "connect", counted)
     params = sqlite.SqliteParams(connection=connection, pool_size=3)
