@@ -145,10 +145,12 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Validate a suite and print its plan: cases, order, and the time it will take."""
+    from loopwise.services import refuse_missing
     from loopwise.suite import load_suite
     from loopwise.suite.outline import outline, outline_table
 
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
+    refuse_missing({need for case in loaded.cases for need in case.needs})
     planned = outline(loaded, loaded.seed if seed is None else seed)
     if as_json:
         _print_json(planned)

@@ -18,6 +18,7 @@ from loopwise.machine import raise_open_files_limit
 from loopwise.model import Experiment, Suite, Verdict
 from loopwise.paths import results_dir
 from loopwise.progress import Live, Plain, Quiet
+from loopwise.services import refuse_missing
 from loopwise.store import EXPERIMENT, ResultFolder, result_name
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def measure(
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
+    refuse_missing({need for case in suite.cases for need in case.needs})
     result = ResultFolder(path)
     name = path.resolve().name
     experiment = design(suite, seed=seed, label=label, name=name, command=command_line(sys.argv))
@@ -68,6 +70,7 @@ def resume(console: Console, path: Path, *, quiet: bool) -> int:
 
 def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, quiet: bool) -> int:
     raise_open_files_limit()
+    refuse_missing({need for case in experiment.suite.cases for need in case.needs})
     try:
         with interruptible(), generators(result.generator_log) as pool:
             pool.warm_up()

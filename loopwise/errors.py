@@ -7,6 +7,7 @@ LoopwiseError
 ├── RunError              3  a run could not be measured
 │   ├── ServerError          the server died, hung, or could not import the app; quotes its last lines
 │   ├── EndpointError        an endpoint answered otherwise than expected before the run
+│   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
 └── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
 
@@ -46,6 +47,10 @@ class ServerError(RunError):
 
 class EndpointError(RunError):
     """An endpoint answered otherwise than expected when it was tried before the load."""
+
+
+class ServiceError(RunError):
+    """A service that a workload needs did not come up, or ended while it was measured."""
 
 
 class GeneratorError(RunError):

@@ -18,9 +18,12 @@ from loopwise.placement import place
 from loopwise.plan import known, next_block, plan, repeats
 from loopwise.runs import begin, fail, measure
 from loopwise.servers import RunningServer
+from loopwise.services import Services
 from loopwise.store import ResultFolder
 from loopwise.timing import Standing, standing
 
+CALIBRATED = frozenset({"cpu", "mixed"})
+"""Workloads that turn milliseconds into iterations, for which they need this machine's speed."""
 MAX_FAILURES = 2
 """A case whose runs failed so often in a row is not tried again: each try may cost the whole start-up timeout."""
 
@@ -47,7 +50,7 @@ def design(
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
     needs_calibration = any(
-        case.workload == "cpu" and case.app is None and case.url is None for case in suite.cases
+        case.workload in CALIBRATED and case.app is None and case.url is None for case in suite.cases
     )
     return Experiment(
         name=name,
@@ -80,6 +83,10 @@ class Execution:
 
     def run(self) -> Experiment:
         """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
+        with Services(self.result.path) as self._services:
+            return self._run_all()
+
+    def _run_all(self) -> Experiment:
         self._settle()
         while (position := self._next()) is not None:
             self._run_one(position, self.experiment.plan[position - 1])
@@ -181,13 +188,17 @@ class Execution:
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         try:
             placement = place(run.case, self.cores, self.experiment.suite.generator.processes)
-            with self.serve(
-                run.case,
-                scratch=scratch,
-                log=self.result.run_folder(run.case.case_id, run.replicate) / "server.log",
-                calibration=self.experiment.calibration,
-                cores=placement.server,
-            ) as server:
+            with (
+                self._services.during(run.case.needs, f"{self.experiment.seed}/{run.replicate}") as services,
+                self.serve(
+                    run.case,
+                    scratch=scratch,
+                    log=self.result.run_folder(run.case.case_id, run.replicate) / "server.log",
+                    calibration=self.experiment.calibration,
+                    cores=placement.server,
+                    services=services,
+                ) as server,
+            ):
                 return measure(
                     run,
                     server,

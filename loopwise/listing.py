@@ -36,6 +36,7 @@ def workloads() -> Rows:
             "description": entry["description"],
             "modes": ", ".join(entry["modes"]),
             "params": ", ".join(entry["params"]) or "none",
+            "needs": ", ".join(entry["needs"]),
         }
         for name, entry in target.catalogue()["workloads"].items()
     ]

@@ -145,6 +145,8 @@ class Case(Noun):
     """Absolute path of a Locust file that makes the requests instead of `endpoints`."""
     load: Load
     cost: "Cost | None" = None
+    needs: tuple[str, ...] = ()
+    """Services that must run beside the server (services.SERVICES)."""
 
     @property
     def workers(self) -> int | None:

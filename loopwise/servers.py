@@ -84,7 +84,13 @@ class RunningServer:
 
 @contextmanager
 def serve(
-    case: Case, *, scratch: Path, log: Path, calibration: Mapping[str, float], cores: Sequence[int] = ()
+    case: Case,
+    *,
+    scratch: Path,
+    log: Path,
+    calibration: Mapping[str, float],
+    cores: Sequence[int] = (),
+    services: Mapping[str, str] | None = None,
 ) -> Iterator[RunningServer]:
     """Serve a case's app for the duration of a `with` block.
 
@@ -94,6 +100,7 @@ def serve(
         log: file for the server's output.
         calibration: Experiment.calibration.
         cores: the server is pinned to these; empty: to none.
+        services: environment variables that tell the target app where its services are.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
@@ -113,9 +120,8 @@ def serve(
     started_s = time.monotonic()
     cwd = case.app.app_dir if case.app else target_app_dir()
     try:
-        process = processes.start(
-            argv, log=log, env=environment(case, scratch, calibration), cwd=cwd, cores=cores
-        )
+        env = {**environment(case, scratch, calibration), **(services or {})}
+        process = processes.start(argv, log=log, env=env, cwd=cwd, cores=cores)
     except OSError as error:
         raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
     grace_s = 0.0

@@ -26,6 +26,8 @@ class Description(Noun):
     params: dict[str, Any] = Field(default_factory=dict)
     """All parameters of the workload, defaults included."""
     cost: Cost | None = None
+    needs: tuple[str, ...] = ()
+    """Services that it needs, by their names in services.SERVICES."""
     key: str = ""
     """What is wrong: `workload`, `mode` or `params.<name>`."""
     error: str = ""
@@ -48,7 +50,7 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 def catalogue() -> dict[str, Any]:
     """All that target_app offers.
 
-    `{"workloads": {name: {"description", "modes", "params"}}, "modes": {name: description}}`.
+    `{"workloads": {name: {"description", "modes", "params", "needs"}}, "modes": {name: description}}`.
 
     Raises:
         RunError: as in `describe`.

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from target_app.answers import ServiceMissingError, WrongAnswerError
 from target_app.catalogue import catalogue, modes_of, route_problem
 from target_app.modes import MODES, Build, Endpoint
 from target_app.parameters import problem
@@ -80,7 +81,11 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for workload in workloads.values():
-                stack.enter_context(workload.start())
+                started = workload.start()
+                if isinstance(started, AbstractAsyncContextManager):
+                    await stack.enter_async_context(started)
+                else:
+                    stack.enter_context(started)
             if any("process" in modes_of(workload, modes) for workload in workloads.values()):
                 # After the workloads: pool processes inherit what those put into the environment.
                 stack.callback(pool.stop)
@@ -109,8 +114,13 @@ def _answer_problems(
         return _sentence(404, f"{wrong[0]}: {wrong[1]}; {hint}" if wrong else f"no such path; {hint}")
 
     @app.exception_handler(PoolUnavailableError)
-    async def unavailable(_request: Request, error: PoolUnavailableError) -> JSONResponse:
+    @app.exception_handler(ServiceMissingError)
+    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
         return _sentence(503, str(error))
+
+    @app.exception_handler(WrongAnswerError)
+    async def wrong(_request: Request, error: WrongAnswerError) -> JSONResponse:
+        return _sentence(500, str(error))
 
 
 def _sentence(status: int, detail: str) -> JSONResponse:

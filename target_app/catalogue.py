@@ -21,13 +21,14 @@ def modes_of(workload: Workload[Any], modes: Collection[str] = MODES) -> list[st
 
 
 def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) -> dict[str, Any]:
-    """Every workload with its modes and parameters, and every mode with its meaning; ready for JSON."""
+    """Every workload with its modes, parameters and what it needs by default, and every mode; ready for JSON."""
     return {
         "workloads": {
             name: {
                 "description": workload.description,
                 "modes": modes_of(workload, modes),
                 "params": facts(workload.params),
+                "needs": list(workload.needs(workload.params())),
             }
             for name, workload in workloads.items()
         },
@@ -68,15 +69,18 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         parameter, sentence = problem(error.errors(include_url=False), workload)
         return _refusal(f"params.{parameter or list(given)[-1]}", sentence)
+    if refused := workload.refuses(params, str(mode)):
+        return _refusal(*refused)
     normal = {
         key: plain(value) for key, value in params.model_dump(exclude_unset=True, exclude_none=True).items()
     }
-    cost = workload.cost(params)
+    cost, needs = workload.cost(params), workload.needs(params)
     return {
         "ok": True,
         "path": f"/{name}/{mode}" + (f"?{urlencode(normal)}" if normal else ""),
         "params": normal,
         "cost": {key: plain(value) for key, value in asdict(cost).items()} if cost else None,
+        **({"needs": list(needs)} if needs else {}),
     }
 
 

@@ -1,7 +1,7 @@
 """What a workload is. One file in workloads/ makes one `Workload`; modes.py makes its routes."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -46,5 +46,9 @@ class Workload(Generic[P]):
     """None where only a measurement can tell."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Modes that make no sense for it, and why: `got "blocking" (why), allowed for noop are …`."""
-    start: Callable[[], AbstractContextManager[None]] = nullcontext
+    needs: Callable[[P], tuple[str, ...]] = lambda _params: ()
+    """Services, by their names in loopwise/services.py, that must run; their addresses are in the environment."""
+    refuses: Callable[[P, str], tuple[str, str] | None] = lambda _params, _mode: None
+    """Why it can't be served with these parameters in this mode here, as (key, sentence): what is not installed."""
+    start: Callable[[], AbstractContextManager[None] | AbstractAsyncContextManager[None]] = nullcontext
     """Entered when the app starts, left when it stops."""

@@ -78,10 +78,17 @@ class FakeBench:
 
     @contextmanager
     def serve(
-        self, case: Case, *, scratch: Path, log: Path, calibration: Mapping[str, float], cores: Sequence[int]
+        self,
+        case: Case,
+        *,
+        scratch: Path,
+        log: Path,
+        calibration: Mapping[str, float],
+        cores: Sequence[int],
+        services: Mapping[str, str],
     ) -> Iterator[RunningServer]:
         assert scratch.is_dir()
-        del calibration, cores
+        del calibration, cores, services
         replicate = int(log.parent.name)
         self.served.append((case.case_id, replicate))
         fault = self.conduct(case.case_id).faults.get(replicate)

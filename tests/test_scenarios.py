@@ -25,7 +25,7 @@ def test_every_shipped_suite_loads_and_compares_something(name: str) -> None:
 
 
 def test_the_promised_suites_are_there() -> None:
-    assert {"full", "journey", "quick", "smoke"} <= set(suite_paths())
+    assert {"full", "journey", "postgres", "quick", "smoke"} <= set(suite_paths())
 
 
 def test_quick_has_both_workloads_in_every_mode_on_one_and_two_workers_and_fits_in_five_minutes() -> None:
@@ -47,10 +47,25 @@ def test_smoke_fits_in_twenty_seconds() -> None:
     assert duration(load_suite("smoke"), 2).least < 20
 
 
-def test_full_has_every_workload_in_each_of_its_modes() -> None:
+@pytest.mark.parametrize("suite", ["full", "postgres"])
+def test_full_and_postgres_have_every_workload_in_each_of_its_modes(suite: str) -> None:
     offered = target.catalogue()["workloads"]
-    expected = {(workload, mode) for workload, entry in offered.items() for mode in entry["modes"]}
-    assert {(case.workload, case.mode) for case in load_suite("full").cases} == expected
+    expected = {
+        (workload, mode)
+        for workload, entry in offered.items()
+        for mode in entry["modes"]
+        if (workload == "postgres") == (suite == "postgres")
+    }
+    cases = load_suite(suite).cases
+    assert {(case.workload, case.mode) for case in cases} == expected
+    assert {need for case in cases for need in case.needs} == (
+        {"postgres"} if suite == "postgres" else {"upstream"}
+    )
+
+
+def test_full_fits_in_a_night() -> None:
+    full = load_suite("full")
+    assert duration_s(full, full.replicates.min) < 6 * 3600
 
 
 def test_a_workloads_path_and_cost_come_from_target_app() -> None:

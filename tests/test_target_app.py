@@ -13,16 +13,26 @@ from target_app.catalogue import modes_of
 from target_app.modes import MODES
 from target_app.pool import Pool, PoolUnavailableError
 from target_app.workload import Answer, Cost, Params, Workload
-from target_app.workloads import WORKLOADS
+from target_app.workloads import WORKLOADS, cpu, json_
 
-QUERIES = {
-    "noop": "",
-    "sleep": "?ms=1",
-    "cpu": "?ms=0.5",
-    "sqlite": "?operation=read&rows=7&after=100",
-    "json": "?size_kb=2",
+QUERIES: dict[str, tuple[str, ...]] = {
+    "noop": ("",),
+    "sleep": ("?ms=1",),
+    "cpu": ("?ms=0.5",),
+    "sqlite": (
+        "?operation=read&rows=7&after=100",
+        "?operation=write&rows=3&connection=pool&pool_size=2",
+        "?operation=write&connection=shared",
+        "?operation=read&connection=shared",
+    ),
+    "json": ("?size_kb=2", "?size_kb=40"),
+    "hash": ("?size_kb=4", "?size_kb=64&algorithm=blake2b", "?size_kb=64&algorithm=zlib"),
+    "mixed": ("?io_ms=1&cpu_ms=0.5",),
+    "files": ("?size_kb=3", "?operation=write&size_kb=3"),
+    "cache": ("?hit_ratio=0.5",) * 4,
 }
-ROUTES = [(name, mode) for name, workload in WORKLOADS.items() for mode in modes_of(workload)]
+"""What each route is asked, one after the other. Those that need a service are in test_target_services.py."""
+ROUTES = [(name, mode) for name in QUERIES for mode in modes_of(WORKLOADS[name])]
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +64,14 @@ def serve_only(monkeypatch: pytest.MonkeyPatch, workloads: str, modes: str) -> N
 
 def expected_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     serve_only(monkeypatch, name, "sync")
-    (response,) = ask(create_app(), f"/{name}/sync{QUERIES[name]}")
-    return response.json()
+    return answers(name, "sync", *QUERIES[name])
+
+
+def answers(name: str, mode: str, *queries: str) -> list[Any]:
+    """What the routes answer; all must have succeeded."""
+    responses = ask(create_app(), *(f"/{name}/{mode}{query}" for query in queries))
+    assert {response.status_code for response in responses} == {200}, responses[0].text
+    return [response.json() for response in responses]
 
 
 @pytest.mark.parametrize(("name", "mode"), [route for route in ROUTES if route[1] != "process"])
@@ -64,16 +80,58 @@ def test_every_route_answers_what_its_sync_route_answers(
 ) -> None:
     expected = expected_answer(name, monkeypatch)
     serve_only(monkeypatch, name, mode)
-    (response,) = ask(create_app(), f"/{name}/{mode}{QUERIES[name]}")
-    assert (response.status_code, response.json()) == (200, expected)
+    assert answers(name, mode, *QUERIES[name]) == expected
 
 
 def test_process_routes_answer_what_their_sync_routes_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [name for name, mode in ROUTES if mode == "process"]
     expected = {name: expected_answer(name, monkeypatch) for name in names}
     serve_only(monkeypatch, ",".join(names), "process")
-    responses = ask(create_app(), *(f"/{name}/process{QUERIES[name]}" for name in names))
-    assert {name: answer.json() for name, answer in zip(names, responses, strict=True)} == expected
+    paths = [(name, f"/{name}/process{query}") for name in names for query in QUERIES[name]]
+    responses = ask(create_app(), *(path for _, path in paths))
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for (name, _), response in zip(paths, responses, strict=True):
+        found[name].append(response.json())
+    assert found == expected
+
+
+def test_every_workload_is_asked_here_or_needs_a_service() -> None:
+    needing = {name for name, workload in WORKLOADS.items() if workload.needs(workload.params())}
+    assert set(QUERIES) | needing == set(WORKLOADS)
+    assert needing == {"upstream", "postgres"}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("upstream", "LOOPWISE_UPSTREAM"), ("postgres", "LOOPWISE_POSTGRES")]
+)
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_a_service_that_is_not_there_is_a_sentence_and_503(
+    name: str, says: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(says, raising=False)
+    serve_only(monkeypatch, name, mode)
+    (response,) = ask(create_app(), f"/{name}/{mode}")
+    assert response.status_code == 503
+    assert f"{says} is not set" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("mode", ["async", "sync", "blocking", "to_thread", "process"])
+def test_the_json_document_itself_goes_onto_the_wire(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve_only(monkeypatch, "json", mode)
+    (response,) = ask(create_app(), f"/json/{mode}?size_kb=16")
+    document = json_.Document.model_validate_json(response.content)
+    assert response.headers["content-type"] == "application/json"
+    assert 16 * 1024 - 200 < len(response.content) <= 16 * 1024
+    assert [item.id for item in document.items] == [f"{number:06d}" for number in range(len(document.items))]
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_a_wrong_answer_fails_loudly(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("target_app.workloads.cpu.spin", lambda _iterations: 42)
+    serve_only(monkeypatch, "cpu", mode)
+    (response,) = ask(create_app(), f"/cpu/{mode}?iterations=9")
+    assert response.status_code == 500
+    assert response.json() == {"detail": f"cpu's checksum: got 42, expected {cpu.expected(9)}"}
 
 
 def test_process_work_in_ms_is_the_same_work_when_the_app_calibrates_itself(
@@ -262,8 +320,9 @@ def test_an_environment_that_names_nothing_served_is_refused(
 
 
 def test_without_restrictions_every_workload_is_served_in_each_of_its_modes() -> None:
+    every_route = {f"/{name}/{mode}" for name, workload in WORKLOADS.items() for mode in modes_of(workload)}
     schema = create_app().openapi()
-    assert set(schema["paths"]) == {"/", "/health", *(f"/{name}/{mode}" for name, mode in ROUTES)}
+    assert set(schema["paths"]) == {"/", "/health", *every_route}
 
 
 def test_every_workload_says_why_a_mode_is_missing_and_has_both_a_thread_and_a_coroutine_form() -> None:

@@ -11,6 +11,7 @@ from target_app.__main__ import main
 from target_app.catalogue import describe
 
 ROOT = Path(__file__).parents[1]
+ALL = "noop, sleep, cpu, sqlite, json, hash, mixed, files, upstream, cache, postgres"
 
 
 def command(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -64,12 +65,48 @@ ACCEPTED: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "cost": None,
         },
     ),
+    (
+        request("upstream", "async", ms=20, distribution="lognormal"),
+        {
+            "path": "/upstream/async?ms=20&distribution=lognormal",
+            "params": {"ms": 20, "distribution": "lognormal"},
+            "cost": {"wait_ms": 20, "cpu_ms": 0},
+            "needs": ["upstream"],
+        },
+    ),
+    (
+        request("cache", "sync", behind="upstream", hit_ratio=0.75, ms=40),
+        {
+            "path": "/cache/sync?behind=upstream&hit_ratio=0.75&ms=40",
+            "params": {"behind": "upstream", "hit_ratio": 0.75, "ms": 40},
+            "cost": {"wait_ms": 10, "cpu_ms": 0},
+            "needs": ["upstream"],
+        },
+    ),
+    (request("cache", "sync"), {"path": "/cache/sync", "params": {}, "cost": None}),
+    (
+        request("mixed", "to_thread", io_ms=5, cpu_ms=1.5),
+        {
+            "path": "/mixed/to_thread?io_ms=5&cpu_ms=1.5",
+            "params": {"io_ms": 5, "cpu_ms": 1.5},
+            "cost": {"wait_ms": 10, "cpu_ms": 1.5},
+        },
+    ),
+    (
+        request("postgres", "async", driver="asyncpg"),
+        {
+            "path": "/postgres/async?driver=asyncpg",
+            "params": {"driver": "asyncpg"},
+            "cost": None,
+            "needs": ["postgres"],
+        },
+    ),
 ]
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    (request("nap", "async"), "workload", 'got "nap", allowed are noop, sleep, cpu, sqlite, json'),
-    (request(["a"], "async"), "workload", 'got ["a"], allowed are noop, sleep, cpu, sqlite, json'),
-    ({}, "workload", "got null, allowed are noop, sleep, cpu, sqlite, json"),
+    (request("nap", "async"), "workload", f'got "nap", allowed are {ALL}'),
+    (request(["a"], "async"), "workload", f'got ["a"], allowed are {ALL}'),
+    ({}, "workload", f"got null, allowed are {ALL}"),
     (
         request("sleep", "asink"),
         "mode",
@@ -110,6 +147,49 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "params.operation",
         f'got "{"x" * 59}…, allowed is read, write',
     ),
+    (
+        request("hash", "sync", algorithm="md5"),
+        "params.algorithm",
+        'got "md5", allowed is sha256, blake2b, zlib',
+    ),
+    (
+        request("sqlite", "sync", connection="none"),
+        "params.connection",
+        'got "none", allowed is request, pool, shared',
+    ),
+    (
+        request("upstream", "sync", ms=5, sigma=0.5),
+        "params.sigma",
+        'got sigma with distribution "fixed", allowed is it with "lognormal"; leave sigma out',
+    ),
+    (request("upstream", "sync", client="new"), "params.client", 'got "new", allowed is shared, request'),
+    (
+        request("upstream", "process"),
+        "mode",
+        'got "process" (an answer takes the service equally long, whichever process asks),'
+        " allowed for upstream are async, sync, blocking, to_thread",
+    ),
+    (
+        request("cache", "async", hit_ratio=1.5),
+        "params.hit_ratio",
+        "got 1.5, allowed is a number from 0 to 1",
+    ),
+    (
+        request("cache", "async", ms=5),
+        "params.ms",
+        'got ms with behind "sqlite", allowed is it with "upstream"; leave ms out',
+    ),
+    (
+        request("files", "sync", size_kb=0),
+        "params.size_kb",
+        "got 0, allowed is a whole number from 1 to 65536",
+    ),
+    (request("mixed", "sync", ms=5), "params.ms", "got an unknown parameter; mixed takes io_ms, cpu_ms"),
+    (
+        request("postgres", "to_thread", driver="asyncpg"),
+        "params.driver",
+        'got "asyncpg" in mode "to_thread", allowed there is psycopg: asyncpg is async only',
+    ),
     ({**request("sleep", "sync"), "params": [1]}, "params", "got [1], allowed is a table of parameters"),
 ]
 
@@ -147,7 +227,7 @@ def test_describe_answers_a_list_on_stdin_in_its_order() -> None:
 
 def test_list_gives_every_workload_with_its_modes_and_the_facts_of_its_parameters() -> None:
     listed = json.loads(command("list").stdout)
-    assert list(listed["workloads"]) == ["noop", "sleep", "cpu", "sqlite", "json"]
+    assert list(listed["workloads"]) == ALL.split(", ")
     assert list(listed["modes"]) == ["async", "sync", "blocking", "to_thread", "process"]
     assert listed["modes"]["sync"] == "`def`, which FastAPI runs in AnyIO's thread pool."
     assert listed["workloads"]["sleep"]["params"] == {
@@ -162,6 +242,31 @@ def test_list_gives_every_workload_with_its_modes_and_the_facts_of_its_parameter
     assert listed["workloads"]["sqlite"]["params"]["operation"]["allowed"] == ["read", "write"]
     facts = [fact for entry in listed["workloads"].values() for fact in entry["params"].values()]
     assert all(fact["description"] and ("maximum" in fact or "allowed" in fact) for fact in facts)
+
+
+@pytest.mark.parametrize(
+    ("params", "missing", "names"),
+    [
+        ({}, {"psycopg_pool"}, "psycopg-pool"),
+        ({"driver": "asyncpg"}, {"asyncpg"}, "asyncpg"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_told_of_with_the_remedy(
+    params: dict[str, Any], missing: set[str], names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "target_app.workloads.postgres.find_spec", lambda name: None if name in missing else object()
+    )
+    answer = describe(request("postgres", "async", **params))
+    assert answer["error"] == f'postgres needs {names}; install it: pip install "loopwise[postgres]"'
+
+
+def test_list_says_which_service_a_workload_needs() -> None:
+    listed = json.loads(command("list").stdout)["workloads"]
+    assert {name: entry["needs"] for name, entry in listed.items() if entry["needs"]} == {
+        "upstream": ["upstream"],
+        "postgres": ["postgres"],
+    }
 
 
 def test_calibrate_prints_the_speed_of_this_machine() -> None:
@@ -197,7 +302,10 @@ def test_a_constant_that_is_no_number_is_told_of_and_not_raised(
 
 
 def test_describing_loads_neither_a_web_framework_nor_a_server() -> None:
-    heavy = ("fastapi", "starlette", "uvicorn", "anyio", "aiosqlite")
+    heavy = (
+        *("fastapi", "starlette", "uvicorn", "anyio", "aiosqlite"),
+        *("httpx", "uvloop", "psycopg", "psycopg_pool", "asyncpg"),
+    )
     code = f"import sys, target_app.__main__; print([name for name in {heavy} if name in sys.modules])"
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True

@@ -1,18 +1,22 @@
 import asyncio
+import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from target_app.answers import WrongAnswerError
 from target_app.workload import Cost
-from target_app.workloads import cpu, json_, sleep, sqlite
+from target_app.workloads import cpu, files, hash_, json_, mixed, sleep, sqlite
 
 
 def result_of(awaitable: Awaitable[dict[str, object]]) -> dict[str, object]:
@@ -111,27 +115,112 @@ def test_sleep_waits_in_the_call_that_its_form_promises(monkeypatch: pytest.Monk
     assert waits_s == [("time", 0.25), ("asyncio", 0.25)]
 
 
+def body(answer: Any) -> bytes:
+    return bytes(answer.body)
+
+
 @pytest.mark.parametrize("size_kb", [1, 16, 300])
 def test_a_json_document_fills_the_size_asked_for(size_kb: int) -> None:
-    answer = json_.run(json_.JsonParams(size_kb=size_kb))
-    assert size_kb * 1024 - 200 < answer["bytes"] <= size_kb * 1024 + len('{"items":[]}')
+    text = body(json_.run(json_.JsonParams(size_kb=size_kb)))
+    assert size_kb * 1024 - 200 < len(text) <= size_kb * 1024 + len('{"items":[]}')
+    assert json.loads(text) == json_.rows(size_kb)
 
 
-def test_the_json_answer_speaks_of_the_document_that_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts: list[bytes] = []
-    crc32 = zlib.crc32
+def test_json_validates_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("target_app.workloads.json_.rows", lambda _size_kb: {"items": [{"id": "000000"}]})
+    with pytest.raises(ValidationError):
+        json_.run(json_.JsonParams(size_kb=2))
 
-    def keep(text: bytes) -> int:
-        texts.append(text)
-        return crc32(text)
 
-    monkeypatch.setattr("target_app.workloads.json_.zlib.crc32", keep)
-    answer = json_.run(json_.JsonParams(size_kb=2))
-    assert answer == {
-        "items": len(json.loads(texts[0])["items"]),
-        "bytes": len(texts[0]),
-        "checksum": crc32(texts[0]),
-    }
+def test_a_json_text_of_the_wrong_length_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("target_app.workloads.json_.expected_bytes", lambda _size_kb: 7)
+    with pytest.raises(WrongAnswerError, match="length of the JSON text"):
+        json_.run(json_.JsonParams(size_kb=2))
+
+
+@given(st.integers(min_value=0, max_value=3000))
+def test_the_checksum_that_cpu_expects_is_the_generators(iterations: int) -> None:
+    assert cpu.expected(iterations) == cpu.spin(iterations)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "right"),
+    [
+        ("sha256", lambda buffer: hashlib.sha256(buffer).hexdigest()),
+        ("blake2b", lambda buffer: hashlib.blake2b(buffer).hexdigest()),
+        ("zlib", lambda buffer: f"{len(zlib.compress(buffer))}-{zlib.crc32(zlib.compress(buffer)):08x}"),
+    ],
+)
+def test_hash_gives_the_digest_of_the_buffer_asked_for(algorithm: str, right: Callable[[bytes], str]) -> None:
+    buffer = b"".join(hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(130 * 16))
+    answer = hash_.run(hash_.HashParams.model_validate({"algorithm": algorithm, "size_kb": 130}))
+    assert answer == {"algorithm": algorithm, "bytes": 130 * 1024, "result": right(buffer)}
+
+
+@pytest.mark.parametrize("algorithm", hash_.ALGORITHMS)
+def test_a_wrong_digest_is_refused(algorithm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(hash_.ALGORITHMS, algorithm, lambda _buffer: "0" * 64)
+    with pytest.raises(WrongAnswerError, match=f"{algorithm}: got 0000"):
+        hash_.run(hash_.HashParams.model_validate({"algorithm": algorithm, "size_kb": 8}))
+
+
+def test_mixed_waits_computes_and_waits_in_the_calls_that_its_form_promises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[tuple[str, float]] = []
+
+    async def wait(delay_s: float) -> None:
+        steps.append(("asyncio", delay_s))
+
+    def spin(iterations: int) -> int:
+        steps.append(("cpu", iterations))
+        return cpu.expected(iterations)
+
+    monkeypatch.setenv(cpu.ITERATIONS_PER_MS, "1000")
+    monkeypatch.setattr(
+        "target_app.workloads.mixed.time.sleep", lambda delay_s: steps.append(("time", delay_s))
+    )
+    monkeypatch.setattr("target_app.workloads.mixed.asyncio.sleep", wait)
+    monkeypatch.setattr("target_app.workloads.cpu.spin", spin)
+    params = mixed.MixedParams(io_ms=250, cpu_ms=3)
+    assert mixed.run(params) == result_of(mixed.run_async(params))
+    assert steps == [
+        *[("time", 0.25), ("cpu", 3000), ("time", 0.25)],
+        *[("asyncio", 0.25), ("cpu", 3000), ("asyncio", 0.25)],
+    ]
+    assert mixed.WORKLOAD.cost(params) == Cost(wait_ms=500, cpu_ms=3)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(sqlite.SCRATCH, str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+def test_files_reads_one_file_and_leaves_none_that_it_wrote(scratch: Path) -> None:
+    read, write = files.FilesParams(size_kb=5), files.FilesParams(operation="write", size_kb=5)
+    with files.start():
+        for _ in range(2):
+            assert files.run(read) == result_of(files.run_async(read)) == {"operation": "read", "bytes": 5120}
+            assert (
+                files.run(write) == result_of(files.run_async(write)) == {"operation": "write", "bytes": 5120}
+            )
+        assert [path.name for path in scratch.iterdir()] == ["read-5kb"]
+        assert (scratch / "read-5kb").read_bytes() == files.content(5)
+
+
+@pytest.mark.parametrize("form", ["run", "run_async"])
+def test_files_refuses_a_file_that_holds_something_else(form: str, scratch: Path) -> None:
+    with files.start():
+        scratch.joinpath("read-1kb").write_bytes(b"x" * 1024)
+        params = files.FilesParams(size_kb=1)
+        with pytest.raises(WrongAnswerError, match="checksum of the file read"):
+            files.run(params) if form == "run" else result_of(files.run_async(params))
+
+
+def test_files_before_the_app_started_says_what_is_missing() -> None:
+    with pytest.raises(RuntimeError, match="the server must run the app's lifespan"):
+        files.run(files.FilesParams())
 
 
 @pytest.fixture
@@ -170,6 +259,60 @@ def test_sqlite_writes_of_many_threads_all_arrive(database: Path) -> None:
         answers = list(threads.map(lambda _index: sqlite.run(params), range(40)))
         assert len(answers) == 40
         assert stock(database) == {1: 40}
+
+
+@pytest.mark.parametrize("connection", ["pool", "shared"])
+def test_sqlite_writes_on_kept_connections_all_arrive_in_either_form(
+    connection: Literal["pool", "shared"], database: Path
+) -> None:
+    params = sqlite.SqliteParams(operation="write", rows=1, connection=connection, pool_size=3)
+
+    async def many() -> None:
+        async with sqlite.start_with_loop():
+            await asyncio.gather(*(sqlite.run_async(params) for _ in range(20)))
+            await asyncio.gather(*(asyncio.to_thread(sqlite.run, params) for _ in range(20)))
+            assert stock(database) == {1: 40}
+
+    asyncio.run(many())
+
+
+@pytest.mark.parametrize(("connection", "at_most"), [("request", 20), ("pool", 3), ("shared", 1)])
+def test_sqlite_opens_no_more_connections_than_it_is_told(
+    connection: Literal["request", "pool", "shared"],
+    at_most: int,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Any] = []
+    connect = sqlite3.connect
+
+    def counted(path: Path, **options: Any) -> sqlite3.Connection:
+        opened.append(path)
+        connection: sqlite3.Connection = connect(path, **options)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", counted)
+    params = sqlite.SqliteParams(connection=connection, pool_size=3)
+
+    async def many() -> None:
+        async with sqlite.start_with_loop():
+            await asyncio.gather(*(asyncio.to_thread(sqlite.run, params) for _ in range(20)))
+            assert 1 <= len(opened) - 1 <= at_most  # one more has made the file
+            opened.clear()
+            await asyncio.gather(*(sqlite.run_async(params) for _ in range(20)))
+            assert len(opened) == at_most
+
+    asyncio.run(many())
+
+
+@pytest.mark.parametrize("form", ["run", "run_async"])
+def test_sqlite_refuses_rows_that_are_not_those_it_made(form: str, database: Path) -> None:
+    with sqlite.start():
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("UPDATE items SET price_cents = 1 WHERE id = 2")
+        params = sqlite.SqliteParams(rows=3)
+        with pytest.raises(WrongAnswerError, match="prices of the rows read"):
+            sqlite.run(params) if form == "run" else result_of(sqlite.run_async(params))
 
 
 def test_sqlite_workers_that_start_together_share_one_complete_file(database: Path) -> None:

@@ -219,6 +219,7 @@ def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> I
                 "params": answer.params,
                 "endpoints": (Endpoint(path=answer.path),),
                 "cost": answer.cost,
+                "needs": answer.needs,
             }
             case = case.model_copy(update=update)
         yield case

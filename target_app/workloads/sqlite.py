@@ -3,20 +3,24 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from target_app import stock
+from target_app.lending import AsyncLender, Lender
 from target_app.workload import Answer, Params, Workload
+
+if TYPE_CHECKING:
+    from aiosqlite import Connection
 
 SCRATCH = "LOOPWISE_SCRATCH"
 """The environment variable with the database's folder; all worker processes of a server share the file."""
 
 FILE_NAME = "target.sqlite3"
-SEEDED_ROWS = 10_000
 BUSY_TIMEOUT_S = 30.0
 """How long a request waits for others' writes. SQLite's waiters queue unfairly: far above the mean."""
 
@@ -25,21 +29,28 @@ WRITE_SQL = "UPDATE items SET stock = stock + 1 WHERE id > ? AND id <= ? + ?"
 
 _databases: list[Path] = []
 """The file of each running app of this process, the newest last; a server has one."""
+_lenders: dict[tuple[Path, int], Lender[sqlite3.Connection]] = {}
+_async_lenders: dict[tuple[Path, int], "AsyncLender[Connection]"] = {}
+"""Connections that outlive a request, by file and number; made with the first request that wants them."""
 
 
 class SqliteParams(Params):
-    """What to do to how many rows."""
+    """What to do to how many rows, on which connection."""
 
     operation: Literal["read", "write"] = Field(
         "read", description="read selects the rows; write updates them and commits."
     )
-    rows: int = Field(10, ge=1, le=1000, description="Rows read or updated by a request.")
+    rows: int = Field(10, ge=1, le=stock.MOST_ROWS, description="Rows read or updated by a request.")
     after: int = Field(
         0,
         ge=0,
-        le=SEEDED_ROWS - 1000,
+        le=stock.SEEDED_ROWS - stock.MOST_ROWS,
         description="The rows that follow this id, so that requests can differ.",
     )
+    connection: Literal["request", "pool", "shared"] = Field(
+        "request", description="One per request, one out of a pool, or one for all requests of a process."
+    )
+    pool_size: int = Field(5, ge=1, le=64, description="Connections per process where connection is pool.")
 
 
 def _create(path: Path) -> None:
@@ -58,7 +69,7 @@ def _create(path: Path) -> None:
         )
         connection.executemany(
             "INSERT INTO items VALUES (?, ?, ?, 0)",
-            ((row, f"item {row}", 100 + row * 7919 % 9901) for row in range(1, SEEDED_ROWS + 1)),
+            ((row, f"item {row}", stock.price_cents(row)) for row in range(1, stock.SEEDED_ROWS + 1)),
         )
         connection.commit()
     with suppress(FileExistsError):
@@ -69,9 +80,8 @@ def _create(path: Path) -> None:
 @contextmanager
 def start() -> Iterator[None]:
     """Creates the file, in LOOPWISE_SCRATCH or in a temporary folder that is removed afterwards."""
-    scratch = os.environ.get(SCRATCH)
-    with tempfile.TemporaryDirectory(prefix="loopwise-") if not scratch else _folder(Path(scratch)) as folder:
-        path = Path(folder) / FILE_NAME
+    with scratch_folder() as folder:
+        path = folder / FILE_NAME
         if not path.exists():
             _create(path)
         _databases.append(path)
@@ -79,12 +89,32 @@ def start() -> Iterator[None]:
             yield
         finally:
             _databases.remove(path)
+            for key in [key for key in _lenders if key[0] == path]:
+                _lenders.pop(key).close()
+
+
+@asynccontextmanager
+async def start_with_loop() -> AsyncIterator[None]:
+    """The same for an app, whose event loop has connections of its own to close."""
+    with start():
+        path = database()
+        try:
+            yield
+        finally:
+            for key in [key for key in _async_lenders if key[0] == path]:
+                await _async_lenders.pop(key).close()
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[str]:
-    path.mkdir(parents=True, exist_ok=True)
-    yield str(path)
+def scratch_folder() -> Iterator[Path]:
+    """The folder for what workloads write: the harness removes its own, a temporary one goes with the app."""
+    scratch = os.environ.get(SCRATCH)
+    if scratch:
+        Path(scratch).mkdir(parents=True, exist_ok=True)
+        yield Path(scratch)
+        return
+    with tempfile.TemporaryDirectory(prefix="loopwise-") as folder:
+        yield Path(folder)
 
 
 def database() -> Path:
@@ -100,42 +130,77 @@ def database() -> Path:
     return _databases[-1]
 
 
+def _size(params: SqliteParams) -> int:
+    """A shared connection is a pool of one: a request has it alone, from its statement to its commit."""
+    return params.pool_size if params.connection == "pool" else 1
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # A lent connection goes from thread to thread, but one thread has it at a time.
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+
 def run(params: SqliteParams) -> Answer:
-    """One connection, one statement, by the standard library."""
-    with closing(sqlite3.connect(database(), timeout=BUSY_TIMEOUT_S)) as connection:
-        if params.operation == "read":
-            rows = connection.execute(READ_SQL, (params.after, params.rows)).fetchall()
-            return _read_answer(rows)
+    """One statement, by the standard library."""
+    path = database()
+    if params.connection == "request":
+        with closing(_connect(path)) as connection:
+            return _answer(params, connection)
+    key = path, _size(params)
+    lender = _lenders.get(key)
+    if lender is None:  # setdefault is one step: threads that come here together agree on one
+        new = Lender(lambda: _connect(path), sqlite3.Connection.close, key[1])
+        lender = _lenders.setdefault(key, new)
+    with lender.lend() as connection:
+        return _answer(params, connection)
+
+
+def _answer(params: SqliteParams, connection: sqlite3.Connection) -> Answer:
+    if params.operation == "read":
+        found = connection.execute(READ_SQL, (params.after, params.rows)).fetchall()
+        return stock.read_answer(params.after, params.rows, [row[2] for row in found])
+    with connection:  # commits, or rolls back what failed
         changed = connection.execute(WRITE_SQL, (params.after, params.after, params.rows)).rowcount
-        connection.commit()
-        return _write_answer(changed)
+    return stock.write_answer(params.rows, changed)
 
 
 async def run_async(params: SqliteParams) -> Answer:
-    """One connection, one statement, by aiosqlite: its connection is a thread of its own."""
+    """One statement, by aiosqlite: each of its connections is a thread of its own."""
     import aiosqlite  # noqa: PLC0415 - describing the workload must not load it
 
-    async with aiosqlite.connect(database(), timeout=BUSY_TIMEOUT_S) as connection:
-        if params.operation == "read":
-            async with connection.execute(READ_SQL, (params.after, params.rows)) as cursor:
-                return _read_answer(list(await cursor.fetchall()))
+    path = database()
+    if params.connection == "request":
+        async with aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S) as connection:
+            return await _answer_async(params, connection)
+
+    async def connect() -> "Connection":
+        return await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S)
+
+    key = path, _size(params)
+    if key not in _async_lenders:
+        _async_lenders[key] = AsyncLender(connect, aiosqlite.Connection.close, key[1])
+    async with _async_lenders[key].lend() as connection:
+        return await _answer_async(params, connection)
+
+
+async def _answer_async(params: SqliteParams, connection: "Connection") -> Answer:
+    if params.operation == "read":
+        async with connection.execute(READ_SQL, (params.after, params.rows)) as cursor:
+            found: list[Any] = list(await cursor.fetchall())
+        return stock.read_answer(params.after, params.rows, [row[2] for row in found])
+    try:
         async with connection.execute(WRITE_SQL, (params.after, params.after, params.rows)) as cursor:
             changed = cursor.rowcount
         await connection.commit()
-        return _write_answer(changed)
-
-
-def _read_answer(rows: Collection[Any]) -> Answer:
-    return {"operation": "read", "rows": len(rows), "checksum": sum(row[2] for row in rows)}
-
-
-def _write_answer(changed: int) -> Answer:
-    return {"operation": "write", "rows": changed}
+    except BaseException:
+        await connection.rollback()
+        raise
+    return stock.write_answer(params.rows, changed)
 
 
 WORKLOAD = Workload(
     name="sqlite",
-    description="Reads rows of a real SQLite file, or updates and commits them, on a connection per request.",
+    description="Reads rows of a real SQLite file, or updates and commits them; a connection per request, or kept.",
     params=SqliteParams,
     run=run,
     run_async=run_async,
@@ -143,5 +208,5 @@ WORKLOAD = Workload(
     lacks={
         "process": "a query waits for the file and for other writers, which more processes do not shorten"
     },
-    start=start,
+    start=start_with_loop,
 )

@@ -1,0 +1,100 @@
+"""Real runs against real services, which are gone afterwards, however the measurement ends."""
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from e2e_fixtures import Bench, runs_of, until
+from service_fixtures import need_postgres
+
+from loopwise.services import Services
+
+pytestmark = pytest.mark.e2e
+
+SUITE = """
+name = "services"
+[load]
+users = 4
+warmup_s = 0.1
+measure_s = {measure_s}
+[replicates]
+min = 1
+max = 1
+[[matrix]]
+workload = "{workload}"
+params = {{ {params} }}
+mode = ["async", "sync"]
+[compare]
+baseline = {{ mode = "sync" }}
+"""
+KINDS = [("upstream", "ms = 5"), ("postgres", "rows = 5")]
+
+
+def suite_of(folder: Path, workload: str, params: str, measure_s: float) -> Path:
+    path = folder / "services.toml"
+    path.write_text(SUITE.format(workload=workload, params=params, measure_s=measure_s), encoding="utf-8")
+    return path
+
+
+def data_folders(bench: Bench) -> set[Path]:
+    """The data folders of the PostgreSQL servers that a bench has started: root's user has them outside its scratch."""
+    lines = [process.cmdline() for process in bench.processes("postgres_guard.py")]
+    assert len(lines) <= 1
+    found = set()
+    for guard in bench.processes("postgres_guard.py"):
+        for child in guard.children():
+            line = child.cmdline()
+            if "-D" in line:
+                found.add(Path(line[line.index("-D") + 1]).parent)
+    return found
+
+
+@pytest.mark.parametrize(("workload", "params"), KINDS)
+def test_a_workload_is_measured_against_its_service_which_then_is_gone(
+    workload: str, params: str, tmp_path: Path
+) -> None:
+    if workload == "postgres":
+        need_postgres()
+    bench = Bench(tmp_path / "bench")
+    status, output = bench(
+        "run", suite_of(tmp_path, workload, params, 0.4), "--out", tmp_path / "r", "--quiet"
+    )
+    runs = runs_of(tmp_path / "r")
+    assert [run.error for run in runs] == [None, None], output
+    assert {(run.case.needs, run.status) for run in runs} == {((workload,), "ok")}
+    assert (tmp_path / "r" / f"{workload}.log").exists()
+    assert status == 0, output
+    assert bench.left_behind() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_postgresql_is_gone_with_its_folder_however_the_harness_ends(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    need_postgres()
+    bench = Bench(tmp_path / "bench")
+    process = bench.start("run", suite_of(tmp_path, *KINDS[1], 60), "--out", tmp_path / "r")
+    folders: set[Path] = set()
+
+    def measures() -> bool:
+        folders.update(data_folders(bench))
+        return bool(folders and list((tmp_path / "r").glob("runs/*/*/samples.*")))
+
+    until(measures)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    until(lambda: not bench.processes())
+    assert [folder for folder in folders if folder.exists()] == []
+
+
+def test_a_postgresql_ends_with_its_guard_even_if_that_is_killed(tmp_path: Path) -> None:
+    need_postgres()
+    with Services(tmp_path) as running:
+        running.during(["postgres"], "1/1").__enter__()
+        guard = psutil.Process(running._running["postgres"][0].pid)
+        family = guard.children(recursive=True)
+        assert any("postgres" in process.name() for process in family)
+        os.kill(guard.pid, signal.SIGKILL)
+        until(lambda: all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in family))
