@@ -15,12 +15,13 @@ from loopwise.assess import assess
 from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
 from loopwise.generator.order import Event, Order
-from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
+from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window, Worker
 from loopwise.placement import place
 from loopwise.plan import next_block, plan
 from loopwise.servers import RunningServer
 from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
+from loopwise.workers import worker_figures
 
 MAX_FAILURES = 2
 """A case whose runs failed so often in a row is not tried again: each try may cost the whole start-up timeout."""
@@ -168,6 +169,7 @@ class Execution:
             generator=recording.done.figures.record() if recording.done.figures else {},
             counts={"rows": rows},
             host=recording.host(),
+            workers=recording.workers(),
         )
         return assess(run, self.result.samples(run))
 
@@ -175,7 +177,7 @@ class Execution:
         self, case: Case, replicate: int, folder: Path, server: RunningServer, cores: tuple[int, ...]
     ) -> "Recording":
         """Put the load on a server and keep what comes of it."""
-        recording = Recording(server, Telemetry(server.pid))
+        recording = Recording(server, Telemetry(server.pid, server.probes))
         order = Order(
             url=server.url,
             endpoints=case.endpoints,
@@ -225,6 +227,15 @@ class Recording:
         """Figures of the server's processes and of the machine over the window."""
         return window_figures(
             self.telemetry.samples, self._ends["window_opened"][1], self._ends["window_closed"][1]
+        )
+
+    def workers(self) -> tuple[Worker, ...]:
+        """What each worker of the server did in the window."""
+        return worker_figures(
+            self.telemetry.samples,
+            self._ends["window_opened"][1],
+            self._ends["window_closed"][1],
+            self.server.facts.get("pids", ()),
         )
 
 

@@ -113,6 +113,8 @@ class Server(Noun):
     port: int | None = Field(default=None, ge=1, le=65_535)
     """None: a free port is chosen for every run."""
     startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    probe: bool = True
+    """Whether every worker writes figures of its event loop and pools while it is measured."""
 
 
 class App(Noun):
@@ -271,6 +273,20 @@ class Check(Noun):
     """A sentence for a failed check: what it means and what to do."""
 
 
+class Worker(Noun):
+    """What one worker process of the server did in the window."""
+
+    pid: int
+    requests: int | None = None
+    """Requests that it finished, the victim's included; None without the probe."""
+    share: float | None = None
+    """Its requests ÷ all workers', 0–1; None without the probe, or without requests."""
+    cpu_s: float = 0.0
+    """CPU of the process itself, without its children's."""
+    fate: Literal["", "ended", "appeared"] = ""
+    """`ended`: gone before the window closed; `appeared`: came after the server was ready."""
+
+
 class Run(Noun):
     """run.json: one case measured once, on a freshly started server."""
 
@@ -292,8 +308,11 @@ class Run(Noun):
     """rows, window_rows, ok, errors, unfinished."""
     host: dict[str, float] = Field(default_factory=dict)
     """steal_ratio, cpu_ratio, server_cpu_s, server_rss_mb, clock_step_ms over the window."""
+    workers: tuple[Worker, ...] = ()
+    """The server's worker processes; empty for a server that already ran."""
     checks: tuple[Check, ...] = ()
     causes: tuple[dict[str, Any], ...] = ()
+    """cause, share and evidence, the most decisive first (loopwise.causes)."""
 
 
 class Estimate(Noun):
