@@ -156,7 +156,7 @@ class Execution:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         rows = seal_samples(folder)
-        self.result.write_telemetry(folder, recording.telemetry.samples)
+        telemetry = self.result.write_telemetry(folder, recording.telemetry.samples)
         window = recording.window()
         run = Run(
             case=case,
@@ -171,7 +171,7 @@ class Execution:
             host=recording.host(),
             workers=recording.workers(),
         )
-        return assess(run, self.result.samples(run))
+        return assess(run, self.result.samples(run), telemetry)
 
     def _record(
         self, case: Case, replicate: int, folder: Path, server: RunningServer, cores: tuple[int, ...]

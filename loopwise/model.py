@@ -13,6 +13,17 @@ SCHEMA_VERSION = 2
 ServerName = Literal["uvicorn", "gunicorn"]
 Arrivals = Literal["poisson", "constant"]
 RunState = Literal["planned", "ok", "invalid", "failed"]
+CauseName = Literal[
+    "generator_bound",
+    "cpu_saturated",
+    "worker_imbalance",
+    "loop_blocked",
+    "thread_pool_full",
+    "executor_full",
+    "process_pool_full",
+    "dependency_bound",
+    "memory_growth",
+]
 Pairing = Literal["blocks", "slices", "duel"]
 """How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
 SideName = Literal["baseline", "candidate"]
@@ -285,6 +296,16 @@ class Worker(Noun):
     """CPU of the process itself, without its children's."""
     fate: Literal["", "ended", "appeared"] = ""
     """`ended`: gone before the window closed; `appeared`: came after the server was ready."""
+
+
+class Cause(Noun):
+    """Why a run is not faster; an entry of Run.causes."""
+
+    cause: CauseName
+    share: float
+    """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
+    evidence: str
+    """What was seen, in words."""
 
 
 class Run(Noun):
