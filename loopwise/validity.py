@@ -7,6 +7,7 @@ in CHECKS.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from loopwise import validity_workers
 from loopwise.model import Check, Run
 
 MAX_ERROR_RATIO = 0.01
@@ -192,6 +193,10 @@ CHECKS: dict[str, Callable[[Facts], Check | None]] = {
     "schedule": schedule,
     "clock_step": clock_step,
     "steal": steal,
+    "worker_idle": lambda facts: validity_workers.worker_idle(facts.run),
+    "worker_share": lambda facts: validity_workers.worker_share(facts.run),
+    "restarted": lambda facts: validity_workers.restarted(facts.run),
+    "memory": lambda facts: validity_workers.memory(facts.run),
 }
 """Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""
 

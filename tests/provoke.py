@@ -130,7 +130,10 @@ def main(rounds: int, names: list[str]) -> int:
                 if name == STALL:
                     stalls_ms.append(run.host["loop_stall_max_ms"])
                 if found != (PROVOCATIONS[name].cause or "none"):
-                    print(f"round {number}, {name}: {found}; {run.causes}", flush=True)
+                    print(
+                        f"round {number}, {name}: {found}; {run.causes} {run.host} {run.generator}",
+                        flush=True,
+                    )
             print(f"round {number} of {rounds} done, status {status}", flush=True)
             if status not in (0, 3):
                 print(output)

@@ -13,6 +13,7 @@ from fakes import case_of, measured, run_of
 from pydantic import BaseModel
 
 from loopwise import machine, model
+from loopwise.causes import CAUSES
 from loopwise.cli import app
 from loopwise.generator.http import ERROR_KINDS
 from loopwise.generator.order import Figures
@@ -52,7 +53,7 @@ def written_counts(folder: Path) -> list[str]:
 
 NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
-    "Comparison", "Window", "Worker", "Check", "Verdict",
+    "Comparison", "Window", "Worker", "Cause", "Check", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
@@ -88,6 +89,7 @@ def test_columns_have_the_type_that_is_written(heading: str, schema: Any) -> Non
 def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     assert sorted(named(SCHEMA_PAGE, "Counts")) == sorted(written_counts(tmp_path))
     assert named(SCHEMA_PAGE, "Check", table=1) == list(CHECKS)
+    assert named(SCHEMA_PAGE, "Cause", table=1) == list(CAUSES)
     assert named(SCHEMA_PAGE, "summary.csv", table=1) == list(METRICS)
 
 
