@@ -13,6 +13,8 @@ from loopwise.model import Cause, CauseName, Run
 
 FULL = 0.9
 """Generator: as the check generator_cpu (METHOD §2)."""
+NEARLY_FULL = 0.8
+"""Generator: enough while the server has time (FREE), since the generator waits for its core now and then, too."""
 SATURATED = 0.85
 """A server whose next request always waits still idles for the moment in which the generator sends it."""
 MACHINE_FULL = 0.95
@@ -34,7 +36,9 @@ MIN_GROWTH_MB, MIN_GROWTH_RATIO = 8.0, 0.05
 def generator_bound(evidence: Evidence) -> Cause | None:
     """The load generator used its core up: the server was not asked for more."""
     ratio = evidence.generator_ratio
-    if ratio < FULL:
+    wants = [worker.want_ratio(evidence.left_ratio) for worker in evidence.workers]
+    limit = NEARLY_FULL if wants and max(wants) < FREE else FULL
+    if ratio < limit:
         return None
     words = f"the generator used {_percent(ratio)} of its core: what is slow is the load, not the server"
     return _cause("generator_bound", ratio, words)

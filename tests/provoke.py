@@ -77,6 +77,7 @@ class Slow(HttpUser):
     @task
     def ask(self):
         self.client.get("/")
+        sum(range(100_000))
 """
 """Needs far more CPU for a request than the server does."""
 

@@ -98,6 +98,10 @@ TABLE: list[tuple[str, Evidence, list[str]]] = [
         ["worker_imbalance", "thread_pool_full"],
     ),
     ("a generator at its limit", run(generator_ratio=0.95), ["generator_bound"]),
+    ("a generator nearly there, and an idle server", run(generator_ratio=0.8), ["generator_bound"]),
+    ("a generator with time", run(generator_ratio=0.79), []),
+    ("a generator nearly there, and a busy server", replace(one(cpu_ratio=0.75), generator_ratio=0.89), []),
+    ("a generator nearly there, and no probe", run(generator_ratio=0.89, workers=()), []),
     (
         "both at their limit",
         replace(one(**BUSY), generator_ratio=0.95),
