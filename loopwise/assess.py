@@ -7,21 +7,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loopwise import metrics, stationarity, validity
+from loopwise import causes, metrics, stationarity, validity
 from loopwise.model import VICTIM, Run
 from loopwise.stationarity import Drift
 from loopwise.stats import nearest_rank
 
 
-def assess(run: Run, table: pa.Table) -> tuple[Run, float | None]:
+def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tuple[Run, float | None]:
     """Complete a run that was measured.
 
     Args:
         run: with case, window, generator and host.
         table: all its rows, as in samples.parquet.
+        telemetry: its telemetry.parquet; None: causes are not looked for.
 
     Returns:
-        The run with counts, checks and status; and its throughput in requests a second.
+        The run with counts, checks, causes and status; and its throughput in requests a second.
     """
     found = metrics.figures(table, run)
     errors = Counter(pc.cast(table.column("error"), pa.string()).to_pylist())
@@ -44,7 +45,13 @@ def assess(run: Run, table: pa.Table) -> tuple[Run, float | None]:
     )
     checks = validity.check(facts)
     status = "ok" if validity.verdict(checks) is None else "invalid"
-    return run.model_copy(update={"checks": checks, "status": status}), throughput_rps
+    found_causes = () if telemetry is None else causes.find(run, telemetry, table)
+    update = {
+        "checks": checks,
+        "status": status,
+        "causes": tuple(cause.model_dump(mode="json") for cause in found_causes),
+    }
+    return run.model_copy(update=update), throughput_rps
 
 
 def _send_delay_p99_ms(table: pa.Table, run: Run) -> float | None:

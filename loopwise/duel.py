@@ -70,7 +70,8 @@ def fight(result: ResultFolder, experiment: Experiment, generator: Generator, te
         RunError: no round could be measured.
     """
     settings, compare = experiment.suite.replicates, experiment.suite.compare
-    pair = Pair(*experiment.suite.cases, pairing="duel")
+    baseline, candidate = experiment.suite.cases
+    pair = Pair(baseline, candidate, pairing="duel")
     measure = Rounds(result, generator, experiment.seed, experiment.calibration).measure
     found: list[Round] = []
     verdicts: list[Verdict] = []

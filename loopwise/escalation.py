@@ -14,7 +14,7 @@ ROUNDS_MIN = 3
 SLICE_MIN_S, SLICE_MAX_S = 0.1, 2.0
 """Shorter slices hold too few answers; longer ones don't follow the machine's moods, which last for seconds."""
 CYCLES = 2
-"""A slice lasts so many service times: it begins and ends with an answer, and holds at least one whole round of users."""
+"""A slice lasts so many service times: every user is answered in it more than once."""
 START_S = 1.5
 """Start and stop of two servers, about; it only feeds the estimate of a round's length."""
 PRECISE = 0.5

@@ -37,6 +37,9 @@ METRICS: dict[str, Metric] = {
     "error_ratio": Metric("", "lower", is_log=False),
     "cpu_ms_per_request": Metric("ms", "lower"),
     "rss_mb": Metric("MB", "lower"),
+    "loop_lag_p99_ms": Metric("ms", "lower", is_log=False),
+    "loop_stall_max_ms": Metric("ms", "lower", is_log=False),
+    "worker_share_max": Metric("", is_log=False),
     "victim_p99_ms": Metric("ms", "lower"),
     "generator_lag_mean_ms": Metric("ms"),
     "generator_lag_p99_ms": Metric("ms"),
@@ -172,8 +175,12 @@ def _host(result: RunFigures, whole: str, run: Run) -> None:
         result.metrics[whole, "cpu_ms_per_request"] = host["server_cpu_s"] * 1e3 / ok
     if "server_rss_mb" in host:
         result.metrics[whole, "rss_mb"] = host["server_rss_mb"]
-    if "steal_ratio" in host:
-        result.metrics[whole, "steal_ratio"] = host["steal_ratio"]
+    for name in ("steal_ratio", "loop_lag_p99_ms", "loop_stall_max_ms"):
+        if name in host:
+            result.metrics[whole, name] = host[name]
+    shares = [worker.share for worker in run.workers if worker.share is not None]
+    if len(shares) > 1:
+        result.metrics[whole, "worker_share_max"] = max(shares)
     if run.generator.get("wall_s"):
         result.metrics[whole, "generator_cpu_ratio"] = (
             run.generator["busiest_cpu_s"] / run.generator["wall_s"]

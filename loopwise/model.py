@@ -13,6 +13,17 @@ SCHEMA_VERSION = 2
 ServerName = Literal["uvicorn", "gunicorn"]
 Arrivals = Literal["poisson", "constant"]
 RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
+CauseName = Literal[
+    "generator_bound",
+    "cpu_saturated",
+    "worker_imbalance",
+    "loop_blocked",
+    "thread_pool_full",
+    "executor_full",
+    "process_pool_full",
+    "dependency_bound",
+    "memory_growth",
+]
 Pairing = Literal["blocks", "slices", "duel"]
 """How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
 SideName = Literal["baseline", "candidate"]
@@ -113,6 +124,8 @@ class Server(Noun):
     port: int | None = Field(default=None, ge=1, le=65_535)
     """None: a free port is chosen for every run."""
     startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    probe: bool = True
+    """Whether every worker writes figures of its event loop and pools while it is measured."""
 
 
 class App(Noun):
@@ -277,6 +290,30 @@ class Check(Noun):
     """A sentence for a failed check: what it means and what to do."""
 
 
+class Worker(Noun):
+    """What one worker process of the server did in the window."""
+
+    pid: int
+    requests: int | None = None
+    """Requests that it finished, the victim's included; None without the probe."""
+    share: float | None = None
+    """Its requests ÷ all workers', 0–1; None without the probe, or without requests."""
+    cpu_s: float = 0.0
+    """CPU of the process itself, without its children's."""
+    fate: Literal["", "ended", "appeared"] = ""
+    """`ended`: gone before the window closed; `appeared`: came after the server was ready."""
+
+
+class Cause(Noun):
+    """Why a run is not faster; an entry of Run.causes."""
+
+    cause: CauseName
+    share: float
+    """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
+    evidence: str
+    """What was seen, in words."""
+
+
 class Run(Noun):
     """run.json: one case measured once, on a freshly started server."""
 
@@ -300,8 +337,11 @@ class Run(Noun):
     """rows, window_rows, ok, errors, unfinished."""
     host: dict[str, float] = Field(default_factory=dict)
     """The machine and the server's processes over the window (telemetry.window_figures, machine.changes)."""
+    workers: tuple[Worker, ...] = ()
+    """The server's worker processes; empty for a server that already ran."""
     checks: tuple[Check, ...] = ()
     causes: tuple[dict[str, Any], ...] = ()
+    """cause, share and evidence, the most decisive first (loopwise.causes)."""
 
 
 class Estimate(Noun):
@@ -320,7 +360,7 @@ class Side(Noun):
     """What one of two servers gave in a round of a pair."""
 
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Endpoint -> metric -> value over the round. TOTAL is the whole; endpoints stand beside it where there are several."""
+    """Endpoint -> metric -> value over the round. TOTAL is the whole; endpoints stand beside it where they are several."""
     counts: dict[str, int] = Field(default_factory=dict)
     server: dict[str, Any] = Field(default_factory=dict)
     """As Run.server."""

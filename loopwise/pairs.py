@@ -21,6 +21,7 @@ from loopwise.model import SIDES, Case, Pairing, Round, Side, SideName
 from loopwise.placement import Placement, place
 from loopwise.rounds import check_round, side_of
 from loopwise.servers import RunningServer
+from loopwise.services import Services
 from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
 
@@ -53,6 +54,7 @@ class Rounds:
     generator: Generator
     seed: int
     calibration: Mapping[str, float]
+    services: Services
     serve: Serve = servers.serve
     cores: Sequence[int] = field(default_factory=machine.core_numbers)
     hear: Callable[[Event], None] = lambda _: None
@@ -88,9 +90,7 @@ class Rounds:
             with ExitStack() as stack:
                 order = SIDES if found.first == "baseline" else SIDES[::-1]
                 running = {
-                    name: stack.enter_context(
-                        self._serve_side(pair.cases[name], name, scratch, folder, places[name])
-                    )
+                    name: self._serve_side(stack, pair.cases[name], name, scratch, folder, places[name])
                     for name in order
                 }
                 measured = self._load(pair, found, folder, running, places["baseline"].generator)
@@ -99,17 +99,21 @@ class Rounds:
         return self._evaluate(found, folder, measured)
 
     def _serve_side(
-        self, case: Case, name: SideName, scratch: Path, folder: Path, placement: Placement
-    ) -> AbstractContextManager[RunningServer]:
+        self, stack: ExitStack, case: Case, name: SideName, scratch: Path, folder: Path, placement: Placement
+    ) -> RunningServer:
         # Names of equal length: a path's length moves a process's memory.
         own = scratch / {"baseline": "a", "candidate": "b"}[name]
         own.mkdir()
-        return self.serve(
-            case,
-            scratch=own,
-            log=folder / f"{name}.log",
-            calibration=self.calibration,
-            cores=placement.server,
+        services = stack.enter_context(self.services.during(case.needs, f"{self.seed}/{folder.name}"))
+        return stack.enter_context(
+            self.serve(
+                case,
+                scratch=own,
+                log=folder / f"{name}.log",
+                calibration=self.calibration,
+                cores=placement.server,
+                services=services,
+            )
         )
 
     def _load(
@@ -204,7 +208,7 @@ class Measured:
     _times: list[dict[SideName, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._telemetry = {name: Telemetry(server.pid) for name, server in self.servers.items()}
+        self._telemetry = {name: Telemetry(server.pid, server.probes) for name, server in self.servers.items()}
 
     def start(self) -> None:
         """Begin to sample."""

@@ -11,11 +11,12 @@ from loopwise.driver import Generator
 from loopwise.errors import RunError
 from loopwise.generator.order import Event, Order
 from loopwise.machine import Condition, changes, condition
-from loopwise.model import Case, Experiment, PlannedRun, Run, Window
+from loopwise.model import Case, Experiment, PlannedRun, Run, Window, Worker
 from loopwise.placement import Placement
 from loopwise.servers import RunningServer
 from loopwise.store import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.telemetry import Telemetry, window_figures
+from loopwise.workers import worker_figures
 
 Hear = Callable[[Event], None]
 
@@ -61,7 +62,7 @@ def measure(
     folder = result.run_folder(run.case.case_id, run.replicate)
     recording = _record(_order(run, server, placement, experiment, folder), server, generator, hear)
     rows = seal_samples(folder)
-    result.write_telemetry(folder, recording.telemetry.samples)
+    telemetry = result.write_telemetry(folder, recording.telemetry.samples)
     run = run.model_copy(
         update={
             "window": recording.window(),
@@ -69,9 +70,10 @@ def measure(
             "generator": recording.done.figures.record() if recording.done.figures else {},
             "counts": {"rows": rows},
             "host": recording.host(),
+            "workers": recording.workers(),
         }
     )
-    return assess(run, result.samples(run))
+    return assess(run, result.samples(run), telemetry)
 
 
 def _order(
@@ -92,7 +94,7 @@ def _order(
 
 
 def _record(order: Order, server: RunningServer, generator: Generator, hear: Hear) -> "Recording":
-    recording = Recording(Telemetry(server.pid))
+    recording = Recording(server, Telemetry(server.pid, server.probes))
 
     def hear_both(event: Event) -> None:
         recording.hear(event)
@@ -110,6 +112,7 @@ def _record(order: Order, server: RunningServer, generator: Generator, hear: Hea
 class Recording:
     """What is collected while a run goes on."""
 
+    server: RunningServer
     telemetry: Telemetry
     done: Event = field(default_factory=lambda: Event(event="done"))
     _ends: dict[str, tuple[Event, int, Condition]] = field(default_factory=dict)
@@ -132,3 +135,12 @@ class Recording:
         _, opened_ns, before = self._ends["window_opened"]
         _, closed_ns, after = self._ends["window_closed"]
         return window_figures(self.telemetry.samples, opened_ns, closed_ns) | changes(before, after)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """What each worker of the server did in the window."""
+        return worker_figures(
+            self.telemetry.samples,
+            self._ends["window_opened"][1],
+            self._ends["window_closed"][1],
+            self.server.facts.get("pids", ()),
+        )

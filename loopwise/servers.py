@@ -75,6 +75,8 @@ class RunningServer:
     """None: it ran before us and goes on after us."""
     facts: dict[str, Any] = field(default_factory=dict)
     """argv, port, pids, start_s, versions, loop, threads: `server` in run.json."""
+    probes: Path | None = None
+    """Folder that the probes of its workers write to; None where they are off."""
 
     @property
     def pid(self) -> int | None:
@@ -116,6 +118,7 @@ def serve(
     python = case.app.python if case.app else sys.executable
     argv = SERVERS[case.server.name](case.server, python, port, scratch)
     shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
+    shutil.copy(target_app_dir() / "target_app" / "measuring.py", scratch / "loopwise_measuring.py")
     shutil.copy(target_app_dir() / "target_app" / "gunicorn_conf.py", scratch / "gunicorn_conf.py")
     started_s = time.monotonic()
     cwd = case.app.app_dir if case.app else target_app_dir()
@@ -138,7 +141,7 @@ def serve(
         }
         url = f"http://{HOST}:{port}"
         check_endpoints(case, url)
-        yield RunningServer(url, process, facts)
+        yield RunningServer(url, process, facts, telemetry_folder(scratch) if case.server.probe else None)
     finally:
         processes.end(process, grace_s=grace_s)
 
@@ -151,6 +154,8 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
     env["LOOPWISE_APP"] = own.target if own else "target_app.app:create_app()"
     env["LOOPWISE_APP_DIR"] = own.app_dir if own else str(target_app_dir())
     env["LOOPWISE_SCRATCH"] = str(scratch)
+    env["LOOPWISE_TELEMETRY"] = str(telemetry_folder(scratch))
+    env["LOOPWISE_PROBE"] = "on" if server.probe else "off"
     env["LOOPWISE_LOOP"], env["LOOPWISE_HTTP"] = server.loop, server.http
     optional: dict[str, object] = {
         "LOOPWISE_THREADS": server.threads,
@@ -166,6 +171,11 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     env["PYTHONUNBUFFERED"] = "1"
     return env
+
+
+def telemetry_folder(scratch: Path) -> Path:
+    """Where the probes of a server's workers write their figures."""
+    return scratch / "telemetry"
 
 
 def shown_path(path: str) -> str:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from loopwise.errors import ResultError
 from loopwise.generator.recorder import SCHEMA as SAMPLES
 from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run
+from loopwise.probes import PARTS, POOLS
 from loopwise.telemetry import Sample
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
@@ -42,6 +43,15 @@ TELEMETRY = pa.schema(
         ("context_switches", pa.int64()),
         ("steal_s", pa.float64()),
         ("total_s", pa.float64()),
+        *((name, pa.float64()) for name in ("loop_lag_p50_ms", "loop_lag_p99_ms", "loop_lag_max_ms")),
+        *(
+            (name, pa.float64())
+            for name in ("loop_stall_max_ms", "loop_blocked_s", "loop_cpu_s", "loop_wait_s")
+        ),
+        *((f"{pool}_{part}", pa.int32()) for pool in POOLS for part in PARTS),
+        ("in_flight", pa.int32()),
+        ("requests_done", pa.int64()),
+        *((name, pa.float64()) for name in ("gc_pause_s", "gc_pause_max_ms", "probe_late_ms")),
     ]
 )
 
@@ -218,10 +228,11 @@ class ResultFolder:
                 "delete this run's folder and measure it again with `run --resume`"
             ) from None
 
-    def write_telemetry(self, folder: Path, samples: list[Sample]) -> None:
-        """Write telemetry.parquet of a run."""
+    def write_telemetry(self, folder: Path, samples: list[Sample]) -> pa.Table:
+        """Write telemetry.parquet of a run; returns its rows."""
         table = pa.Table.from_pylist([asdict(sample) for sample in samples], schema=TELEMETRY)
         _write_parquet(table, folder / "telemetry.parquet", compression="zstd")
+        return table
 
 
 def seal_samples(folder: Path) -> int:

@@ -7,6 +7,7 @@ in CHECKS.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from loopwise import validity_workers
 from loopwise.model import Check, Run
 from loopwise.stationarity import Drift
 from loopwise.surroundings import core_count, frequency, other_cpu, swap
@@ -255,6 +256,10 @@ CHECKS: dict[str, Callable[[Facts], Check | None]] = {
     "core_count": core_count,
     "frequency": frequency,
     "swap": swap,
+    "worker_idle": lambda facts: validity_workers.worker_idle(facts.run),
+    "worker_share": lambda facts: validity_workers.worker_share(facts.run),
+    "restarted": lambda facts: validity_workers.restarted(facts.run),
+    "memory": lambda facts: validity_workers.memory(facts.run),
 }
 """Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""
 

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ class Pool:
         self.processes = processes
         self._functions = functions
         self._executor: ProcessPoolExecutor | None = None
+        self._pending = 0
         self._warming: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -74,6 +76,9 @@ class Pool:
             BrokenProcessPool: a process died while it started.
         """
         self._executor = self._make()
+        probe: Any = sys.modules.get("loopwise_probe")
+        if probe is not None:
+            probe.GAUGES["process_pool"] = self.occupancy
         await self._warm(self._executor)
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
@@ -87,6 +92,7 @@ class Pool:
             raise PoolUnavailableError(
                 "the process pool does not run: the server must run the app's lifespan"
             )
+        self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
         except BrokenProcessPool as error:
@@ -94,6 +100,14 @@ class Pool:
             raise PoolUnavailableError(
                 "a process of the pool died, and the pool is being replaced; retry"
             ) from error
+        finally:
+            self._pending -= 1
+
+    def occupancy(self) -> dict[str, int]:
+        """Processes, those at work, and calls that wait for one; read from any thread."""
+        pending = self._pending
+        busy = min(pending, self.processes)
+        return {"max": self.processes, "busy": busy, "queued": pending - busy}
 
     def stop(self) -> None:
         """Waits for work in progress, ends the processes and gives back what they shared."""

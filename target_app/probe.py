@@ -7,8 +7,17 @@ The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH an
 LOOPWISE_APP      `module:attribute`, `module:factory()`; the attribute may be dotted
 LOOPWISE_APP_DIR  folder that is put first on sys.path
 LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default
+LOOPWISE_TELEMETRY  folder to which every worker writes its figures (measuring.py); unset: nothing is measured
+LOOPWISE_PROBE    `off`: nothing is measured either
 
 `GET /.loopwise/ready` answers who serves; all else goes to the app untouched.
+
+An app can have pools of its own watched, if it is served by us: `GAUGES` takes a function per pool, which gives the
+numbers of its places, of those in use, and of those who wait for one: `{"max": 4, "busy": 4, "queued": 11}`. It is
+called from a thread, ten times a second. Names that causes are found for: `process_pool` and `dependency_pool`.
+
+    if (probe := sys.modules.get("loopwise_probe")) is not None:
+        probe.GAUGES["dependency_pool"] = lambda: {"max": pool.size, "busy": pool.used, "queued": pool.waiting}
 """
 
 from __future__ import annotations
@@ -22,7 +31,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +55,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+GAUGES: dict[str, Callable[[], Mapping[str, int]]] = {}
+"""Pools that the app wants to be watched, see above."""
 
 
 class AppError(Exception):
@@ -145,9 +158,11 @@ def thread_tokens(text: str | None) -> int | None:
 class Probe:
     """An ASGI app around the measured one. One per worker process."""
 
-    def __init__(self, app: ASGIApp, threads: int | None = None) -> None:
+    def __init__(self, app: ASGIApp, threads: int | None = None, telemetry: str | None = None) -> None:
         self.app = app
         self.threads = threads
+        self.telemetry = telemetry
+        self._measuring: Any = None
         self._ready = False
         self._server_sent_lifespan = False
         self._facts: bytes | None = None
@@ -155,7 +170,15 @@ class Probe:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Passes everything on but the ready path; a measured request pays for the first branch alone."""
         if self._ready and scope.get("path") != READY_PATH:
-            await self.app(scope, receive, send)
+            measuring = self._measuring
+            if measuring is None or scope["type"] != "http":
+                await self.app(scope, receive, send)
+                return
+            measuring.enter()
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                measuring.leave()
         elif scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:
@@ -196,8 +219,15 @@ class Probe:
             import anyio.to_thread  # noqa: PLC0415 - not every app's environment has AnyIO
 
             anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
+        if self.telemetry is not None and self._measuring is None:
+            measuring = importlib.import_module("loopwise_measuring")  # it lies beside us where it is wanted
+            self._measuring = measuring.Measuring(self.telemetry, GAUGES)
+            self._measuring.start(asyncio.get_running_loop())
+            self._measuring.limiter = _limiter()
 
     async def _answer(self, send: Send) -> None:
+        if self._measuring is not None and self._measuring.limiter is None:
+            self._measuring.limiter = _limiter()
         if self._ready and self._facts is None:
             self._facts = json.dumps(describe_process()).encode()
         status, body = (200, self._facts) if self._facts is not None else (503, b'{"detail": "starting"}')
@@ -221,11 +251,14 @@ def describe_process() -> dict[str, Any]:
 
 def _tokens_in_use() -> int | None:
     """AnyIO's limit in this loop; None if the app has not loaded AnyIO, or set no limit (JSON has no inf)."""
+    limiter = _limiter()
+    return limiter.total_tokens if limiter and isinstance(limiter.total_tokens, int) else None
+
+
+def _limiter() -> Any:
+    """AnyIO's default limiter of the running loop; None while nobody has loaded AnyIO."""
     to_thread: Any = sys.modules.get("anyio.to_thread")
-    if to_thread is None:
-        return None
-    tokens = to_thread.current_default_thread_limiter().total_tokens
-    return tokens if isinstance(tokens, int) else None
+    return None if to_thread is None else to_thread.current_default_thread_limiter()
 
 
 def _versions() -> dict[str, str]:
@@ -238,7 +271,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
+def telemetry_folder(environ: Mapping[str, str]) -> str | None:
+    """Where to write figures; None: measure nothing."""
+    folder = environ.get("LOOPWISE_TELEMETRY")
+    return folder if folder and environ.get("LOOPWISE_PROBE") != "off" else None
+
+
 app = Probe(
     load_app(os.environ.get("LOOPWISE_APP", ""), os.environ.get("LOOPWISE_APP_DIR")),
     thread_tokens(os.environ.get("LOOPWISE_THREADS")),
+    telemetry_folder(os.environ),
 )

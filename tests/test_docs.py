@@ -13,6 +13,7 @@ from fakes import case_of, measured, run_of
 from pydantic import BaseModel
 
 from loopwise import machine, model
+from loopwise.causes import CAUSES
 from loopwise.cli import app
 from loopwise.generator.http import ERROR_KINDS
 from loopwise.generator.order import Figures
@@ -37,7 +38,10 @@ def fields(noun: type[BaseModel]) -> list[str]:
 def window_keys() -> list[str]:
     """What `window_figures` gives."""
     samples = [Sample(at, 0, "host", at / 2, steal_s=0.0, total_s=at) for at in (1, 2)]
-    samples += [Sample(at, 7, "server", at / 4, rss_mb=1, threads=1, context_switches=at) for at in (1, 2)]
+    samples += [
+        Sample(at, 7, "server", at / 4, rss_mb=1, threads=1, context_switches=at, lags={1: 1})
+        for at in (1, 2)
+    ]
     return list(window_figures(samples, 1, 2))
 
 
@@ -49,7 +53,7 @@ def written_counts(folder: Path) -> list[str]:
 
 NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
-    "Comparison", "Window", "Check", "Verdict",
+    "Comparison", "Window", "Worker", "Cause", "Check", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
@@ -90,6 +94,7 @@ def test_what_became_of_the_machine_is_documented() -> None:
 def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     assert sorted(named(SCHEMA_PAGE, "Counts")) == sorted(written_counts(tmp_path))
     assert named(SCHEMA_PAGE, "Check", table=1) == list(CHECKS)
+    assert named(SCHEMA_PAGE, "Cause", table=1) == list(CAUSES)
     assert named(SCHEMA_PAGE, "summary.csv", table=1) == list(METRICS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from fakes import EPOCH_NS, HOST, FakeRow, case_of, run_of, table_of
 
 from loopwise.metrics import METRICS, RunFigures, figures
-from loopwise.model import TOTAL, Endpoint, Load, Run
+from loopwise.model import TOTAL, Endpoint, Load, Run, Worker
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -185,7 +185,22 @@ def test_every_figure_is_a_known_metric(tmp_path: Path) -> None:
         for row in steady(12_000)
     ]
     victim = FakeRow(300 * MS, 2 * MS, "victim /health", scheduled_ns=250 * MS)
-    run = opened(host=HOST, generator={"cpu_s": 0.3, "busiest_cpu_s": 0.3, "wall_s": 1.0})
+    run = opened(
+        host=HOST | {"loop_lag_p99_ms": 2.0, "loop_stall_max_ms": 0.0},
+        generator={"cpu_s": 0.3, "busiest_cpu_s": 0.3, "wall_s": 1.0},
+        workers=(Worker(pid=1, requests=3, share=0.75), Worker(pid=2, requests=1, share=0.25)),
+    )
     produced = {metric for _, metric in found([*due, victim], run, tmp_path).metrics}
     assert produced == set(METRICS)
     assert EPOCH_NS > 2**53  # nanoseconds since the epoch are beyond float64, and came through exactly
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"), [((0.7, 0.3), 0.7), ((1.0,), None), ((None, None), None), ((), None)]
+)
+def test_the_busiest_workers_share_needs_several_workers_that_were_watched(
+    shares: tuple[float | None, ...], expected: float | None, tmp_path: Path
+) -> None:
+    workers = tuple(Worker(pid=number, share=share) for number, share in enumerate(shares, 1))
+    figures = found(steady(1_000), opened(workers=workers), tmp_path)
+    assert figures.metrics.get((figures.endpoint, "worker_share_max")) == expected

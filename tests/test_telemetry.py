@@ -46,6 +46,7 @@ def test_the_windows_figures_are_differences_between_its_ends() -> None:
             "cpu_ratio": 0.75,
             "server_cpu_s": 0.7 + 0.5,
             "server_rss_mb": 95.0,
+            "server_rss_growth_mb": 0.0,
             "server_threads": 3 + 6,
             "server_context_switches": 10 + 60,
         }
@@ -59,7 +60,13 @@ def test_a_server_that_already_ran_has_no_figures_but_the_machine_has() -> None:
 
 def test_one_sample_is_no_difference() -> None:
     assert set(window_figures(SAMPLES, 10, 10)) == {
-        *("server_cpu_s", "server_rss_mb", "server_threads", "server_context_switches")
+        *(
+            "server_cpu_s",
+            "server_rss_mb",
+            "server_rss_growth_mb",
+            "server_threads",
+            "server_context_switches",
+        )
     }
     assert window_figures([], 0, 10) == {}
     assert window_figures([host(1, 1.0, 5.0), host(2, 1.0, 5.0)], 0, 10)["cpu_ratio"] == 0.0

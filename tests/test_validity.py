@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes import EPOCH_NS, case_of, run_of
 
-from loopwise.model import Check, Load, Run, Window
+from loopwise.model import Check, Load, Run, Window, Worker
 from loopwise.stationarity import Drift
 from loopwise.validity import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
 
@@ -41,6 +41,7 @@ def facts_of(
     host: dict[str, float] | None = None,
     window: Window = WARM,
     scenario: str | None = None,
+    workers: tuple[Worker, ...] = (),
     **figures: Any,
 ) -> Facts:
     """A run without blemish: 10 users × 5 ms give 2000 requests a second; options replace what is named."""
@@ -50,6 +51,7 @@ def facts_of(
         generator=GENERATOR | (generator or {}),
         host=HOST | (host or {}),
         window=window,
+        workers=workers,
     )
     measured: dict[str, Any] = {
         "throughput_rps": 2000.0,
@@ -62,6 +64,13 @@ def facts_of(
     return Facts(run, **(measured | figures))
 
 
+def served(*requests: int | None) -> tuple[Worker, ...]:
+    """Workers by what they served."""
+    return tuple(Worker(pid=pid, requests=count) for pid, count in enumerate(requests, 1))
+
+
+OF_A_SERVER = ("worker_idle", "worker_share", "restarted", "memory")
+"""Checks that need a server which we started."""
 PASS, VOID, FLAG, ABSENT = "pass", "void", "flag", "absent"
 
 TABLE: list[tuple[str, Facts, str]] = [
@@ -128,6 +137,28 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("frequency", facts_of(host={"frequency_ratio": 1.11}), FLAG),
     ("swap", facts_of(host={"swapped_mb": 1.0}), PASS),
     ("swap", facts_of(host={"swapped_mb": 1.1}), FLAG),
+    ("worker_idle", facts_of(workers=served(500, 500)), PASS),
+    ("worker_idle", facts_of(workers=served(999, 1)), PASS),
+    ("worker_idle", facts_of(workers=served(1000, 0)), FLAG),
+    ("worker_idle", facts_of(workers=served(1000)), ABSENT),
+    ("worker_idle", facts_of(workers=served(None, None)), ABSENT),
+    ("worker_idle", facts_of(workers=served(0, 0)), ABSENT),
+    ("worker_share", facts_of(workers=served(750, 250)), PASS),
+    ("worker_share", facts_of(workers=served(751, 249)), FLAG),
+    ("worker_share", facts_of(workers=served(370, 130, 250, 250)), PASS),
+    ("worker_share", facts_of(workers=served(400, 100, 250, 250)), FLAG),
+    ("worker_share", facts_of(workers=served(30, 9)), ABSENT),
+    ("worker_share", facts_of(workers=served(1000)), ABSENT),
+    ("worker_share", facts_of(workers=served(None, None)), ABSENT),
+    ("restarted", facts_of(workers=served(500, 500)), PASS),
+    ("restarted", facts_of(workers=(Worker(pid=1, requests=9, fate="ended"),)), VOID),
+    ("restarted", facts_of(workers=(*served(9), Worker(pid=2, requests=9, fate="appeared"))), VOID),
+    ("restarted", facts_of(), ABSENT),
+    ("memory", facts_of(host={"server_rss_growth_mb": 8.0, "server_rss_mb": 100.0}), PASS),
+    ("memory", facts_of(host={"server_rss_growth_mb": 8.1, "server_rss_mb": 100.0}), FLAG),
+    ("memory", facts_of(host={"server_rss_growth_mb": 50.0, "server_rss_mb": 1000.0}), PASS),
+    ("memory", facts_of(host={"server_rss_growth_mb": 51.0, "server_rss_mb": 1000.0}), FLAG),
+    ("memory", facts_of(), ABSENT),
 ]
 
 
@@ -150,7 +181,7 @@ def test_every_check_has_rows_above_for_passing_and_for_failing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["users", "clock_step", "steal", "other_cpu", "core_count", "frequency", "swap"]
+    "name", ["users", "clock_step", "steal", "other_cpu", "core_count", "frequency", "swap", *OF_A_SERVER]
 )
 def test_what_nobody_measured_is_not_checked(name: str) -> None:
     bare = facts_of()
@@ -176,7 +207,9 @@ def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts
 
 def test_passed_checks_are_kept_without_a_sentence() -> None:
     found = check(facts_of())
-    assert [each.name for each in found] == [name for name in CHECKS if name != "schedule"]
+    assert [each.name for each in found] == [
+        name for name in CHECKS if name not in {"schedule", *OF_A_SERVER}
+    ]
     assert all(each.ok and not each.detail for each in found)
     assert verdict(found) is None
 

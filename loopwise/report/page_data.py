@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loopwise.model import Case, Check, Experiment, Run, Verdict
@@ -42,6 +42,8 @@ class CaseRow:
     invalid: str | None
     flagged: bool
     """Whether a check put a mark on a run behind these numbers; they can be used."""
+    cause: str = ""
+    """Why it is not faster, in words; empty where nothing was found."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,21 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
     """All cases in the groups that the charts show, too."""
     cells = Cells(summary)
     marked = flagged(summary.runs)
+    causes = first_causes(summary.runs)
     groups = []
     for facet in facets(cells.cases):
         row = cells.row(facet.cases, "throughput_rps")
         highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
         rows = tuple(
-            _case_row(
-                cells, cell, " · ".join(part for part in facet.label(cell.case) if part), highest_rps, marked
+            replace(
+                _case_row(
+                    cells,
+                    cell,
+                    " · ".join(part for part in facet.label(cell.case) if part),
+                    highest_rps,
+                    marked,
+                ),
+                cause=causes.get(cell.case.case_id, ""),
             )
             for cell in row
         )
@@ -135,6 +145,19 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
         for check in _failed(run, "flag") if run.status == "ok" else ():
             names.setdefault(run.case.case_id, {})[words(check.name)] = None
     return {case_id: tuple(found) for case_id, found in names.items()}
+
+
+def first_causes(runs: Sequence[Run]) -> dict[str, str]:
+    """Evidence of the cause that was named first in most usable runs of a case, by case_id; left out where none was."""
+    named: dict[str, list[str]] = {}
+    evidence: dict[tuple[str, str], str] = {}
+    for run in (run for run in runs if run.status == "ok"):
+        name = run.causes[0]["cause"] if run.causes else ""
+        named.setdefault(run.case.case_id, []).append(name)
+        if name:
+            evidence.setdefault((run.case.case_id, name), run.causes[0]["evidence"])
+    most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
+    return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
 
 
 def check_rows(runs: Sequence[Run]) -> list[CheckRow]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.page_data import ICONS, flagged, metric_name, verdicts_by_candidate
+from loopwise.report.page_data import ICONS, first_causes, flagged, metric_name, verdicts_by_candidate
 from loopwise.report.rows import Cell, Cells, Facet, facets
 from loopwise.summary import Summary
 
@@ -91,7 +91,13 @@ def _facet_table(cells: Cells, facet: Facet, verdicts: dict[str, Verdict]) -> Re
         for cell in row
         if cell.case.case_id in marked
     ]
-    return Padding(Group(title, "", table, *voids, *marks), (0, 0, 1, 0))
+    found = first_causes(cells.summary.runs)
+    causes = [
+        _text(f"{_name(facet, cell)}: {found[cell.case.case_id]}", "dim")
+        for cell in row
+        if cell.case.case_id in found
+    ]
+    return Padding(Group(title, "", table, *voids, *causes, *marks), (0, 0, 1, 0))
 
 
 def _row(

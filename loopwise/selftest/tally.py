@@ -59,7 +59,7 @@ def rate_of(outcomes: Sequence[Outcome]) -> Rate:
     if not outcomes:
         raise ValueError("a rate needs at least one trial")
     first = outcomes[0]
-    words = Counter(each.verdict.verdict if each.verdict else "invalid" for each in outcomes)
+    words: Counter[str] = Counter(each.verdict.verdict if each.verdict else "invalid" for each in outcomes)
     alarms = sum(words[word] for word in ALARMS)
     interval = binomtest(alarms, len(outcomes)).proportion_ci(confidence_level=0.95, method="exact")
     widths = sorted(

@@ -33,6 +33,7 @@ DIFFERENCE_TAGS = {
     "max_connections": "conn",
     "victim": "victim-",
     "startup_timeout_s": "startup",
+    "probe": "probe-",
     "app": "",
     "url": "",
 }

@@ -1,0 +1,173 @@
+"""What a run's telemetry and rows say of it, as the figures that causes are found by. Pure: tables in, numbers out."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwise.model import VICTIM, Run
+from loopwise.probes import POOLS
+from loopwise.stats import nearest_rank
+
+FIRST_ROWS = 3
+"""The service time without a queue is that of the third fastest row: the fastest may be a freak."""
+MIN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How full one of a worker's pools was."""
+
+    full_ratio: float
+    """Share of the looks at which every place was taken and somebody waited."""
+    places: int
+    queued: int
+    """Median of those who waited while it was full."""
+
+
+@dataclass(frozen=True)
+class WorkerEvidence:
+    """One worker process in the window; ratios are of its length."""
+
+    share: float | None
+    """Of the requests; None if there were none."""
+    cpu_ratio: float
+    """CPU of all its threads."""
+    loop_cpu_ratio: float
+    wait_ratio: float
+    """Time in which the loop's thread could have run, but had no core."""
+    blocked_ratio: float
+    stall_ms: float
+    pools: dict[str, Pool] = field(default_factory=dict)
+
+    def want_ratio(self, left_ratio: float) -> float:
+        """CPU that it used or waited for, 0–1, of what the hypervisor left."""
+        return min(1.0, (self.cpu_ratio + self.wait_ratio) / left_ratio)
+
+    def held_ratio(self, steal_ratio: float) -> float:
+        """Share of the window in which code on the loop kept it.
+
+        A stall is also what the loop waits for the GIL while other threads compute, or for a core: that is taken off.
+        """
+        others = max(0.0, self.cpu_ratio - self.loop_cpu_ratio)
+        return max(0.0, self.blocked_ratio - others - self.wait_ratio - steal_ratio)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run."""
+
+    workers: tuple[WorkerEvidence, ...] = ()
+    """Those whose probe measured; empty without it, and then most causes can't be told."""
+    cores: int = 1
+    """Cores that the server may use."""
+    server_cpu_ratio: float = 0.0
+    """CPU of all the server's processes ÷ the window; 2.0: two cores."""
+    machine_ratio: float = 0.0
+    """Share of the machine's CPU that was used or stolen."""
+    machine_cores: int = 1
+    steal_ratio: float = 0.0
+    """CPU seconds stolen from all cores ÷ the window: the most that one thread can have lost."""
+    generator_ratio: float = 0.0
+    """CPU of the busiest generator process ÷ time."""
+    rss_mb: float = 0.0
+    rss_growth_mb: float = 0.0
+    low_ms: float | None = None
+    """Fastest tenth of the window's service times."""
+    alone_ms: float | None = None
+    """Service time without a queue: of the whole run's fastest rows."""
+
+    @property
+    def left_ratio(self) -> float:
+        """What the hypervisor left of a core; at least half, since guesses beyond that are none."""
+        return max(1.0 - self.steal_ratio / self.machine_cores, 0.5)
+
+
+def gather(run: Run, telemetry: pa.Table, samples: pa.Table) -> Evidence:
+    """Bring together what causes look at.
+
+    Args:
+        run: with window, host, generator and server.
+        telemetry: telemetry.parquet.
+        samples: samples.parquet.
+    """
+    if run.window is None:
+        return Evidence()
+    window_s = run.window.duration_s
+    machine_cores = int(run.generator.get("cores", 1))
+    steal = run.host.get("steal_ratio", 0.0)
+    low_ms, alone_ms = _service_times(run, samples)
+    wall_s = run.generator.get("wall_s")
+    return Evidence(
+        workers=_workers(run, telemetry),
+        cores=len(run.server.get("pinned_to", ())) or machine_cores,
+        server_cpu_ratio=run.host.get("server_cpu_s", 0.0) / window_s,
+        machine_ratio=run.host.get("cpu_ratio", 0.0) + steal,
+        machine_cores=machine_cores,
+        steal_ratio=min(1.0, steal * machine_cores),
+        generator_ratio=run.generator["busiest_cpu_s"] / wall_s if wall_s else 0.0,
+        rss_mb=run.host.get("server_rss_mb", 0.0),
+        rss_growth_mb=run.host.get("server_rss_growth_mb", 0.0),
+        low_ms=low_ms,
+        alone_ms=alone_ms,
+    )
+
+
+def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerEvidence, ...]:
+    assert run.window is not None
+    rows = telemetry.to_pandas()
+    rows = rows[(rows["time_ns"] >= run.window.start_ns) & (rows["time_ns"] <= run.window.end_ns)]
+    shares = {worker.pid: worker.share for worker in run.workers}
+    found = []
+    for pid, seen in rows[rows["requests_done"].notna()].groupby("pid"):
+        if len(seen) >= 2:
+            found.append(_worker(seen, shares.get(int(str(pid)))))
+    return tuple(found)
+
+
+def _worker(seen: pd.DataFrame, share: float | None) -> WorkerEvidence:
+    first, last = seen.iloc[0], seen.iloc[-1]
+    length_s = (last["time_ns"] - first["time_ns"]) / 1e9
+
+    def ratio(column: str) -> float:
+        spent = last[column] - first[column]
+        return 0.0 if pd.isna(spent) else max(0.0, float(spent)) / length_s
+
+    return WorkerEvidence(
+        share=share,
+        cpu_ratio=ratio("cpu_s"),
+        # Where the system does not tell, the loop may have used all of it.
+        loop_cpu_ratio=ratio("cpu_s" if pd.isna(last["loop_cpu_s"]) else "loop_cpu_s"),
+        wait_ratio=ratio("loop_wait_s"),
+        blocked_ratio=min(1.0, ratio("loop_blocked_s")),
+        stall_ms=float(seen["loop_stall_max_ms"].iloc[1:].max()),
+        pools={pool: _pool(seen, pool) for pool in POOLS if seen[f"{pool}_max"].notna().any()},
+    )
+
+
+def _pool(seen: pd.DataFrame, pool: str) -> Pool:
+    most, busy, queued = (seen[f"{pool}_{part}"] for part in ("max", "busy", "queued"))
+    full = (busy >= most) & (queued > 0)
+    waiting = queued[full].median() if full.any() else 0.0
+    return Pool(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
+
+
+def _service_times(run: Run, samples: pa.Table) -> tuple[float | None, float | None]:
+    """Of the endpoint with most rows: several may differ by what they do."""
+    assert run.window is not None
+    names = pc.cast(samples.column("endpoint"), pa.string())
+    is_load = pc.and_(pc.invert(pc.starts_with(names, VICTIM)), pc.is_null(samples.column("error")))
+    counts = pc.value_counts(names.filter(is_load)).to_pylist()
+    if not counts:
+        return None, None
+    most = max(counts, key=lambda entry: entry["counts"])["values"]
+    kept = samples.filter(pc.and_(is_load, pc.equal(names, most)))
+    received_ns = np.asarray(kept.column("received_ns"), dtype=np.int64)
+    service_ms = (received_ns - np.asarray(kept.column("sent_ns"), dtype=np.int64)) / 1e6
+    inside = (received_ns >= run.window.start_ns) & (received_ns < run.window.end_ns)
+    if inside.sum() < MIN_ROWS:
+        return None, None
+    low_ms = nearest_rank(np.sort(service_ms[inside]), 0.1)
+    return low_ms, float(np.sort(service_ms)[FIRST_ROWS - 1])

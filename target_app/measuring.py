@@ -1,0 +1,261 @@
+"""What goes on inside a worker process, ten times a second: the probe's instruments.
+
+Copied beside the probe as `loopwise_measuring.py`, so: standard library only, Python 3.9 or newer, nothing of ours.
+A thread writes a line of JSON per look to `<folder>/<pid>.jsonl`, each with one system call, so that a kill loses
+nothing. It reads what the event loop left behind and never asks the loop for anything: a blocked loop is seen while it
+is blocked.
+
+The loop leaves marks: at both ends of every request, and a heartbeat every few milliseconds. The heartbeat's lateness
+is the loop's lag: how long a callback waits that became due at that moment. The longest gap between two marks while a
+heartbeat is overdue is a stall: one piece of code that kept the loop. Many short callbacks make lag, but no stall.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Any
+
+INTERVAL_S = 0.1
+BEAT_S = 0.004
+"""The heartbeat's period: half of it is the error of a stall's length, and a beat costs a few microseconds."""
+STALL_S = 0.004
+"""A heartbeat that is overdue by less is late by the timer's own resolution and by the callbacks before it."""
+SUB_BUCKETS = 16
+"""Buckets of lag per doubling, from 1 µs on: each is at most a sixteenth wide."""
+
+Gauge = Callable[[], Mapping[str, int]]
+
+
+def bucket(lag_s: float) -> int:
+    """Number of the bucket that a lag falls into; loopwise.probes turns it back."""
+    lag_us = max(0, int(lag_s * 1e6))
+    shift = max(0, lag_us.bit_length() - 5)
+    return shift * SUB_BUCKETS + (lag_us >> shift)
+
+
+class Measuring:
+    """The instruments of one worker process; `enter` and `leave` are called for every request, and cost the most.
+
+    Args:
+        folder: where the file goes.
+        gauges: further figures by name, each a function that gives max, busy and queued of a pool; may grow later.
+    """
+
+    def __init__(self, folder: str, gauges: Mapping[str, Gauge]) -> None:
+        self.limiter: Any = None
+        """AnyIO's default limiter of this loop, once somebody has found it."""
+        self._folder = folder
+        self._gauges = gauges
+        self._started = 0
+        self._done = 0
+        self._mark_s = self._due_s = monotonic()
+        self._mark_is_beat = True
+        # Filled by the loop, emptied by the thread: appending and popping are atomic, sums would not be.
+        self._lags_s: deque[float] = deque()
+        self._stalls_s: deque[float] = deque()
+        self._pauses_s: deque[float] = deque()
+        self._collection_s: float | None = None
+        self._blocked_s = 0.0
+        self._paused_s = 0.0
+        self._loop: Any = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._schedule = -1
+        self._sink = -1
+
+    def start(self, loop: Any) -> None:
+        """Begin; to be called once, in the running loop's own thread."""
+        self._loop = loop
+        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103 - no pathlib in anybody's hot start-up
+        path = os.path.join(self._folder, f"{os.getpid()}.jsonl")  # noqa: PTH118
+        self._sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            self._schedule = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
+        except OSError:
+            self._schedule = -1  # Only Linux tells.
+        self._find_executor()
+        gc.callbacks.append(self._collect)
+        self._mark_s = self._due_s = monotonic()
+        self._beat()
+        threading.Thread(target=self._watch, name="loopwise-probe", daemon=True).start()
+
+    def enter(self) -> None:
+        """A request begins."""
+        now_s = monotonic()
+        if now_s - self._mark_s > STALL_S and now_s - self._due_s > STALL_S:
+            self._stalls_s.append(now_s - self._stall_began_s())
+        self._mark_s = now_s
+        self._mark_is_beat = False
+        self._started += 1
+
+    def leave(self) -> None:
+        """A request has ended."""
+        now_s = monotonic()
+        if now_s - self._mark_s > STALL_S and now_s - self._due_s > STALL_S:
+            self._stalls_s.append(now_s - self._stall_began_s())
+        self._mark_s = now_s
+        self._mark_is_beat = False
+        self._done += 1
+
+    def _beat(self) -> None:
+        now_s = monotonic()
+        late_s = now_s - self._due_s
+        self._lags_s.append(late_s)
+        if late_s > STALL_S and now_s - self._mark_s > STALL_S:
+            self._stalls_s.append(now_s - self._stall_began_s())
+        self._mark_s = now_s
+        self._mark_is_beat = True
+        self._due_s = now_s + BEAT_S
+        self._loop.call_later(BEAT_S, self._beat)
+
+    def _stall_began_s(self) -> float:
+        """At a request's mark, if that was the last; else somewhere between the last beat and the one overdue."""
+        return (self._mark_s + self._due_s) / 2 if self._mark_is_beat else self._mark_s
+
+    def _collect(self, phase: str, _info: Mapping[str, int]) -> None:
+        if phase == "start":
+            self._collection_s = monotonic()
+        elif self._collection_s is not None:
+            self._pauses_s.append(monotonic() - self._collection_s)
+
+    def _find_executor(self) -> None:
+        """A loop of asyncio shows its default executor; uvloop's hides it, and so gets the same one from here."""
+        loop = self._loop
+        if hasattr(loop, "_default_executor"):
+            return
+        set_executor = loop.set_default_executor
+
+        def remember(executor: ThreadPoolExecutor) -> None:
+            self._executor = executor
+            set_executor(executor)
+
+        remember(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        try:
+            loop.set_default_executor = remember
+        except AttributeError:
+            self._executor = None
+
+    def _watch(self) -> None:
+        due_s = monotonic() + INTERVAL_S
+        while True:
+            time.sleep(max(0.0, due_s - monotonic()))
+            late_s = monotonic() - due_s
+            line = json.dumps(self.look(late_s), separators=(",", ":"))
+            try:
+                os.write(self._sink, line.encode() + b"\n")
+            except OSError:
+                return  # The folder's disk is full or gone; the app goes on.
+            due_s = max(due_s + INTERVAL_S, monotonic())
+
+    def look(self, late_s: float) -> dict[str, Any]:
+        """One line; what the loop left behind since the last look is taken from it.
+
+        `lags` counts by bucket, `…_max_ms` and `stall_ms` are of the time since the last look; `blocked_s`, `gc_s`,
+        `loop_cpu_s`, `loop_wait_s`, `started` and `done` are sums since the beginning.
+        """
+        lags, lag_max_s = self._drain_lags()
+        stall_s = self._drain_stalls()
+        now_s = monotonic()
+        # The due time is read first: a beat between the two readings makes the second the later one.
+        overdue_s, silent_s = now_s - self._due_s, now_s - self._mark_s
+        open_s = now_s - self._stall_began_s() if min(overdue_s, silent_s) > STALL_S else 0.0
+        pause_s = self._drain_pauses()
+        cpu_s, wait_s = self._loop_schedule()
+        done = self._done
+        return {
+            "time_ns": time.time_ns(),
+            "late_ms": round(late_s * 1e3, 3),
+            "lags": lags,
+            "lag_max_ms": round(max(lag_max_s, overdue_s, 0.0) * 1e3, 3),
+            "stall_ms": round(max(stall_s, open_s) * 1e3, 3),
+            "blocked_s": round(self._blocked_s + open_s, 6),
+            "loop_cpu_s": cpu_s,
+            "loop_wait_s": wait_s,
+            "limiter": self._limiter(),
+            "executor": self._executor_figures(),
+            "gauges": self._gauge_figures(),
+            "started": self._started,
+            "done": done,
+            "gc_max_ms": round(pause_s * 1e3, 3),
+            "gc_s": round(self._paused_s, 6),
+        }
+
+    def _drain_lags(self) -> tuple[dict[int, int], float]:
+        """Lags by bucket, and the greatest.
+
+        A beat that is late stands for the beats that could not be made meanwhile: without them a stall of a second
+        would count once, and five free milliseconds as much.
+        """
+        counts: dict[int, int] = {}
+        greatest_s = 0.0
+        while self._lags_s:
+            lag_s = max(0.0, self._lags_s.popleft())
+            greatest_s = max(greatest_s, lag_s)
+            while lag_s >= 0.0:
+                number = bucket(lag_s)
+                counts[number] = counts.get(number, 0) + 1
+                lag_s -= BEAT_S
+        return counts, greatest_s
+
+    def _drain_stalls(self) -> float:
+        longest_s = 0.0
+        while self._stalls_s:
+            stall_s = self._stalls_s.popleft()
+            self._blocked_s += stall_s
+            longest_s = max(longest_s, stall_s)
+        return longest_s
+
+    def _drain_pauses(self) -> float:
+        longest_s = 0.0
+        while self._pauses_s:
+            pause_s = self._pauses_s.popleft()
+            self._paused_s += pause_s
+            longest_s = max(longest_s, pause_s)
+        return longest_s
+
+    def _loop_schedule(self) -> tuple[float | None, float | None]:
+        """Seconds that the loop's thread ran, and that it could have run but had no core."""
+        if self._schedule < 0:
+            return None, None
+        try:
+            ran_ns, waited_ns = os.pread(self._schedule, 96, 0).split()[:2]
+        except (OSError, ValueError):
+            return None, None
+        return int(ran_ns) / 1e9, int(waited_ns) / 1e9
+
+    def _limiter(self) -> list[int] | None:
+        """Tokens in all, in use, and tasks that wait for one."""
+        if self.limiter is None:
+            return None
+        try:
+            found = self.limiter.statistics()
+            total = found.total_tokens
+            return [int(total), int(found.borrowed_tokens), int(found.tasks_waiting)]
+        except (OverflowError, RuntimeError):
+            return None  # No limit was set (infinity), or a borrower came while they were listed.
+
+    def _executor_figures(self) -> list[int] | None:
+        """Threads at most, busy ones, and what waits for one, in asyncio's default executor."""
+        executor: Any = self._executor or getattr(self._loop, "_default_executor", None)
+        try:
+            busy = len(executor._threads) - executor._idle_semaphore._value
+            return [executor._max_workers, max(0, busy), executor._work_queue.qsize()]
+        except AttributeError:
+            return None  # There is none yet, or it is no ThreadPoolExecutor as we know it.
+
+    def _gauge_figures(self) -> dict[str, list[int]]:
+        found = {}
+        for name, gauge in list(self._gauges.items()):
+            try:
+                figures = gauge()
+                found[name] = [int(figures[key]) for key in ("max", "busy", "queued")]
+            except Exception:
+                continue  # A gauge is anybody's code; the others must go on.
+        return found

@@ -1,0 +1,153 @@
+"""Provoke each cause on real servers through the harness, and leave healthy ones in peace.
+
+`python tests/provoke.py 20` does it twenty times over and prints a tally: how often each cause was named first, what
+healthy cases were accused of, and the longest stall of an app that stalls for 50 ms each second. The table serves
+test_e2e_causes.py as well.
+"""
+
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from loopwise.model import CauseName, Run  # noqa: E402 - a checkout runs as it is
+from loopwise.store import ResultFolder  # noqa: E402
+
+
+class Provocation(NamedTuple):
+    """A [[matrix]] entry, and the cause that it must be given; None: none at all."""
+
+    cause: CauseName | None
+    entry: Mapping[str, Any]
+
+
+def _target(workload: str, mode: str, users: int, workers: int = 1, **params: Any) -> dict[str, Any]:
+    entry = {"workload": workload, "mode": mode, "workers": workers, "load": {"users": users}}
+    return entry | ({"params": params} if params else {})
+
+
+def _own(path: str, users: int, app: str = "app", **more: Any) -> dict[str, Any]:
+    return {
+        "app": f"provoking_app:{app}",
+        "app_dir": str(ROOT / "tests"),
+        "endpoint": f"GET {path}",
+        "load": {"users": users},
+    } | more
+
+
+OPEN = {"model": "open", "rate_rps": 100, "arrivals": "poisson"}
+PROVOCATIONS: dict[str, Provocation] = {
+    "blocking sleep": Provocation("loop_blocked", _target("sleep", "blocking", 8, ms=20)),
+    "a stall each second": Provocation(
+        "loop_blocked", _own("/", 2, "stalling()", load={"users": 2, "think_s": 0.02})
+    ),
+    "60 users of 40 threads": Provocation("thread_pool_full", _target("sleep", "sync", 60, ms=50)),
+    "executor": Provocation("executor_full", _target("sleep", "to_thread", 40, ms=50)),
+    "process pool": Provocation("process_pool_full", _target("sleep", "process", 20, ms=50)),
+    "many short computations": Provocation("cpu_saturated", _target("cpu", "async", 8, ms=2)),
+    "computing threads": Provocation("cpu_saturated", _target("cpu", "sync", 8, ms=5)),
+    "all connections to one worker": Provocation(
+        "worker_imbalance", _own("/compute", 8, "uneven()", workers=2)
+    ),
+    "a slow generator": Provocation("generator_bound", _own("/", 10, scenario="slow.py")),
+    "four places, unseen": Provocation("dependency_bound", _own("/depend", 40)),
+    "four places, told": Provocation("dependency_bound", _own("/depend", 8, "gauged()")),
+    "a leak": Provocation("memory_growth", _own("/leak", 2)),
+    "healthy async": Provocation(None, _target("sleep", "async", 20, ms=20)),
+    "healthy async, two workers": Provocation(None, _target("sleep", "async", 10, 2, ms=20)),
+    "healthy sync": Provocation(None, _target("sleep", "sync", 20, ms=20)),
+    "healthy to_thread": Provocation(None, _target("sleep", "to_thread", 3, ms=20)),
+    "healthy process": Provocation(None, _target("sleep", "process", 1, ms=20)),
+    "healthy noop, open load": Provocation(None, _target("noop", "sync", 1) | {"load": OPEN}),
+    "healthy app": Provocation(None, _own("/", 5, load={"users": 5, "think_s": 0.02})),
+}
+STALL = "a stall each second"
+
+SLOW_USER = """
+from locust import HttpUser, task
+
+
+class Slow(HttpUser):
+    @task
+    def ask(self):
+        self.client.get("/")
+        sum(range(100_000))
+"""
+"""Needs far more CPU for a request than the server does."""
+
+
+def _toml(value: Any) -> str:
+    """JSON's strings, numbers and lists are TOML's; tables are not."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value)
+
+
+def write_suite(folder: Path, names: list[str]) -> Path:
+    """The suite with an entry per name, and what it needs beside it."""
+    (folder / "slow.py").write_text(SLOW_USER, encoding="utf-8")
+    head = 'name = "provoke"\n[load]\nwarmup_s = 0.5\nmeasure_s = 2.2\n[replicates]\nmin = 1\nmax = 1\n'
+    entries = [PROVOCATIONS[name].entry for name in names]
+    tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in entry.items()) for entry in entries]
+    path = folder / "provoke.toml"
+    path.write_text(head + "".join(f"[[matrix]]\n{table}\n" for table in tables), encoding="utf-8")
+    return path
+
+
+def runs_by_name(result: Path, names: list[str]) -> dict[str, Run]:
+    """The runs of such a suite; cases stand in the order of the entries."""
+    folder = ResultFolder(result)
+    order = [case.case_id for case in folder.experiment().suite.cases]
+    runs, _ = folder.runs()
+    return {names[order.index(run.case.case_id)]: run for run in runs}
+
+
+def first_cause(run: Run) -> str | None:
+    """The cause that is named first."""
+    return run.causes[0]["cause"] if run.causes else None
+
+
+def main(rounds: int, names: list[str]) -> int:
+    """Measure all provocations so many times; print what was named, as it comes and as a tally."""
+    from e2e_fixtures import Bench  # noqa: PLC0415 - only the script needs it here
+
+    tally: dict[str, Counter[str]] = {name: Counter() for name in names}
+    stalls_ms: list[float] = []
+    for number in range(1, rounds + 1):
+        with tempfile.TemporaryDirectory(prefix="provoke-") as temporary:
+            folder = Path(temporary)
+            status, output = Bench(folder / "bench")(
+                "run", write_suite(folder, names), "--out", folder / "result", "--quiet", timeout_s=600
+            )
+            for name, run in runs_by_name(folder / "result", names).items():
+                found = first_cause(run) or run.error or "none"
+                tally[name][found] += 1
+                if name == STALL:
+                    stalls_ms.append(run.host["loop_stall_max_ms"])
+                if found != (PROVOCATIONS[name].cause or "none"):
+                    print(
+                        f"round {number}, {name}: {found}; {run.causes} {run.host} {run.generator}",
+                        flush=True,
+                    )
+            print(f"round {number} of {rounds} done, status {status}", flush=True)
+            if status not in (0, 3):
+                print(output)
+    print(f"{'case':34}{'expected':20}as expected   instead")
+    for name, found_names in tally.items():
+        expected = PROVOCATIONS[name].cause or "none"
+        rest = ", ".join(f"{other} × {count}" for other, count in found_names.items() if other != expected)
+        print(f"{name:34}{expected:20}{found_names[expected]:3} of {rounds:<6}{rest}")
+    if stalls_ms:
+        print("longest stall of 50 ms each second, ms:", " ".join(f"{each:.1f}" for each in stalls_ms))
+    return int(any(found[PROVOCATIONS[name].cause or "none"] < rounds for name, found in tally.items()))
+
+
+if __name__ == "__main__":
+    chosen = [name for name in PROVOCATIONS if not sys.argv[2:] or any(word in name for word in sys.argv[2:])]
+    sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 1, chosen))

@@ -1,0 +1,124 @@
+"""An ASGI app that misbehaves on purpose, in one way per path. Standard library only; served by path."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+PLACES = 4
+STALL_S = 0.05
+LEAK_BYTES = 60_000
+MAX_LEAKS = 5_000
+"""300 MB at most, whatever the load."""
+HOLD_OUT_S = 10.0
+
+leaks: list[bytes] = []
+places = asyncio.Semaphore(PLACES)
+waiting = 0
+served = 0
+scratch = Path(os.environ.get("LOOPWISE_SCRATCH", "."))
+tasks: set[asyncio.Task[None]] = set()
+
+
+async def stall() -> None:
+    """50 ms of every second the loop stands still."""
+    while True:
+        await asyncio.sleep(1.0 - STALL_S)
+        time.sleep(STALL_S)
+
+
+async def hold_out() -> None:
+    """The worker that was not asked first stands still until the other one has all connections."""
+    chosen, loaded = scratch / "chosen", scratch / "loaded"
+    while not chosen.exists():
+        await asyncio.sleep(0.002)
+    end_s = time.monotonic() + HOLD_OUT_S
+    while chosen.read_text() != str(os.getpid()) and not loaded.exists() and time.monotonic() < end_s:
+        time.sleep(0.002)
+
+
+async def compute() -> None:
+    """Computes for 3 ms; the first request of all chooses the worker that will get every connection."""
+    global served  # noqa: PLW0603 - a counter of this process
+    served += 1
+    if served == 1 and not (scratch / "chosen").exists():
+        (scratch / "new").write_text(str(os.getpid()))
+        (scratch / "new").rename(scratch / "chosen")
+    if served == 30:
+        (scratch / "loaded").touch()
+    end_s = time.thread_time() + 0.003
+    while time.thread_time() < end_s:
+        pass
+
+
+async def leak() -> None:
+    """Keeps 60 kB of every request."""
+    await asyncio.sleep(0.005)
+    if len(leaks) < MAX_LEAKS:
+        leaks.append(b"x" * LEAK_BYTES)
+
+
+async def depend() -> None:
+    """20 ms at something that serves four at a time."""
+    global waiting  # noqa: PLW0603 - a counter of this process
+    waiting += 1
+    try:
+        async with places:
+            await asyncio.sleep(0.02)
+    finally:
+        waiting -= 1
+
+
+async def answer() -> None:
+    """Does nothing."""
+
+
+PATHS = {"/": answer, "/compute": compute, "/leak": leak, "/depend": depend}
+behind: list[Any] = []
+"""Coroutine functions that go on behind the requests."""
+
+
+def stalling() -> Any:
+    """The app, stalled once a second."""
+    behind.append(stall)
+    return app
+
+
+def uneven() -> Any:
+    """The app, whose connections all go to one worker of two."""
+    behind.append(hold_out)
+    return app
+
+
+def gauged() -> Any:
+    """The app, telling the probe of its four places."""
+    probe: Any = sys.modules.get("loopwise_probe")
+    if probe is not None:
+        probe.GAUGES["dependency_pool"] = lambda: {
+            "max": PLACES,
+            "busy": min(waiting, PLACES),
+            "queued": max(0, waiting - PLACES),
+        }
+    return app
+
+
+async def live(receive: Any, send: Any) -> None:
+    """The lifespan."""
+    await receive()
+    for each in behind:
+        tasks.add(asyncio.get_running_loop().create_task(each()))
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answers every path of PATHS with `ok`."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+        return
+    await PATHS[scope["path"]]()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})

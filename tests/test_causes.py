@@ -1,0 +1,236 @@
+"""Each cause from evidence that is made for it; healthy evidence gives none."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+import pytest
+from fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
+
+from loopwise.causes import CAUSES, RANKS, find, rank
+from loopwise.evidence import Evidence, Pool, WorkerEvidence
+from loopwise.model import CauseName, Run, Worker
+from loopwise.store import TELEMETRY
+
+QUIET = WorkerEvidence(
+    share=1.0, cpu_ratio=0.2, loop_cpu_ratio=0.2, wait_ratio=0.01, blocked_ratio=0.002, stall_ms=4.2
+)
+HEALTHY = Evidence(
+    workers=(QUIET,),
+    cores=1,
+    server_cpu_ratio=0.2,
+    machine_ratio=0.2,
+    machine_cores=2,
+    generator_ratio=0.1,
+    rss_mb=60.0,
+    low_ms=50.5,
+    alone_ms=50.2,
+)
+
+
+def one(**figures: Any) -> Evidence:
+    """A healthy run but for its only worker."""
+    return replace(
+        HEALTHY, workers=(replace(QUIET, **figures),), server_cpu_ratio=figures.get("cpu_ratio", 0.2)
+    )
+
+
+def run(**figures: Any) -> Evidence:
+    """A healthy run but for its own figures."""
+    return replace(HEALTHY, **figures)
+
+
+def two(*workers: dict[str, Any]) -> Evidence:
+    found = tuple(replace(QUIET, share=0.5) for _ in workers)
+    return replace(
+        HEALTHY, workers=tuple(replace(each, **figures) for each, figures in zip(found, workers, strict=True))
+    )
+
+
+def pool(full: float, places: int = 40, queued: int = 20) -> Pool:
+    return Pool(full_ratio=full, places=places, queued=queued)
+
+
+BUSY = {"cpu_ratio": 0.97, "loop_cpu_ratio": 0.97}
+TABLE: list[tuple[str, Evidence, list[str]]] = [
+    ("a healthy run", HEALTHY, []),
+    ("two healthy workers", two({}, {}), []),
+    ("no probe", replace(HEALTHY, workers=(), low_ms=500.0), []),
+    ("no window", Evidence(), []),
+    ("a loop that sleeps", one(blocked_ratio=0.99, stall_ms=52.0), ["loop_blocked"]),
+    ("a stall each second", one(blocked_ratio=0.05, stall_ms=50.0), ["loop_blocked"]),
+    ("stalls of timers", one(blocked_ratio=0.02), []),
+    ("stalls that the hypervisor made", replace(one(blocked_ratio=0.2), steal_ratio=0.19), []),
+    ("a loop without a core", one(blocked_ratio=0.3, wait_ratio=0.3), []),
+    ("a loop that waits for the GIL", one(blocked_ratio=0.5, cpu_ratio=0.7, loop_cpu_ratio=0.1), []),
+    ("one of two loops blocked", two({"blocked_ratio": 0.9}, {}), ["loop_blocked"]),
+    ("a full thread pool", one(pools={"limiter": pool(0.97)}), ["thread_pool_full"]),
+    ("a thread pool full for moments", one(pools={"limiter": pool(0.19)}), []),
+    ("a full executor", one(pools={"executor": pool(0.9, 6)}), ["executor_full"]),
+    ("a full process pool", one(pools={"process_pool": pool(0.9, 2)}), ["process_pool_full"]),
+    ("used up connections", one(pools={"dependency_pool": pool(0.9, 10)}), ["dependency_bound"]),
+    ("one worker computes", one(**BUSY), ["cpu_saturated"]),
+    ("one worker nearly computes", one(cpu_ratio=0.8, loop_cpu_ratio=0.8), []),
+    ("a computing loop", one(**BUSY, blocked_ratio=0.9), ["cpu_saturated", "loop_blocked"]),
+    (
+        "computing threads behind a full pool",
+        one(cpu_ratio=0.99, loop_cpu_ratio=0.1, blocked_ratio=0.9, pools={"limiter": pool(0.9)}),
+        ["cpu_saturated", "thread_pool_full"],
+    ),
+    (
+        "a computing process pool",
+        replace(one(pools={"process_pool": pool(0.9, 2)}), cores=2, server_cpu_ratio=1.9, machine_ratio=0.97),
+        ["cpu_saturated", "process_pool_full"],
+    ),
+    ("half the machine is somebody else's", run(machine_ratio=0.99, server_cpu_ratio=0.4), []),
+    ("two workers compute", two(BUSY, BUSY), ["cpu_saturated"]),
+    (
+        "one of two has all",
+        two(BUSY | {"share": 1.0}, {"share": 0.0, "cpu_ratio": 0.0}),
+        ["worker_imbalance"],
+    ),
+    ("one of two has all and time", two({"share": 0.9}, {"share": 0.1}), []),
+    ("both compute, unevenly", two(BUSY | {"share": 0.8}, BUSY | {"share": 0.2}), ["cpu_saturated"]),
+    (
+        "one of two has its pool full",
+        two({"share": 0.8, "pools": {"limiter": pool(0.9)}}, {"share": 0.2}),
+        ["worker_imbalance", "thread_pool_full"],
+    ),
+    ("a generator at its limit", run(generator_ratio=0.95), ["generator_bound"]),
+    ("a generator nearly there, and an idle server", run(generator_ratio=0.8), ["generator_bound"]),
+    ("a generator with time", run(generator_ratio=0.79), []),
+    ("a generator nearly there, and a busy server", replace(one(cpu_ratio=0.75), generator_ratio=0.89), []),
+    ("a generator nearly there, and no probe", run(generator_ratio=0.89, workers=()), []),
+    (
+        "both at their limit",
+        replace(one(**BUSY), generator_ratio=0.95),
+        ["generator_bound", "cpu_saturated"],
+    ),
+    ("a queue elsewhere", run(low_ms=200.0, alone_ms=20.0), ["dependency_bound"]),
+    ("waits that vary", run(low_ms=50.0, alone_ms=20.0), []),
+    (
+        "a queue at a full pool",
+        replace(one(pools={"limiter": pool(0.9)}), low_ms=500.0),
+        ["thread_pool_full"],
+    ),
+    ("a queue at a busy CPU", replace(one(cpu_ratio=0.75, loop_cpu_ratio=0.75), low_ms=500.0), []),
+    (
+        "a queue at a blocked loop",
+        replace(one(blocked_ratio=0.6, stall_ms=9.0), low_ms=500.0),
+        ["loop_blocked"],
+    ),
+    ("a leak", run(rss_growth_mb=30.0), ["memory_growth"]),
+    ("growth of caches", run(rss_growth_mb=7.9), []),
+    ("a little of much", run(rss_growth_mb=20.0, rss_mb=1000.0), []),
+    (
+        "the greater share first",
+        one(blocked_ratio=0.3, pools={"limiter": pool(0.8), "executor": pool(0.5, 6)}),
+        ["thread_pool_full", "executor_full", "loop_blocked"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("evidence", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_evidence_gives_exactly_these_causes_in_this_order(evidence: Evidence, expected: list[str]) -> None:
+    assert [cause.cause for cause in rank(evidence)] == expected
+
+
+def test_every_cause_has_a_row_in_which_it_is_alone() -> None:
+    alone = {expected[0] for _, _, expected in TABLE if len(expected) == 1}
+    assert alone == set(CAUSES)
+
+
+def test_every_cause_has_a_name_and_a_rank() -> None:
+    ranked = [name for names in RANKS for name in names]
+    assert sorted(ranked) == sorted(CAUSES) == sorted(get_args(CauseName))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        (
+            one(blocked_ratio=0.84, stall_ms=52.4),
+            "event loop blocked 83 % of the window, longest stall 52 ms",
+        ),
+        (two({"blocked_ratio": 0.9, "stall_ms": 20.0}, {}), "event loop of one of 2 workers blocked 89 % of"),
+        (
+            one(pools={"limiter": pool(1.0)}),
+            "thread pool full 100 % of the window: 40 of 40 tokens in use, 20 waiting",
+        ),
+        (one(**BUSY), "CPU saturated: 1 worker computed 98 % of the window"),
+        (run(server_cpu_ratio=0.95), "CPU saturated: the server used 0.95 of 1 core"),
+        (run(low_ms=200.0, alone_ms=20.0), "even the fastest tenth took 10.0 × as long as the first, 200 ms"),
+        (run(rss_growth_mb=30.0), "memory grew steadily by 30 MB within the window, to 60 MB"),
+    ],
+)
+def test_evidence_is_told_in_words(evidence: Evidence, words: str) -> None:
+    assert words in rank(evidence)[0].evidence
+
+
+def test_shares_are_ratios() -> None:
+    for _, evidence, _ in TABLE:
+        assert all(0 < cause.share <= 1 for cause in rank(evidence))
+
+
+def telemetry_of(**columns: Any) -> pa.Table:
+    """A worker's rows over the window of a second, and the machine's; sums and occupancies as given per row."""
+    rows = [
+        {
+            "time_ns": EPOCH_NS + step * 100_000_000,
+            "pid": 7,
+            "role": "server",
+            "cpu_s": 0.01 * step,
+            "requests_done": 50 * step,
+            **{name: value(step) if callable(value) else value for name, value in columns.items()},
+        }
+        for step in range(11)
+    ]
+    host = {"time_ns": EPOCH_NS, "pid": 0, "role": "host", "cpu_s": 5.0}
+    return pa.Table.from_pylist([host, *rows], schema=TELEMETRY)
+
+
+def measured(**options: Any) -> Run:
+    return run_of(
+        case_of("c"),
+        host={"steal_ratio": 0.0, "cpu_ratio": 0.1, "server_cpu_s": 0.1, "server_rss_mb": 50.0},
+        generator={"cores": 2, "busiest_cpu_s": 0.1, "wall_s": 1.0},
+        server={"pinned_to": [1]},
+        workers=(Worker(pid=7, requests=500, share=1.0),),
+        **options,
+    )
+
+
+ROWS = [FakeRow(received_ns=step * 5_000_000, service_ns=20_000_000) for step in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, []),
+        ({"loop_blocked_s": lambda step: 0.09 * step, "loop_stall_max_ms": 51.0}, ["loop_blocked"]),
+        ({"limiter_max": 40, "limiter_busy": 40, "limiter_queued": 9}, ["thread_pool_full"]),
+        ({"limiter_max": 40, "limiter_busy": 40, "limiter_queued": 0}, []),
+        ({"executor_max": 6, "executor_busy": 6, "executor_queued": 4}, ["executor_full"]),
+        ({"process_pool_max": 2, "process_pool_busy": 2, "process_pool_queued": 3}, ["process_pool_full"]),
+        ({"cpu_s": lambda step: 0.1 * step}, ["cpu_saturated"]),
+        ({"requests_done": None}, []),
+    ],
+)
+def test_causes_are_found_in_tables_as_they_are_on_disk(
+    columns: dict[str, Any], expected: list[str], tmp_path: Path
+) -> None:
+    found = find(measured(), telemetry_of(**columns), table_of(ROWS, tmp_path))
+    assert [cause.cause for cause in found] == expected
+
+
+def test_a_queue_is_seen_in_the_rows_of_the_whole_run(tmp_path: Path) -> None:
+    early = [FakeRow(received_ns=-step * 1_000_000 - 1, service_ns=2_000_000) for step in range(5)]
+    found = find(measured(), telemetry_of(), table_of([*early, *ROWS], tmp_path))
+    assert [cause.cause for cause in found] == ["dependency_bound"]
+
+
+def test_a_run_without_a_window_or_rows_has_no_causes(tmp_path: Path) -> None:
+    windowless = run_of(case_of("c"), window=None)
+    assert find(windowless, telemetry_of(), table_of([], tmp_path)) == ()
+    assert find(measured(), telemetry_of(), table_of([], tmp_path)) == ()
