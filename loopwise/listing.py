@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise import target
+from loopwise.command_lines import SERVERS
 from loopwise.errors import ResultError
 from loopwise.paths import results_dir
-from loopwise.servers import SERVERS
 from loopwise.store import ResultFolder, find_results
 from loopwise.suite import suite_paths
 
@@ -44,6 +44,11 @@ def workloads() -> Rows:
 def modes() -> Rows:
     """The modes: how a workload is exposed."""
     return [{"name": name, "description": text} for name, text in target.catalogue()["modes"].items()]
+
+
+def features() -> Rows:
+    """What the routes of target_app may have besides."""
+    return [{"name": name, "description": text} for name, text in target.catalogue()["features"].items()]
 
 
 def servers() -> Rows:
@@ -81,6 +86,7 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "suites": suites,
     "workloads": workloads,
     "modes": modes,
+    "features": features,
     "servers": servers,
     "results": results,
 }

@@ -25,6 +25,8 @@ class Description(Noun):
     """Path and query that select the route: `/sleep/async?ms=50`."""
     params: dict[str, Any] = Field(default_factory=dict)
     """All parameters of the workload, defaults included."""
+    features: str = ""
+    """Features in their fixed order."""
     cost: Cost | None = None
     key: str = ""
     """What is wrong: `workload`, `mode` or `params.<name>`."""
@@ -32,7 +34,7 @@ class Description(Noun):
 
 
 def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
-    """What target_app makes of each `{"workload", "params", "mode"}`, in the same order.
+    """What target_app makes of each `{"workload", "params", "mode", "features"}`, in the same order.
 
     Raises:
         RunError: target_app did not answer, or not in its protocol.
@@ -48,7 +50,8 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 def catalogue() -> dict[str, Any]:
     """All that target_app offers.
 
-    `{"workloads": {name: {"description", "modes", "params"}}, "modes": {name: description}}`.
+    `{"workloads": {name: {"description", "modes", "params"}}, "modes": {name: description},
+    "features": {name: description}}`.
 
     Raises:
         RunError: as in `describe`.

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from e2e_fixtures import MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
 
-from loopwise import servers
+from loopwise.command_lines import SERVERS
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server
 from loopwise.servers import free_port, serve
@@ -62,7 +62,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
     name: str, workers: int, tmp_path: Path, bench: Bench
 ) -> None:
@@ -85,7 +85,7 @@ def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
     assert is_free(server.facts["port"])
 
 
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -109,7 +109,7 @@ def test_loop_and_threads_are_what_was_asked_for(
     assert bench.left_behind() == []
 
 
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_the_http_parser_is_the_one_that_was_asked_for(
     name: str, http: str, tmp_path: Path, bench: Bench

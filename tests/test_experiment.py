@@ -19,13 +19,14 @@ from fakes import (
     three_modes,
 )
 
+from loopwise.command_lines import SERVERS
 from loopwise.errors import EndpointError, Interrupted, ServerError
 from loopwise.experiment import Execution, design
 from loopwise.generator.order import Event
 from loopwise.model import Case, Endpoint, Experiment, Load, PlannedRun, Run, Server
 from loopwise.plan import plan
 from loopwise.progress import Quiet
-from loopwise.servers import SERVERS, serve
+from loopwise.servers import serve
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
 
