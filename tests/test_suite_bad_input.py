@@ -33,7 +33,10 @@ WRONG_VALUES = [
     (ENTRY + "workers = [1, 0]", "matrix[0].workers[1]: got 0, allowed is 1 or more"),
     (ENTRY + "workers = [1, 300]", "matrix[0].workers[1]: got 300, allowed is 256 or less"),
     (ENTRY + "workers = []", "matrix[0].workers: got [], allowed is at least one value"),
-    (ENTRY + 'server = "uvicron"', 'got "uvicron", allowed are uvicorn, gunicorn (did you mean "uvicorn"?)'),
+    (
+        ENTRY + 'server = "uvicron"',
+        'got "uvicron", allowed are uvicorn, gunicorn, gunicorn-asgi, granian, hypercorn (did you mean "uvicorn"?)',
+    ),
     (ENTRY + 'loop = "trio"', 'matrix[0].loop: got "trio", allowed are auto, asyncio, uvloop'),
     (ENTRY + "params = { ms = [] }", "matrix[0].params.ms: got [], allowed is at least one value"),
     (ENTRY + "params = { ms = { a = 1 } }", "allowed are numbers, strings and booleans"),
