@@ -113,7 +113,7 @@ def listing_table(what: str, rows: Rows) -> RenderableType:
 def combinations_table(rows: Rows) -> RenderableType:
     """A tick where it runs, else the number of a sentence below the table; then what servers can't do."""
     sentences: list[str] = []
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for column in rows[0]:
         table.add_column(column, no_wrap=True)
     for row in rows:

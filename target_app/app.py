@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from target_app.catalogue import catalogue, modes_of, route_problem
-from target_app.features import FEATURES_VARIABLE, routing_of, streamed
+from target_app.dressing import streamed
+from target_app.features import FEATURES_VARIABLE, routing_of
 from target_app.modes import MODES, Build
 from target_app.parameters import problem
 from target_app.pool import Pool, PoolUnavailableError, pool_processes
@@ -53,8 +54,9 @@ def create_app(workloads: Mapping[str, Workload[Any]] = WORKLOADS) -> FastAPI:
         )
     for workload, mode in routes:
         endpoint = modes[mode](workload, pool)
+        dependencies = [Depends(each) for each in routing.dependencies]
         path, model = f"/{workload.name}/{mode}", routing.response_model
-        app.get(path, response_model=model, dependencies=routing.dependencies)(
+        app.get(path, response_model=model, dependencies=dependencies)(
             _route(workload, mode, streamed(endpoint) if routing.is_streamed else endpoint)
         )
     _answer_problems(app, served, modes)

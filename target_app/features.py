@@ -1,40 +1,22 @@
 """What a hand-written route may have besides its work: a feature is one function that adds it to every route.
 
-LOOPWISE_FEATURES names them, joined by `+`: `response_model+sync_dependency`.
+LOOPWISE_FEATURES names them, joined by `+`: `response_model+sync_dependency`. What needs the web framework stands in
+dressing.py and is imported when a feature is added: the names alone are asked for without any framework.
 """
 
 import inspect
-import json
-import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from fastapi import BackgroundTasks, Depends
-from fastapi.responses import StreamingResponse
 from pydantic import JsonValue, RootModel
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from starlette.requests import Request
-from starlette.responses import Response
-
-from target_app.modes import Endpoint
 
 FEATURES_VARIABLE = "LOOPWISE_FEATURES"
 JOINT = "+"
-PIECES = 4
-"""Pieces of a streamed answer: enough to be more than one write, few enough for a small answer."""
-HEADER = "x-loopwise-middleware"
-"""What each middleware adds to an answer, so that it has touched it."""
-
 done: Counter[str] = Counter()
 """How often a feature has done in this process what no answer shows."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Reply(RootModel[dict[str, JsonValue]]):
@@ -47,7 +29,7 @@ class Routing:
 
     response_model: Any = None
     """None: FastAPI would send a `def` route to the thread pool a second time to validate its answer."""
-    dependencies: list[Any] = field(default_factory=list)
+    dependencies: list[Callable[..., Any]] = field(default_factory=list)
     middleware: list[Any] = field(default_factory=list)
     is_streamed: bool = False
 
@@ -59,22 +41,24 @@ def with_response_model(routing: Routing) -> None:
 
 def with_sync_dependency(routing: Routing) -> None:
     """A `def` dependency: one more trip to the thread pool before the route."""
-    routing.dependencies.append(Depends(_sync_dependency))
+    routing.dependencies.append(_sync_dependency)
 
 
 def with_async_dependency(routing: Routing) -> None:
     """An `async def` dependency: awaited on the event loop before the route."""
-    routing.dependencies.append(Depends(_async_dependency))
+    routing.dependencies.append(_async_dependency)
 
 
 def with_yield_dependency(routing: Routing) -> None:
     """A `def` dependency with `yield`: one trip to the thread pool before the route, another one after it."""
-    routing.dependencies.append(Depends(_yield_dependency))
+    routing.dependencies.append(_yield_dependency)
 
 
 def with_background_task(routing: Routing) -> None:
     """A `def` background task: a trip to the thread pool once the answer is sent."""
-    routing.dependencies.append(Depends(_plan_background_task))
+    from target_app.dressing import plan_background_task  # noqa: PLC0415 - loads the web framework
+
+    routing.dependencies.append(plan_background_task)
 
 
 def with_streaming(routing: Routing) -> None:
@@ -84,11 +68,15 @@ def with_streaming(routing: Routing) -> None:
 
 def with_middleware_asgi(routing: Routing) -> None:
     """A middleware in pure ASGI that adds a header."""
+    from target_app.dressing import AsgiMiddleware  # noqa: PLC0415 - loads the web framework
+
     routing.middleware.append(AsgiMiddleware)
 
 
 def with_middleware_base(routing: Routing) -> None:
     """A middleware on Starlette's BaseHTTPMiddleware that adds a header: a task and a stream for each request."""
+    from target_app.dressing import BaseMiddleware  # noqa: PLC0415 - loads the web framework
+
     routing.middleware.append(BaseMiddleware)
 
 
@@ -150,36 +138,6 @@ def routing_of(text: str) -> Routing:
     return routing
 
 
-def streamed(endpoint: Endpoint) -> Callable[..., Any]:
-    """The same endpoint, `def` or `async def` as before, whose answer leaves in pieces."""
-    if inspect.iscoroutinefunction(endpoint):
-
-        async def by_coroutine(params: Any) -> StreamingResponse:
-            return _stream(_async_pieces(_cut(await endpoint(params))))
-
-        return by_coroutine
-
-    def by_function(params: Any) -> StreamingResponse:
-        return _stream(iter(_cut(endpoint(params))))
-
-    return by_function
-
-
-def _stream(pieces: Iterator[bytes] | AsyncIterator[bytes]) -> StreamingResponse:
-    return StreamingResponse(pieces, media_type="application/json")
-
-
-def _cut(answer: Any) -> Sequence[bytes]:
-    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
-    size = math.ceil(len(body) / PIECES)
-    return [body[start : start + size] for start in range(0, len(body), size)]
-
-
-async def _async_pieces(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-
-
 def _sync_dependency() -> None:
     done["sync_dependency"] += 1
 
@@ -195,36 +153,6 @@ def _yield_dependency() -> Iterator[None]:
         done["yield_dependency"] += 1
 
 
-async def _plan_background_task(tasks: BackgroundTasks) -> None:
-    tasks.add_task(_background_task)
-
-
-def _background_task() -> None:
+def background_task() -> None:
+    """Runs after the answer."""
     done["background_task"] += 1
-
-
-class AsgiMiddleware:
-    """Adds a header to the first message of an answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Passes everything on but the start of an answer."""
-
-        async def with_header(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (HEADER.encode(), b"asgi")]
-            await send(message)
-
-        await self.app(scope, receive, with_header if scope["type"] == "http" else send)
-
-
-class BaseMiddleware(BaseHTTPMiddleware):
-    """Adds a header to the response object."""
-
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """As Starlette's documentation shows it."""
-        response = await call_next(request)
-        response.headers.append(HEADER, "base")
-        return response
