@@ -9,11 +9,14 @@ from loopwise.driver import Generator
 from loopwise.errors import RunError
 from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suite, Verdict
 from loopwise.pairs import Pair, Rounds
+from loopwise.services import Services
 from loopwise.store import ResultFolder
 from loopwise.verdicts import judge_rounds
 
 USERS = 16
 """Enough that both servers always have work, few enough that an answer waits for milliseconds only."""
+WARMUP_S = 0.2
+"""Beside the warm-up until every user has been answered: imports and caches of the first requests."""
 MARGIN = 0.01
 """What is worth knowing of a change: a duel sees 1 %, where blocks of runs see 10."""
 MAX_FAILURES = 2
@@ -72,24 +75,20 @@ def fight(result: ResultFolder, experiment: Experiment, generator: Generator, te
     settings, compare = experiment.suite.replicates, experiment.suite.compare
     baseline, candidate = experiment.suite.cases
     pair = Pair(baseline, candidate, pairing="duel")
-    measure = Rounds(result, generator, experiment.seed, experiment.calibration).measure
     found: list[Round] = []
     verdicts: list[Verdict] = []
-    for number in range(1, settings.max + 1):
-        found.append(measure(pair, number))
-        verdicts = judge_rounds(
-            [each for each in found if each.status == "ok"],
-            margin=compare.margin,
-            confidence=compare.confidence,
-        )
-        tell(found[-1], verdicts)
-        failed = [each for each in found if each.status == "failed"]
-        if len(failed) >= MAX_FAILURES:
-            break
-        if number >= settings.min and is_precise(verdicts, settings.target_half_width):
-            break
+    with Services(result.path) as services:
+        rounds = Rounds(result, generator, experiment.seed, experiment.calibration, services)
+        for number in range(1, settings.max + 1):
+            found.append(rounds.measure(pair, number))
+            verdicts = judge_rounds(found, margin=compare.margin, confidence=compare.confidence)
+            tell(found[-1], verdicts)
+            if sum(each.status == "failed" for each in found) >= MAX_FAILURES:
+                break
+            if number >= settings.min and is_precise(verdicts, settings.target_half_width):
+                break
     if not any(each.status == "ok" for each in found):
-        raise RunError(f"no round could be measured: {found[-1].error}")
+        raise RunError(f"no round gave a valid measurement: {found[-1].error}")
     result.write_experiment(
         experiment.model_copy(update={"finished_at": datetime.now(UTC).isoformat(timespec="milliseconds")})
     )

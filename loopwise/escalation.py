@@ -91,5 +91,5 @@ class Escalation:
         margin = self.settings.margin
         for verdict in judge_rounds(good, margin=margin, confidence=confidence):
             if verdict.metric == "throughput_rps" and verdict.ratio and verdict.ci_low and verdict.ci_high:
-                return (verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio <= PRECISE * margin
+                return bool((verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio <= PRECISE * margin)
         return False

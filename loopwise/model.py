@@ -382,7 +382,7 @@ class Side(Noun):
     """What one of two servers gave in a round of a pair."""
 
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Endpoint -> metric -> value over the round. TOTAL is the whole; endpoints stand beside it where they are several."""
+    """Endpoint -> metric -> value over the round. TOTAL is the whole; where there are several, each stands beside it."""
     counts: dict[str, int] = Field(default_factory=dict)
     server: dict[str, Any] = Field(default_factory=dict)
     """As Run.server."""

@@ -90,7 +90,9 @@ class Rounds:
             with ExitStack() as stack:
                 order = SIDES if found.first == "baseline" else SIDES[::-1]
                 running = {
-                    name: self._serve_side(stack, pair.cases[name], name, scratch, folder, places[name])
+                    name: self._serve_side(
+                        stack, pair.cases[name], name, scratch=scratch, folder=folder, placement=places[name]
+                    )
                     for name in order
                 }
                 measured = self._load(pair, found, folder, running, places["baseline"].generator)
@@ -99,7 +101,7 @@ class Rounds:
         return self._evaluate(found, folder, measured)
 
     def _serve_side(
-        self, stack: ExitStack, case: Case, name: SideName, scratch: Path, folder: Path, placement: Placement
+        self, stack: ExitStack, case: Case, name: SideName, *, scratch: Path, folder: Path, placement: Placement
     ) -> RunningServer:
         # Names of equal length: a path's length moves a process's memory.
         own = scratch / {"baseline": "a", "candidate": "b"}[name]

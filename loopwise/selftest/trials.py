@@ -14,6 +14,7 @@ from loopwise.measured import CaseFigures
 from loopwise.model import Comparison, Experiment, Replicates, Suite, Verdict
 from loopwise.pairs import Rounds
 from loopwise.progress import Quiet
+from loopwise.services import Services
 from loopwise.selftest.suites import CPU, Trial, cases_of
 from loopwise.selftest.tally import Outcome
 from loopwise.store import ResultFolder
@@ -42,6 +43,7 @@ class Effort(NamedTuple):
     warmup_s: float = 0.2
 
 
+FULL = Effort()
 QUICK = Effort(pairs=2, repeats=1, duels=1, measure_s=1.0)
 
 
@@ -102,9 +104,10 @@ def _trial(
         }
         sliced_pair = sliced(pair[0].case, pair[1].case, throughputs)
         if sliced_pair is not None:
-            measure = Rounds(result, generator, experiment.seed, experiment.calibration)
-            escalation = Escalation(measure, compare, lambda _: None)
-            escalation.run([(sliced_pair, round_s(sliced_pair, throughputs))])
+            with Services(result.path) as services:
+                rounds_of = Rounds(result, generator, experiment.seed, experiment.calibration, services)
+                escalation = Escalation(rounds_of, compare, lambda _: None)
+                escalation.run([(sliced_pair, round_s(sliced_pair, throughputs))])
             mine = [each for each in result.rounds()[0] if each.baseline_case == pair[0].case.case_id]
             rounds = len(mine)
             verdicts = judge_rounds(mine, margin=compare.margin, confidence=compare.confidence) or verdicts
@@ -125,7 +128,7 @@ def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, 
     for number in range(1, effort.duels + 1):
         for difference in (0.0, DUEL_DIFFERENCE):
             trial = Trial(CPU, difference, number)
-            baseline, candidate = cases_of(trial, duel.Effort().measure_s, effort.warmup_s)
+            baseline, candidate = cases_of(trial, duel.Effort().measure_s, duel.WARMUP_S)
             experiment = duel.design(
                 baseline,
                 candidate,

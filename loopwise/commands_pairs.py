@@ -1,0 +1,225 @@
+"""What the commands do that put servers side by side: duel and selftest. Each returns its exit status."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from loopwise import comparison
+from loopwise.commands import (
+    FAILED_RUNS,
+    command_line,
+    gate_status,
+    new_folder,
+    print_json,
+    write_ci_reports,
+)
+from loopwise.comparison import Outcome
+from loopwise.driver import generators
+from loopwise.duel import Effort, design, fight
+from loopwise.errors import UsageError
+from loopwise.interrupts import interruptible
+from loopwise.machine import raise_open_files_limit
+from loopwise.model import Case, Experiment, Round, Verdict
+from loopwise.paths import results_dir
+from loopwise.report.compare import compare_table
+from loopwise.store import ResultFolder, result_name
+from loopwise.suite import load_suite
+from loopwise.versions import Version, case_of, names_of, served_from
+
+
+@dataclass(frozen=True)
+class Contestants:
+    """Who stands on the two sides of a duel, as the command line says it."""
+
+    baseline: Version
+    candidate: Version
+    endpoints: Sequence[str] = ()
+    suite: str | None = None
+    """Both are cases of this suite."""
+    load: dict[str, Any] = field(default_factory=dict)
+
+    def enter(self, stack: ExitStack) -> tuple[Case, Case]:
+        """Both as cases; what is made for them lasts until the stack is left.
+
+        Raises:
+            UsageError: a side can't be served, or nothing says what to ask.
+        """
+        if self.suite is not None:
+            return self._of_suite(self.suite)
+        if not self.endpoints:
+            raise UsageError("duel: nothing says what to ask; add --endpoint 'GET /x', or --suite SUITE")
+        folders = stack.enter_context(served_from(self.baseline, self.candidate))
+        names = names_of(self.baseline.text, self.candidate.text)
+        sides = zip((self.baseline, self.candidate), folders, names, strict=True)
+        one, two = (case_of(each, path, self.endpoints, self.load, case_id=name) for each, path, name in sides)
+        return one, two
+
+    def _of_suite(self, suite: str) -> tuple[Case, Case]:
+        if self.endpoints:
+            raise UsageError("duel: the cases of --suite say what is asked; leave out --endpoint")
+        cases = {case.case_id: case for case in load_suite(suite).cases}
+        found = []
+        for version in (self.baseline, self.candidate):
+            if version.text not in cases:
+                raise UsageError(
+                    f"duel: {suite} has no case {version.text!r}, it has {', '.join(cases)}; "
+                    f"see `bench.py check {suite}`"
+                )
+            case = cases[version.text]
+            if case.server is None or case.scenario is not None or case.load.model != "closed":
+                raise UsageError(
+                    f"duel: {version.text} can't be put head to head: it needs a server that we start, declared "
+                    "endpoints and a closed load; choose another case"
+                )
+            load = {**self.load, "users": case.load.users, "think_s": case.load.think_s}
+            found.append(case.model_copy(update={"load": case.load.model_copy(update={**load, "victim": None})}))
+        if found[0].load != found[1].load:
+            raise UsageError(
+                f"duel: {found[0].case_id} and {found[1].case_id} have different loads; choose cases with the same one"
+            )
+        return found[0], found[1]
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where a duel's outcome goes besides the terminal."""
+
+    fail_on: Sequence[str] = ()
+    junit_file: Path | None = None
+    markdown_file: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+def duel(
+    console: Console,
+    contestants: Contestants,
+    *,
+    effort: Effort,
+    margin: float,
+    seed: int,
+    label: str | None,
+    out: Path | None,
+    reports: Reports,
+) -> int:
+    """Two versions head to head: rounds on disk, verdicts, gates."""
+    gates = tuple(comparison.parse_gate(text) for text in reports.fail_on)
+    raise_open_files_limit()
+    with ExitStack() as stack:
+        stack.enter_context(interruptible())
+        baseline, candidate = contestants.enter(stack)
+        path = new_folder(out or results_dir() / result_name("duel", label, datetime.now(UTC)))
+        result = ResultFolder(path)
+        experiment = design(
+            baseline, candidate, name=path.resolve().name, margin=margin, effort=effort, seed=seed, label=label
+        ).model_copy(update={"command": command_line(sys.argv)})
+        result.write_experiment(experiment)
+        pool = stack.enter_context(generators(result.generator_log))
+        verdicts = fight(result, experiment, pool, _teller(console, effort, reports))
+    return _conclude(console, result, experiment, verdicts, gates, reports)
+
+
+def _teller(console: Console, effort: Effort, reports: Reports) -> Any:
+    def tell(found: Round, verdicts: Sequence[Verdict]) -> None:
+        if reports.quiet or reports.as_json:
+            return
+        place = f"round {found.number} of at most {effort.rounds_max}"
+        if found.status != "ok":
+            text = f"{place}: {found.status}: {found.error}"
+        else:
+            whole = next((each for each in verdicts if each.metric == "throughput_rps" and each.ratio), None)
+            text = f"{place}: {_so_far(whole)}"
+        console.print(text, markup=False, highlight=False)
+
+    return tell
+
+
+def _so_far(verdict: Verdict | None) -> str:
+    if verdict is None or verdict.ratio is None:
+        return "nothing to compare yet"
+    if verdict.ci_low is None or verdict.ci_high is None:
+        return f"throughput ×{verdict.ratio:.4f}"
+    return f"throughput ×{verdict.ratio:.4f} ±{(verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio:.2%}"
+
+
+def _conclude(
+    console: Console,
+    result: ResultFolder,
+    experiment: Experiment,
+    verdicts: Sequence[Verdict],
+    gates: tuple[comparison.Gate, ...],
+    reports: Reports,
+) -> int:
+    """Write and print what came of it; returns the exit status."""
+    compare = experiment.suite.compare
+    baseline, candidate = (case.case_id for case in experiment.suite.cases)
+    outcome = Outcome(baseline, candidate, tuple(verdicts), compare.margin, compare.confidence, gates)
+    rows = [verdict.model_dump() for verdict in verdicts]
+    result.write_verdicts(verdicts)
+    write_ci_reports([outcome], junit_file=reports.junit_file, markdown_file=reports.markdown_file)
+    if reports.as_json:
+        print_json(json.dumps(rows, indent=2))
+    else:
+        console.print(compare_table(baseline, candidate, verdicts, ()))
+        for verdict in verdicts:
+            if verdict.metric in {"throughput_rps", "cpu_ms_per_request"} and not reports.quiet:
+                console.print(verdict.reason, markup=False, highlight=False)
+        shares = [each.candidate.cpu_share for each in result.rounds()[0] if each.candidate.cpu_share is not None]
+        if shares:
+            share = sum(shares) / len(shares)
+            console.print(f"CPU of both that {candidate} got: {share:.1%}.", markup=False, highlight=False)
+        for sentence in outcome.complaints:
+            console.print(sentence, style="bold red", markup=False)
+        console.print(f"result: {result.path}", markup=False, highlight=False, soft_wrap=True)
+    return gate_status([outcome])
+
+
+def selftest(
+    console: Console,
+    *,
+    pairs: int | None,
+    repeats: int | None,
+    duels: int | None,
+    is_quick: bool,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Measure false alarms and power on this machine, and write the report."""
+    from loopwise.selftest import report
+    from loopwise.selftest.suites import trials
+    from loopwise.selftest.tally import rates
+    from loopwise.selftest.trials import FULL, QUICK, run_blocks, run_duels
+
+    effort = QUICK if is_quick else FULL
+    given = {"pairs": pairs, "repeats": repeats, "duels": duels}
+    effort = effort._replace(**{key: value for key, value in given.items() if value is not None})
+    folder = new_folder(out or results_dir() / result_name("selftest", None, datetime.now(UTC)))
+    raise_open_files_limit()
+
+    def tell(step: str) -> None:
+        if not as_json:
+            console.print(step, style="dim", markup=False, highlight=False)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    with interruptible(), generators(folder / "generator.log") as pool:
+        chosen = trials(effort.pairs, effort.repeats)
+        if chosen:
+            outcomes += run_blocks(chosen, effort, folder / "blocks", pool, seed=seed, tell=tell)
+        outcomes += run_duels(effort, folder / "duels", pool, seed=seed, tell=tell)
+    found = rates(outcomes)
+    report.write(folder, found, outcomes)
+    if as_json:
+        print_json((folder / report.JSON).read_text(encoding="utf-8"))
+    else:
+        console.print(report.tables(found))
+        console.print(f"report: {folder / report.MARKDOWN}", markup=False, highlight=False, soft_wrap=True)
+    return FAILED_RUNS if any(outcome.verdict is None for outcome in outcomes) else 0
