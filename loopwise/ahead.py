@@ -1,0 +1,157 @@
+"""Starts the servers of coming runs before their turn, while nothing is measured, and holds them still while something is.
+
+A server needs a second of CPU to start; a run that waits for it spends half its time on that. So the next ones start
+during warm-ups and between runs. While a window is open they are stopped (SIGSTOP): a process that is stopped gets no
+CPU at all, and disturbs nobody.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from loopwise import processes
+from loopwise.errors import RunError, ServerError
+from loopwise.model import PlannedRun
+from loopwise.servers import RunningServer
+
+DEPTH = 4
+"""Servers that may wait at a time: warm-ups of blocked loops are long enough to start as many, and memory is bounded."""
+
+Key = tuple[str, int, int]
+
+
+@dataclass
+class Start:
+    """A server that was started, is being started, or could not be."""
+
+    stack: ExitStack = field(default_factory=ExitStack)
+    """Ends the server when it is closed."""
+    server: RunningServer | None = None
+    error: Exception | None = None
+
+    def end(self) -> None:
+        """End the server, if there is one."""
+        self.stack.close()
+
+
+Begin = Callable[[PlannedRun, ExitStack], RunningServer]
+"""Starts a run's server; whatever ends it is put on the stack. May raise RunError."""
+
+
+class Ahead:
+    """Servers of coming runs.
+
+    Args:
+        begin: starts one; called from a thread of this object, or from the one that takes.
+        depth: how many may wait; 0 starts none before its turn.
+    """
+
+    def __init__(self, begin: Begin, depth: int = DEPTH) -> None:
+        self._begin = begin
+        self._depth = depth
+        self._coming: list[PlannedRun] = []
+        self._ready: dict[Key, Start] = {}
+        self._starting: tuple[Key, Start] | None = None
+        self._is_allowed = False
+        self._is_closed = False
+        self._changed = threading.Condition()
+        # One thread for all: Linux ends a child together with the thread that started it (PR_SET_PDEATHSIG).
+        self._thread = threading.Thread(target=self._work, name="ahead", daemon=True)
+
+    def __enter__(self) -> "Ahead":
+        if self._depth:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what waits, and what is being started."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        while self._thread.is_alive():
+            # The thread ends as soon as the server that it waits for is dead.
+            with self._changed:
+                starting = self._starting
+            if starting is not None:
+                starting[1].end()
+            self._thread.join(0.05)
+        for start in self._ready.values():
+            start.end()
+        self._ready.clear()
+
+    def expect(self, coming: Sequence[PlannedRun]) -> None:
+        """Say which runs come next, in order; those that wait already stay."""
+        with self._changed:
+            known = set(self._ready) | ({self._starting[0]} if self._starting else set())
+            self._coming = [each for each in coming if key_of(each) not in known]
+            self._changed.notify_all()
+
+    def take(self, planned: PlannedRun) -> Start:
+        """The run's server, started by now or in this call; ending it is the caller's business.
+
+        Raises:
+            RunError: it could not be started.
+        """
+        key = key_of(planned)
+        with self._changed:
+            self._coming = [each for each in self._coming if key_of(each) != key]
+            while self._starting is not None and self._starting[0] == key:
+                self._changed.wait()
+            start = self._ready.pop(key, None)
+        if start is None:
+            start = Start()
+            self._carry_out(planned, start)
+        if start.error is not None:
+            start.end()
+            raise start.error
+        return start
+
+    def pause(self) -> None:
+        """Start no other server, wait until the one at hand is there, and stop all that wait."""
+        with self._changed:
+            self._is_allowed = False
+            while self._starting is not None:
+                self._changed.wait()
+            waiting = list(self._ready.values())
+        processes.freeze([each.server.process for each in waiting if each.server and each.server.process])
+
+    def go_on(self) -> None:
+        """Let those that wait run again, and start further ones."""
+        with self._changed:
+            waiting = list(self._ready.values())
+        processes.thaw([each.server.process for each in waiting if each.server and each.server.process])
+        with self._changed:
+            self._is_allowed = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._is_closed and not self._may_start():
+                    self._changed.wait()
+                if self._is_closed:
+                    return
+                planned, start = self._coming.pop(0), Start()
+                self._starting = key_of(planned), start
+            self._carry_out(planned, start)
+            with self._changed:
+                self._ready[key_of(planned)] = start
+                self._starting = None
+                self._changed.notify_all()
+
+    def _may_start(self) -> bool:
+        return self._is_allowed and bool(self._coming) and len(self._ready) < self._depth
+
+    def _carry_out(self, planned: PlannedRun, start: Start) -> None:
+        try:
+            start.server = self._begin(planned, start.stack)
+        except RunError as error:
+            start.error = error
+        except OSError as error:
+            start.error = ServerError(f"the server can't be started: {error}; is a folder gone, or the disk full?")
+
+
+def key_of(planned: PlannedRun) -> Key:
+    """What tells a planned run from the others."""
+    return planned.case_id, planned.replicate, planned.attempt
