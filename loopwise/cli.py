@@ -192,7 +192,11 @@ def compare(
 @app.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[suites|workloads|modes|servers|results]", help="What to list.")
+        str,
+        typer.Argument(
+            metavar="[suites|workloads|modes|features|servers|combinations|refusals|results]",
+            help="What to list.",
+        ),
     ] = "suites",
     as_json: Json = False,
 ) -> int:

@@ -37,6 +37,7 @@ def case_factors(case: Case) -> dict[str, Any]:
         "workload": case.workload,
         **{f"params.{name}": value for name, value in sorted(case.params.items())},
         "mode": case.mode,
+        "features": None if is_own(case) else case.features,
         "app": case.app.target if case.app else None,
         "app_dir": case.app.app_dir if case.app else None,
         "python": case.app.python if case.app else None,

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from loopwise import target
+from loopwise.combinations import RUNS, combinations, refused_keys
+from loopwise.command_lines import SERVERS
 from loopwise.errors import ResultError
 from loopwise.paths import results_dir
-from loopwise.servers import SERVERS
 from loopwise.store import ResultFolder, find_results
 from loopwise.suite import suite_paths
 
@@ -45,6 +46,11 @@ def workloads() -> Rows:
 def modes() -> Rows:
     """The modes: how a workload is exposed."""
     return [{"name": name, "description": text} for name, text in target.catalogue()["modes"].items()]
+
+
+def features() -> Rows:
+    """What the routes of target_app may have besides."""
+    return [{"name": name, "description": text} for name, text in target.catalogue()["features"].items()]
 
 
 def servers() -> Rows:
@@ -82,7 +88,10 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "suites": suites,
     "workloads": workloads,
     "modes": modes,
+    "features": features,
     "servers": servers,
+    "combinations": combinations,
+    "refusals": refused_keys,
     "results": results,
 }
 
@@ -91,6 +100,8 @@ def listing_table(what: str, rows: Rows) -> RenderableType:
     """The rows as a table; paths are left to --json, where they are not cut."""
     if not rows:
         return Text(f"no {what} yet")
+    if what == "combinations":
+        return combinations_table(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = [column for column in rows[0] if column != "path"]
     for column in columns:
@@ -98,3 +109,27 @@ def listing_table(what: str, rows: Rows) -> RenderableType:
     for row in rows:
         table.add_row(*(Text(str(row[column])) for column in columns))
     return table
+
+
+def combinations_table(rows: Rows) -> RenderableType:
+    """A tick where it runs, else the number of a sentence below the table; then what servers can't do."""
+    sentences: list[str] = []
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    for column in rows[0]:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        cells = []
+        for column, value in row.items():
+            if column in {"workload", "mode"} or value == RUNS:
+                cells.append(Text(str(value)))
+                continue
+            sentence = f"{row['workload']}: {value}"
+            sentences += [] if sentence in sentences else [sentence]
+            cells.append(Text(str(sentences.index(sentence) + 1)))
+        table.add_row(*cells)
+    notes = [f"{number}  {sentence}" for number, sentence in enumerate(sentences, start=1)]
+    notes += [
+        f"{each['server']}, {each['key']}: {each['because']} (allowed is {each['allowed']})"
+        for each in refused_keys()
+    ]
+    return Group(table, *map(Text, notes))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 SCHEMA_VERSION = 2
 """Version of experiment.json, run.json and round.json. History: 1, first; 2, rounds of pairs, attempts, causes."""
 
-ServerName = Literal["uvicorn", "gunicorn"]
+ServerName = Literal["uvicorn", "gunicorn", "gunicorn-asgi", "granian", "hypercorn"]
 Arrivals = Literal["poisson", "constant"]
 RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
 CauseName = Literal[
@@ -119,6 +119,8 @@ class Server(Noun):
     http: Literal["auto", "h11", "httptools"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=10_000)
     """Tokens of AnyIO's thread limiter per worker; None leaves its default (40)."""
+    pool_processes: int | None = Field(default=None, ge=1, le=1024)
+    """Processes of target_app's pool (mode process), per worker; None: one per CPU of the machine."""
     limit_concurrency: int | None = Field(default=None, ge=1)
     backlog: int | None = Field(default=None, ge=1, le=65_535)
     port: int | None = Field(default=None, ge=1, le=65_535)
@@ -147,6 +149,11 @@ class Case(Noun):
     """A workload of target_app, or the endpoint's name for an app of one's own."""
     params: dict[str, Any] = Field(default_factory=dict)
     mode: str
+    """How target_app exposes the workload; `mix` where the parts do it each in its own way, `own` for other apps."""
+    features: str = ""
+    """What target_app's routes have besides, joined by `+`: `response_model+sync_dependency`."""
+    parts: tuple["Part", ...] = ()
+    """A mix of target_app's workloads: one for each of `endpoints`, in the same order; else empty."""
     server: Server | None = None
     """None when the server already runs (`url`)."""
     app: App | None = None
@@ -167,6 +174,11 @@ class Case(Noun):
         return self.server.workers if self.server else None
 
     @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of its routes: several in a mix."""
+        return tuple(dict.fromkeys(part.mode for part in self.parts)) or (self.mode,)
+
+    @property
     def params_label(self) -> str:
         """`ms=50` or an empty string."""
         return ",".join(f"{key}={value}" for key, value in sorted(self.params.items()))
@@ -175,6 +187,16 @@ class Case(Noun):
     def subject(self) -> str:
         """What is measured, whatever the mode and the server: `sleep(ms=50)`, `GET /items/1`."""
         return f"{self.workload}({self.params_label})" if self.params else self.workload
+
+
+class Part(Noun):
+    """One of the workloads that make a mix."""
+
+    workload: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    mode: str
+    weight: int = 1
+    cost: "Cost | None" = None
 
 
 class Cost(Noun):

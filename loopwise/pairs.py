@@ -208,7 +208,9 @@ class Measured:
     _times: list[dict[SideName, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._telemetry = {name: Telemetry(server.pid, server.probes) for name, server in self.servers.items()}
+        self._telemetry = {
+            name: Telemetry(server.pid, server.probes) for name, server in self.servers.items()
+        }
 
     def start(self) -> None:
         """Begin to sample."""

@@ -30,6 +30,6 @@ def place(case: Case, cores: Sequence[int], processes: int) -> Placement:
         cores: numbers of the cores that we may use.
         processes: generator processes.
     """
-    if case.server is None or case.mode == "process" or len(cores) < case.server.workers + processes:
+    if case.server is None or "process" in case.modes or len(cores) < case.server.workers + processes:
         return Placement()
     return Placement(server=tuple(cores[processes:]), generator=tuple(cores[:processes]))

@@ -54,12 +54,21 @@ def start(
         )
 
 
-def end(process: subprocess.Popen[str], *, grace_s: float) -> None:
-    """End a process and all its descendants: SIGTERM, and SIGKILL for what is left after the grace period."""
+def end(process: subprocess.Popen[str], *, grace_s: float, asks_root_alone: bool = False) -> None:
+    """End a process and all its descendants: SIGTERM, and SIGKILL for what is left after the grace period.
+
+    Args:
+        process: what `start` returned.
+        grace_s: 0: SIGKILL at once.
+        asks_root_alone: SIGTERM goes to the process alone, which ends its children itself.
+    """
     with _uninterrupted():
         family = _family(process)
         if grace_s > 0:
-            _signal_group(process, signal.SIGTERM)
+            if asks_root_alone:
+                process.terminate()
+            else:
+                _signal_group(process, signal.SIGTERM)
             _wait(family, grace_s)
         _signal_group(process, signal.SIGKILL)
         for member in family + _family(process):

@@ -1,6 +1,6 @@
 """Start an app under a server process manager, know when every worker answers, and leave nothing behind.
 
-To add a server: one function that makes its command line, and one line in SERVERS.
+How each server is started: command_lines.py.
 """
 
 import os
@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +19,16 @@ from typing import Any
 import httpx
 
 from loopwise import processes
+from loopwise.command_lines import ASKS_ROOT_ALONE, HOST, SERVERS, remedy
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server
 from loopwise.paths import target_app_dir
 
-HOST = "127.0.0.1"
-ENTRY = "loopwise_probe:app"
 READY_PATH = "/.loopwise/ready"
+CONFIGURATIONS = ("gunicorn_conf.py", "hypercorn_conf.py")
+"""Files of target_app that servers read, copied beside the probe."""
+POOL_LOST = "loopwise_pool: "
+"""How target_app begins the line that it prints when its process pool lost a process (target_app/pool.py)."""
 PROBE_ERROR = "loopwise_probe.AppError: "
 """How the probe's last line begins when the app can't be served."""
 POLL_S = 0.02
@@ -33,37 +36,6 @@ REPEAT_S = 0.002
 """Pause after an answer of a worker that is known already: the others still start, and need the CPU for it."""
 OWN_APP_GRACE_S = 5.0
 """Time that somebody's own app gets to shut down; target_app, and what never came up, have nothing to save."""
-
-
-def uvicorn_argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
-    """uvicorn; with several workers, under its own supervisor, which shares one socket among them."""
-    del scratch
-    argv = [python, "-m", "uvicorn", ENTRY, "--host", HOST, "--port", str(port), "--no-access-log"]
-    argv += ["--log-level", "warning", "--loop", server.loop, "--http", server.http]
-    argv += ["--timeout-graceful-shutdown", "2"]
-    if server.workers > 1:
-        argv += ["--workers", str(server.workers)]
-    if server.limit_concurrency is not None:
-        argv += ["--limit-concurrency", str(server.limit_concurrency)]
-    if server.backlog is not None:
-        argv += ["--backlog", str(server.backlog)]
-    return argv
-
-
-def gunicorn_argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
-    """Gunicorn with the worker class of the package uvicorn-worker, configured by target_app/gunicorn_conf.py."""
-    argv = [python, "-m", "gunicorn", ENTRY, "-c", str(scratch / "gunicorn_conf.py")]
-    argv += ["--bind", f"{HOST}:{port}", "--workers", str(server.workers), "--graceful-timeout", "2"]
-    if server.backlog is not None:
-        argv += ["--backlog", str(server.backlog)]
-    return argv
-
-
-SERVERS: dict[str, Callable[[Server, str, int, Path], list[str]]] = {
-    "uvicorn": uvicorn_argv,
-    "gunicorn": gunicorn_argv,
-}
-"""Command line by server name: (server, interpreter, port, scratch folder) -> argv."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +91,8 @@ def serve(
     argv = SERVERS[case.server.name](case.server, python, port, scratch)
     shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
     shutil.copy(target_app_dir() / "target_app" / "measuring.py", scratch / "loopwise_measuring.py")
-    shutil.copy(target_app_dir() / "target_app" / "gunicorn_conf.py", scratch / "gunicorn_conf.py")
+    for name in CONFIGURATIONS:
+        shutil.copy(target_app_dir() / "target_app" / name, scratch / name)
     started_s = time.monotonic()
     cwd = case.app.app_dir if case.app else target_app_dir()
     try:
@@ -129,7 +102,7 @@ def serve(
         raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
     grace_s = 0.0
     try:
-        workers = wait_ready(process, case.server, port, log)
+        workers = wait_ready(process, case.server, port, log, python)
         grace_s = OWN_APP_GRACE_S if case.app else 0.0
         facts = {
             "argv": [shown_path(argv[0]), *argv[1:]],
@@ -139,11 +112,14 @@ def serve(
             "start_s": round(time.monotonic() - started_s, 3),
             **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
         }
+        _refuse_other_loop(case.server, str(facts["loop"]), python)
         url = f"http://{HOST}:{port}"
         check_endpoints(case, url)
         yield RunningServer(url, process, facts, telemetry_folder(scratch) if case.server.probe else None)
+        if case.app is None and "process" in case.modes:
+            facts["pool_deaths"] = log.read_text(encoding="utf-8", errors="replace").count(POOL_LOST)
     finally:
-        processes.end(process, grace_s=grace_s)
+        processes.end(process, grace_s=grace_s, asks_root_alone=case.server.name in ASKS_ROOT_ALONE)
 
 
 def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
@@ -160,10 +136,16 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
     optional: dict[str, object] = {
         "LOOPWISE_THREADS": server.threads,
         "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
+        "LOOPWISE_STARTUP_TIMEOUT_S": server.startup_timeout_s,
+        "LOOPWISE_POOL_PROCESSES": server.pool_processes,
+        "LOOPWISE_FEATURES": case.features or None,
+        "LOOPWISE_WORKLOADS": None,
+        "LOOPWISE_MODES": None,
         "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
     }
     if own is None and case.mode != "own":
-        optional |= {"LOOPWISE_WORKLOADS": case.workload, "LOOPWISE_MODES": case.mode}
+        workloads = dict.fromkeys(part.workload for part in case.parts) or (case.workload,)
+        optional |= {"LOOPWISE_WORKLOADS": ",".join(workloads), "LOOPWISE_MODES": ",".join(case.modes)}
     for name, value in optional.items():
         env.pop(name, None)
         if value is not None:
@@ -176,6 +158,15 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
 def telemetry_folder(scratch: Path) -> Path:
     """Where the probes of a server's workers write their figures."""
     return scratch / "telemetry"
+
+
+def _refuse_other_loop(server: Server, loop: str, python: str) -> None:
+    """Some servers take asyncio's loop, with no more than a warning, where uvloop is not installed."""
+    if server.loop != "auto" and not loop.startswith(server.loop):
+        raise ServerError(
+            f"{server.name} runs {loop}, asked for was loop = {server.loop!r}; "
+            f"run: {python} -m pip install {server.loop}, or leave `loop` out of the suite"
+        )
 
 
 def shown_path(path: str) -> str:
@@ -202,7 +193,9 @@ def _refuse_taken_port(port: int) -> None:
             ) from None
 
 
-def wait_ready(process: subprocess.Popen[str], server: Server, port: int, log: Path) -> list[dict[str, Any]]:
+def wait_ready(
+    process: subprocess.Popen[str], server: Server, port: int, log: Path, python: str
+) -> list[dict[str, Any]]:
     """Wait until every worker has answered a request over HTTP; returns what each said of itself.
 
     Raises:
@@ -216,7 +209,7 @@ def wait_ready(process: subprocess.Popen[str], server: Server, port: int, log: P
             if worker is not None and worker["pid"] not in workers:
                 workers[worker["pid"]] = worker
                 continue
-            _refuse_failed_start(process, log)
+            _refuse_failed_start(process, server, log, python)
             if time.monotonic() > deadline_s:
                 raise ServerError(
                     f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
@@ -236,7 +229,7 @@ def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | No
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
-def _refuse_failed_start(process: subprocess.Popen[str], log: Path) -> None:
+def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Path, python: str) -> None:
     """Raise as soon as it is clear that no worker will ever answer."""
     lines = processes.last_lines(log, 400)
     if (
@@ -247,7 +240,7 @@ def _refuse_failed_start(process: subprocess.Popen[str], log: Path) -> None:
     if process.poll() is not None:
         raise ServerError(
             f"the server ended with status {process.returncode} before it answered; "
-            f"correct what it says. {processes.quoted(log)}"
+            f"{remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
         )
 
 

@@ -25,6 +25,8 @@ class Description(Noun):
     """Path and query that select the route: `/sleep/async?ms=50`."""
     params: dict[str, Any] = Field(default_factory=dict)
     """All parameters of the workload, defaults included."""
+    features: str = ""
+    """Features in their fixed order."""
     cost: Cost | None = None
     needs: tuple[str, ...] = ()
     """Services that it needs, by their names in services.SERVICES."""
@@ -34,7 +36,7 @@ class Description(Noun):
 
 
 def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
-    """What target_app makes of each `{"workload", "params", "mode"}`, in the same order.
+    """What target_app makes of each `{"workload", "params", "mode", "features"}`, in the same order.
 
     Raises:
         RunError: target_app did not answer, or not in its protocol.
@@ -50,7 +52,8 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 def catalogue() -> dict[str, Any]:
     """All that target_app offers.
 
-    `{"workloads": {name: {"description", "modes", "params", "needs"}}, "modes": {name: description}}`.
+    `{"workloads": {name: {"description", "modes", "params", "needs"}}, "modes": {name: description},
+    "features": {name: description}}`.
 
     Raises:
         RunError: as in `describe`.

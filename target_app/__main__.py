@@ -1,9 +1,9 @@
 """`python -m target_app describe | list | calibrate`: how the harness asks about the app from outside.
 
-describe   reads `[{"workload": "sleep", "params": {"ms": 50}, "mode": "async"}, …]` from stdin and prints, in
-           the same order, each request's path, normalised parameters and expected cost, or the key that is
-           wrong and why
-list       prints all workloads and modes
+describe   reads `[{"workload": "sleep", "params": {"ms": 50}, "mode": "async", "features": ""}, …]` from
+           stdin and prints, in the same order, each request's path, normalised parameters and expected cost, or
+           the key that is wrong and why
+list       prints all workloads, modes and features
 calibrate  prints the speed of this machine: `{"cpu_iterations_per_ms": …}`
 
 All print JSON. Exit status 2, with a sentence on stderr: unknown command, or stdin is not such a list.

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from target_app.answers import ServiceMissingError, WrongAnswerError
 from target_app.catalogue import catalogue, modes_of, route_problem
-from target_app.modes import MODES, Build, Endpoint
+from target_app.dressing import streamed
+from target_app.features import FEATURES_VARIABLE, routing_of
+from target_app.modes import MODES, Build
 from target_app.parameters import problem
 from target_app.pool import Pool, PoolUnavailableError, pool_processes
 from target_app.workload import Answer, Workload
@@ -24,15 +26,19 @@ SERVED_MODES = "LOOPWISE_MODES"
 def create_app(workloads: Mapping[str, Workload[Any]] = WORKLOADS) -> FastAPI:
     """The app with the workloads and modes that LOOPWISE_WORKLOADS and LOOPWISE_MODES list, or with all.
 
-    Only what is served is started: without a route in mode `process` there is no process pool.
+    Every route has the features that LOOPWISE_FEATURES names. Only what is served is started: without a route in
+    mode `process` there is no process pool.
 
     Raises:
         ValueError: a variable names something that does not exist, or leaves no route.
     """
     served = _selected(SERVED_WORKLOADS, workloads)
     modes = _selected(SERVED_MODES, MODES)
+    routing = routing_of(os.environ.get(FEATURES_VARIABLE, ""))
     pool = Pool(pool_processes(), [workload.run for workload in served.values()])
     app = FastAPI(title="Loopwise target", lifespan=_lifespan(served, modes, pool))
+    for middleware in routing.middleware:
+        app.add_middleware(middleware)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -48,10 +54,11 @@ def create_app(workloads: Mapping[str, Workload[Any]] = WORKLOADS) -> FastAPI:
             f"{SERVED_WORKLOADS} and {SERVED_MODES} leave no route: no workload named has a mode named"
         )
     for workload, mode in routes:
-        # No response model: FastAPI would send a `def` route to the thread pool a second time to validate the
-        # answer, and the modes would no longer differ in one thing only.
-        app.get(f"/{workload.name}/{mode}", response_model=None)(
-            _route(workload, mode, modes[mode](workload, pool))
+        endpoint = modes[mode](workload, pool)
+        dependencies = [Depends(each) for each in routing.dependencies]
+        path, model = f"/{workload.name}/{mode}", routing.response_model
+        app.get(path, response_model=model, dependencies=dependencies)(
+            _route(workload, mode, streamed(endpoint) if routing.is_streamed else endpoint)
         )
     _answer_problems(app, served, modes)
     return app
@@ -64,7 +71,7 @@ def _selected(variable: str, table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: entry for name, entry in table.items() if not names or name in names}
 
 
-def _route(workload: Workload[Any], mode: str, endpoint: Endpoint) -> Callable[..., Any]:
+def _route(workload: Workload[Any], mode: str, endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Gives an endpoint what a hand-written one has: a name, and a type that FastAPI reads the query by."""
     endpoint.__name__ = f"{workload.name}_{mode}"
     endpoint.__doc__ = workload.description

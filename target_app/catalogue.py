@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
+from target_app import features
 from target_app.modes import MODES, description
 from target_app.parameters import facts, plain, problem, quote
 from target_app.workload import Workload
@@ -33,6 +34,7 @@ def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) 
             for name, workload in workloads.items()
         },
         "modes": {mode: description(mode) for mode in modes},
+        "features": {name: features.description(name) for name in features.FEATURES},
     }
 
 
@@ -54,8 +56,9 @@ def route_problem(
 
 
 def describe(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The path and cost of one request `{"workload", "mode", "params"}`, or the key that is wrong and why.
+    """The path and cost of one request, or the key that is wrong and why.
 
+    The request is `{"workload", "mode", "params", "features"}`, the last two may be missing.
     Types are strict (true is no number, "50" neither): the request comes from a file, not from a query.
     """
     name, mode, given = request.get("workload"), request.get("mode"), request.get("params", {})
@@ -74,11 +77,16 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
     normal = {
         key: plain(value) for key, value in params.model_dump(exclude_unset=True, exclude_none=True).items()
     }
+    try:
+        added = features.normal(request.get("features", ""))
+    except ValueError as error:
+        return _refusal("features", str(error))
     cost, needs = workload.cost(params), workload.needs(params)
     return {
         "ok": True,
         "path": f"/{name}/{mode}" + (f"?{urlencode(normal)}" if normal else ""),
         "params": normal,
+        "features": added,
         "cost": {key: plain(value) for key, value in asdict(cost).items()} if cost else None,
         **({"needs": list(needs)} if needs else {}),
     }

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 PROCESSES = "LOOPWISE_POOL_PROCESSES"
+LOST = "loopwise_pool: "
+"""Begins the line on stderr for each pool that is lost; the harness counts them (loopwise/servers.py)."""
 GREETING_S = 0.01
 """How long a process stays busy when greeted, so that one fast process cannot answer for all."""
 
@@ -68,6 +70,8 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
         self._pending = 0
         self._warming: asyncio.Task[None] | None = None
+        self.deaths = 0
+        """How often a process died, and the pool with it."""
 
     async def start(self) -> None:
         """Returns once every process runs and has imported the functions.
@@ -139,6 +143,13 @@ class Pool:
         """Many requests meet the same broken executor; the first replaces it."""
         if self._executor is not broken:
             return
+        self.deaths += 1
+        print(
+            f"{LOST}a process of worker {os.getpid()}'s pool died; its requests failed, and the pool of "
+            f"{self.processes} is being replaced (death {self.deaths} there)",
+            file=sys.stderr,
+            flush=True,
+        )
         broken.shutdown(wait=False)
         self._executor = self._make()
         self._warming = asyncio.get_running_loop().create_task(self._warm_again(self._executor))

@@ -28,7 +28,10 @@ class FakeTarget:
     def __call__(self, requests: Sequence[Mapping[str, Any]]) -> list[Description]:
         self.asked.append([dict(request) for request in requests])
         return [
-            self._describe(request["workload"], request["params"], request["mode"]) for request in requests
+            self._describe(request["workload"], request["params"], request["mode"]).model_copy(
+                update={"features": request["features"]}
+            )
+            for request in requests
         ]
 
     def _describe(self, workload: str, params: dict[str, Any], mode: str) -> Description:

@@ -13,11 +13,11 @@ import pytest
 from fakes import THREE_CONDUCTS, Conduct, FakeBench, case_of, measured, suite_with, three_modes
 
 from loopwise import cli, commands
+from loopwise.command_lines import SERVERS
 from loopwise.doctor import CHECKUPS, Symptom, is_fit
 from loopwise.errors import Interrupted, ServerError
 from loopwise.experiment import Execution
 from loopwise.listing import LISTINGS
-from loopwise.servers import SERVERS
 from loopwise.store import ResultFolder
 
 COMMANDS = ("run", "try", "init", "check", "report", "compare", "list", "doctor")

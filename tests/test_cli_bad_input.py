@@ -87,7 +87,11 @@ TABLE: list[tuple[str, int, str]] = [
     ("compare result result other --out charts", 2, "result and other have no case in common"),
     ("compare result result --fail-on 5%", 2, "--fail-on: got '5%', allowed is METRIC:+N% or METRIC:-N%"),
     ("compare result result --fail-on speed:-5%", 2, "--fail-on: 'speed' gets no verdict, allowed are"),
-    ("list planets", 2, "list: got 'planets', allowed are suites, workloads, modes, servers, results"),
+    (
+        "list planets",
+        2,
+        "list: got 'planets', allowed are suites, workloads, modes, features, servers,",
+    ),
     ("init no-result/notes.txt", 2, "no-result/notes.txt: File exists, so no suite can be written there"),
     ("init .", 2, "init: suite.toml exists already; name another folder, or remove it"),
     ("init fresh --app app:app", 2, "no such luck"),

@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from loopwise import machine, model
 from loopwise.causes import CAUSES
 from loopwise.cli import app
+from loopwise.combinations import refused_keys
+from loopwise.command_lines import SERVERS
 from loopwise.generator.http import ERROR_KINDS
 from loopwise.generator.order import Figures
 from loopwise.generator.recorder import SCHEMA, UNFINISHED
@@ -26,6 +28,7 @@ from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
 from loopwise.summary import COLUMNS
 from loopwise.telemetry import Sample, window_figures
 from loopwise.validity import CHECKS, Facts, check
+from target_app.features import FEATURES
 
 SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
 
@@ -52,7 +55,7 @@ def written_counts(folder: Path) -> list[str]:
 
 
 NOUNS = [getattr(model, name) for name in (
-    "PlannedRun", "Suite", "Case", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
+    "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
     "Comparison", "Window", "Worker", "Cause", "Check", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
@@ -128,6 +131,13 @@ def test_the_history_ends_with_the_version_that_is_written() -> None:
 def texts(nodes: Iterable[ast.AST | None]) -> set[str]:
     """The string constants among them."""
     return {str(node.value) for node in nodes if isinstance(node, ast.Constant) and node.value}
+
+
+def test_refusals_and_features_are_those_of_the_code() -> None:
+    said = [(server, key, allowed, why) for server, key, allowed, why in rows(SUITES_PAGE, "Servers", 1)]
+    assert said == [tuple(row.values()) for row in refused_keys()]
+    assert named(SUITES_PAGE, "Servers") == list(SERVERS)
+    assert named(SUITES_PAGE, "Features") == list(FEATURES)
 
 
 def test_every_kind_of_error_in_the_generator_is_documented() -> None:

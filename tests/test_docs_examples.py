@@ -16,6 +16,7 @@ from loopwise.report.charts import Chart
 from loopwise.suite import load_suite
 from loopwise.validity import Facts
 from loopwise.verdicts import RULES
+from target_app.features import Routing
 from target_app.modes import MODES
 from target_app.workloads import WORKLOADS
 
@@ -97,12 +98,15 @@ def test_the_example_of_a_mode_builds_a_coroutine_with_a_sentence() -> None:
     assert names["as_anyio_thread"](WORKLOADS["noop"], None).__code__.co_flags & 0x80  # CO_COROUTINE
 
 
-def test_the_example_of_a_server_says_what_the_suite_says() -> None:
-    argv = example("loopwise/servers.py")["hypercorn_argv"]
-    line = " ".join(argv(Server(workers=2, loop="uvloop", backlog=9), "python", 80, Path()))
-    assert line == (
-        "python -m hypercorn loopwise_probe:app --bind 127.0.0.1:80 --workers 2 --worker-class uvloop --backlog 9"
-    )
+def test_the_example_of_a_server_serves_the_probe_on_the_loopback_port() -> None:
+    argv = example("loopwise/command_lines.py")["daphne_argv"](Server(), "python", 8123, Path("/scratch"))
+    assert argv == ["python", "-m", "daphne", "--bind", "127.0.0.1", "--port", "8123", "loopwise_probe:app"]
+
+
+def test_the_example_of_a_feature_adds_a_dependency() -> None:
+    routing = Routing()
+    example("target_app/features.py")["with_header"](routing)
+    assert len(routing.dependencies) == 1
 
 
 def test_the_example_of_a_chart_draws_every_case() -> None:

@@ -4,14 +4,16 @@ import json
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
-from e2e_fixtures import MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
+from e2e_fixtures import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
 
-from loopwise import servers
+from loopwise.command_lines import SERVERS
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server
 from loopwise.servers import free_port, serve
@@ -28,6 +30,14 @@ app = FastAPI()
 def root() -> dict[str, str]:
     return {"hello": "world"}
 """
+VERSION_OF = {
+    "uvicorn": "uvicorn",
+    "gunicorn": "uvicorn-worker",
+    "gunicorn-asgi": "gunicorn",
+    "granian": "granian",
+    "hypercorn": "hypercorn",
+}
+"""Server -> the package whose version its facts must hold."""
 BAD_APPS = {
     "missing": "import a_package_that_nobody_has",
     "hangs": "import time\ntime.sleep(600)",
@@ -62,7 +72,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
     name: str, workers: int, tmp_path: Path, bench: Bench
 ) -> None:
@@ -85,7 +95,7 @@ def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
     assert is_free(server.facts["port"])
 
 
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", SERVERS)
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -105,11 +115,11 @@ def test_loop_and_threads_are_what_was_asked_for(
     case = case_of(tmp_path, name=name, **options)
     with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
         assert {key: server.facts[key] for key in expected} == expected
-        assert server.facts["versions"]["uvicorn"]
+        assert server.facts["versions"][VERSION_OF[name]]
     assert bench.left_behind() == []
 
 
-@pytest.mark.parametrize("name", servers.SERVERS)
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn"])
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_the_http_parser_is_the_one_that_was_asked_for(
     name: str, http: str, tmp_path: Path, bench: Bench
@@ -145,6 +155,18 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "cannot be imported, gunicorn": (
         {"app": "missing:app", "workers": 2, "server": "gunicorn"},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "cannot be imported, gunicorn-asgi": (
+        {"app": "missing:app", "workers": 2, "server": "gunicorn-asgi"},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "cannot be imported, granian": (
+        {"app": "missing:app", "workers": 2, "server": "granian"},
+        ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
+    ),
+    "cannot be imported, hypercorn": (
+        {"app": "missing:app", "workers": 2, "server": "hypercorn"},
         ['cannot serve "missing:app"', "No module named 'a_package_that_nobody_has'"],
     ),
     "hangs at import": (
@@ -208,6 +230,58 @@ def test_each_failure_is_a_sentence_and_exit_3_and_leaves_no_process_and_no_port
         assert run.error is not None
         assert [phrase for phrase in phrases if phrase not in run.error] == [], (name, run.error)
         assert "Traceback" not in run.error.splitlines()[0]
+
+
+def test_every_server_is_measured_on_two_workers_and_both_loops_and_leaves_nothing(tmp_path: Path) -> None:
+    entry = {"workload": "noop", "mode": "async", "server": list(SERVERS), "workers": 2}
+    suite = tmp_path / "all.toml"
+    suite.write_text(toml_of([entry | {"loop": ["asyncio", "uvloop"]}]), encoding="utf-8")
+    bench = Bench(tmp_path / "bench")
+    _, output = bench("run", suite, "--out", tmp_path / "result")
+    runs = runs_of(tmp_path / "result")
+    assert len(runs) == 2 * len(SERVERS), output
+    for run in runs:
+        assert run.error is None
+        assert run.case.server is not None
+        assert run.server["loop"].startswith(run.case.server.loop)
+        assert (run.counts["ok"] > 0, run.counts["errors"]) == (True, 0), run.case.case_id
+        assert len(run.server["pids"]) == 2
+    assert bench.left_behind() == []
+
+
+def test_a_death_in_the_process_pool_under_load_is_answered_by_503_survived_and_counted(
+    tmp_path: Path, bench: Bench
+) -> None:
+    case = Case(
+        case_id="x",
+        workload="sleep",
+        mode="process",
+        server=Server(pool_processes=2),
+        endpoints=(Endpoint(path="/sleep/process?ms=1"),),
+        load=Load(),
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
+        assert server.pid is not None
+
+        def asked(_number: int) -> int:
+            return httpx.get(
+                f"{server.url}/sleep/process?ms=2000", timeout=BOUND_S, trust_env=False
+            ).status_code
+
+        with ThreadPoolExecutor(4) as threads:
+            waiting = [threads.submit(asked, number) for number in range(4)]
+            pool = bench.processes("spawn_main")
+            assert len(pool) == 2
+            pool[0].kill()
+            assert {each.result() for each in waiting} <= {200, 503}
+        assert 503 in {each.result() for each in waiting}
+        again = httpx.get(f"{server.url}/sleep/process?ms=1", timeout=BOUND_S, trust_env=False)
+        assert again.status_code == 200
+    assert server.facts["pool_deaths"] == 1
+    assert "loopwise_pool: a process of worker" in (tmp_path / "server.log").read_text(encoding="utf-8")
+    assert bench.left_behind() == []
 
 
 def test_a_taken_port_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ from fakes import (
 from loopwise.errors import EndpointError, Interrupted, ServerError
 from loopwise.experiment import Execution, design
 from loopwise.generator.order import Event
-from loopwise.model import Case, Endpoint, Experiment, Load, PlannedRun, Run, Server
+from loopwise.model import Case, Endpoint, Experiment, Load, PlannedRun, Run
 from loopwise.plan import plan
 from loopwise.progress import Quiet
-from loopwise.servers import SERVERS, serve
+from loopwise.servers import serve
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
 from loopwise.timing import Standing
@@ -350,35 +350,3 @@ def test_a_design_decides_everything_before_the_first_request(monkeypatch: pytes
 def test_an_execution_starts_real_servers_unless_told_otherwise(tmp_path: Path) -> None:
     result, experiment = new_result(tmp_path / "r", three_modes())
     assert Execution(result, experiment, FakeBench(), Quiet()).serve is serve
-
-
-# server, options -> what its command line holds
-COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
-    (Server(), ("-m uvicorn", "--port 8123", "--loop auto", "--http auto")),
-    (Server(loop="uvloop", http="h11"), ("--loop uvloop", "--http h11")),
-    (
-        Server(workers=2, limit_concurrency=7, backlog=99),
-        ("--workers 2", "--limit-concurrency 7", "--backlog 99"),
-    ),
-    (Server(name="gunicorn"), ("-m gunicorn", "--bind 127.0.0.1:8123", "--workers 1")),
-    (
-        Server(name="gunicorn", workers=3, backlog=99),
-        ("--workers 3", "--backlog 99", "-c /scratch/gunicorn_conf.py"),
-    ),
-]
-
-
-@pytest.mark.parametrize(("server", "parts"), COMMAND_LINES)
-def test_a_servers_command_line_says_what_the_suite_says(server: Server, parts: tuple[str, ...]) -> None:
-    argv = SERVERS[server.name](server, "/venv/bin/python", 8123, Path("/scratch"))
-    assert argv[0] == "/venv/bin/python"
-    line = " ".join(argv)
-    assert all(part in line for part in parts)
-    assert "0.0.0.0" not in line
-
-
-def test_every_server_has_a_command_line_above_and_leaves_out_what_is_not_set() -> None:
-    assert {server.name for server, _ in COMMAND_LINES} == set(SERVERS)
-    for name, make in SERVERS.items():
-        line = make(Server.model_validate({"name": name}), "python", 1, Path("/scratch"))
-        assert not {"--backlog", "--limit-concurrency"} & set(line)

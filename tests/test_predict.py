@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fakes import case_of
 
-from loopwise.model import Cost, Load, Server
+from loopwise.model import Cost, Load, Part, Server
 from loopwise.predict import Bound, bounds
 from target_app.modes import MODES
 
@@ -68,6 +68,40 @@ def test_a_load_bounds_what_can_be_served(load: Load, throughput_rps: float, nam
 
 def test_the_size_of_the_thread_pool_moves_the_bound_of_sync_routes() -> None:
     assert smallest("sync", WAIT_50, server=Server(threads=100)).throughput_rps == pytest.approx(2000)
+
+
+def test_the_size_of_the_process_pool_moves_the_bound_of_process_routes() -> None:
+    found = smallest("process", CPU_10, server=Server(pool_processes=1))
+    assert found.throughput_rps == pytest.approx(100)
+    assert found.because == "waits for its 1 pool processes"
+
+
+# parts (mode, weight, cost) -> the smallest bound of the mix with 1000 users on one worker
+MIXES: list[tuple[list[tuple[str, int, Cost]], float, str]] = [
+    ([("async", 9, WAIT_50), ("blocking", 1, CPU_10)], 1000, "blocking: 1 at a time"),
+    ([("async", 9, WAIT_50), ("blocking", 1, WAIT_50)], 200, "blocking: 1 at a time"),
+    ([("async", 1, CPU_10), ("blocking", 1, WAIT_50)], 1000 / 30, "blocking: 1 at a time"),
+    ([("async", 1, WAIT_50), ("sync", 1, WAIT_50)], 1600, "sync: 40 at a time"),
+    ([("async", 1, CPU_10), ("process", 1, CPU_10)], 200, "CPU of 1 core"),
+]
+
+
+@pytest.mark.parametrize(("parts", "throughput_rps", "name"), MIXES)
+def test_a_mix_is_bounded_by_what_its_average_request_needs(
+    parts: list[tuple[str, int, Cost]], throughput_rps: float, name: str
+) -> None:
+    made = tuple(Part(workload="w", mode=mode, weight=weight, cost=cost) for mode, weight, cost in parts)
+    by_name = {
+        bound.name: bound.throughput_rps
+        for bound in bounds(case_of("c", "mix", parts=made, load=Load(users=1000)), CORES)
+    }
+    assert min(by_name.values()) == pytest.approx(throughput_rps)
+    assert by_name[name] == pytest.approx(throughput_rps)
+
+
+def test_a_mix_with_a_part_of_unknown_cost_is_not_predicted() -> None:
+    made = (Part(workload="w", mode="async"), Part(workload="v", mode="sync", cost=WAIT_50))
+    assert bounds(case_of("c", "mix", parts=made), CORES) == []
 
 
 def test_bounds_come_the_smallest_first() -> None:

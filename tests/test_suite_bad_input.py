@@ -33,7 +33,10 @@ WRONG_VALUES = [
     (ENTRY + "workers = [1, 0]", "matrix[0].workers[1]: got 0, allowed is 1 or more"),
     (ENTRY + "workers = [1, 300]", "matrix[0].workers[1]: got 300, allowed is 256 or less"),
     (ENTRY + "workers = []", "matrix[0].workers: got [], allowed is at least one value"),
-    (ENTRY + 'server = "uvicron"', 'got "uvicron", allowed are uvicorn, gunicorn (did you mean "uvicorn"?)'),
+    (
+        ENTRY + 'server = "uvicron"',
+        'got "uvicron", allowed are uvicorn, gunicorn, gunicorn-asgi, granian, hypercorn (did you',
+    ),
     (ENTRY + 'loop = "trio"', 'matrix[0].loop: got "trio", allowed are auto, asyncio, uvloop'),
     (ENTRY + "params = { ms = [] }", "matrix[0].params.ms: got [], allowed is at least one value"),
     (ENTRY + "params = { ms = { a = 1 } }", "allowed are numbers, strings and booleans"),
@@ -62,7 +65,7 @@ WRONG_VALUES = [
 ]
 
 WRONG_TOGETHER = [
-    ("[[matrix]]\nworkers = 1", "matrix[0]: has none of app, url, workload, scenario; add the one"),
+    ("[[matrix]]\nworkers = 1", "matrix[0]: has none of app, url, workload, scenario, mix; add the one"),
     ('[[matrix]]\nworkload = "sleep"', "matrix[0].mode: is missing; name the modes to compare"),
     (ENTRY + 'app = "shop:app"', "matrix[0].workload: can't stand beside app"),
     (

@@ -199,7 +199,7 @@ def test_a_right_request_is_described_by_path_parameters_and_cost(
     asked: dict[str, Any], answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOOPWISE_CPU_ITERATIONS_PER_MS", raising=False)
-    assert describe(asked) == {"ok": True, **answer}
+    assert describe(asked) == {"ok": True, "features": "", **answer}
 
 
 @pytest.mark.parametrize(("asked", "key", "sentence"), REFUSED)

@@ -15,8 +15,9 @@ import psutil
 
 from loopwise import processes
 from loopwise.calibrate.fixed_answer import BACKLOG, BODY
+from loopwise.command_lines import HOST
 from loopwise.errors import ServerError
-from loopwise.servers import HOST, POLL_S, free_port
+from loopwise.servers import POLL_S, free_port
 
 PROGRAM = Path(__file__).with_name("fixed_answer.py")
 START_TIMEOUT_S = 10.0

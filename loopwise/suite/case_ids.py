@@ -19,6 +19,7 @@ SERVER_TAGS = {
     "loop": "",
     "http": "",
     "threads": "t",
+    "pool_processes": "pool",
     "limit_concurrency": "limit",
     "backlog": "backlog",
     "port": "port",
@@ -107,7 +108,7 @@ def _base_id(case: Case) -> str:
 def _tail(case: Case) -> list[str]:
     """Mode, server, load and the options that were given."""
     load, server = case.load, case.server
-    parts = [_slug(case.mode)]
+    parts = [_slug(case.mode), *([_slug(case.features)] if case.features else [])]
     parts += [f"w{server.workers}", server.name] if server else ["url"]
     if load.model == "closed":
         parts += [f"u{load.users}", *([f"think{_slug(load.think_s)}"] if load.think_s else [])]

@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from loopwise.command_lines import refusal
 from loopwise.errors import SuiteError
-from loopwise.model import App, Case, Endpoint, Load, Server
+from loopwise.model import App, Case, Endpoint, Load, Part, Server
 from loopwise.suite import locations
 from loopwise.suite.case_ids import assign_ids
 from loopwise.suite.file import Key, Source
@@ -21,11 +22,14 @@ Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or what stands in for it in tests."""
 
 REQUEST_KEYS = ("endpoint", "mix", "scenario", "name")
+TARGET_KEYS = ("features", *SERVER_KEYS)
+APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
 KINDS = {
-    "app": ("app", "python", "app_dir", *REQUEST_KEYS, *SERVER_KEYS),
+    "app": ("app", "python", "app_dir", *REQUEST_KEYS, *APP_KEYS),
     "url": ("url", *REQUEST_KEYS),
-    "workload": ("workload", "params", "mode", *SERVER_KEYS),
+    "workload": ("workload", "params", "mode", *TARGET_KEYS),
     "scenario": ("scenario", "endpoint", "name", *SERVER_KEYS),
+    "mix": ("mix", "name", *TARGET_KEYS),
 }
 """Kind of entry, named by the key that makes it -> its keys beside `load`. The first that fits counts."""
 
@@ -57,17 +61,31 @@ class _Subject:
     workload: str
     mode: str = "own"
     params: dict[str, Any] = field(default_factory=dict)
+    features: str = ""
+    parts: tuple[Part, ...] = ()
     app: App | None = None
     url: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
     scenario: str | None = None
 
     @property
-    def question(self) -> dict[str, Any] | None:
-        """What target_app is asked about it: path, all parameters, cost."""
+    def questions(self) -> list[tuple[Key, dict[str, Any]]]:
+        """What target_app is asked about each of its routes (path, all parameters, cost), and where it stands."""
         if self.app or self.url or self.scenario:
-            return None
-        return {"workload": self.workload, "params": self.params, "mode": self.mode}
+            return []
+        alone = Part(workload=self.workload, params=self.params, mode=self.mode)
+        return [
+            (
+                (*self.key, "mix", index) if self.parts else self.key,
+                {
+                    "workload": part.workload,
+                    "params": part.params,
+                    "mode": part.mode,
+                    "features": self.features,
+                },
+            )
+            for index, part in enumerate(self.parts or (alone,))
+        ]
 
 
 Draft = tuple[_Subject, Server | None, Load]
@@ -119,7 +137,11 @@ def _kind(place: _Place) -> str:
 def _servers(place: _Place) -> list[Server | None]:
     lists = {name: values for name, values in given(place.entry).items() if name in SERVER_KEYS}
     ordered = {"name" if name == "server" else name: lists[name] for name in SERVER_KEYS if name in lists}
-    return [Server(**values) for values in combinations(ordered, place.key, place.source)]
+    servers = [Server(**values) for values in combinations(ordered, place.key, place.source)]
+    for server in servers:
+        if refused := refusal(server):
+            raise place.refuse(*refused)
+    return list(servers)
 
 
 def _workloads(place: _Place) -> list[_Subject]:
@@ -127,10 +149,53 @@ def _workloads(place: _Place) -> list[_Subject]:
     if not entry.mode:
         raise place.refuse("mode", 'is missing; name the modes to compare, such as mode = ["async", "sync"]')
     params = list(combinations(entry.params, (*place.key, "params"), place.source))
-    refuse_too_many(len(entry.workload) * len(params) * len(entry.mode), place.key, place.source)
+    features = entry.features or [""]
+    refuse_too_many(
+        len(entry.workload) * len(params) * len(entry.mode) * len(features), place.key, place.source
+    )
+    _refuse_idle_pool(place, entry.mode)
     return [
-        _Subject(key=place.key, workload=workload, params=values, mode=mode)
-        for workload, values, mode in product(entry.workload, params, entry.mode)
+        _Subject(key=place.key, workload=workload, params=values, mode=mode, features=added)
+        for workload, values, mode, added in product(entry.workload, params, entry.mode, features)
+    ]
+
+
+def _refuse_idle_pool(place: _Place, modes: Collection[str]) -> None:
+    if "pool_processes" in given(place.entry) and "process" not in modes:
+        raise place.refuse("pool_processes", 'belongs to mode "process", which this entry lacks; remove it')
+
+
+def _mixes(place: _Place) -> list[_Subject]:
+    """Several workloads of target_app as one case."""
+    entry = place.entry
+    parts = []
+    for index, table in enumerate(entry.mix):
+        if table.endpoint is not None:
+            raise place.source.error(
+                (*place.key, "mix", index, "endpoint"),
+                "belongs to an app of one's own; name app or url beside mix, or a workload and its mode here",
+            )
+        for name in ("workload", "mode"):
+            if getattr(table, name) is None:
+                raise place.source.error((*place.key, "mix", index, name), "is missing; add it")
+        parts.append(Part(**table.model_dump(exclude={"endpoint"})))
+    _refuse_idle_pool(place, {part.mode for part in parts})
+    label = " + ".join(
+        " ".join(
+            [
+                str(part.weight),
+                part.workload,
+                *(f"{key}={value}" for key, value in part.params.items()),
+                part.mode,
+            ]
+        )
+        for part in parts
+    )
+    return [
+        _Subject(
+            key=place.key, workload=entry.name or label, mode="mix", parts=tuple(parts), features=features
+        )
+        for features in entry.features or [""]
     ]
 
 
@@ -166,6 +231,7 @@ _SUBJECTS: dict[str, Callable[[_Place], list[_Subject]]] = {
     "url": _urls,
     "workload": _workloads,
     "scenario": _scenarios,
+    "mix": _mixes,
 }
 
 
@@ -185,11 +251,24 @@ def _requests(place: _Place) -> list[dict[str, Any]]:
             for path in paths
         ]
     if entry.mix:
-        mixed = tuple(_endpoint(part.endpoint, part.weight) for part in entry.mix)
+        mixed = tuple(_mixed(place, index) for index in range(len(entry.mix)))
         return [{"workload": entry.name or " + ".join(part.name for part in mixed), "endpoints": mixed}]
     if not endpoints:
         raise place.refuse("endpoint", 'is missing; name a request such as endpoint = "GET /items/1"')
     return [{"workload": endpoint.name, "endpoints": (endpoint,)} for endpoint in endpoints]
+
+
+def _mixed(place: _Place, index: int) -> Endpoint:
+    table = place.entry.mix[index]
+    for name in ("workload", "mode", "params"):
+        if name in given(table):
+            raise place.source.error(
+                (*place.key, "mix", index, name),
+                "belongs to a mix without app and url; remove it, or begin another entry",
+            )
+    if table.endpoint is None:
+        raise place.source.error((*place.key, "mix", index, "endpoint"), "is missing; add it")
+    return _endpoint(table.endpoint, table.weight)
 
 
 def _endpoint(table: EndpointTable, weight: int = 1) -> Endpoint:
@@ -198,7 +277,7 @@ def _endpoint(table: EndpointTable, weight: int = 1) -> Endpoint:
 
 def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> Iterator[Case]:
     """The drafts as cases, their paths and costs asked from target_app in one go."""
-    questions = {json.dumps(asked): asked for subject, _, _ in drafts if (asked := subject.question)}
+    questions = {json.dumps(asked): asked for subject, _, _ in drafts for _, asked in subject.questions}
     answers = dict(zip(questions, describe(list(questions.values())), strict=True)) if questions else {}
     for subject, server, load in drafts:
         case = Case(
@@ -206,6 +285,7 @@ def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> I
             workload=subject.workload,
             params=subject.params,
             mode=subject.mode,
+            features=subject.features,
             server=server,
             app=subject.app,
             url=subject.url,
@@ -213,20 +293,31 @@ def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> I
             scenario=subject.scenario,
             load=load,
         )
-        if subject.question:
-            answer = _accepted(answers[json.dumps(subject.question)], subject, source)
-            update = {
-                "params": answer.params,
-                "endpoints": (Endpoint(path=answer.path),),
-                "cost": answer.cost,
-                "needs": answer.needs,
-            }
-            case = case.model_copy(update=update)
-        yield case
+        told = [_accepted(answers[json.dumps(asked)], key, source) for key, asked in subject.questions]
+        yield case.model_copy(update=_from_target(subject, told)) if told else case
 
 
-def _accepted(answer: Description, subject: _Subject, source: Source) -> Description:
+def _from_target(subject: _Subject, told: Sequence[Description]) -> dict[str, Any]:
+    """What target_app says of a case's routes, as fields of Case."""
+    if not subject.parts:
+        (answer,) = told
+        endpoints = (Endpoint(path=answer.path),)
+        update: dict[str, Any] = {"params": answer.params, "endpoints": endpoints, "cost": answer.cost}
+        return update | {"features": answer.features, "needs": answer.needs}
+    pairs = list(zip(subject.parts, told, strict=True))
+    return {
+        "features": told[0].features,
+        "needs": tuple(dict.fromkeys(need for answer in told for need in answer.needs)),
+        "parts": tuple(
+            part.model_copy(update={"params": answer.params, "cost": answer.cost}) for part, answer in pairs
+        ),
+        "endpoints": tuple(Endpoint(path=answer.path, weight=part.weight) for part, answer in pairs),
+    }
+
+
+def _accepted(answer: Description, place: Key, source: Source) -> Description:
     if not answer.ok:
-        key = (*subject.key, *answer.key.split(".", 1))
+        # The features stand beside the mix, not in its parts.
+        key = (*(place[:2] if answer.key == "features" else place), *answer.key.split(".", 1))
         raise source.error(key, f'{answer.error}; correct the value or run "bench.py list workloads"')
     return answer

@@ -100,9 +100,12 @@ EndpointText = Annotated[EndpointTable, BeforeValidator(_endpoint)]
 
 
 class MixTable(Table):
-    """One request of several in the same case."""
+    """One request of several in the same case: of somebody's own app, or to a workload of target_app."""
 
-    endpoint: EndpointText
+    endpoint: EndpointText | None = None
+    workload: str | None = None
+    params: dict[str, Scalar] = Field(default_factory=dict)
+    mode: str | None = None
     weight: int = Field(default=1, ge=1, le=1000)
 
 
@@ -143,6 +146,7 @@ class Entry(ServerTable):
     workload: Factor[str] = Field(default_factory=list)
     params: dict[str, Factor[Scalar]] = Field(default_factory=dict)
     mode: Factor[str] = Field(default_factory=list)
+    features: Factor[str] = Field(default_factory=list)
     app: Factor[str] = Field(default_factory=list)
     python: Factor[str] = Field(default_factory=list)
     app_dir: Factor[str] = Field(default_factory=list)
