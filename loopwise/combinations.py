@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ import httpx
 
 from loopwise import target
 from loopwise.command_lines import REFUSALS, SERVERS
-from loopwise.errors import RunError, UsageError
-from loopwise.model import Case, Load, Server
+from loopwise.errors import RunError
+from loopwise.model import Case, Load, Part, Server
 from loopwise.servers import RunningServer, serve
-from loopwise.services import Services, refuse_missing
+from loopwise.services import SERVICES, Services
 
 RUNS = "✓"
 ANSWER_TIMEOUT_S = 10.0
@@ -31,29 +31,30 @@ def combinations() -> list[dict[str, Any]]:
     routes = [(workload, mode) for workload in found["workloads"] for mode in found["modes"]]
     asked = [{"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes]
     told = dict(zip(routes, target.describe(asked), strict=True))
-    refusals = {route: answer.error or _missing(answer.needs) for route, answer in told.items()}
-    paths = {route: told[route].path for route, refusal in refusals.items() if not refusal}
-    needs = {need for route in paths for need in told[route].needs}
-    scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
+    reasons = {route: _why_not(answer) for route, answer in told.items()}
+    paths = {route: answer.path for route, answer in told.items() if reasons[route] is None}
+    needs = tuple(dict.fromkeys(need for route in paths for need in told[route].needs))
+    folder = Path(tempfile.mkdtemp(prefix="loopwise-"))
     try:
-        with Services(scratch) as services:
+        with Services(folder) as services:
             columns = {name: _answers(name, paths, services, needs) for name in SERVERS}
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     return [
         {"workload": workload, "mode": mode}
-        | {name: answers.get((workload, mode), refusals[workload, mode]) for name, answers in columns.items()}
+        | {name: answers.get((workload, mode), reasons[workload, mode]) for name, answers in columns.items()}
         for workload, mode in routes
     ]
 
 
-def _missing(needs: Collection[str]) -> str:
-    """What is not installed of a workload's services, as a sentence; empty: nothing."""
-    try:
-        refuse_missing(needs)
-    except UsageError as error:
-        return str(error)
-    return ""
+def _why_not(answer: target.Description) -> str | None:
+    """Why a route is not asked: it does not exist, or a service it needs can't be started here."""
+    missing = [
+        f"service {name} can't be started: {why}"
+        for name in answer.needs
+        if (why := SERVICES[name].missing())
+    ]
+    return answer.error if not answer.ok else missing[0] if missing else None
 
 
 def refused_keys() -> list[dict[str, str]]:
@@ -66,12 +67,12 @@ def refused_keys() -> list[dict[str, str]]:
 
 
 def _answers(
-    name: str, paths: dict[tuple[str, str], str], services: Services, needs: Collection[str]
+    name: str, paths: dict[tuple[str, str], str], services: Services, needs: tuple[str, ...]
 ) -> dict[tuple[str, str], str]:
     try:
         with (
-            services.during(needs, "combinations") as variables,
-            _server(name, {workload for workload, _ in paths}, variables) as server,
+            services.during(needs, name) as variables,
+            _server(name, list(paths), variables) as server,
             httpx.Client(base_url=server.url, timeout=ANSWER_TIMEOUT_S, trust_env=False) as client,
         ):
             return {route: _answer(client, path) for route, path in paths.items()}
@@ -90,19 +91,20 @@ def _answer(client: httpx.Client, path: str) -> str:
 
 
 @contextmanager
-def _server(name: str, workloads: Collection[str], variables: Mapping[str, str]) -> Iterator[RunningServer]:
-    """The target app with these workloads in every mode: `own` is not restricted to one."""
+def _server(
+    name: str, routes: Sequence[tuple[str, str]], variables: Mapping[str, str]
+) -> Iterator[RunningServer]:
+    """The target app with all these routes."""
+    parts = tuple(Part(workload=workload, mode=mode) for workload, mode in routes)
     server = Server.model_validate({"name": name, "pool_processes": 1})
-    case = Case(case_id="all", workload="all", mode="own", server=server, endpoints=(), load=Load())
+    case = Case(
+        case_id="all", workload="all", mode="mix", parts=parts, server=server, endpoints=(), load=Load()
+    )
     scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
     calibration = {"cpu_iterations_per_ms": CPU_ITERATIONS_PER_MS}
     try:
         with serve(
-            case,
-            scratch=scratch,
-            log=scratch / "server.log",
-            calibration=calibration,
-            services={**variables, "LOOPWISE_WORKLOADS": ",".join(sorted(workloads))},
+            case, scratch=scratch, log=scratch / "server.log", calibration=calibration, services=variables
         ) as running:
             yield running
     finally:

@@ -31,7 +31,7 @@ def run_s(case: Case, cores: int) -> float:
         warm_s = max(warm_s, min(first_s, load.warmup_max_s))
     start_s = 0.0
     if server is not None:
-        each_s = WORKER_START_S + (POOL_START_S if case.mode == "process" else 0.0)
+        each_s = WORKER_START_S + (POOL_START_S if "process" in case.modes else 0.0)
         start_s = START_S + server.workers * each_s
     return start_s + SETTLE_S + warm_s + load.measure_s
 

@@ -13,6 +13,7 @@ import pytest
 from fakes import THREE_CONDUCTS, Conduct, FakeBench, case_of, measured, suite_with, three_modes
 
 from loopwise import cli, commands
+from loopwise.combinations import RUNS
 from loopwise.command_lines import SERVERS
 from loopwise.doctor import CHECKUPS, Symptom, is_fit
 from loopwise.errors import Interrupted, ServerError
@@ -225,6 +226,12 @@ JSON_COMMANDS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", "{results}/base", "{results}/slow", "--out", "{out}"),
     **{f"list {what}": ("list", what) for what in LISTINGS},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`list combinations` asks real servers in tests/test_e2e_servers.py."""
+    monkeypatch.setattr("loopwise.combinations._answers", lambda _name, paths, *_: dict.fromkeys(paths, RUNS))
 
 
 @pytest.mark.parametrize("name", JSON_COMMANDS)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from e2e_fixtures import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
 
+from loopwise.combinations import RUNS
 from loopwise.command_lines import SERVERS
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server
@@ -329,4 +330,17 @@ def test_an_interpreter_or_folder_that_went_away_is_a_sentence(
         serve(case, scratch=tmp_path, log=tmp_path / "server.log", calibration={}),
     ):
         pass
+    assert bench.left_behind() == []
+
+
+def test_every_combination_runs_or_says_why_not_and_nothing_is_left(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench")
+    status, output = bench("list", "combinations", "--json")
+    rows = json.loads(output)
+    assert status == 0
+    assert {(row["workload"], row["mode"]) for row in rows} >= {("noop", "async"), ("cpu", "process")}
+    for row in rows:
+        for name in SERVERS:
+            refused = row[name].startswith(("got ", "service "))
+            assert row[name] == RUNS or refused, (row["workload"], row["mode"], name, row[name])
     assert bench.left_behind() == []
