@@ -203,13 +203,14 @@ RANKS: tuple[frozenset[CauseName], ...] = (
     frozenset({"generator_bound"}),
     frozenset({"cpu_saturated"}),
     frozenset({"worker_imbalance"}),
-    frozenset({"loop_blocked", "thread_pool_full", "executor_full", "process_pool_full"}),
     frozenset({"dependency_bound"}),
+    frozenset({"loop_blocked", "thread_pool_full", "executor_full", "process_pool_full"}),
     frozenset({"memory_growth"}),
 )
 """Who is named before whom: a cause stands before those whose repair it would make useless. No server setting helps
-where the generator is the limit; no thread or process more where there is no CPU for it, whatever is full as well;
-no pool more in a worker that the others could relieve. Within a rank the larger share of the window is first."""
+where the generator is the limit; no thread or process more where there is no CPU for it, whatever is full as well; no
+pool more in a worker that the others could relieve, or where all threads wait for the same few connections. Within a
+rank the larger share of the window is first."""
 
 
 def find(run: Run, telemetry: pa.Table, samples: pa.Table) -> tuple[Cause, ...]:

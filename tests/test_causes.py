@@ -70,6 +70,11 @@ TABLE: list[tuple[str, Evidence, list[str]]] = [
     ("a full executor", one(pools={"executor": pool(0.9, 6)}), ["executor_full"]),
     ("a full process pool", one(pools={"process_pool": pool(0.9, 2)}), ["process_pool_full"]),
     ("used up connections", one(pools={"dependency_pool": pool(0.9, 10)}), ["dependency_bound"]),
+    (
+        "threads that all wait for connections",
+        one(pools={"dependency_pool": pool(0.9, 10), "limiter": pool(1.0)}),
+        ["dependency_bound", "thread_pool_full"],
+    ),
     ("one worker computes", one(**BUSY), ["cpu_saturated"]),
     ("one worker nearly computes", one(cpu_ratio=0.8, loop_cpu_ratio=0.8), []),
     ("a computing loop", one(**BUSY, blocked_ratio=0.9), ["cpu_saturated", "loop_blocked"]),

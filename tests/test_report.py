@@ -398,3 +398,33 @@ def test_replicates_that_fail_for_one_reason_share_a_sentence() -> None:
     sentences = page_data.trouble(fixture_summary(7, invalid="some"))
     assert sentences[0] == f"sleep(ms=50) blocking, 1 worker, replicates 1, 2, 3, invalid: {REASON}"
     assert len(sentences) == 2
+
+
+def with_causes(summary: Summary, *named: Sequence[dict[str, object]]) -> Summary:
+    """The summary with causes given to its first case's runs, in order."""
+    case_id = summary.runs[0].case.case_id
+    left = list(named)
+    runs = [
+        run.model_copy(update={"causes": tuple(left.pop(0))}) if run.case.case_id == case_id and left else run
+        for run in summary.runs
+    ]
+    return replace(summary, runs=tuple(runs))
+
+
+def cause(name: str, evidence: str) -> dict[str, object]:
+    return {"cause": name, "share": 0.9, "evidence": evidence}
+
+
+def test_the_cause_that_most_runs_named_first_stands_below_the_numbers_of_its_case() -> None:
+    blocked = cause("loop_blocked", "event loop blocked 99 % of the window, longest stall 55 ms")
+    leak = cause("memory_growth", "memory grew")
+    summary = with_causes(fixture_summary(7), [leak], [blocked, leak], [blocked])
+    assert list(page_data.first_causes(summary.runs).values()) == [blocked["evidence"]]
+    assert "event loop blocked 99 % of the window" in printed(answer_table(summary))
+    assert str(blocked["evidence"]) in render_page(summary, stub_charts())
+    assert "memory grew" not in render_page(summary, stub_charts())
+
+
+def test_a_case_of_which_most_runs_found_nothing_has_no_cause() -> None:
+    summary = with_causes(fixture_summary(7), [cause("memory_growth", "memory grew")])
+    assert page_data.first_causes(summary.runs) == {}

@@ -3,7 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -72,6 +74,34 @@ def test_an_error_of_the_work_itself_passes_through_and_leaves_the_pool_alone() 
             pool.stop()
 
     asyncio.run(session())
+
+
+def test_a_pool_tells_the_probe_who_works_and_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe is whatever module of that name serves the app."""
+    probe = ModuleType("loopwise_probe")
+    gauges: dict[str, Callable[[], dict[str, int]]] = {}
+    monkeypatch.setattr(probe, "GAUGES", gauges, raising=False)
+    monkeypatch.setitem(sys.modules, "loopwise_probe", probe)
+
+    async def session() -> list[dict[str, int]]:
+        pool = Pool(1, [])
+        await pool.start()
+        try:
+            look = gauges["process_pool"]
+            calls = [asyncio.ensure_future(pool.run(abs, number)) for number in range(3)]
+            seen = [look()]
+            await asyncio.sleep(0)
+            seen.append(look())
+            await asyncio.gather(*calls)
+            return [*seen, look()]
+        finally:
+            pool.stop()
+
+    assert asyncio.run(session()) == [
+        {"max": 1, "busy": 0, "queued": 0},
+        {"max": 1, "busy": 1, "queued": 2},
+        {"max": 1, "busy": 0, "queued": 0},
+    ]
 
 
 def test_a_pool_that_was_not_started_says_so() -> None:

@@ -1,5 +1,6 @@
 import ast
 import asyncio
+import gc
 import importlib.util
 import re
 import sys
@@ -299,6 +300,52 @@ def test_a_thread_limit_without_anyio_is_refused_at_import(
     monkeypatch.setitem(sys.modules, "anyio.to_thread", None)
     with pytest.raises(Exception, match="leave threads out, or install anyio there"):
         probed("probed_shop:raw", "8")
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({}, None),
+        ({"LOOPWISE_TELEMETRY": "/t"}, "/t"),
+        ({"LOOPWISE_TELEMETRY": "/t", "LOOPWISE_PROBE": "on"}, "/t"),
+        ({"LOOPWISE_TELEMETRY": "/t", "LOOPWISE_PROBE": "off"}, None),
+        ({"LOOPWISE_TELEMETRY": ""}, None),
+    ],
+)
+def test_measuring_needs_a_folder_and_can_be_switched_off(
+    environ: dict[str, str], folder: str | None, probed: Probed
+) -> None:
+    assert probed("probed_shop:raw").telemetry_folder(environ) == folder
+
+
+def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
+    probed: Probed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPWISE_TELEMETRY", str(tmp_path / "telemetry"))
+    monkeypatch.setitem(sys.modules, "loopwise_measuring", load_file("measuring.py"))
+    callbacks = list(gc.callbacks)
+
+    async def session() -> dict[str, Any]:
+        probe = probed("probed_shop:alive").app
+        server = Server(probe)
+        task = await server.start()
+        for _ in range(3):
+            await server.get("/items/1")
+        await server.get("/.loopwise/ready")
+        with pytest.raises(KeyError):
+            await probe({"type": "http"}, server.inbox.get, server.send)
+        look: dict[str, Any] = probe._measuring.look(0.0)
+        probe._measuring._sink = -1  # which ends its thread
+        await server.stop(task)
+        return look
+
+    try:
+        look = asyncio.run(session())
+    finally:
+        gc.callbacks[:] = callbacks
+    assert (look["started"], look["done"]) == (4, 4)
+    assert look["limiter"] == [40, 0, 0]
+    assert [path.suffix for path in (tmp_path / "telemetry").iterdir()] == [".jsonl"]
 
 
 def test_the_probe_needs_nothing_but_python_3_9() -> None:

@@ -188,3 +188,42 @@ def test_every_needed_service_is_one_that_the_harness_has() -> None:
         for need in describe({"workload": name, "mode": "async", "params": {}}).get("needs", [])
     )
     assert set(needs) == set(SERVICES)
+
+
+class PsycopgPool:
+    def get_stats(self) -> dict[str, int]:
+        return {"pool_max": 10, "pool_size": 10, "pool_available": 1, "requests_waiting": 0}
+
+
+class AsyncpgPool:
+    """asyncpg's keeps those who wait in its queue."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[None] = asyncio.Queue()
+
+    def get_max_size(self) -> int:
+        return 4
+
+    def get_size(self) -> int:
+        return 4
+
+    def get_idle_size(self) -> int:
+        return 0
+
+
+def test_the_probe_is_told_of_the_connections_of_all_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def session() -> dict[str, int]:
+        pool = AsyncpgPool()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        done.set_result(pool)
+        monkeypatch.setattr(postgres, "_pools", {10: PsycopgPool()})
+        opening: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(postgres, "_async_pools", {("asyncpg", 4): done, ("psycopg", 9): opening})
+        waiters = [asyncio.ensure_future(pool._queue.get()) for _ in range(2)]
+        await asyncio.sleep(0)
+        found = postgres.occupancy()
+        for waiter in waiters:
+            waiter.cancel()
+        return found
+
+    assert asyncio.run(session()) == {"max": 14, "busy": 13, "queued": 2}

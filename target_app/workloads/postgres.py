@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -169,6 +170,25 @@ async def _make_async_pool(driver: str, size: int) -> Any:
     return pool
 
 
+def occupancy() -> dict[str, int]:
+    """Connections of all pools together, those in use, and requests that wait for one; read from any thread."""
+    made = [task.result() for task in list(_async_pools.values()) if task.done() and not task.cancelled()]
+    found = {"max": 0, "busy": 0, "queued": 0}
+    for pool in [*list(_pools.values()), *made]:
+        if hasattr(pool, "get_stats"):
+            stats = pool.get_stats()
+            places = (
+                stats["pool_max"],
+                stats["pool_size"] - stats["pool_available"],
+                stats["requests_waiting"],
+            )
+        else:  # asyncpg's, which hides who waits
+            places = pool.get_max_size(), pool.get_size() - pool.get_idle_size(), len(pool._queue._getters)
+        for name, count in zip(found, places, strict=True):
+            found[name] += count
+    return found
+
+
 def run(params: PostgresParams) -> Answer:
     """One statement on a pooled connection of psycopg; the calling thread waits."""
     with _pool(params.pool_size).connection() as connection:
@@ -200,6 +220,9 @@ async def start() -> AsyncIterator[None]:
     """Makes the table, where a server is named; closes the pools with the app."""
     if os.environ.get(DSN):
         await asyncio.to_thread(_create_table)
+    probe: Any = sys.modules.get("loopwise_probe")
+    if probe is not None:
+        probe.GAUGES["dependency_pool"] = occupancy
     try:
         yield
     finally:
