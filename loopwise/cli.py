@@ -178,13 +178,35 @@ def compare(
             metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
         ),
     ] = None,
+    allow_different: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Compare although this differs: cores, versions.uvicorn, …; may be repeated."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for charts of the ratios.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write verdicts and gates as JUnit XML.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Overlay results: a verdict for every case they share."""
     from loopwise import commands
 
-    return commands.compare(_console(), base, other, fail_on=fail_on or (), out=out, as_json=as_json)
+    return commands.compare(
+        _console(),
+        base,
+        other,
+        fail_on=fail_on or (),
+        allow_different=allow_different or (),
+        out=out,
+        junit_file=junit,
+        markdown_file=markdown,
+        as_json=as_json,
+    )
 
 
 @app.command(name="list")

@@ -13,8 +13,10 @@ SCHEMA_VERSION = 2
 ServerName = Literal["uvicorn", "gunicorn"]
 Arrivals = Literal["poisson", "constant"]
 RunState = Literal["planned", "ok", "invalid", "failed"]
-Pairing = Literal["blocks", "slices", "duel"]
-"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
+Pairing = Literal["blocks", "slices", "duel", "none"]
+"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is.
+
+none: in two results, measured apart."""
 
 TOTAL = "all"
 """The endpoint column's value for rows that speak of all endpoints of a mix together."""
