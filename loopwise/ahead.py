@@ -1,4 +1,4 @@
-"""Starts the servers of coming runs before their turn, while nothing is measured, and holds them still while something is.
+"""Starts the servers of coming runs before their turn, and holds them still while something is measured.
 
 A server needs a second of CPU to start; a run that waits for it spends half its time on that. So the next ones start
 during warm-ups and between runs. While a window is open they are stopped (SIGSTOP): a process that is stopped gets no
@@ -7,7 +7,7 @@ CPU at all, and disturbs nobody.
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from loopwise import processes
@@ -16,7 +16,7 @@ from loopwise.model import PlannedRun
 from loopwise.servers import RunningServer
 
 DEPTH = 4
-"""Servers that may wait at a time: warm-ups of blocked loops are long enough to start as many, and memory is bounded."""
+"""Servers that may wait at a time: warm-ups of blocked loops are long enough to start as many."""
 
 Key = tuple[str, int, int]
 
@@ -149,7 +149,9 @@ class Ahead:
         except RunError as error:
             start.error = error
         except OSError as error:
-            start.error = ServerError(f"the server can't be started: {error}; is a folder gone, or the disk full?")
+            start.error = ServerError(
+                f"the server can't be started: {error}; is a folder gone, or the disk full?"
+            )
 
 
 def key_of(planned: PlannedRun) -> Key:

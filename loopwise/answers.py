@@ -1,12 +1,14 @@
 """The answer in one sentence per workload: which mode, how many workers, by how much. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
+from loopwise.contest import within_blocks
+from loopwise.factors import tell_apart
 from loopwise.measured import CaseFigures
 from loopwise.model import Case, Estimate, Experiment, Verdict
-from loopwise.stats import paired_ratio
-from loopwise.verdicts import decide, tell_apart, times
+from loopwise.sentences import percent, times
+from loopwise.verdicts import judge_family
 
 METRIC = "throughput_rps"
 
@@ -51,11 +53,8 @@ def _answer(
     if not known:
         return f"no valid measurement ({rivals[0].reason or 'not measured yet'})."
     best, throughput = max(known.values(), key=lambda pair: pair[1].value)
-    ties = [
-        each
-        for each, _ in known.values()
-        if each is not best and _word(best, each, confidence, margin) == "same"
-    ]
+    words = words_against(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
+    ties = [known[case_id][0] for case_id, word in words.items() if word == "same"]
     fewest = min([best, *ties], key=lambda each: (each.case.workers or 0, each is not best))
     if fewest is not best:
         best, throughput = known[fewest.case.case_id]
@@ -63,9 +62,13 @@ def _answer(
     peers = [each for each in ties if each.case.workers == best.case.workers and each is not best]
     if peers:
         names = " and ".join(each.case.mode for each in peers)
-        text += f" (and so does {names}, within ±{margin:.0%})"
-    open_ = [each for each, _ in known.values() if each is not best and each not in ties]
-    open_ = [each for each in open_ if _word(best, each, confidence, margin) == "undecided"]
+        text += f" (and so does {names}, within ±{percent(margin)})"
+    words = words_against(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
+    open_ = [
+        known[case_id][0]
+        for case_id, word in words.items()
+        if word in {"undecided", "invalid"} and known[case_id][0] not in ties
+    ]
     against = _against(best, verdicts, cases) or _against_slowest(best, list(known.values()))
     invalid = len(rivals) - len(known)
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
@@ -81,13 +84,13 @@ def _not_told_apart(others: list[CaseFigures], rivals: list[CaseFigures]) -> str
     return f" Not told apart from it: {shown}."
 
 
-def _word(best: CaseFigures, other: CaseFigures, confidence: float, margin: float) -> str:
-    one, two = best.values(METRIC), other.values(METRIC)
-    blocks = [k for k in one if k in two and one[k] > 0 and two[k] > 0]
-    if not blocks:
-        return "undecided"
-    ratio = paired_ratio([one[k] for k in blocks], [two[k] for k in blocks], confidence=confidence)
-    return decide(ratio, METRIC, margin)
+def words_against(
+    best: CaseFigures, rivals: Iterable[CaseFigures], *, margin: float, confidence: float
+) -> dict[str, str]:
+    """The verdict on the throughput of each rival against the best, by case_id; the rivals are one family."""
+    contests = [within_blocks(best, each, METRIC) for each in rivals if each is not best]
+    judged = judge_family([contest for contest in contests if contest], margin=margin, confidence=confidence)
+    return {verdict.candidate_case: verdict.verdict for verdict in judged}
 
 
 def _name(case: Case, rivals: list[CaseFigures]) -> str:

@@ -49,6 +49,18 @@ Label = Annotated[str | None, typer.Option(metavar="TEXT", help="Ends the name o
 Seed = Annotated[
     int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")
 ]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
+    ),
+]
+JunitFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write verdicts and gates as JUnit XML.")
+]
+MarkdownFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")
+]
 Quietly = Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the report is.")]
 AppDir = Annotated[Path, typer.Option(metavar="D", help="Folder that the app is imported from.")]
 Python = Annotated[
@@ -174,19 +186,32 @@ def report(
 def compare(
     base: Annotated[Path, typer.Argument(help="Result to compare with.")],
     other: Annotated[list[Path], typer.Argument(help="Results to compare.")],
-    fail_on: Annotated[
+    fail_on: FailOn = None,
+    allow_different: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
+            metavar="KEY", help="Compare although this differs: cores, versions.uvicorn, …; may be repeated."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for charts of the ratios.")] = None,
+    junit: JunitFile = None,
+    markdown: MarkdownFile = None,
     as_json: Json = False,
 ) -> int:
     """Overlay results: a verdict for every case they share."""
     from loopwise import commands
 
-    return commands.compare(_console(), base, other, fail_on=fail_on or (), out=out, as_json=as_json)
+    return commands.compare(
+        _console(),
+        base,
+        other,
+        fail_on=fail_on or (),
+        allow_different=allow_different or (),
+        out=out,
+        junit_file=junit,
+        markdown_file=markdown,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -201,7 +226,9 @@ def duel(
     app_: Annotated[
         str | None, typer.Option("--app", metavar="module:app", help="The app of a git revision.")
     ] = None,
-    base_app_dir: Annotated[Path, typer.Option(metavar="D", help="Folder that BASE is imported from.")] = Path(),
+    base_app_dir: Annotated[
+        Path, typer.Option(metavar="D", help="Folder that BASE is imported from.")
+    ] = Path(),
     candidate_app_dir: Annotated[
         Path | None, typer.Option(metavar="D", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
@@ -211,9 +238,13 @@ def duel(
     candidate_python: Annotated[
         Path | None, typer.Option(metavar="P", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
-    suite: Annotated[str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")
+    ] = None,
     fail_on: FailOn = None,
-    margin: Annotated[float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")] = 0.01,
+    margin: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")
+    ] = 0.01,
     users: Annotated[int, typer.Option(min=1, max=10_000, help="Users of each side.")] = 16,
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Load of a round that counts.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=2, max=100, help="Rounds at most.")] = 10,
@@ -254,10 +285,13 @@ def selftest(
     ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(min=0, max=1000, help="Pairs of each injected difference, for two workloads; default 5."),
+        typer.Option(
+            min=0, max=1000, help="Pairs of each injected difference, for two workloads; default 5."
+        ),
     ] = None,
     duels: Annotated[
-        int | None, typer.Option(min=0, max=1000, help="Duels of equal and of unequal sides; default 10 each.")
+        int | None,
+        typer.Option(min=0, max=1000, help="Duels of equal and of unequal sides; default 10 each."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few of each, with short windows.")] = False,
     out: Annotated[

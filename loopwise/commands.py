@@ -15,13 +15,14 @@ from loopwise.errors import Interrupted, UsageError
 from loopwise.experiment import Execution, design
 from loopwise.interrupts import interruptible
 from loopwise.machine import raise_open_files_limit
-from loopwise.model import Experiment, Suite, Verdict
+from loopwise.model import Experiment, Suite
 from loopwise.paths import results_dir
 from loopwise.progress import Live, Plain, Quiet
 from loopwise.services import refuse_missing
 from loopwise.store import EXPERIMENT, ResultFolder, result_name
 
 if TYPE_CHECKING:
+    from loopwise.comparison import Outcome
     from loopwise.summary import Summary
 
 FAILED_RUNS, GATE_FAILED = 3, 1
@@ -37,13 +38,7 @@ def measure(
     quiet: bool,
 ) -> int:
     """Run a suite into a new result folder, and report it."""
-    path = out or results_dir() / result_name(suite.name, label, datetime.now(UTC))
-    if (path / EXPERIMENT).exists():
-        raise UsageError(
-            f"--out: {path} holds a result already; go on with it by --resume {path}, or name another folder"
-        )
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
+    path = new_folder(out or results_dir() / result_name(suite.name, label, datetime.now(UTC)))
     refuse_missing({need for case in suite.cases for need in case.needs})
     result = ResultFolder(path)
     name = path.resolve().name
@@ -53,6 +48,21 @@ def measure(
     except OSError as error:
         raise UsageError(f"--out: {path} can't be written ({error.strerror}); name another folder") from None
     return _execute(console, result, experiment, quiet=quiet)
+
+
+def new_folder(path: Path) -> Path:
+    """The path of a result that is to be made.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    if (path / EXPERIMENT).exists():
+        raise UsageError(
+            f"--out: {path} holds a result already; go on with it by --resume {path}, or name another folder"
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
+    return path
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -116,49 +126,92 @@ def compare(
     others: Sequence[Path],
     *,
     fail_on: Sequence[str],
+    allow_different: Sequence[str],
     out: Path | None,
+    junit_file: Path | None,
+    markdown_file: Path | None,
     as_json: bool,
 ) -> int:
     """Overlay results; a verdict per shared case; a gate fails on a verdict only."""
     from loopwise import comparison
+    from loopwise.difference import differences, refuse_different
     from loopwise.report.compare import compare_table, write_overlay
     from loopwise.summary import summarise
 
-    gates = [comparison.parse_gate(text) for text in fail_on]
+    gates = tuple(comparison.parse_gate(text) for text in fail_on)
     before = summarise(ResultFolder(base))
     settings = before.experiment.suite.compare
-    found: list[tuple[Path, Summary, list[Verdict]]] = []
+    found: list[tuple[Summary, comparison.Outcome]] = []
     for path in others:
         after = summarise(ResultFolder(path))
         verdicts = comparison.compare(
-            before.cases, after.cases, margin=settings.margin, confidence=settings.confidence
+            before, after, margin=settings.margin, confidence=settings.confidence, allowed=allow_different
         )
         if not verdicts:
             raise UsageError(
                 f"{base} and {path} have no case in common; compare results of the same suite "
                 f"(their cases: {_some(before.cases)} and {_some(after.cases)})"
             )
-        found.append((path, after, verdicts))
-    for path, after, verdicts in found:
-        charts = [] if out is None else write_overlay(before, after, verdicts, out)
+        different = differences(before, after)
+        refuse_different(different, allow_different, (str(base), str(path)))
+        outcome = comparison.Outcome(
+            base.name,
+            path.name,
+            tuple(verdicts),
+            settings.margin,
+            settings.confidence,
+            gates,
+            tuple((each.key, each.before, each.after) for each in different),
+        )
+        found.append((after, outcome))
+    for after, outcome in found:
+        charts = [] if out is None else write_overlay(before, after, outcome.verdicts, out)
         if as_json:
             continue
-        different = comparison.differences(before.experiment, after.experiment)
-        console.print(compare_table(base.name, path.name, verdicts, different))
-        for sentence in comparison.complaints(gates, verdicts):
+        console.print(compare_table(outcome.base, outcome.other, outcome.verdicts, outcome.different))
+        for sentence in outcome.complaints:
             console.print(sentence, style="bold red", markup=False)
         for chart in charts:
             console.print(f"chart: {chart}", markup=False, highlight=False, soft_wrap=True)
+    outcomes = [outcome for _, outcome in found]
+    write_ci_reports(outcomes, junit_file=junit_file, markdown_file=markdown_file)
     if as_json:
         rows = [
             {"base": str(base), "other": str(path), **verdict.model_dump()}
-            for path, _, verdicts in found
-            for verdict in verdicts
+            for path, outcome in zip(others, outcomes, strict=True)
+            for verdict in outcome.verdicts
         ]
         print_json(json.dumps(rows, indent=2))
-    if any(comparison.failures(gates, verdicts) for _, _, verdicts in found):
+    return gate_status(outcomes)
+
+
+def gate_status(outcomes: "Sequence[Outcome]") -> int:
+    """The exit status that gates ask for: a failed one first, then one that can't be judged."""
+    if any(outcome.failed for outcome in outcomes):
         return GATE_FAILED
-    return FAILED_RUNS if any(comparison.unjudged(gates, verdicts) for _, _, verdicts in found) else 0
+    return FAILED_RUNS if any(outcome.unjudged for outcome in outcomes) else 0
+
+
+def write_ci_reports(
+    outcomes: "Sequence[Outcome]", *, junit_file: Path | None, markdown_file: Path | None
+) -> None:
+    """Write what `--junit` and `--markdown` ask for.
+
+    Raises:
+        UsageError: a file can't be written.
+    """
+    from loopwise.report.junit import junit
+    from loopwise.report.markdown import markdown
+
+    for option, path, render in (("--junit", junit_file, junit), ("--markdown", markdown_file, markdown)):
+        if path is None:
+            continue
+        try:
+            path.write_text(render(outcomes), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"{option}: {path} can't be written ({error.strerror}); name a file in a folder that exists"
+            ) from None
 
 
 def calibrate(

@@ -58,7 +58,9 @@ class Contestants:
         folders = stack.enter_context(served_from(self.baseline, self.candidate))
         names = names_of(self.baseline.text, self.candidate.text)
         sides = zip((self.baseline, self.candidate), folders, names, strict=True)
-        one, two = (case_of(each, path, self.endpoints, self.load, case_id=name) for each, path, name in sides)
+        one, two = (
+            case_of(each, path, self.endpoints, self.load, case_id=name) for each, path, name in sides
+        )
         return one, two
 
     def _of_suite(self, suite: str) -> tuple[Case, Case]:
@@ -79,7 +81,9 @@ class Contestants:
                     "endpoints and a closed load; choose another case"
                 )
             load = {**self.load, "users": case.load.users, "think_s": case.load.think_s}
-            found.append(case.model_copy(update={"load": case.load.model_copy(update={**load, "victim": None})}))
+            found.append(
+                case.model_copy(update={"load": case.load.model_copy(update={**load, "victim": None})})
+            )
         if found[0].load != found[1].load:
             raise UsageError(
                 f"duel: {found[0].case_id} and {found[1].case_id} have different loads; choose cases with the same one"
@@ -118,12 +122,18 @@ def duel(
         path = new_folder(out or results_dir() / result_name("duel", label, datetime.now(UTC)))
         result = ResultFolder(path)
         experiment = design(
-            baseline, candidate, name=path.resolve().name, margin=margin, effort=effort, seed=seed, label=label
+            baseline,
+            candidate,
+            name=path.resolve().name,
+            margin=margin,
+            effort=effort,
+            seed=seed,
+            label=label,
         ).model_copy(update={"command": command_line(sys.argv)})
         result.write_experiment(experiment)
         pool = stack.enter_context(generators(result.generator_log))
         verdicts = fight(result, experiment, pool, _teller(console, effort, reports))
-    return _conclude(console, result, experiment, verdicts, gates, reports)
+    return _conclude(console, result, experiment, verdicts, gates=gates, reports=reports)
 
 
 def _teller(console: Console, effort: Effort, reports: Reports) -> Any:
@@ -154,6 +164,7 @@ def _conclude(
     result: ResultFolder,
     experiment: Experiment,
     verdicts: Sequence[Verdict],
+    *,
     gates: tuple[comparison.Gate, ...],
     reports: Reports,
 ) -> int:
@@ -171,7 +182,9 @@ def _conclude(
         for verdict in verdicts:
             if verdict.metric in {"throughput_rps", "cpu_ms_per_request"} and not reports.quiet:
                 console.print(verdict.reason, markup=False, highlight=False)
-        shares = [each.candidate.cpu_share for each in result.rounds()[0] if each.candidate.cpu_share is not None]
+        shares = [
+            each.candidate.cpu_share for each in result.rounds()[0] if each.candidate.cpu_share is not None
+        ]
         if shares:
             share = sum(shares) / len(shares)
             console.print(f"CPU of both that {candidate} got: {share:.1%}.", markup=False, highlight=False)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopwise.contest import COMPARED, Contest, is_usable, pair_up
 from loopwise.errors import UsageError
-from loopwise.measured import CaseFigures
-from loopwise.model import Estimate, Experiment, Verdict
-from loopwise.stats import unpaired_ratio
-from loopwise.verdicts import COMPARED, decide, times
+from loopwise.model import Experiment, Verdict
+from loopwise.stats import LogRatio, unpaired
+from loopwise.summary import Summary
+from loopwise.verdicts import judge_family
 
 GATE = re.compile(r"(?P<metric>\w+):(?P<sign>[+-])(?P<percent>\d+(?:\.\d+)?)%")
 
@@ -64,60 +65,73 @@ def parse_gate(text: str) -> Gate:
 
 
 def compare(
-    base: dict[str, CaseFigures], other: dict[str, CaseFigures], *, margin: float, confidence: float
+    base: Summary, other: Summary, *, margin: float, confidence: float, allowed: Sequence[str] = ()
 ) -> list[Verdict]:
     """A verdict per case that both results have and per metric that both measured, in the base's order.
 
-    The results were measured at different times, so nothing pairs their runs: Welch's interval of independent
-    samples, which is wider than one paired within blocks.
+    A result and its copy share their blocks and are paired within them. Others were measured at different times, so
+    nothing pairs their runs: Welch's interval of independent samples, which is wider.
+
+    Args:
+        base: the result that was before.
+        other: the result that is now.
+        margin: the practical margin.
+        confidence: of the family of all comparisons on one metric.
+        allowed: keys that may differ; `calibration` allows different work per request in `cpu` cases.
     """
-    found = []
-    for case_id, before in base.items():
-        after = other.get(case_id)
-        if after is None:
-            continue
-        for metric in COMPARED:
-            sides = [list(side.values(metric).values()) for side in (before, after)]
-            if not all(sides) or min(map(min, sides)) <= 0:
-                if metric == "throughput_rps":
-                    reason = before.reason or after.reason or "no answers were measured"
-                    found.append(_verdict(case_id, metric, None, margin, reason))
+    is_paired = _is_same_measurement(base.experiment, other.experiment)
+    work = "" if "calibration" in allowed else _other_work(base.experiment, other.experiment, margin)
+    contests = []
+    for case_id, before in base.cases.items():
+        after = other.cases.get(case_id)
+        for metric in COMPARED if after else ():
+            assert after is not None
+            why_not = work if before.case.workload == "cpu" else ""
+            ratio = None if why_not else _ratio(before.values(metric), after.values(metric), is_paired)
+            if ratio is None and metric != "throughput_rps":
                 continue
-            ratio = unpaired_ratio(*sides, confidence=confidence)
-            found.append(_verdict(case_id, metric, ratio, margin, ""))
-    return found
+            contests.append(
+                Contest(
+                    case_id,
+                    case_id,
+                    metric,
+                    ratio,
+                    (f"{case_id} now", "before"),
+                    pairing="blocks" if is_paired else "none",
+                    invalid_because=why_not or before.reason or after.reason or "no answers were measured",
+                )
+            )
+    return judge_family(contests, margin=margin, confidence=confidence)
 
 
-def _verdict(case_id: str, metric: str, ratio: Estimate | None, margin: float, why_not: str) -> Verdict:
-    word = decide(ratio, metric, margin)
-    if ratio is None:
-        reason = f"{case_id} can't be compared: {why_not}"
-    else:
-        reason = f"{metric} of {case_id} is {times(ratio)} what it was: {word} at ±{margin:.0%}"
-    return Verdict(
-        baseline_case=case_id,
-        candidate_case=case_id,
-        metric=metric,
-        ratio=ratio.value if ratio else None,
-        ci_low=ratio.low if ratio else None,
-        ci_high=ratio.high if ratio else None,
-        verdict=word,
-        reason=reason,
+def _is_same_measurement(base: Experiment, other: Experiment) -> bool:
+    return (base.created_at, base.seed, base.suite) == (other.created_at, other.seed, other.suite)
+
+
+def _ratio(before: dict[int, float], after: dict[int, float], is_paired: bool) -> LogRatio | None:
+    if is_paired:
+        return pair_up(before, after)
+    sides = [[value for value in side.values() if is_usable(value)] for side in (before, after)]
+    return unpaired(*sides) if all(sides) else None
+
+
+CALIBRATION = "cpu_iterations_per_ms"
+
+
+def _other_work(base: Experiment, other: Experiment, margin: float) -> str:
+    """Why `cpu` cases can't be compared: a millisecond of work is calibrated per result, and here not the same work."""
+    one, two = (each.calibration.get(CALIBRATION) for each in (base, other))
+    if not one or not two or abs(math.log(two / one)) <= math.log1p(margin):
+        return ""
+    return (
+        f"a request computes {two / one:.3g} times what it did ({CALIBRATION} is {one:.6g} and {two:.6g}); "
+        "measure both again, or give --allow-different calibration"
     )
 
 
-def differences(base: Experiment, other: Experiment) -> list[tuple[str, Any, Any]]:
-    """What differs between the environments of two results: (key, base's value, other's value)."""
-    one, two = (_flat(each.environment) for each in (base, other))
-    return [(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
-
-
-def _flat(environment: dict[str, Any]) -> dict[str, Any]:
-    flat = {key: value for key, value in environment.items() if not isinstance(value, dict)}
-    for key, value in environment.items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": entry for inner, entry in value.items()}
-    return flat
+def subject(verdict: Verdict) -> str:
+    """What a gate is applied to: the candidate, and the endpoint where verdicts are given per endpoint."""
+    return " ".join(filter(None, [verdict.candidate_case, verdict.endpoint]))
 
 
 def failures(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, Verdict]]:
@@ -127,15 +141,62 @@ def failures(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[G
 
 def unjudged(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, str]]:
     """Every gate that a shared case says nothing about, with the case: a crash must not pass as no regression."""
-    judged = {(verdict.metric, verdict.candidate_case) for verdict in verdicts if verdict.ratio is not None}
-    shared = dict.fromkeys(verdict.candidate_case for verdict in verdicts)
-    return [(gate, case_id) for gate in gates for case_id in shared if (gate.metric, case_id) not in judged]
+    judged = {(each.metric, subject(each)) for each in verdicts if each.ci_low is not None}
+    owed = {(each.metric, subject(each)) for each in verdicts}
+    # A metric of the whole process (CPU) has no verdict per endpoint: then the case as a whole owes one.
+    have = {(each.metric, each.candidate_case) for each in verdicts}
+    shared = dict.fromkeys(
+        subject(each) if (gate.metric, subject(each)) in owed else each.candidate_case
+        for gate in gates
+        for each in verdicts
+        if (gate.metric, subject(each)) in owed or (gate.metric, each.candidate_case) not in have
+    )
+    return [(gate, name) for gate in gates for name in shared if (gate.metric, name) not in judged]
 
 
 def complaints(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[str]:
     """A sentence for each gate that fails or can't be judged."""
     failed = [f"gate {gate} failed: {verdict.reason}" for gate, verdict in failures(gates, verdicts)]
     return failed + [
-        f"gate {gate} can't be judged: {case_id} has no such figure in both results"
-        for gate, case_id in unjudged(gates, verdicts)
+        f"gate {gate} can't be judged: {name} has no interval of this metric from two sides"
+        for gate, name in unjudged(gates, verdicts)
     ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One comparison as reports for CI show it: verdicts of two results or of a duel, with their gates."""
+
+    base: str
+    other: str
+    verdicts: tuple[Verdict, ...]
+    margin: float
+    confidence: float
+    gates: tuple[Gate, ...] = ()
+    different: tuple[tuple[str, Any, Any], ...] = ()
+    """Key, value in base, value in other: what else is not equal."""
+
+    @property
+    def title(self) -> str:
+        """What was compared with what."""
+        return f"{self.other} against {self.base}"
+
+    @property
+    def gated(self) -> frozenset[str]:
+        """Metrics that some gate asks about."""
+        return frozenset(gate.metric for gate in self.gates)
+
+    @property
+    def failed(self) -> list[tuple[Gate, Verdict]]:
+        """As `failures`."""
+        return failures(self.gates, self.verdicts)
+
+    @property
+    def unjudged(self) -> list[tuple[Gate, str]]:
+        """As the function of this name."""
+        return unjudged(self.gates, self.verdicts)
+
+    @property
+    def complaints(self) -> list[str]:
+        """As the function of this name."""
+        return complaints(self.gates, self.verdicts)

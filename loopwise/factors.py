@@ -100,3 +100,26 @@ def baseline_pairs(suite: Suite) -> list[tuple[str, str]]:
     In the order of the suite's cases; cases without a counterpart are left out.
     """
     return [(found[0].case_id, candidate) for candidate, found in baselines(suite).items() if found]
+
+
+def tell_apart(first: Case, second: Case) -> tuple[str, str]:
+    """What two cases are called beside each other: what differs between them, or the mode."""
+    names = _name(first, second), _name(second, first)
+    return names if names[0] != names[1] else (first.case_id, second.case_id)
+
+
+def _name(case: Case, other: Case) -> str:
+    words = [case.subject] if case.subject != other.subject else []
+    if case.mode != other.mode or not words:
+        words.append(case.mode)
+    if case.workers != other.workers:
+        words.append(
+            f"on {case.workers} worker{'s' if case.workers != 1 else ''}"
+            if case.workers
+            else "on the running server"
+        )
+    if case.server and other.server and case.server.name != other.server.name:
+        words.append(f"under {case.server.name}")
+    if case.load.label != other.load.label:
+        words.append(f"at {case.load.label}")
+    return " ".join(words)

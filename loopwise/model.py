@@ -24,8 +24,10 @@ CauseName = Literal[
     "dependency_bound",
     "memory_growth",
 ]
-Pairing = Literal["blocks", "slices", "duel"]
-"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is."""
+Pairing = Literal["blocks", "slices", "duel", "none"]
+"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is.
+
+none: in two results, measured apart."""
 SideName = Literal["baseline", "candidate"]
 SIDES: tuple[SideName, SideName] = ("baseline", "candidate")
 """The two sides of a pair; their names stand before the endpoints' in its rows."""
@@ -382,7 +384,7 @@ class Side(Noun):
     """What one of two servers gave in a round of a pair."""
 
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Endpoint -> metric -> value over the round. TOTAL is the whole; where there are several, each stands beside it."""
+    """Endpoint -> metric -> value over the round. TOTAL is the whole; several endpoints stand beside it."""
     counts: dict[str, int] = Field(default_factory=dict)
     server: dict[str, Any] = Field(default_factory=dict)
     """As Run.server."""

@@ -101,7 +101,14 @@ class Rounds:
         return self._evaluate(found, folder, measured)
 
     def _serve_side(
-        self, stack: ExitStack, case: Case, name: SideName, *, scratch: Path, folder: Path, placement: Placement
+        self,
+        stack: ExitStack,
+        case: Case,
+        name: SideName,
+        *,
+        scratch: Path,
+        folder: Path,
+        placement: Placement,
     ) -> RunningServer:
         # Names of equal length: a path's length moves a process's memory.
         own = scratch / {"baseline": "a", "candidate": "b"}[name]

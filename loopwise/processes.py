@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,8 @@ import psutil
 POLL_S = 0.005
 KILL_TIMEOUT_S = 5.0
 """A killed process ends at once, unless the kernel holds it; then nothing can be done."""
+SUPERVISOR_LEAD_S = 0.02
+"""Time for workers to answer the ping of their supervisor."""
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -80,6 +82,33 @@ def end(process: subprocess.Popen[str], *, grace_s: float, asks_root_alone: bool
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+def freeze(roots: Iterable[subprocess.Popen[str]]) -> None:
+    """Stop processes with all that they started: none gets any CPU until `thaw`.
+
+    A supervisor is stopped a moment before its children, so that what it asked them is answered when it wakes.
+    """
+    families = [_family(root) for root in roots]
+    _signal_all((family[0] for family in families if family), signal.SIGSTOP)
+    if any(len(family) > 1 for family in families):
+        time.sleep(SUPERVISOR_LEAD_S)
+    _signal_all((member for family in families for member in family[1:]), signal.SIGSTOP)
+
+
+def thaw(roots: Iterable[subprocess.Popen[str]]) -> None:
+    """Let stopped processes go on, children a moment before their supervisor: it must not think them dead."""
+    families = [_family(root) for root in roots]
+    _signal_all((member for family in families for member in family[1:]), signal.SIGCONT)
+    if any(len(family) > 1 for family in families):
+        time.sleep(SUPERVISOR_LEAD_S)
+    _signal_all((family[0] for family in families if family), signal.SIGCONT)
+
+
+def _signal_all(members: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.send_signal(number)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ Student's t on the log scale keeps its promise where a percentile bootstrap cove
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from loopwise.model import Estimate
 
@@ -53,34 +54,73 @@ def estimate(
     middle, half = float(np.mean(scaled)), t_half_width(scaled, confidence)
     low, high = (None, None) if math.isnan(half) else (middle - half, middle + half)
     if is_log:
-        middle = math.exp(middle)
-        low, high = (None if end is None else math.exp(end) for end in (low, high))
+        middle = _exp(middle)
+        low, high = (None if end is None else _exp(end) for end in (low, high))
     return Estimate(
         value=middle, low=low, high=high, unit=unit, replicates=len(values), confidence=confidence
     )
 
 
-def paired_ratio(
-    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
-) -> Estimate:
-    """Candidate ÷ baseline from values paired within blocks: the mean log ratio per block.
+@dataclass(frozen=True)
+class LogRatio:
+    """What is known of candidate ÷ baseline before a confidence is chosen: a mean log ratio and its error."""
+
+    mean: float
+    error: float
+    """Standard error of the mean; NaN with fewer than two values. Zero if all ratios are equal."""
+    freedom: float
+    """Degrees of freedom of Student's t."""
+    replicates: int
+    """Pairs; without pairs, the replicates of the side that has fewer."""
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is anything to decide on."""
+        return math.isfinite(self.mean) and math.isfinite(self.error) and self.freedom > 0
+
+    def estimate(self, confidence: float) -> Estimate:
+        """The ratio with its interval; without one where there is none."""
+        point = _exp(self.mean)
+        if not self.has_interval:
+            return Estimate(value=point, replicates=self.replicates, confidence=confidence)
+        half = float(stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
+        return Estimate(
+            value=point,
+            low=_exp(self.mean - half),
+            high=_exp(self.mean + half),
+            replicates=self.replicates,
+            confidence=confidence,
+        )
+
+    def alpha_beyond(self, log_distance: float) -> float:
+        """The smallest 1 − confidence whose interval reaches no further than this from the mean: two-sided p."""
+        if not self.has_interval:
+            return 1.0
+        if self.error == 0:
+            return 0.0
+        return 2 * float(stdtr(self.freedom, -abs(log_distance) / self.error))
+
+
+def paired(baseline: Sequence[float], candidate: Sequence[float]) -> LogRatio:
+    """The mean log ratio of values that were measured as pairs: in one block, one round.
 
     Args:
-        baseline: one positive value per block.
-        candidate: the values of the same blocks, in the same order.
-        confidence: of the interval.
+        baseline: one positive value per pair.
+        candidate: the values of the same pairs, in the same order.
 
     Raises:
         ValueError: lengths differ, or there are no pairs.
     """
-    ratios = [c / b for b, c in zip(baseline, candidate, strict=True)]
-    return estimate(ratios, confidence=confidence)
+    logs = [math.log(c) - math.log(b) for b, c in zip(baseline, candidate, strict=True)]
+    if not logs:
+        raise ValueError("a ratio needs at least one pair")
+    n = len(logs)
+    error = float(np.std(logs, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return LogRatio(float(np.mean(logs)), error, n - 1, n)
 
 
-def unpaired_ratio(
-    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
-) -> Estimate:
-    """Candidate ÷ baseline from two independent sets of replicates: Welch's interval of the log means.
+def unpaired(baseline: Sequence[float], candidate: Sequence[float]) -> LogRatio:
+    """The difference of the mean logs of two independent sets of positive values, with Welch's degrees of freedom.
 
     Source: B. L. Welch, "The generalization of 'Student's' problem when several different population variances are
     involved", Biometrika 34 (1947).
@@ -88,21 +128,35 @@ def unpaired_ratio(
     logs = [[math.log(value) for value in values] for values in (baseline, candidate)]
     difference = float(np.mean(logs[1]) - np.mean(logs[0]))
     sizes = [len(values) for values in logs]
-    replicates = min(sizes)
-    if replicates < 2:
-        return Estimate(value=math.exp(difference), replicates=replicates, confidence=confidence)
+    if min(sizes) < 2:
+        return LogRatio(difference, math.nan, 0, min(sizes))
     squares = [float(np.var(values, ddof=1)) / n for values, n in zip(logs, sizes, strict=True)]
     error = math.sqrt(sum(squares))
     spread = sum(square**2 / (n - 1) for square, n in zip(squares, sizes, strict=True))
     freedom = error**4 / spread if spread else float(sum(sizes) - 2)
-    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * error
-    return Estimate(
-        value=math.exp(difference),
-        low=math.exp(difference - half),
-        high=math.exp(difference + half),
-        replicates=replicates,
-        confidence=confidence,
-    )
+    return LogRatio(difference, error, freedom, min(sizes))
+
+
+def paired_ratio(
+    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
+) -> Estimate:
+    """Candidate ÷ baseline from pairs, with its interval; see `paired`."""
+    return paired(baseline, candidate).estimate(confidence)
+
+
+def unpaired_ratio(
+    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
+) -> Estimate:
+    """Candidate ÷ baseline from independent replicates, with its interval; see `unpaired`."""
+    return unpaired(baseline, candidate).estimate(confidence)
+
+
+MAX_LOG = 700.0
+"""Beyond it a double overflows; an interval that reaches there says nothing, and is cut off to stay a number."""
+
+
+def _exp(log: float) -> float:
+    return math.exp(min(max(log, -MAX_LOG), MAX_LOG))
 
 
 def relative_half_width(known: Estimate) -> float:

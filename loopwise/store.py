@@ -6,7 +6,7 @@ A result is a folder; docs/schema.md describes every file. Writing is atomic: a 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from loopwise.errors import ResultError
 from loopwise.generator.recorder import SCHEMA as SAMPLES
-from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run
+from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
 from loopwise.probes import PARTS, POOLS
 from loopwise.telemetry import Sample
 
@@ -199,6 +199,11 @@ class ResultFolder:
         return sorted(
             rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)
         ), damaged
+
+    def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Write verdicts.json."""
+        rows = [verdict.model_dump() for verdict in verdicts]
+        write_atomically(self.path / "verdicts.json", json.dumps(rows, indent=2) + "\n")
 
     def has_rows(self) -> bool:
         """Whether there is any run's folder to read rows from."""

@@ -8,15 +8,15 @@ import pandas as pd
 
 from loopwise import validity
 from loopwise.answers import answer_all
+from loopwise.contest import COMPARED, explain, settled_by_slices, within_blocks
 from loopwise.errors import ResultError
 from loopwise.factors import baseline_pairs
 from loopwise.measured import CaseFigures
 from loopwise.metrics import METRICS, RunFigures, figures
-from loopwise.model import Case, Estimate, Experiment, Run, Verdict
+from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
 from loopwise.predict import bounds
-from loopwise.stats import paired_ratio
 from loopwise.store import ResultFolder
-from loopwise.verdicts import COMPARED, Contest, judge
+from loopwise.verdicts import judge_family
 
 COLUMNS = [
     *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
@@ -75,7 +75,9 @@ def summarise(result: ResultFolder) -> Summary:
         case.case_id: _case_figures(case, by_case.get(case.case_id, []), reasons)
         for case in experiment.suite.cases
     }
-    verdicts = _verdicts(experiment, cases)
+    rounds, unreadable = result.rounds()
+    damaged += unreadable
+    verdicts = _verdicts(experiment, cases, rounds)
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
@@ -157,34 +159,19 @@ def _quantiles(cases: Iterable[CaseFigures]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["case_id", "endpoint", "quantile", "service_time_ms", "replicate"])
 
 
-def _verdicts(experiment: Experiment, cases: dict[str, CaseFigures]) -> tuple[Verdict, ...]:
-    """Every case against its baseline, paired within blocks."""
-    settings = experiment.suite.compare
-    measured = {}
-    for case_id, each in cases.items():
-        known = each.estimate("throughput_rps", settings.confidence)
-        if known is not None:
-            measured[case_id] = known.value
-    found = []
+def _verdicts(
+    experiment: Experiment, cases: dict[str, CaseFigures], rounds: Sequence[Round]
+) -> tuple[Verdict, ...]:
+    """Every case against its baseline: by slices where there are enough, else within blocks; a family per metric."""
+    settings, cores = experiment.suite.compare, experiment.environment["cores"]
+    known = {case_id: each.estimate("throughput_rps", settings.confidence) for case_id, each in cases.items()}
+    measured_rps = {case_id: throughput.value for case_id, throughput in known.items() if throughput}
+    contests = []
     for baseline_id, candidate_id in baseline_pairs(experiment.suite):
         baseline, candidate = cases[baseline_id], cases[candidate_id]
+        why = explain(baseline.case, candidate.case, measured_rps, cores)
         for metric in COMPARED:
-            one, other = baseline.values(metric), candidate.values(metric)
-            blocks = [k for k in one if k in other and one[k] > 0 and other[k] > 0]
-            if not blocks and metric != "throughput_rps" and (baseline.runs and candidate.runs):
-                continue  # a metric that neither side has
-            ratio = None
-            if blocks:
-                values = [one[k] for k in blocks], [other[k] for k in blocks]
-                ratio = paired_ratio(*values, confidence=settings.confidence)
-            contest = Contest(
-                baseline.case,
-                candidate.case,
-                metric,
-                ratio,
-                baseline.reason or candidate.reason or "no block holds a valid run of both",
-                measured,
-                experiment.environment["cores"],
-            )
-            found.append(judge(contest, settings.margin))
-    return tuple(found)
+            contest = within_blocks(baseline, candidate, metric, why if metric == "throughput_rps" else None)
+            if contest is not None:
+                contests.append(settled_by_slices(contest, rounds, TOTAL))
+    return tuple(judge_family(contests, margin=settings.margin, confidence=settings.confidence))

@@ -1,21 +1,21 @@
 """Better, worse, same, undecided or invalid: the one function that decides. Pure.
 
 better and worse need the whole interval beyond the practical margin, same needs it inside; everything else is
-undecided, one replicate included. So a noisy measurement says less, never something else.
+undecided, one replicate included. So a noisy measurement says less, never something else. With many comparisons the
+interval widens (`confidences`), and stays the one that is printed.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
+from loopwise.contest import Contest, round_contests
 from loopwise.metrics import METRICS
-from loopwise.model import Case, Estimate, Verdict
-from loopwise.predict import bounds
+from loopwise.model import Estimate, Round, Verdict
+from loopwise.sentences import sentence
+from loopwise.stats import LogRatio
 
 Word = Literal["better", "worse", "same", "undecided", "invalid"]
-COMPARED = ("throughput_rps", "service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
-"""Metrics that get a verdict."""
 
 
 def _gains(ratio: Estimate, metric: str) -> tuple[float, float] | None:
@@ -69,107 +69,93 @@ def decide(ratio: Estimate | None, metric: str, margin: float) -> Word:
     return "undecided"
 
 
-@dataclass(frozen=True)
-class Contest:
-    """Two cases and one metric, put side by side."""
+def smallest_alpha(ratio: LogRatio, margin: float) -> float:
+    """The smallest 1 − confidence at which the ratio's interval decides: beyond the margin, or inside it.
 
-    baseline: Case
-    candidate: Case
-    metric: str
-    ratio: Estimate | None
-    """candidate ÷ baseline."""
-    invalid_because: str = ""
-    measured_rps: Mapping[str, float] | None = None
-    """Throughput by case_id, to tell whether a side runs at its bound."""
-    cores: int = 1
+    It is twice the one-sided p of the nearest decision, of which "same" is the pair of tests by D. J. Schuirmann,
+    "A comparison of the two one-sided tests procedure and the power approach for assessing the equivalence of
+    average bioavailability", J. Pharmacokinetics and Biopharmaceutics 15 (1987). 1 where there is no interval.
+    """
+    return ratio.alpha_beyond(abs(ratio.mean) - math.log1p(margin))
 
 
-def judge(contest: Contest, margin: float) -> Verdict:
-    """Decide a contest and put it into a sentence."""
-    ratio = contest.ratio
+def confidences(
+    ratios: Sequence[LogRatio | None], metric: str, margin: float, confidence: float
+) -> list[float]:
+    """At which confidence each comparison of a family is judged: Holm's step-down.
+
+    The comparison that decides most easily is judged at alpha ÷ n, the next at alpha ÷ (n − 1), and so on; the first
+    that stays undecided ends it, and those behind it are shown at its level. What has no interval is no test and
+    doesn't count.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6 (1979).
+    """
+    levels = [confidence] * len(ratios)
+    alphas = {
+        index: smallest_alpha(ratio, margin)
+        for index, ratio in enumerate(ratios)
+        if ratio is not None and ratio.has_interval
+    }
+    level, is_over = confidence, False
+    for step, index in enumerate(sorted(alphas, key=lambda index: (alphas[index], index))):
+        if not is_over:
+            level = 1 - (1 - confidence) / (len(alphas) - step)
+        levels[index] = level
+        ratio = ratios[index]
+        assert ratio is not None
+        is_over = is_over or decide(ratio.estimate(level), metric, margin) == "undecided"
+    return levels
+
+
+def judge_family(contests: Iterable[Contest], *, margin: float, confidence: float) -> list[Verdict]:
+    """Decide contests that a reader sees together, in their order; those on one metric are one family.
+
+    Args:
+        contests: of one result, one comparison of results, or one duel.
+        margin: the practical margin, 0.05 for ±5 %.
+        confidence: that no verdict of a family is wrong.
+    """
+    contests = list(contests)
+    found: dict[int, Verdict] = {}
+    for metric in dict.fromkeys(contest.metric for contest in contests):
+        family = [index for index, contest in enumerate(contests) if contest.metric == metric]
+        levels = confidences([contests[index].ratio for index in family], metric, margin, confidence)
+        for index, level in zip(family, levels, strict=True):
+            found[index] = _verdict(contests[index], margin, level)
+    return [found[index] for index in range(len(contests))]
+
+
+def _verdict(contest: Contest, margin: float, confidence: float) -> Verdict:
+    ratio = contest.ratio.estimate(confidence) if contest.ratio else None
     word = decide(ratio, contest.metric, margin)
     return Verdict(
-        baseline_case=contest.baseline.case_id,
-        candidate_case=contest.candidate.case_id,
+        baseline_case=contest.baseline_case,
+        candidate_case=contest.candidate_case,
+        endpoint=contest.endpoint,
         metric=contest.metric,
+        pairing=contest.pairing,
+        replicates=ratio.replicates if ratio else 0,
+        confidence=confidence,
         ratio=ratio.value if ratio else None,
         ci_low=ratio.low if ratio else None,
         ci_high=ratio.high if ratio else None,
         verdict=word,
-        reason=_sentence(contest, word, margin),
+        reason=sentence(contest, word, ratio, margin),
     )
 
 
-SAYS = {
-    "throughput_rps": "serves {ratio} the requests of",
-    "service_time_p50_ms": "takes {ratio} the median time of",
-    "service_time_p99_ms": "takes {ratio} the p99 time of",
-    "cpu_ms_per_request": "costs {ratio} the CPU per request of",
-}
+def judge_rounds(rounds: Iterable[Round], *, margin: float, confidence: float) -> list[Verdict]:
+    """Verdicts of what was measured head to head: per pair, metric and endpoint, in this order.
+
+    The cases of the rounds may be labels (`main`, `my branch`): sentences call the sides by them.
+    """
+    return judge_family(round_contests(rounds), margin=margin, confidence=confidence)
 
 
-def _sentence(contest: Contest, word: Word, margin: float) -> str:
-    candidate, baseline = tell_apart(contest.candidate, contest.baseline)
-    if word == "invalid" or contest.ratio is None:
-        return f"{candidate} and {baseline} can't be compared: {contest.invalid_because or 'no valid run'}"
-    says = SAYS[contest.metric].format(ratio=times(contest.ratio))
-    claim = f"{candidate} {says} {baseline}"
-    if word == "same":
-        return f"{claim}: the same within ±{margin:.0%}"
-    if word == "undecided":
-        why = (
-            "one replicate has no interval"
-            if contest.ratio.low is None
-            else f"too wide to decide at ±{margin:.0%}"
-        )
-        return f"{claim}: undecided, {why}"
-    because = _because(contest, word)
-    return f"{claim}, because {because}" if because else claim
-
-
-def times(ratio: Estimate) -> str:
-    """`2.41 times [2.3, 2.5]`."""
-    interval = "" if ratio.low is None else f" [{ratio.low:.3g}, {ratio.high:.3g}]"
-    return f"{ratio.value:.3g} times{interval}"
-
-
-def tell_apart(first: Case, second: Case) -> tuple[str, str]:
-    """What two cases are called beside each other: what differs between them, or the mode."""
-    names = _name(first, second), _name(second, first)
-    return names if names[0] != names[1] else (first.case_id, second.case_id)
-
-
-def _name(case: Case, other: Case) -> str:
-    words = [case.subject] if case.subject != other.subject else []
-    if case.mode != other.mode or not words:
-        words.append(case.mode)
-    if case.workers != other.workers:
-        words.append(
-            f"on {case.workers} worker{'s' if case.workers != 1 else ''}"
-            if case.workers
-            else "on the running server"
-        )
-    if case.server and other.server and case.server.name != other.server.name:
-        words.append(f"under {case.server.name}")
-    if case.load.label != other.load.label:
-        words.append(f"at {case.load.label}")
-    return " ".join(words)
-
-
-AT_BOUND = 0.8
-"""From this share of its smallest bound on, a case is said to be held back by it."""
-
-
-def _because(contest: Contest, word: Word) -> str:
-    """Why the slower side is slower, where arithmetic knows: it runs at its smallest bound, and that is its own."""
-    if contest.metric != "throughput_rps" or contest.measured_rps is None:
-        return ""
-    sides = (contest.baseline, contest.candidate)
-    slower, faster = sides if word == "better" else sides[::-1]
-    limits, others = (bounds(side, contest.cores) for side in (slower, faster))
-    measured = contest.measured_rps.get(slower.case_id, 0.0)
-    if not limits or measured < AT_BOUND * limits[0].throughput_rps:
-        return ""
-    if others and others[0].throughput_rps <= limits[0].throughput_rps:
-        return ""  # the faster side has that bound, too
-    return f"{tell_apart(slower, faster)[0]} {limits[0].because}"
+def undecided_pairs(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:
+    """`(baseline_case, candidate_case)` of each pair that blocks left undecided in throughput: what slices are for."""
+    return [
+        (verdict.baseline_case, verdict.candidate_case)
+        for verdict in verdicts
+        if (verdict.metric, verdict.pairing, verdict.verdict) == ("throughput_rps", "blocks", "undecided")
+    ]

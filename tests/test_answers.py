@@ -7,11 +7,11 @@ import pytest
 from fakes import case_of, experiment_of, suite_with
 
 from loopwise.answers import answer_all
+from loopwise.contest import explain, within_blocks
 from loopwise.measured import CaseFigures
 from loopwise.metrics import RunFigures
 from loopwise.model import Case, Comparison, Load, Server, Suite, Verdict
-from loopwise.stats import paired_ratio
-from loopwise.verdicts import Contest, judge
+from loopwise.verdicts import judge_family
 
 FEW, MANY = Server(workers=1), Server(workers=2)
 
@@ -40,11 +40,11 @@ def answers(
 def _verdict(
     cases: Mapping[str, CaseFigures], baseline: str, candidate: str, values: Mapping[str, Sequence[float]]
 ) -> Verdict:
-    ratio = paired_ratio(values[baseline], values[candidate])
     rates = {case_id: sum(each) / len(each) for case_id, each in values.items() if each}
-    return judge(
-        Contest(cases[baseline].case, cases[candidate].case, "throughput_rps", ratio, "", rates, 2), 0.05
-    )
+    sides = cases[baseline], cases[candidate]
+    contest = within_blocks(*sides, "throughput_rps", explain(sides[0].case, sides[1].case, rates, 2))
+    assert contest is not None
+    return judge_family([contest], margin=0.05, confidence=0.95)[0]
 
 
 LOAD = Load(users=200, measure_s=1)

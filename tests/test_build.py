@@ -73,7 +73,7 @@ def test_a_result_in_which_every_case_is_invalid_still_gives_a_report(tmp_path: 
 
 def test_an_overlay_is_a_chart_per_metric_in_both_formats(finished: ResultFolder, tmp_path: Path) -> None:
     before = summarise(finished)
-    verdicts = compare(before.cases, before.cases, margin=0.05, confidence=0.95)
+    verdicts = compare(before, before, margin=0.05, confidence=0.95)
     assert {verdict.verdict for verdict in verdicts} <= {"same", "undecided"}
     written = write_overlay(before, before, verdicts, tmp_path / "new" / "folder")
     assert {path.name for path in written} == {

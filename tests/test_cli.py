@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from fakes import THREE_CONDUCTS, Conduct, FakeBench, case_of, measured, suite_with, three_modes
@@ -170,11 +171,13 @@ def test_init_writes_a_suite_that_it_names(bench: Bench, tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`base`, `same`, a `slow` one and a `dead` one."""
+    """`base`, `same`, one from `elsewhere`, a `slow` one and a `dead` one."""
     folder = tmp_path_factory.mktemp("results")
     steady = {case_id: Conduct(each.throughput_rps, 0.002) for case_id, each in THREE_CONDUCTS.items()}
     measured(folder / "base", conducts=steady)
-    measured(folder / "same", conducts=steady, environment={"cores": 4})
+    here = {"cores": 2, "cpu_model": "Example CPU", "versions": {"uvicorn": "0.40.0"}}
+    measured(folder / "same", conducts=steady, environment=here | {"memory_gb": 8})
+    measured(folder / "elsewhere", conducts=steady, environment=here | {"cores": 4})
     measured(folder / "slow", conducts=steady | {"async": Conduct(700.0, 0.002)})
     measured(folder / "dead", conducts=steady | {"async": Conduct(generator_cpu_ratio=0.97)})
     measured(folder / "once", three_modes(replicates=(1, 1)), steady | {"async": Conduct(300.0)})
@@ -190,7 +193,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("slow", "throughput_rps:+5%", 0),
         ("slow", "service_time_p99_ms:+10%", 1),
         ("dead", "throughput_rps:-5%", 3),
-        ("once", "throughput_rps:-5%", 0),
+        ("once", "throughput_rps:-5%", 3),
     ],
     ids=["same", "slower", "far gate", "other way", "latency", "nothing measured", "no interval"],
 )
@@ -207,9 +210,37 @@ def test_compare_names_what_else_differs_and_overlays_any_number_of_results(
 ) -> None:
     status, out, _ = bench("compare", results / "base", results / "same", results / "slow")
     assert status == 0
-    assert "differs: cores: 2 in base, 4 in same" in out
+    assert "differs: memory_gb: None in base, 8 in same" in out
     assert "same ÷ base" in out
     assert "slow ÷ base" in out
+
+
+def test_compare_refuses_another_machine_unless_told_so(bench: Bench, results: Path) -> None:
+    sides = ("compare", results / "base", results / "elsewhere")
+    status, out, err = bench(*sides)
+    assert (status, out) == (2, "")
+    assert "cores is 2 and 4" in err
+    assert "--allow-different cores" in err
+    status, out, err = bench(*sides, "--allow-different", "cores")
+    assert (status, err) == (0, "")
+    assert "differs: cores: 2 in base, 4 in elsewhere" in out
+
+
+def test_compare_writes_what_a_ci_shows_whatever_the_gate_says(
+    bench: Bench, results: Path, tmp_path: Path
+) -> None:
+    xml, comment = tmp_path / "loopwise.xml", tmp_path / "comment.md"
+    files = ("--junit", xml, "--markdown", comment)
+    status, _, err = bench(
+        "compare", results / "base", results / "slow", "--fail-on", "throughput_rps:-5%", *files
+    )
+    assert (status, err) == (1, "")
+    assert ElementTree.parse(xml).getroot().get("failures") == "1"
+    assert comment.read_text(encoding="utf-8").startswith("### ❌ 1 gate failed")
+    missing = tmp_path / "none" / "x.xml"
+    status, _, err = bench("compare", results / "base", results / "slow", "--junit", missing)
+    assert status == 2
+    assert f"--junit: {missing} can't be written" in err
 
 
 def test_compare_writes_charts_where_it_is_told_to(bench: Bench, results: Path, tmp_path: Path) -> None:

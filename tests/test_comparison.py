@@ -1,25 +1,32 @@
 """Two results side by side: verdicts of what they share, and gates that need a whole interval."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
-from fakes import THREE_CONDUCTS, Conduct, case_of, experiment_of, measured, suite_with, three_modes
+from fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
 from loopwise.comparison import (
+    CALIBRATION,
     Gate,
+    Outcome,
     compare,
     complaints,
-    differences,
     failures,
     parse_gate,
     unjudged,
 )
+from loopwise.contest import COMPARED
+from loopwise.difference import differences, refuse_different
 from loopwise.errors import UsageError
-from loopwise.measured import CaseFigures
 from loopwise.model import Verdict
-from loopwise.summary import summarise
-from loopwise.verdicts import COMPARED
+from loopwise.report.junit import junit
+from loopwise.report.markdown import markdown
+from loopwise.summary import Summary, summarise
 
 
 def verdict_of(
@@ -114,15 +121,15 @@ def test_a_case_that_cannot_be_judged_does_not_pass_in_silence() -> None:
     assert unjudged(gates, verdicts) == [(gates[0], "b"), (gates[1], "a"), (gates[1], "b")]
     assert complaints(gates[:1], verdicts) == [
         "gate throughput_rps:-5% failed: so it is",
-        "gate throughput_rps:-5% can't be judged: b has no such figure in both results",
+        "gate throughput_rps:-5% can't be judged: b has no interval of this metric from two sides",
     ]
     assert complaints([], verdicts) == []
     assert complaints([Gate("throughput_rps", -0.5)], verdicts[:1]) == []
 
 
-def cases_of(folder: Path, conducts: dict[str, Conduct], modes: Sequence[str] = ()) -> dict[str, CaseFigures]:
+def cases_of(folder: Path, conducts: dict[str, Conduct], modes: Sequence[str] = ()) -> Summary:
     suite = suite_with(*(case_of(mode, mode) for mode in modes)) if modes else three_modes()
-    return summarise(measured(folder / "r", suite, THREE_CONDUCTS | conducts)).cases
+    return summarise(measured(folder / "r", suite, THREE_CONDUCTS | conducts))
 
 
 def test_shared_cases_get_a_verdict_per_metric_in_the_order_of_the_base(tmp_path: Path) -> None:
@@ -141,8 +148,9 @@ def test_shared_cases_get_a_verdict_per_metric_in_the_order_of_the_base(tmp_path
     slower = words["async", "throughput_rps"]
     assert slower.verdict == "worse"
     assert slower.ratio == pytest.approx(7 / 9, rel=0.05)
-    assert slower.reason.startswith("throughput_rps of async is 0.7")
-    assert slower.reason.endswith("what it was: worse at ±5%")
+    assert slower.reason.startswith("async now serves 0.7")
+    assert slower.reason.endswith("the requests of before")
+    assert (slower.pairing, slower.replicates) == ("none", 3)
     assert words["async", "service_time_p50_ms"].verdict == "worse"
 
 
@@ -158,17 +166,133 @@ def test_a_side_without_a_valid_run_makes_one_invalid_verdict_that_says_why(tmp_
         (found,) = compare(before, after, margin=0.05, confidence=0.95)
         assert found.verdict == "invalid"
         assert found.ratio is None
-        assert found.reason.startswith("sync can't be compared: generator_cpu: the generator used 97%")
+        assert found.reason.startswith(
+            "sync now and before can't be compared: generator_cpu: the generator used 97%"
+        )
 
 
-def test_differences_of_environments_are_named_down_to_the_version(tmp_path: Path) -> None:
-    suite = three_modes()
-    base = experiment_of(suite)
-    changed = base.environment | {"cores": 4, "versions": {"uvicorn": "0.41.0", "uvloop": "0.22.1"}}
-    other = experiment_of(suite, environment=changed)
+def in_other_surroundings(summary: Summary, **environment: Any) -> Summary:
+    changed = summary.experiment.environment | environment
+    return replace(
+        summary,
+        experiment=summary.experiment.model_copy(update={"environment": changed, "created_at": "later"}),
+    )
+
+
+def test_differences_are_named_down_to_the_version_and_to_what_the_server_ran_on(tmp_path: Path) -> None:
+    base = cases_of(tmp_path, {})
+    other = in_other_surroundings(
+        base, cores=4, memory_gb=8, versions={"uvicorn": "0.41.0", "uvloop": "0.22.1"}
+    )
+    server = {"python": "3.12.1", "versions": {"fastapi": "1"}, "pids": [7]}
+    other = replace(other, runs=tuple(run.model_copy(update={"server": server}) for run in base.runs))
     assert differences(base, base) == []
-    assert differences(base, other) == [
+    found = differences(base, other)
+    assert [(each.key, each.before, each.after) for each in found] == [
         ("cores", 2, 4),
+        ("memory_gb", None, 8),
+        ("server.python", None, "3.12.1"),
+        ("server.versions.fastapi", None, "1"),
         ("versions.uvicorn", "0.40.0", "0.41.0"),
         ("versions.uvloop", None, "0.22.1"),
     ]
+    assert [each.key for each in found if not each.forbids] == ["memory_gb"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ((), "cores is 2 and 4; server.python is none and 3; versions.uvicorn is 0.40.0 and 0.41.0"),
+        (("cores",), "server.python is none and 3; versions.uvicorn"),
+        (("cores", "python"), "versions.uvicorn is 0.40.0 and 0.41.0"),
+        (("cores", "server", "versions"), None),
+        (("cores", "server.python", "versions.uvicorn"), None),
+        (("cores", "server.python", "versions.uvi"), "versions.uvicorn"),
+        (("mood",), "--allow-different: got 'mood', allowed are cpu_model, cores"),
+    ],
+)
+def test_other_surroundings_are_refused_by_name_unless_allowed(
+    allowed: tuple[str, ...], refused: str | None, tmp_path: Path
+) -> None:
+    base = cases_of(tmp_path, {})
+    other = in_other_surroundings(base, cores=4, versions={"uvicorn": "0.41.0"})
+    other = replace(
+        other, runs=tuple(run.model_copy(update={"server": {"python": "3"}}) for run in base.runs)
+    )
+    found = differences(base, other)
+    if refused is None:
+        refuse_different(found, allowed, ("a", "b"))
+        return
+    with pytest.raises(UsageError) as raised:
+        refuse_different(found, allowed, ("a", "b"))
+    assert refused in str(raised.value)
+
+
+def test_a_result_and_its_copy_are_paired_within_their_blocks(tmp_path: Path) -> None:
+    base = cases_of(tmp_path, {})
+    found = compare(base, base, margin=0.05, confidence=0.95)
+    assert {(v.pairing, v.verdict, v.ratio) for v in found} == {("blocks", "same", 1.0)}
+
+
+def test_cpu_cases_of_another_calibration_did_other_work(tmp_path: Path) -> None:
+    suite = suite_with(case_of("c", "async", workload="cpu"))
+    base = summarise(measured(tmp_path / "r", suite, {}))
+    one, two = (
+        replace(base, experiment=base.experiment.model_copy(update={"calibration": {CALIBRATION: value}}))
+        for value in (1000.0, 1100.0)
+    )
+    (found,) = compare(one, two, margin=0.05, confidence=0.95)
+    assert (found.verdict, found.ratio) == ("invalid", None)
+    assert "a request computes 1.1 times what it did" in found.reason
+    for allowed, margin in ((("calibration",), 0.05), ((), 0.11)):
+        assert {v.verdict for v in compare(one, two, margin=margin, confidence=0.95, allowed=allowed)} == {
+            "same"
+        }
+
+
+HOSTILE = '</x>&"<b>|`[a](b)` @all \x1b[31m\ud800\n| --- |'
+
+
+def outcome(*gates: str) -> Outcome:
+    verdicts = (
+        verdict_of(0.5, 0.4, 0.6, case="slow").model_copy(update={"verdict": "worse"}),
+        verdict_of(1.0, 0.9, 1.1, case="vague"),
+        verdict_of(1.0, 0.99, 1.01, case=HOSTILE).model_copy(update={"verdict": "same"}),
+        verdict_of(None, None, None, case="dead"),
+    )
+    return Outcome(
+        "main", HOSTILE, verdicts, 0.05, 0.95, tuple(map(parse_gate, gates)), (("cores", 2, HOSTILE),)
+    )
+
+
+def test_junit_has_a_test_case_per_verdict_and_tells_failed_gates_from_unjudged_ones() -> None:
+    root = ElementTree.fromstring(junit([outcome("throughput_rps:-5%", "cpu_ms_per_request:+5%")]))
+    assert root.attrib == {"name": "loopwise", "tests": "8", "failures": "1", "errors": "5", "skipped": "0"}
+    kinds = {
+        (case.get("classname"), case.get("name")): [child.tag for child in case if child.tag != "system-out"]
+        for case in root.iter("testcase")
+    }
+    assert kinds["slow", "throughput_rps"] == ["failure"]
+    assert kinds["vague", "throughput_rps"] == []
+    assert kinds["dead", "throughput_rps"] == ["error"]
+    assert kinds["slow", "cpu_ms_per_request"] == ["error"]
+
+
+def test_junit_without_gates_skips_what_is_not_decided_and_fails_nothing() -> None:
+    root = ElementTree.fromstring(junit([outcome()]))
+    assert root.attrib == {"name": "loopwise", "tests": "4", "failures": "0", "errors": "0", "skipped": "2"}
+
+
+def test_markdown_leads_with_the_outcome_and_keeps_names_text() -> None:
+    text = markdown([outcome("throughput_rps:-5%")])
+    assert text.startswith("### ❌ 1 gate failed — ")
+    assert "1 worse, 1 invalid, 1 undecided, 1 same" in text.splitlines()[0]
+    assert "- gate throughput\\_rps:-5% failed: so it is" in text
+    assert "| slow | requests a second | ×0.500 [0.400, 0.600] | ▼ worse |" in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
+    assert "<b>" not in text
+    assert "@all" not in text
+    assert "What differs besides:" in text
+    assert markdown([outcome()]).startswith("### &lt;/x&gt;")
+    assert markdown([outcome("cpu_ms_per_request:+5%")]).startswith("### ⚠️ 4 gates not judged — ")

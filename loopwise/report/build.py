@@ -25,7 +25,7 @@ def build(result: ResultFolder) -> Summary:
     summary = summarise(result)
     write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
     write_atomically(result.path / "summary.json", _json(_document(summary)))
-    write_atomically(result.path / "verdicts.json", _json([v.model_dump() for v in summary.verdicts]))
+    result.write_verdicts(summary.verdicts)
     charts = save(summary, result.charts)
     write_page(summary, charts, result.path / "report.html")
     return summary

@@ -14,9 +14,9 @@ from loopwise.measured import CaseFigures
 from loopwise.model import Comparison, Experiment, Replicates, Suite, Verdict
 from loopwise.pairs import Rounds
 from loopwise.progress import Quiet
-from loopwise.services import Services
 from loopwise.selftest.suites import CPU, Trial, cases_of
 from loopwise.selftest.tally import Outcome
+from loopwise.services import Services
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
 from loopwise.verdicts import judge_family, judge_rounds
