@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from loopwise import processes
 from loopwise.errors import GeneratorError
-from loopwise.generator.order import Event, Order
+from loopwise.generator.order import GO, Event, Order
 
 START_TIMEOUT_S = 60.0
 READ_BYTES = 65_536
@@ -28,6 +28,9 @@ class Generator(Protocol):
 
     def run(self, order: Order, hear: Hear) -> Event:
         """Generate one run, passing events on; returns `done`. Raises GeneratorError."""
+
+    def go(self) -> None:
+        """Let the order that is being carried out open its window, if it holds."""
 
 
 class GeneratorProcess:
@@ -72,6 +75,13 @@ class GeneratorProcess:
             if event.event == "done":
                 return event
 
+    def go(self) -> None:
+        """Let an order that holds open its window."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it died: the next event says so
+            self._process.stdin.write(GO)
+            self._process.stdin.flush()
+
     def close(self) -> None:
         """End the process."""
         processes.end(self._process, grace_s=0.0)
@@ -108,16 +118,23 @@ class Generators:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._shared: GeneratorProcess | None = None
+        self._at_work: GeneratorProcess | None = None
 
     def run(self, order: Order, hear: Hear) -> Event:
         """Generate one run; see GeneratorProcess.run."""
         if order.scenario is not None:
-            own = GeneratorProcess(self._log)
+            self._at_work = own = GeneratorProcess(self._log)
             try:
                 return own.run(order, hear)
             finally:
                 own.close()
-        return self._living().run(order, hear)
+        self._at_work = self._living()
+        return self._at_work.run(order, hear)
+
+    def go(self) -> None:
+        """Let the order that is being carried out open its window."""
+        if self._at_work is not None:
+            self._at_work.go()
 
     def warm_up(self) -> None:
         """Start the shared generator now rather than with the first run."""

@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopwise.generator.pairs import ABBA
+from loopwise.generator.order import ABBA
 from loopwise.model import Case, Comparison, Round
 from loopwise.pairs import Pair, Rounds
-from loopwise.verdicts import judge_rounds
+from loopwise.store import ResultFolder
+from loopwise.summary import summarise
+from loopwise.verdicts import judge_rounds, undecided_pairs
 
 ROUNDS_MIN = 3
 """Fewer pairs of values have an interval that decides nothing."""
@@ -52,6 +54,27 @@ def round_s(pair: Pair, throughputs: Mapping[str, float]) -> float:
         pair.baseline.load.users / throughputs[case.case_id] for case in (pair.baseline, pair.candidate)
     )
     return START_S + pair.slices * (pair.slice_s + cycles_s) + cycles_s
+
+
+def undecided(result: ResultFolder) -> list[tuple[Pair, float]]:
+    """What of a result is worth slices, each with the seconds that a round takes, about.
+
+    Comparisons that blocks left undecided, and those whose slices an interruption cut short.
+    """
+    summary = summarise(result)
+    begun = {(each.baseline_case, each.candidate_case) for each in result.rounds()[0]}
+    throughputs = {
+        case_id: known.value
+        for case_id, each in summary.cases.items()
+        if (known := each.estimate("throughput_rps", summary.experiment.suite.compare.confidence))
+    }
+    found = []
+    for names in dict.fromkeys([*undecided_pairs(summary.verdicts), *sorted(begun)]):
+        baseline, candidate = (summary.cases[name].case for name in names)
+        pair = sliced(baseline, candidate, throughputs)
+        if pair is not None:
+            found.append((pair, round_s(pair, throughputs)))
+    return found
 
 
 @dataclass

@@ -3,18 +3,21 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from loopwise import machine, servers, target
+from loopwise import machine, processes, servers, target
+from loopwise.ahead import Ahead
 from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
+from loopwise.escalation import Escalation, undecided
 from loopwise.generator.order import Event
-from loopwise.model import Case, Experiment, PlannedRun, Run, RunState, Suite
-from loopwise.placement import place
+from loopwise.model import Case, Experiment, PlannedRun, Round, Run, RunState, Suite
+from loopwise.pairs import Rounds
+from loopwise.placement import Placement, place
 from loopwise.plan import known, next_block, plan, repeats
 from loopwise.runs import begin, fail, measure
 from loopwise.servers import RunningServer
@@ -39,6 +42,9 @@ class Watcher(Protocol):
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
         """A run is on disk, and the experiment stands so."""
+
+    def round_ended(self, found: Round) -> None:
+        """A round of slices is on disk."""
 
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
@@ -79,17 +85,18 @@ class Execution:
     watcher: Watcher
     serve: Serve = servers.serve
     cores: Sequence[int] = field(default_factory=machine.core_numbers)
+    ahead: int = 0
+    """How many servers may be started before their turn."""
     failures: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Experiment:
         """Measure every planned run, then further blocks while they are wanted; returns the finished experiment."""
         with Services(self.result.path) as self._services:
-            return self._run_all()
-
-    def _run_all(self) -> Experiment:
-        self._settle()
-        while (position := self._next()) is not None:
-            self._run_one(position, self.experiment.plan[position - 1])
+            with Ahead(self._begin, self.ahead) as self._ahead:
+                self._settle()
+                while (position := self._next()) is not None:
+                    self._run_one(position, self.experiment.plan[position - 1])
+            self._escalate()
         finished_at = self.experiment.finished_at or _now()
         self.experiment = self.experiment.model_copy(update={"finished_at": finished_at})
         self.result.write_experiment(self.experiment)
@@ -144,14 +151,14 @@ class Execution:
                 self._mark(position, state)
 
     def _run_one(self, position: int, planned: PlannedRun) -> None:
-        case = next(c for c in self.experiment.suite.cases if c.case_id == planned.case_id)
+        case = self._case(planned)
         self.watcher.run_began(planned, case, position, len(self.experiment.plan))
         self._set_aside_what_it_repeats(planned)
-        self.result.new_run_folder(case.case_id, planned.replicate)
         run, throughput_rps = begin(case, planned, position), None
+        self._ahead.expect(self._coming())
         try:
-            self._refuse_hopeless(case)
-            run, throughput_rps = self._measure(run)
+            self._refuse_hopeless(planned)
+            run, throughput_rps = self._measure(planned, run)
             self.failures[case.case_id] = 0
         except RunError as error:
             self.failures[case.case_id] = self.failures.get(case.case_id, 0) + (
@@ -173,8 +180,9 @@ class Execution:
             if (each.case_id, each.replicate, each.attempt) == key:
                 self._mark(position, "disturbed")
 
-    def _refuse_hopeless(self, case: Case) -> None:
-        if self.failures.get(case.case_id, 0) >= MAX_FAILURES:
+    def _refuse_hopeless(self, planned: PlannedRun) -> None:
+        if self.failures.get(planned.case_id, 0) >= MAX_FAILURES:
+            self.result.new_run_folder(planned.case_id, planned.replicate)
             raise RunError("not tried again, because earlier runs of this case failed; see their errors")
 
     def _mark(self, position: int, state: RunState) -> None:
@@ -183,30 +191,87 @@ class Execution:
         self.experiment = self.experiment.model_copy(update={"plan": tuple(runs), "finished_at": None})
         self.result.write_experiment(self.experiment)
 
-    def _measure(self, run: Run) -> tuple[Run, float | None]:
-        """Start the run's server, and measure it there."""
+    def _begin(self, planned: PlannedRun, stack: ExitStack) -> RunningServer:
+        """Start a run's server in a new folder; closing the stack ends it and removes what it wrote."""
+        case = self._case(planned)
+        folder = self.result.new_run_folder(case.case_id, planned.replicate)
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        seed = f"{self.experiment.seed}/{planned.replicate}"
+        return stack.enter_context(
+            self.serve(
+                case,
+                scratch=scratch,
+                log=folder / "server.log",
+                calibration=self.experiment.calibration,
+                cores=self._placement(case).server,
+                services=stack.enter_context(self._services.during(case.needs, seed)),
+                on_start=lambda process: stack.callback(processes.end, process, grace_s=0.0),
+            )
+        )
+
+    def _placement(self, case: Case) -> Placement:
+        return place(case, self.cores, self.experiment.suite.generator.processes)
+
+    def _case(self, planned: PlannedRun) -> Case:
+        return next(case for case in self.experiment.suite.cases if case.case_id == planned.case_id)
+
+    def _coming(self) -> list[PlannedRun]:
+        """Runs whose servers may be started before their turn: those that stand on nothing but themselves."""
+        return [
+            each
+            for each in self.experiment.plan
+            if each.state == "planned"
+            and each.attempt == 1
+            and self.failures.get(each.case_id, 0) < MAX_FAILURES
+            and (case := self._case(each)).server is not None
+            and case.server.port is None
+            and not case.needs
+        ]
+
+    def _measure(self, planned: PlannedRun, run: Run) -> tuple[Run, float | None]:
+        """Measure the run on its server, while those of the coming runs start, and wait."""
+
+        def hear(event: Event) -> None:
+            if event.event == "warm":
+                self._ahead.pause()
+                self.generator.go()
+            elif event.event == "window_closed":
+                self._ahead.go_on()
+            self.watcher.run_goes_on(event)
+
+        start = self._ahead.take(planned)
         try:
-            placement = place(run.case, self.cores, self.experiment.suite.generator.processes)
-            with (
-                self._services.during(run.case.needs, f"{self.experiment.seed}/{run.replicate}") as services,
-                self.serve(
-                    run.case,
-                    scratch=scratch,
-                    log=self.result.run_folder(run.case.case_id, run.replicate) / "server.log",
-                    calibration=self.experiment.calibration,
-                    cores=placement.server,
-                    services=services,
-                ) as server,
-            ):
-                return measure(
-                    run,
-                    server,
-                    placement,
-                    experiment=self.experiment,
-                    result=self.result,
-                    generator=self.generator,
-                    hear=self.watcher.run_goes_on,
-                )
+            assert start.server is not None
+            self._ahead.go_on()
+            return measure(
+                run,
+                start.server,
+                self._placement(run.case),
+                experiment=self.experiment,
+                result=self.result,
+                generator=self.generator,
+                hear=hear,
+                holds=self.ahead > 0,
+            )
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            start.end()
+
+    def _escalate(self) -> None:
+        """Measure in slices what blocks left undecided."""
+        compare = self.experiment.suite.compare
+        if self.experiment.finished_at is not None or not compare.slices_max:
+            return
+        rounds = Rounds(
+            self.result,
+            self.generator,
+            self.experiment.seed,
+            self.experiment.calibration,
+            self._services,
+            serve=self.serve,
+            cores=self.cores,
+            hear=self.watcher.run_goes_on,
+        )
+        Escalation(rounds, compare, self.watcher.round_ended).run(
+            undecided(self.result), self.result.rounds()[0]
+        )

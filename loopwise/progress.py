@@ -15,7 +15,7 @@ from rich.progress import (
 
 from loopwise.generator.order import Event
 from loopwise.machine import cores
-from loopwise.model import Case, Estimate, PlannedRun, Run
+from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
 from loopwise.stats import relative_half_width
 from loopwise.timing import Standing, run_s
 
@@ -31,6 +31,9 @@ class Quiet:
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
         """A run is on disk, and the experiment stands so."""
+
+    def round_ended(self, found: Round) -> None:
+        """A round of slices is on disk."""
 
 
 class Plain(Quiet):
@@ -51,6 +54,10 @@ class Plain(Quiet):
         if run.status == "ok" and run.case.case_id in standing.throughputs:
             line += f", {precision(standing.throughputs[run.case.case_id])}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def round_ended(self, found: Round) -> None:
+        """Print what the round gave."""
+        self._console.print(round_outcome(found), highlight=False, markup=False, soft_wrap=True)
 
 
 class Live(Plain):
@@ -104,6 +111,15 @@ class Live(Plain):
         pace = (time.monotonic() - self._started_s) / timed_s
         self._progress.update(self._task, left=time_left(standing, pace))
         super().run_ended(run, throughput_rps, standing)
+
+
+def round_outcome(found: Round) -> str:
+    """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or why there is no such number."""
+    name = f"slices #{found.number}: {found.candidate_case} ÷ {found.baseline_case}"
+    if found.status != "ok":
+        return f"{name}: {found.status}: {found.error}"
+    values = [side.metrics[TOTAL]["throughput_rps"] for side in (found.candidate, found.baseline)]
+    return f"{name}: requests/s ×{values[0] / values[1]:.3f}"
 
 
 def outcome(run: Run, throughput_rps: float | None) -> str:

@@ -50,8 +50,11 @@ def measure(
     result: ResultFolder,
     generator: Generator,
     hear: Hear,
+    holds: bool = False,
 ) -> tuple[Run, float | None]:
     """Put the load on a server that is up, and complete the run that `begin` gave.
+
+    With `holds` the window opens only when the generator is told to go, after its event `warm`.
 
     Returns:
         The run with all that was measured, and its throughput in requests a second.
@@ -60,7 +63,9 @@ def measure(
         RunError: the generator died, fell silent or opened no window. What was recorded by then is in the run's folder.
     """
     folder = result.run_folder(run.case.case_id, run.replicate)
-    recording = _record(_order(run, server, placement, experiment, folder), server, generator, hear)
+    recording = _record(
+        _order(run, server, placement, experiment, folder, holds=holds), server, generator, hear
+    )
     rows = seal_samples(folder)
     telemetry = result.write_telemetry(folder, recording.telemetry.samples)
     run = run.model_copy(
@@ -77,7 +82,13 @@ def measure(
 
 
 def _order(
-    run: Run, server: RunningServer, placement: Placement, experiment: Experiment, folder: Path
+    run: Run,
+    server: RunningServer,
+    placement: Placement,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    holds: bool,
 ) -> Order:
     """What the generator is asked for. A repetition gets the requests of the run that it repeats."""
     case, processes = run.case, experiment.suite.generator.processes
@@ -88,6 +99,7 @@ def _order(
         load=case.load,
         seed=random.Random(f"{experiment.seed}/{case.case_id}/{run.replicate}").getrandbits(32),
         samples=str(folder / STREAM),
+        holds=holds,
         processes=processes,
         cores=placement.generator,
     )

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,7 @@ def serve(
     calibration: Mapping[str, float],
     cores: Sequence[int] = (),
     services: Mapping[str, str] | None = None,
+    on_start: Callable[[subprocess.Popen[str]], object] = lambda _: None,
 ) -> Iterator[RunningServer]:
     """Serve a case's app for the duration of a `with` block.
 
@@ -75,6 +76,7 @@ def serve(
         calibration: Experiment.calibration.
         cores: the server is pinned to these; empty: to none.
         services: environment variables that tell the target app where its services are.
+        on_start: is given the process before it is ready, so that another thread can end it.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
@@ -101,6 +103,7 @@ def serve(
     except OSError as error:
         raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
     grace_s = 0.0
+    on_start(process)
     try:
         workers = wait_ready(process, case.server, port, log, python)
         grace_s = OWN_APP_GRACE_S if case.app else 0.0

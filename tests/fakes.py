@@ -73,6 +73,9 @@ class FakeBench:
     def warm_up(self) -> None:
         """As loopwise.driver.Generators."""
 
+    def go(self) -> None:
+        """As loopwise.driver.Generators."""
+
     def conduct(self, case_id: str) -> Conduct:
         return self.conducts.get(case_id, Conduct())
 
@@ -86,9 +89,10 @@ class FakeBench:
         calibration: Mapping[str, float],
         cores: Sequence[int],
         services: Mapping[str, str],
+        on_start: object = None,
     ) -> Iterator[RunningServer]:
         assert scratch.is_dir()
-        del calibration, cores, services
+        del calibration, cores, services, on_start
         replicate = int(log.parent.name)
         self.served.append((case.case_id, replicate))
         fault = self.conduct(case.case_id).faults.get(replicate)
@@ -226,7 +230,7 @@ def case_of(case_id: str, mode: str = "sync", **options: Any) -> Case:
 def suite_with(*cases: Case, replicates: tuple[int, int] = (3, 3), **options: Any) -> Suite:
     fields: dict[str, Any] = {
         "name": "fake",
-        "compare": Comparison(baseline={"mode": "sync"}),
+        "compare": Comparison(baseline={"mode": "sync"}, slices_max=0),
         "replicates": Replicates(min=replicates[0], max=replicates[1]),
     }
     return Suite(cases=cases, **(fields | options))

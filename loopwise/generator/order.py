@@ -4,6 +4,13 @@ from typing import Any, Literal, NamedTuple
 
 from loopwise.model import Endpoint, Load, Noun, SideName
 
+GO = "go\n"
+"""The line that lets an order which holds open its window."""
+
+
+ABBA = (0, 1, 1, 0)
+"""Order of a pair's slices, from who comes first: drift that is linear over four slices hits both sides alike."""
+
 
 class Rival(Noun):
     """A second server that is asked beside the order's own: the candidate of a pair, by the same load."""
@@ -40,6 +47,8 @@ class Order(Noun):
     seed: int = 1
     samples: str
     """Path of the Arrow stream that the rows go to."""
+    holds: bool = False
+    """Go on warming up until the harness says GO: it may be starting the servers of coming runs."""
     processes: int = 1
     """Generator processes that share the load."""
     part: int = 0
@@ -51,7 +60,8 @@ class Order(Noun):
 class Event(Noun):
     """What happened in a run; `done` and `failed` end it."""
 
-    event: Literal["ready", "progress", "window_opened", "window_closed", "done", "failed"]
+    event: Literal["ready", "progress", "warm", "window_opened", "window_closed", "done", "failed"]
+    """warm: the window could open; an order that holds waits for GO now."""
     time_ns: int = 0
     phase: str = ""
     rows: int = 0

@@ -7,15 +7,12 @@ from urllib.parse import urlsplit
 
 from loopwise.generator.declared import ClosedUser, deal
 from loopwise.generator.http import Connection
-from loopwise.generator.order import Order, Slice
+from loopwise.generator.order import ABBA, Order, Slice
 from loopwise.generator.reactor import resolve
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
 from loopwise.generator.traffic import ReactorTraffic
 from loopwise.model import SIDES, Endpoint, SideName
-
-ABBA = (0, 1, 1, 0)
-"""Order of slices, from who comes first: drift that is linear over four slices hits both sides alike."""
 
 
 class Side:

@@ -1,6 +1,7 @@
 """One run: Locust's runner, warm-up, window, drain."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import gevent
+import gevent.select
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
@@ -127,6 +129,9 @@ class Session:
         self._wait("warm-up", start_s + load.warmup_s)
         if load.model == "closed":
             self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
+        if self._order.holds:
+            self._tell(Event(event="warm", time_ns=time.time_ns()))
+            self._wait("warm-up", float("inf"), until=_is_told_to_go)
         cpu_s, wall_s, rows = self._crew.cpu_s(), time.monotonic(), self._crew.rows
         self._tell(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
         self._slices = self._window()
@@ -187,6 +192,14 @@ class Session:
                 self._crew.flush()
                 rows, errors = self._crew.rows, self._crew.errors
                 self._tell(Event(event="progress", phase=phase, rows=rows, errors=errors))
+
+
+def _is_told_to_go() -> bool:
+    """The harness said GO, or is gone. Between orders it says nothing else, so any line is that one."""
+    readable, _, _ = gevent.select.select([sys.stdin.fileno()], [], [], 0)
+    if readable:
+        sys.stdin.readline()
+    return bool(readable)
 
 
 def run(order: Order, tell: Tell, crew_of: Callable[[Order], Crew] = Alone) -> None:
