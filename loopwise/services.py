@@ -176,6 +176,8 @@ class Services:
 
     def _refuse_ended(self, needs: Collection[str]) -> None:
         for name in needs:
+            if name not in self._running:
+                continue  # the other server of a pair has told of its death already
             process, _ = self._running[name]
             if process.poll() is not None:
                 self._end(name)

@@ -91,6 +91,17 @@ def test_a_death_is_named_as_the_cause_of_what_followed_but_never_hides_an_inter
             fail(running, Interrupted("Ctrl-C"))
 
 
+def test_a_death_under_both_servers_of_a_pair_is_told_once(
+    tmp_path: Path, offer: Callable[..., None]
+) -> None:
+    offer(SERVES)
+    with Services(tmp_path) as running:
+        with pytest.raises(ServiceError, match="service one ended"), running.during(["one"], "1/1"):
+            fail(running, EndpointError("answered 500"))
+        with running.during(["one"], "1/1") as variables:
+            assert psutil.pid_exists(int(variables["WHO"]))
+
+
 @pytest.mark.parametrize("program", [DIES, CHATS])
 def test_a_service_that_does_not_come_up_is_quoted(
     program: str, tmp_path: Path, offer: Callable[..., None]

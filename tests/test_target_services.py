@@ -151,13 +151,14 @@ def test_the_service_refuses_what_it_does_not_understand(
     assert says in answer.json()["detail"]
 
 
-def test_a_run_has_a_table_of_its_own_and_the_earlier_ones_go(
+def test_servers_at_the_same_time_have_tables_of_their_own_and_those_of_earlier_blocks_go(
     postgres_service: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     psycopg = pytest.importorskip("psycopg")
     monkeypatch.setenv(postgres.DSN, postgres_service[postgres.DSN])
-    tables = []
-    for scratch in ("/first", "/second"):
+    counts, tables = [], set()
+    for seed, scratch in (("7/1", "/a"), ("7/1", "/b"), ("7/2", "/a")):
+        monkeypatch.setenv(postgres.SEED, seed)
         monkeypatch.setenv("LOOPWISE_SCRATCH", scratch)
         postgres._create_table()
         postgres._create_table()  # as a second worker does
@@ -165,9 +166,10 @@ def test_a_run_has_a_table_of_its_own_and_the_earlier_ones_go(
             rows = connection.execute(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             ).fetchall()
-            tables.append([name for (name,) in rows])
-    assert [len(each) for each in tables] == [1, 1]
-    assert tables[0] != tables[1]
+        counts.append(len(rows))
+        tables |= {name for (name,) in rows if name.startswith(postgres._block())}
+    assert counts == [1, 2, 1]
+    assert len(tables) == 3
 
 
 def test_waits_follow_the_seed_and_have_the_mean_asked_for() -> None:

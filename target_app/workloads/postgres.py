@@ -22,6 +22,8 @@ SERVICE = "postgres"
 PACKAGES = {"psycopg": ("psycopg", "psycopg_pool"), "asyncpg": ("asyncpg",)}
 TABLES = "loopwise_items_"
 """How the names of our tables begin; each run has its own, so that none finds what an earlier one wrote."""
+SEED = "LOOPWISE_SEED"
+"""The environment variable that differs from block to block."""
 LOCK = 0x10095E
 """Worker processes that start together make the table one after the other; any number no other program uses."""
 WAIT_S = 60.0
@@ -75,13 +77,18 @@ def _dsn() -> str:
     return dsn
 
 
+def _block() -> str:
+    """How the names of this block's tables begin: servers that run at the same time have the seed in common."""
+    return TABLES + hashlib.sha256(os.environ.get(SEED, "").encode()).hexdigest()[:12]
+
+
 def _table() -> str:
-    """The run's table: all worker processes of a server have the scratch folder in common."""
-    return TABLES + hashlib.sha256(os.environ.get("LOOPWISE_SCRATCH", "").encode()).hexdigest()[:12]
+    """The server's table: all its worker processes have the scratch folder in common."""
+    return _block() + "_" + hashlib.sha256(os.environ.get("LOOPWISE_SCRATCH", "").encode()).hexdigest()[:12]
 
 
 def _create_table() -> None:
-    """Makes the run's table complete or not at all, and drops those of earlier runs."""
+    """Makes the server's table complete or not at all, and drops those of earlier blocks."""
     import psycopg  # noqa: PLC0415 - an extra; describing the workload must not load it
     from psycopg import sql  # noqa: PLC0415
 
@@ -90,7 +97,7 @@ def _create_table() -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         known = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND starts_with(tablename, %s)"
         tables = {name for (name,) in connection.execute(known, (TABLES,)).fetchall()}
-        for name in tables - {_table()}:
+        for name in sorted(name for name in tables if not name.startswith(_block())):
             connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
         if _table() in tables:
             return
