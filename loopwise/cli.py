@@ -293,7 +293,13 @@ def selftest(
         int | None,
         typer.Option(min=0, max=1000, help="Duels of equal and of unequal sides; default 10 each."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A few of each, with short windows.")] = False,
+    injected: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.1, max=100, metavar="PERCENT", help="Injected; default 3, 5, 10 and 20; may be repeated."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few of each.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the report; default: below results/.")
     ] = None,
@@ -308,6 +314,7 @@ def selftest(
         pairs=pairs,
         repeats=repeats,
         duels=duels,
+        injected=injected or (),
         is_quick=quick,
         seed=1 if seed is None else seed,
         out=out,

@@ -200,6 +200,7 @@ def selftest(
     pairs: int | None,
     repeats: int | None,
     duels: int | None,
+    injected: Sequence[float],
     is_quick: bool,
     seed: int,
     out: Path | None,
@@ -207,7 +208,7 @@ def selftest(
 ) -> int:
     """Measure false alarms and power on this machine, and write the report."""
     from loopwise.selftest import report
-    from loopwise.selftest.suites import trials
+    from loopwise.selftest.suites import DIFFERENCES, trials
     from loopwise.selftest.tally import rates
     from loopwise.selftest.trials import FULL, QUICK, run_blocks, run_duels
 
@@ -224,7 +225,9 @@ def selftest(
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with interruptible(), generators(folder / "generator.log") as pool:
-        chosen = trials(effort.pairs, effort.repeats)
+        chosen = trials(
+            effort.pairs, effort.repeats, tuple(percent / 100 for percent in injected) or DIFFERENCES
+        )
         if chosen:
             outcomes += run_blocks(chosen, effort, folder / "blocks", pool, seed=seed, tell=tell)
         outcomes += run_duels(effort, folder / "duels", pool, seed=seed, tell=tell)

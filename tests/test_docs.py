@@ -56,7 +56,7 @@ def written_counts(folder: Path) -> list[str]:
 
 NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
-    "Comparison", "Window", "Worker", "Cause", "Check", "Verdict",
+    "Comparison", "Window", "Worker", "Cause", "Check", "Round", "Side", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),

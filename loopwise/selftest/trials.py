@@ -40,12 +40,13 @@ class Effort(NamedTuple):
     replicates: int = 3
     rounds: int = 7
     """Rounds of slices at most: with the replicates no more than ten."""
-    measure_s: float = 3.0
+    measure_s: float = 1.5
+    """Window of a replicate, and of a round of slices over both sides."""
     warmup_s: float = 0.2
 
 
 FULL = Effort()
-QUICK = Effort(pairs=2, repeats=1, duels=1, measure_s=1.0)
+QUICK = Effort(pairs=2, repeats=1, duels=1)
 
 
 def run_blocks(

@@ -179,7 +179,11 @@ async def _make_async_pool(driver: str, size: int) -> Any:
 
 def occupancy() -> dict[str, int]:
     """Connections of all pools together, those in use, and requests that wait for one; read from any thread."""
-    made = [task.result() for task in list(_async_pools.values()) if task.done() and not task.cancelled()]
+    made = [
+        task.result()
+        for task in list(_async_pools.values())
+        if task.done() and not task.cancelled() and not task.exception()
+    ]
     found = {"max": 0, "busy": 0, "queued": 0}
     for pool in [*list(_pools.values()), *made]:
         if hasattr(pool, "get_stats"):
