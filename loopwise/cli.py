@@ -387,6 +387,47 @@ def calibrate(
     )
 
 
+@app.command()
+def blame(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="APP|SUITE", help="module:app; or a suite's name in scenarios/, or its path."),
+    ],
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'GET /x'", help="What to ask; default: the app's GET routes without parameters."
+        ),
+    ] = None,
+    app_dir: AppDir = Path(),
+    python: Python = None,
+    loop: Annotated[
+        str, typer.Option(metavar="[auto|asyncio|uvloop]", help="The server's event loop.")
+    ] = "auto",
+    requests: Annotated[int, typer.Option(min=1, max=1000, help="Requests per endpoint.")] = 20,
+    threshold_ms: Annotated[
+        float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault.")
+    ] = 5.0,
+    as_json: Json = False,
+) -> int:
+    """Name the lines that hold the event loop, most time first; an untimed pass of its own."""
+    from loopwise import commands
+
+    if loop not in {"auto", "asyncio", "uvloop"}:
+        raise UsageError(f"--loop: got {loop!r}, allowed are auto, asyncio, uvloop; choose one of them")
+    return commands.blame(
+        _console(),
+        target,
+        endpoint or (),
+        app_dir=app_dir,
+        python=python,
+        loop=loop,
+        requests=requests,
+        threshold_ms=threshold_ms,
+        as_json=as_json,
+    )
+
+
 def _checked_label(label: str | None) -> str | None:
     import re
 

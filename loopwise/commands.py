@@ -244,6 +244,58 @@ def calibrate(
     return FAILED_RUNS if found.problems else 0
 
 
+def blame(
+    console: Console,
+    target: str,
+    endpoints: Sequence[str],
+    *,
+    app_dir: Path,
+    python: Path | None,
+    loop: str,
+    requests: int,
+    threshold_ms: float,
+    as_json: bool,
+) -> int:
+    """Name the lines that hold the event loop."""
+    from loopwise.blame.findings import blamed_lines, short_calls
+    from loopwise.blame.session import Settings, observe
+    from loopwise.blame.subjects import subjects
+    from loopwise.blame.table import blame_table, short_sentence
+    from loopwise.target import calibrate as calibrate_target
+
+    cases = subjects(target, endpoints, app_dir, python)
+    settings = Settings(loop=loop, requests=requests, threshold_ms=threshold_ms)
+    is_cpu = any(case.app is None and case.workload == "cpu" for case in cases)
+    calibration = calibrate_target() if is_cpu else {}
+    lines, shorts, answers = [], [], {}
+    with interruptible():
+        for case in cases:
+            found = observe(case, settings, calibration)
+            names = {str(number): each.name for number, each in enumerate(case.endpoints)}
+            lines += blamed_lines(found, names)
+            shorts += short_calls(found, names)
+            answers |= found["answers"]
+    lines.sort(key=lambda each: -each.total_ms)
+    if as_json:
+        document = {"lines": lines, "short_calls": shorts}
+        rows = {key: [each.model_dump() for each in value] for key, value in document.items()}
+        print_json(json.dumps(rows | {"answers": answers}, indent=2))
+        return 0
+    if lines:
+        console.print(blame_table(lines))
+    else:
+        console.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
+    for sentence in map(short_sentence, shorts):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    for name, statuses in answers.items():
+        if any(not status.startswith("2") for status in statuses):
+            text = ", ".join(f"{count}× {status}" for status, count in statuses.items())
+            console.print(
+                f"{name}: answered {text}; is it asked as it should be?", markup=False, soft_wrap=True
+            )
+    return 0
+
+
 def _some(names: Sequence[str] | dict[str, Any]) -> str:
     shown = list(names)[:2]
     return ", ".join(shown) + (", …" if len(names) > len(shown) else "")

@@ -142,7 +142,10 @@ class Places:
             if kind == "app":
                 return _spot(frame, above, is_app=True)
             if kind == "library" and (fallback is None or fallback[0].code is frame.code):
-                fallback = frame, above  # the outermost of a recursion: one line instead of as many as it is deep
+                fallback = (
+                    frame,
+                    above,
+                )  # the outermost of a recursion: one line instead of as many as it is deep
             if kind == "standard" and plain is None:
                 plain = frame, above
             if kind == "dispatcher":
@@ -314,11 +317,15 @@ class Witness:
     def _shares(self, looks: list[Look], start_ns: int, end_ns: int) -> dict[Spot, float]:
         """How the time between start and end divides among the spots; each look stands for the time before it."""
         weights: dict[Spot, int] = {}
+        last: Spot | None = None
         for look in looks:
             weight = min(look.at_ns, end_ns) - max(look.since_ns, start_ns)
             spot = self.places.spot(look.stack) if weight > 0 else None
+            if spot is not None and last is not None and self.places.kind(spot.path) == "dispatcher":
+                spot = last  # what a route made is freed as it returns
             if spot is not None:
                 weights[spot] = weights.get(spot, 0) + weight
+                last = spot if spot.is_app else last
         total = sum(weights.values())
         return {spot: weight / total for spot, weight in weights.items()}
 

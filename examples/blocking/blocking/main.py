@@ -25,7 +25,9 @@ from fastapi import FastAPI
 BIG_TEXT = json.dumps([{"id": number, "tags": ["a", "b"], "price": number / 7} for number in range(40_000)])
 BIG_BYTES = BIG_TEXT.encode()
 MISSPELT = "a" * 20 + "!"
-COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT sum(i) FROM n"
+COUNT = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT sum(i) FROM n"
+)
 
 
 class SlowService(BaseHTTPRequestHandler):
@@ -91,7 +93,9 @@ async def read() -> int:
 @app.get("/subprocess")
 async def shell() -> str:
     # asyncio.create_subprocess_exec waits without holding the loop.
-    done = subprocess.run([sys.executable, "-S", "-c", "print('done')"], capture_output=True, text=True)  # blocks: subprocess
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "print('done')"], capture_output=True, text=True
+    )  # blocks: subprocess
     return done.stdout
 
 
