@@ -260,7 +260,7 @@ def blame(
     from loopwise.blame.findings import blamed_lines, short_calls
     from loopwise.blame.session import Settings, observe
     from loopwise.blame.subjects import subjects
-    from loopwise.blame.table import blame_table, short_sentence
+    from loopwise.blame.table import blame_lines, blame_table, short_sentence
     from loopwise.target import calibrate as calibrate_target
 
     cases = subjects(target, endpoints, app_dir, python)
@@ -281,8 +281,11 @@ def blame(
         rows = {key: [each.model_dump() for each in value] for key, value in document.items()}
         print_json(json.dumps(rows | {"answers": answers}, indent=2))
         return 0
-    if lines:
+    if lines and console.is_terminal:
         console.print(blame_table(lines))
+    elif lines:
+        for line in blame_lines(lines):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         console.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
     for sentence in map(short_sentence, shorts):

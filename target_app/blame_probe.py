@@ -286,7 +286,7 @@ class Witness:
         return int(os.pread(self._schedstat, 100, 0).split()[1])
 
     def context(self) -> dict[str, Any]:
-        """aiocop asks as a callback begins, at its first call that can block, and as it ends."""
+        """Called by aiocop as a callback begins, at its first call that can block, and as it ends."""
         if not self._in_callback:
             self._in_callback = True
             self._waited_ns = self._run_delay_ns()
@@ -336,7 +336,7 @@ class Witness:
 
 
 def app_files(places: Places) -> dict[str, str]:
-    """aiocop's short form of a path -> the path, of the app's own modules: it shortens what it tells."""
+    """Maps aiocop's short form of a path -> the path, of the app's own modules: it shortens what it tells."""
     from aiocop.core.blocking_io import format_stack_frame  # noqa: PLC0415 - beside its only use
 
     found = {}

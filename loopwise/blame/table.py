@@ -31,6 +31,16 @@ def blame_table(lines: Sequence[BlamedLine]) -> Table:
     return table
 
 
+def blame_lines(lines: Sequence[BlamedLine]) -> list[str]:
+    """The same without a terminal: a line each, whose place can be clicked and searched for."""
+    return [
+        f"{shown_path(each.path)}:{each.line}{'' if each.is_app else ' (library)'}: {each.endpoint}: "
+        f"{each.function or each.source}: {each.total_ms:.1f} ms in all, {each.longest_ms:.1f} ms at most, "
+        f"{each.times}×, share {each.share:.2f}"
+        for each in lines
+    ]
+
+
 def short_sentence(call: ShortCall) -> str:
     """A call that was short here, in words."""
     return (
