@@ -257,7 +257,7 @@ def blame(
     as_json: bool,
 ) -> int:
     """Name the lines that hold the event loop."""
-    from loopwise.blame.findings import blamed_lines, short_calls
+    from loopwise.blame.findings import BlamedLine, ShortCall, blamed_lines, short_calls
     from loopwise.blame.session import Settings, observe
     from loopwise.blame.subjects import subjects
     from loopwise.blame.table import blame_lines, blame_table, short_sentence
@@ -267,7 +267,9 @@ def blame(
     settings = Settings(loop=loop, requests=requests, threshold_ms=threshold_ms)
     is_cpu = any(case.app is None and case.workload == "cpu" for case in cases)
     calibration = calibrate_target() if is_cpu else {}
-    lines, shorts, answers = [], [], {}
+    lines: list[BlamedLine] = []
+    shorts: list[ShortCall] = []
+    answers: dict[str, dict[str, int]] = {}
     with interruptible():
         for case in cases:
             found = observe(case, settings, calibration)
@@ -277,9 +279,12 @@ def blame(
             answers |= found["answers"]
     lines.sort(key=lambda each: -each.total_ms)
     if as_json:
-        document = {"lines": lines, "short_calls": shorts}
-        rows = {key: [each.model_dump() for each in value] for key, value in document.items()}
-        print_json(json.dumps(rows | {"answers": answers}, indent=2))
+        document = {
+            "lines": [each.model_dump() for each in lines],
+            "short_calls": [each.model_dump() for each in shorts],
+            "answers": answers,
+        }
+        print_json(json.dumps(document, indent=2))
         return 0
     if lines and console.is_terminal:
         console.print(blame_table(lines))

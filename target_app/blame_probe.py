@@ -11,8 +11,8 @@ threshold_ms  a callback that holds the loop for less is nobody's fault
 
 Two instruments that complete each other. aiocop wraps every callback of the loop: it times it, and tells which calls
 that can block were made inside. A thread looks every millisecond at which line the loop's thread executes. A C call
-that keeps the GIL (a regular expression, JSON) keeps that thread waiting, too; CPython lets go of the GIL as such a call
-returns, so the thread wakes at the very line, late, and the line is given all the time since its last look.
+that keeps the GIL (a regular expression, JSON) keeps that thread waiting, too; CPython lets go of the GIL as such a
+call returns, so the thread wakes at the very line, late, and the line is given all the time since its last look.
 
 A request tells which endpoint it is for by a header; `GET /.loopwise/blame` answers what was found so far.
 """
@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import loopwise_probe  # type: ignore[import-not-found]  # probe.py under the name that the harness gives it
 
 CONFIG = json.loads(Path(__file__).with_name("loopwise_blame.json").read_text(encoding="utf-8"))
-if sys.version_info < (3, 10):
+if sys.version_info < (3, 10):  # noqa: UP036 - it is the app's interpreter, not ours
     raise loopwise_probe.AppError(
         f"blame needs Python 3.10 or newer in the app's environment, {sys.executable} is"
         f" {sys.version_info[0]}.{sys.version_info[1]}; name a newer interpreter by --python"
@@ -46,7 +46,7 @@ FOUND_PATH = "/.loopwise/blame"
 ENDPOINT_HEADER = b"x-loopwise-endpoint"
 LOOK_S = 0.001
 SWITCH_S = 0.0005
-"""How long a thread waits before it asks for the GIL; Python's 5 ms would leave the looking thread blind for as long."""
+"""How long a thread waits before it asks for the GIL; Python's 5 ms would blind the looking thread for as long."""
 LEAST_WEIGHT = 10
 """aiocop's weight of calls from opening a file upwards; below are stat and the like."""
 BACKGROUND, UNCOUNTED = "background", "uncounted"

@@ -24,6 +24,7 @@ from fastapi import FastAPI
 
 BIG_TEXT = json.dumps([{"id": number, "tags": ["a", "b"], "price": number / 7} for number in range(40_000)])
 BIG_BYTES = BIG_TEXT.encode()
+PROGRAM = [sys.executable, "-S", "-c", "print('done')"]
 MISSPELT = "a" * 20 + "!"
 COUNT = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT sum(i) FROM n"
@@ -93,16 +94,14 @@ async def read() -> int:
 @app.get("/subprocess")
 async def shell() -> str:
     # asyncio.create_subprocess_exec waits without holding the loop.
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", "print('done')"], capture_output=True, text=True
-    )  # blocks: subprocess
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, check=True)  # blocks: subprocess
     return done.stdout
 
 
 @app.get("/dns")
 async def resolve() -> int:
     # One lookup blocks for as long as the resolver takes. /etc/hosts answers at once, hence many of them here.
-    return len([socket.getaddrinfo("localhost", 80) for _ in range(300)])  # blocks: DNS
+    return len([socket.getaddrinfo("localhost", 80) for _ in range(1500)])  # blocks: DNS
 
 
 @app.get("/zlib")
