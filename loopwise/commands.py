@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -261,6 +262,7 @@ def blame(
     from loopwise.blame.session import Settings, observe
     from loopwise.blame.subjects import subjects
     from loopwise.blame.table import blame_lines, blame_table, short_sentence
+    from loopwise.services import Services, refuse_missing
     from loopwise.target import calibrate as calibrate_target
 
     cases = subjects(target, endpoints, app_dir, python)
@@ -270,9 +272,16 @@ def blame(
     lines: list[BlamedLine] = []
     shorts: list[ShortCall] = []
     answers: dict[str, dict[str, int]] = {}
-    with interruptible():
+    needs = {need for case in cases for need in case.needs}
+    refuse_missing(needs)
+    with (
+        interruptible(),
+        tempfile.TemporaryDirectory(prefix="loopwise-") as folder,
+        Services(Path(folder)) as services,
+    ):
         for case in cases:
-            found = observe(case, settings, calibration)
+            with services.during(case.needs, "blame") as variables:
+                found = observe(case, settings, calibration, variables)
             names = {str(number): each.name for number, each in enumerate(case.endpoints)}
             lines += blamed_lines(found, names)
             shorts += short_calls(found, names)

@@ -34,7 +34,9 @@ class Settings:
     threshold_ms: float = 5.0
 
 
-def observe(case: Case, settings: Settings, calibration: Mapping[str, float]) -> dict[str, Any]:
+def observe(
+    case: Case, settings: Settings, calibration: Mapping[str, float], services: Mapping[str, str]
+) -> dict[str, Any]:
     """What the blame probe found: `endpoints`, `files`, and `answers`: endpoint -> status -> requests.
 
     Raises:
@@ -43,9 +45,9 @@ def observe(case: Case, settings: Settings, calibration: Mapping[str, float]) ->
     assert case.server is not None
     with tempfile.TemporaryDirectory(prefix="loopwise-") as name:
         scratch = Path(name)
-        server = Server.model_validate(
-            {"loop": settings.loop, "threads": case.server.threads, "startup_timeout_s": 60}
-        )
+        same = case.server.model_dump(include={"threads", "pool_processes", "startup_timeout_s"})
+        # The timed runs' probe stays off: it would be one more thread that wants the GIL.
+        server = Server.model_validate({**same, "loop": settings.loop, "probe": False})
         plain = case.model_copy(update={"server": server})
         app_dir = _put_probe(scratch, plain, settings, calibration)
         app = App(
@@ -56,7 +58,11 @@ def observe(case: Case, settings: Settings, calibration: Mapping[str, float]) ->
         behind = plain.model_copy(update={"app": app, "endpoints": ()})
         try:
             with servers.serve(
-                behind, scratch=scratch, log=scratch / "server.log", calibration=calibration
+                behind,
+                scratch=scratch,
+                log=scratch / "server.log",
+                calibration=calibration,
+                services=services,
             ) as running:
                 return _ask(running.url, case.endpoints, settings.requests, case.load.timeout_s)
         except ServerError as error:

@@ -53,7 +53,11 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
         if case.server is None or case.scenario is not None:
             continue
         app = case.app
-        key = (app.target, app.app_dir, app.python) if app else (case.workload, case.mode)
+        key = (
+            (app.target, app.app_dir, app.python)
+            if app
+            else (case.workload, *case.modes, repr(case.features), repr(case.parts))
+        )
         before = merged.get(key)
         known = before.endpoints if before else ()
         new = tuple(each for each in case.endpoints if each.name not in {one.name for one in known})
