@@ -5,7 +5,9 @@ during warm-ups and between runs. While a window is open they are stopped (SIGST
 CPU at all, and disturbs nobody.
 """
 
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -25,18 +27,31 @@ Key = tuple[str, int, int]
 class Start:
     """A server that was started, is being started, or could not be."""
 
+    hold: Callable[[], float] = lambda: 0.0
+    """Waits while nothing may be started; the seconds that it waited."""
     stack: ExitStack = field(default_factory=ExitStack)
     """Ends the server when it is closed."""
+    process: "subprocess.Popen[str] | None" = None
     server: RunningServer | None = None
     error: Exception | None = None
+    was_held: bool = False
+    """It was stopped in the middle: what failed then proves nothing."""
+    is_held: Callable[[], bool] = lambda: False
+
+    def note(self, process: "subprocess.Popen[str]") -> None:
+        """The process is there, ready or not."""
+        self.process = process
+        if self.is_held():
+            processes.freeze([process])
+        self.stack.callback(processes.end, process, grace_s=0.0)
 
     def end(self) -> None:
         """End the server, if there is one."""
         self.stack.close()
 
 
-Begin = Callable[[PlannedRun, ExitStack], RunningServer]
-"""Starts a run's server; whatever ends it is put on the stack. May raise RunError."""
+Begin = Callable[[PlannedRun, Start], RunningServer]
+"""Starts a run's server; whatever ends it is put on the start's stack. May raise RunError."""
 
 
 class Ahead:
@@ -99,6 +114,9 @@ class Ahead:
             while self._starting is not None and self._starting[0] == key:
                 self._changed.wait()
             start = self._ready.pop(key, None)
+        if start is not None and start.error is not None and start.was_held:
+            start.end()
+            start = None
         if start is None:
             start = Start()
             self._carry_out(planned, start)
@@ -108,22 +126,33 @@ class Ahead:
         return start
 
     def pause(self) -> None:
-        """Start no other server, wait until the one at hand is there, and stop all that wait."""
+        """Start no other server, and stop those that wait and the one that is being started."""
         with self._changed:
             self._is_allowed = False
-            while self._starting is not None:
-                self._changed.wait()
-            waiting = list(self._ready.values())
-        processes.freeze([each.server.process for each in waiting if each.server and each.server.process])
+            if self._starting is not None:
+                self._starting[1].was_held = True
+            held = self._processes()
+        processes.freeze(held)
 
     def go_on(self) -> None:
         """Let those that wait run again, and start further ones."""
         with self._changed:
-            waiting = list(self._ready.values())
-        processes.thaw([each.server.process for each in waiting if each.server and each.server.process])
+            held = self._processes()
+        processes.thaw(held)
         with self._changed:
             self._is_allowed = True
             self._changed.notify_all()
+
+    def _processes(self) -> "list[subprocess.Popen[str]]":
+        starts = [*self._ready.values(), *([self._starting[1]] if self._starting else [])]
+        return [each.process for each in starts if each.process is not None]
+
+    def _hold(self) -> float:
+        began_s = time.monotonic()
+        with self._changed:
+            while not self._is_allowed and not self._is_closed:
+                self._changed.wait()
+        return time.monotonic() - began_s
 
     def _work(self) -> None:
         while True:
@@ -132,7 +161,10 @@ class Ahead:
                     self._changed.wait()
                 if self._is_closed:
                     return
-                planned, start = self._coming.pop(0), Start()
+                planned, start = (
+                    self._coming.pop(0),
+                    Start(self._hold, is_held=lambda: not (self._is_allowed or self._is_closed)),
+                )
                 self._starting = key_of(planned), start
             self._carry_out(planned, start)
             with self._changed:
@@ -145,7 +177,7 @@ class Ahead:
 
     def _carry_out(self, planned: PlannedRun, start: Start) -> None:
         try:
-            start.server = self._begin(planned, start.stack)
+            start.server = self._begin(planned, start)
         except RunError as error:
             start.error = error
         except OSError as error:

@@ -3,14 +3,14 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from loopwise import machine, processes, servers, target
-from loopwise.ahead import Ahead
+from loopwise import machine, servers, target
+from loopwise.ahead import Ahead, Start
 from loopwise.driver import Generator
 from loopwise.errors import EndpointError, RunError
 from loopwise.escalation import Escalation, undecided
@@ -191,22 +191,23 @@ class Execution:
         self.experiment = self.experiment.model_copy(update={"plan": tuple(runs), "finished_at": None})
         self.result.write_experiment(self.experiment)
 
-    def _begin(self, planned: PlannedRun, stack: ExitStack) -> RunningServer:
-        """Start a run's server in a new folder; closing the stack ends it and removes what it wrote."""
+    def _begin(self, planned: PlannedRun, start: Start) -> RunningServer:
+        """Start a run's server in a new folder; closing the start's stack ends it and removes what it wrote."""
         case = self._case(planned)
         folder = self.result.new_run_folder(case.case_id, planned.replicate)
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        start.stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         seed = f"{self.experiment.seed}/{planned.replicate}"
-        return stack.enter_context(
+        return start.stack.enter_context(
             self.serve(
                 case,
                 scratch=scratch,
                 log=folder / "server.log",
                 calibration=self.experiment.calibration,
                 cores=self._placement(case).server,
-                services=stack.enter_context(self._services.during(case.needs, seed)),
-                on_start=lambda process: stack.callback(processes.end, process, grace_s=0.0),
+                services=start.stack.enter_context(self._services.during(case.needs, seed)),
+                on_start=start.note,
+                hold=start.hold,
             )
         )
 

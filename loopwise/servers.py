@@ -66,6 +66,7 @@ def serve(
     cores: Sequence[int] = (),
     services: Mapping[str, str] | None = None,
     on_start: Callable[[subprocess.Popen[str]], object] = lambda _: None,
+    hold: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[RunningServer]:
     """Serve a case's app for the duration of a `with` block.
 
@@ -76,7 +77,8 @@ def serve(
         calibration: Experiment.calibration.
         cores: the server is pinned to these; empty: to none.
         services: environment variables that tell the target app where its services are.
-        on_start: is given the process before it is ready, so that another thread can end it.
+        on_start: is given the process before it is ready, so that another thread can stop or end it.
+        hold: is called again and again until the server is ready, and waits while it is stopped; the seconds it waited.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
@@ -105,7 +107,7 @@ def serve(
     grace_s = 0.0
     on_start(process)
     try:
-        workers = wait_ready(process, case.server, port, log, python)
+        workers = wait_ready(process, case.server, port, log, python, hold=hold)
         grace_s = OWN_APP_GRACE_S if case.app else 0.0
         facts = {
             "argv": [shown_path(argv[0]), *argv[1:]],
@@ -197,9 +199,17 @@ def _refuse_taken_port(port: int) -> None:
 
 
 def wait_ready(
-    process: subprocess.Popen[str], server: Server, port: int, log: Path, python: str
+    process: subprocess.Popen[str],
+    server: Server,
+    port: int,
+    log: Path,
+    python: str,
+    *,
+    hold: Callable[[], float] = lambda: 0.0,
 ) -> list[dict[str, Any]]:
     """Wait until every worker has answered a request over HTTP; returns what each said of itself.
+
+    The time that `hold` takes is no part of the start-up's.
 
     Raises:
         ServerError: the server ended, said that it can't serve the app, or was not ready in time.
@@ -208,6 +218,7 @@ def wait_ready(
     deadline_s = time.monotonic() + server.startup_timeout_s
     with httpx.Client(timeout=1.0, headers={"Connection": "close"}, trust_env=False, verify=False) as client:
         while len(workers) < server.workers:
+            deadline_s += hold()
             worker = _worker_that_answers(client, port)
             if worker is not None and worker["pid"] not in workers:
                 workers[worker["pid"]] = worker

@@ -90,9 +90,10 @@ class FakeBench:
         cores: Sequence[int],
         services: Mapping[str, str],
         on_start: object = None,
+        hold: object = None,
     ) -> Iterator[RunningServer]:
         assert scratch.is_dir()
-        del calibration, cores, services, on_start
+        del calibration, cores, services, on_start, hold
         replicate = int(log.parent.name)
         self.served.append((case.case_id, replicate))
         fault = self.conduct(case.case_id).faults.get(replicate)
