@@ -147,10 +147,13 @@ class Ahead:
         starts = [*self._ready.values(), *([self._starting[1]] if self._starting else [])]
         return [each.process for each in starts if each.process is not None]
 
+    def _is_paused(self) -> bool:
+        return not (self._is_allowed or self._is_closed)
+
     def _hold(self) -> float:
         began_s = time.monotonic()
         with self._changed:
-            while not self._is_allowed and not self._is_closed:
+            while self._is_paused():
                 self._changed.wait()
         return time.monotonic() - began_s
 
@@ -161,10 +164,7 @@ class Ahead:
                     self._changed.wait()
                 if self._is_closed:
                     return
-                planned, start = (
-                    self._coming.pop(0),
-                    Start(self._hold, is_held=lambda: not (self._is_allowed or self._is_closed)),
-                )
+                planned, start = self._coming.pop(0), Start(self._hold, is_held=self._is_paused)
                 self._starting = key_of(planned), start
             self._carry_out(planned, start)
             with self._changed:
