@@ -299,6 +299,10 @@ def selftest(
             min=0.1, max=100, metavar="PERCENT", help="Injected; default 3, 5, 10 and 20; may be repeated."
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.2, max=60, help="Window of a replicate, and of a round of slices; default 1.5."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few of each.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for the report; default: below results/.")
@@ -315,6 +319,7 @@ def selftest(
         repeats=repeats,
         duels=duels,
         injected=injected or (),
+        window_s=seconds,
         is_quick=quick,
         seed=1 if seed is None else seed,
         out=out,

@@ -201,6 +201,7 @@ def selftest(
     repeats: int | None,
     duels: int | None,
     injected: Sequence[float],
+    window_s: float | None,
     is_quick: bool,
     seed: int,
     out: Path | None,
@@ -215,6 +216,8 @@ def selftest(
     effort = QUICK if is_quick else FULL
     given = {"pairs": pairs, "repeats": repeats, "duels": duels}
     effort = effort._replace(**{key: value for key, value in given.items() if value is not None})
+    if window_s is not None:
+        effort = effort._replace(measure_s=window_s)
     folder = new_folder(out or results_dir() / result_name("selftest", None, datetime.now(UTC)))
     raise_open_files_limit()
 
