@@ -11,12 +11,13 @@ from loopwise.answers import answer_all
 from loopwise.contest import COMPARED, explain, settled_by_slices, within_blocks
 from loopwise.errors import ResultError
 from loopwise.factors import baseline_pairs
+from loopwise.head_to_head import duel_rounds, figures_of, sentences
 from loopwise.measured import CaseFigures
 from loopwise.metrics import METRICS, RunFigures, figures
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
 from loopwise.predict import bounds
 from loopwise.store import ResultFolder
-from loopwise.verdicts import judge_family
+from loopwise.verdicts import judge_family, judge_rounds
 
 COLUMNS = [
     *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
@@ -51,6 +52,8 @@ class Summary:
     """A sentence for each run that can't be read."""
     cases: dict[str, CaseFigures] = field(default_factory=dict)
     """By case_id, in the suite's order: the figures of each run, for those who compute further."""
+    duel: tuple[Round, ...] = ()
+    """The rounds of a result that is a duel; they stand in place of runs."""
 
 
 def summarise(result: ResultFolder) -> Summary:
@@ -77,6 +80,9 @@ def summarise(result: ResultFolder) -> Summary:
     }
     rounds, unreadable = result.rounds()
     damaged += unreadable
+    duel = duel_rounds(experiment, rounds)
+    if duel:
+        return _of_duel(experiment, duel, damaged)
     verdicts = _verdicts(experiment, cases, rounds)
     return Summary(
         experiment=experiment,
@@ -87,6 +93,24 @@ def summarise(result: ResultFolder) -> Summary:
         answers=tuple(answer_all(experiment, cases, verdicts)),
         damaged=tuple(damaged),
         cases=cases,
+    )
+
+
+def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[str]) -> Summary:
+    """The summary of a result whose replicates are rounds."""
+    settings = experiment.suite.compare
+    cases = {case.case_id: figures_of(case, duel) for case in experiment.suite.cases}
+    verdicts = tuple(judge_rounds(duel, margin=settings.margin, confidence=settings.confidence))
+    return Summary(
+        experiment=experiment,
+        runs=(),
+        table=_table(experiment, cases).assign(predicted=math.nan),
+        quantiles=_quantiles(cases.values()),
+        verdicts=verdicts,
+        answers=tuple(sentences(verdicts)),
+        damaged=tuple(damaged),
+        cases=cases,
+        duel=duel,
     )
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.page_data import ICONS, first_causes, flagged, metric_name, verdicts_by_candidate
-from loopwise.report.rows import Cell, Cells, Facet, facets
+from loopwise.report.rows import Cell, Cells, Facet
 from loopwise.summary import Summary
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
@@ -40,7 +40,7 @@ def answer_table(summary: Summary) -> RenderableType:
     cells = Cells(summary)
     verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
     answers = [Padding(_text(answer, "bold"), (0, 0, 1, 0)) for answer in summary.answers]
-    tables = [_facet_table(cells, facet, verdicts) for facet in facets(cells.cases)]
+    tables = [_facet_table(cells, facet, verdicts) for facet in cells.facets]
     return Group(*answers, *tables, _text(cells.interval_note, "dim"))
 
 
