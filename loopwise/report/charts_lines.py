@@ -21,6 +21,7 @@ from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.line_labels import Box, LineEnd, end_labels
 from loopwise.report.rows import Cell, Cells, Facet, workers_name
 from loopwise.report.style import MUTED, SERIES, ModeStyle, fit, mode_style
+from loopwise.scaling import Scaling
 from loopwise.summary import Summary
 
 LINES_PER_PANEL = len(SERIES)
@@ -31,6 +32,7 @@ _PLOT_WIDTH_IN = 2.6
 _PLOT_HEIGHT_IN = 2.0
 _AXIS_IN = 0.5
 _NOTE_IN = 0.2
+_CURVE_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class WorkersPanel:
     facet: Facet
     lines: tuple[tuple[Cell, ...], ...]
     left_out: tuple[str, ...]
+    laws: tuple[Scaling | None, ...] = ()
+    """The fitted law of each line, where it has one."""
 
 
 def distribution_panels(summary: Summary) -> list[DistributionPanel]:
@@ -91,8 +95,14 @@ def workers_panels(summary: Summary) -> list[WorkersPanel]:
             not (facet.by_subject or facet.by_id)
             and len({cell.case.workers for line in lines for cell in line}) > 1
         ):
-            panels.append(WorkersPanel(facet, tuple(line for line in lines if line), left_out))
+            kept = tuple(line for line in lines if line)
+            panels.append(WorkersPanel(facet, kept, left_out, tuple(_law(summary, line) for line in kept)))
     return panels
+
+
+def _law(summary: Summary, line: Sequence[Cell]) -> Scaling | None:
+    ids = {cell.case.case_id for cell in line}
+    return next((law for law in summary.scaling if ids.issuperset(law.case_ids)), None)
 
 
 def panel_height_in(panel: DistributionPanel | WorkersPanel) -> float:
@@ -153,6 +163,10 @@ def draw_workers(frame: Frame, panel: WorkersPanel) -> None:
         ]
         axes.errorbar(workers, values_rps, yerr=(below, above), color=looks.colour, ls=looks.line,
                       marker=looks.marker, ms=5, elinewidth=1.1, capsize=2.5)  # fmt: skip
+        law = panel.laws[index] if panel.laws else None
+        if law is not None:
+            along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
+            axes.plot(along, [law.throughput_rps(each) for each in along], color=looks.colour, ls=":", lw=0.9)
         name = f"{panel.facet.series(line[0].case)} {scaling(line)}".strip()
         labels.append(LineEnd(workers[-1], values_rps[-1], name, looks))
     end_labels(frame, axes, _plot_box(panel.facet), labels)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loopwise.deviation import sentence
 from loopwise.factors import name_among
 from loopwise.head_to_head import why as why_round
 from loopwise.model import TOTAL, Case, Check, Experiment, Round, Run, Verdict
@@ -37,6 +38,8 @@ class CaseRow:
     bar_ratio: float
     """Throughput relative to the highest of its group, 0–1; 0 where there is no valid number."""
     predicted: str
+    predicted_ratio: str
+    """Measured ÷ predicted."""
     p50: str
     p99: str
     errors: str
@@ -46,6 +49,8 @@ class CaseRow:
     """Whether a check put a mark on a run behind these numbers; they can be used."""
     cause: str = ""
     """Why it is not faster, in words; empty where nothing was found."""
+    off: str = ""
+    """What is said of a case far from its prediction; empty for one that is near it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
     causes = first_causes(summary.runs)
     groups = []
     for facet in cells.facets:
+        off = far_off(summary, {case.case_id: " ".join(facet.label(case)).strip() for case in facet.cases})
         row = cells.row(facet.cases, "throughput_rps")
         highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
         rows = tuple(
@@ -101,6 +107,7 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
                     marked,
                 ),
                 cause=causes.get(cell.case.case_id, ""),
+                off=off.get(cell.case.case_id, ""),
             )
             for cell in row
         )
@@ -173,6 +180,16 @@ def first_causes(runs: Sequence[Run]) -> dict[str, str]:
             evidence.setdefault((run.case.case_id, name), run.causes[0]["evidence"])
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
     return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
+
+
+def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
+    """What is said of each of these cases that is far from its prediction, by case_id."""
+    found = {
+        each.case_id: sentence(each, names[each.case_id])
+        for each in summary.predictions
+        if each.case_id in names
+    }
+    return {case_id: said for case_id, said in found.items() if said}
 
 
 def check_rows(runs: Sequence[Run | Round]) -> list[CheckRow]:
@@ -302,6 +319,7 @@ def _case_row(
         throughput=fmt.estimate(throughput.value, throughput.low, throughput.high) if usable else fmt.NONE,
         bar_ratio=(throughput.value or 0.0) / highest_rps if usable and highest_rps else 0.0,
         predicted=fmt.number(throughput.predicted),
+        predicted_ratio=fmt.number(throughput.predicted_ratio),
         p50=_figure(cells.cell(case, "service_time_p50_ms")),
         p99=_figure(cells.cell(case, "service_time_p99_ms")),
         errors=_share(cells.cell(case, "error_ratio")),

@@ -34,6 +34,11 @@ class Cell:
         """Whether there is a number, and it may be shown as one."""
         return self.invalid is None and self.value is not None
 
+    @property
+    def predicted_ratio(self) -> float | None:
+        """Measured ÷ predicted; None where either is unknown."""
+        return self.value / self.predicted if self.usable and self.value and self.predicted else None
+
 
 @dataclass(frozen=True)
 class Facet:
