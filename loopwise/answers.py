@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
 from loopwise.contest import within_blocks
-from loopwise.factors import tell_apart
+from loopwise.factors import tell_apart, variant
 from loopwise.measured import CaseFigures
 from loopwise.model import Case, Estimate, Experiment, Verdict
 from loopwise.sentences import percent, times
@@ -53,15 +53,14 @@ def _answer(
     if not known:
         return f"no valid measurement ({rivals[0].reason or 'not measured yet'})."
     best, throughput = max(known.values(), key=lambda pair: pair[1].value)
-    words = words_against(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
-    ties = [known[case_id][0] for case_id, word in words.items() if word == "same"]
-    fewest = min([best, *ties], key=lambda each: (each.case.workers or 0, each is not best))
-    if fewest is not best:
-        best, throughput = known[fewest.case.case_id]
+    best, ties = fewest_as_good(
+        best, [each for each, _ in known.values()], margin=margin, confidence=confidence
+    )
+    throughput = known[best.case.case_id][1]
     text = f"{_name(best.case, rivals)} serves {_rate(throughput)}"
     peers = [each for each in ties if each.case.workers == best.case.workers and each is not best]
     if peers:
-        names = " and ".join(each.case.mode for each in peers)
+        names = " and ".join(_name(each.case, rivals, workers=False) for each in peers)
         text += f" (and so does {names}, within ±{percent(margin)})"
     words = words_against(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
     open_ = [
@@ -84,6 +83,17 @@ def _not_told_apart(others: list[CaseFigures], rivals: list[CaseFigures]) -> str
     return f" Not told apart from it: {shown}."
 
 
+def fewest_as_good(
+    best: CaseFigures, rivals: Iterable[CaseFigures], *, margin: float, confidence: float
+) -> tuple[CaseFigures, list[CaseFigures]]:
+    """Of the best and those that are the same as it, the one with the fewest workers; and all that are the same."""
+    rivals = list(rivals)
+    words = words_against(best, rivals, margin=margin, confidence=confidence)
+    ties = [each for each in rivals if words.get(each.case.case_id) == "same"]
+    fewest = min([best, *ties], key=lambda each: (each.case.workers or 0, each is not best))
+    return fewest, ties
+
+
 def words_against(
     best: CaseFigures, rivals: Iterable[CaseFigures], *, margin: float, confidence: float
 ) -> dict[str, str]:
@@ -93,12 +103,24 @@ def words_against(
     return {verdict.candidate_case: verdict.verdict for verdict in judged}
 
 
-def _name(case: Case, rivals: list[CaseFigures]) -> str:
-    several = len({each.case.workers for each in rivals}) > 1
+def _name(case: Case, rivals: list[CaseFigures], *, workers: bool = True) -> str:
+    """What a case is called among those of one answer; never as another one."""
+    cases = [each.case for each in rivals]
+    name = _words(case, cases, workers=workers)
+    is_shared = (
+        sum(_words(each, cases, workers=True) == _words(case, cases, workers=True) for each in cases) > 1
+    )
+    return f"{name} ({case.case_id})" if is_shared else name
+
+
+def _words(case: Case, cases: list[Case], *, workers: bool) -> str:
+    several = len({each.workers for each in cases}) > 1
     mode = "the app" if case.mode == "own" else case.mode
-    if case.workers is None or (case.mode != "own" and not several):
-        return mode
-    return f"{mode} with {case.workers} worker{'s' if case.workers != 1 else ''}"
+    told = variant(case, cases)
+    name = f"{mode} ({told})" if told else mode
+    if not workers or case.workers is None or (case.mode != "own" and not several):
+        return name
+    return f"{name} with {case.workers} worker{'s' if case.workers != 1 else ''}"
 
 
 def _rate(throughput: Estimate) -> str:

@@ -206,8 +206,8 @@ class ResultFolder:
         write_atomically(self.path / "verdicts.json", json.dumps(rows, indent=2) + "\n")
 
     def has_rows(self) -> bool:
-        """Whether there is any run's folder to read rows from."""
-        return any(self.path.glob("runs/*/*"))
+        """Whether there is any folder of a run, or of a pair's round, to make a report from."""
+        return any(self.path.glob("runs/*/*")) or any(self.path.glob(f"pairs/*/*/*/{ROUND}"))
 
     def samples(self, run: Run) -> pa.Table:
         """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.

@@ -9,14 +9,17 @@ import pandas as pd
 from loopwise import validity
 from loopwise.answers import answer_all
 from loopwise.contest import COMPARED, explain, settled_by_slices, within_blocks
+from loopwise.deviation import Prediction, predict
 from loopwise.errors import ResultError
 from loopwise.factors import baseline_pairs
+from loopwise.head_to_head import duel_rounds, figures_of, sentences
 from loopwise.measured import CaseFigures
 from loopwise.metrics import METRICS, RunFigures, figures
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
 from loopwise.predict import bounds
+from loopwise.scaling import Scaling, scale_all
 from loopwise.store import ResultFolder
-from loopwise.verdicts import judge_family
+from loopwise.verdicts import judge_family, judge_rounds
 
 COLUMNS = [
     *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
@@ -51,6 +54,12 @@ class Summary:
     """A sentence for each run that can't be read."""
     cases: dict[str, CaseFigures] = field(default_factory=dict)
     """By case_id, in the suite's order: the figures of each run, for those who compute further."""
+    predictions: tuple[Prediction, ...] = ()
+    """How each case whose cost is known stands to its smallest bound."""
+    scaling: tuple[Scaling, ...] = ()
+    """What more workers bring, where cases on three or more worker counts are equal otherwise."""
+    duel: tuple[Round, ...] = ()
+    """The rounds of a result that is a duel; they stand in place of runs."""
 
 
 def summarise(result: ResultFolder) -> Summary:
@@ -77,16 +86,40 @@ def summarise(result: ResultFolder) -> Summary:
     }
     rounds, unreadable = result.rounds()
     damaged += unreadable
+    duel = duel_rounds(experiment, rounds)
+    if duel:
+        return _of_duel(experiment, duel, damaged)
     verdicts = _verdicts(experiment, cases, rounds)
+    scaling = tuple(scale_all(experiment, cases))
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
         table=_table(experiment, cases),
         quantiles=_quantiles(cases.values()),
         verdicts=verdicts,
-        answers=tuple(answer_all(experiment, cases, verdicts)),
+        answers=(*answer_all(experiment, cases, verdicts), *(each.sentence for each in scaling)),
         damaged=tuple(damaged),
         cases=cases,
+        predictions=_predictions(experiment, cases, runs),
+        scaling=scaling,
+    )
+
+
+def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[str]) -> Summary:
+    """The summary of a result whose replicates are rounds."""
+    settings = experiment.suite.compare
+    cases = {case.case_id: figures_of(case, duel) for case in experiment.suite.cases}
+    verdicts = tuple(judge_rounds(duel, margin=settings.margin, confidence=settings.confidence))
+    return Summary(
+        experiment=experiment,
+        runs=(),
+        table=_table(experiment, cases).assign(predicted=math.nan),
+        quantiles=_quantiles(cases.values()),
+        verdicts=verdicts,
+        answers=tuple(sentences(verdicts)),
+        damaged=tuple(damaged),
+        cases=cases,
+        duel=duel,
     )
 
 
@@ -146,6 +179,14 @@ def _row(
         "valid": bool(figures_.runs),
         "reason": figures_.reason,
     }
+
+
+def _predictions(
+    experiment: Experiment, cases: dict[str, CaseFigures], runs: Sequence[Run]
+) -> tuple[Prediction, ...]:
+    cores, confidence = experiment.environment["cores"], experiment.suite.compare.confidence
+    found = (predict(each, runs, cores, confidence) for each in cases.values())
+    return tuple(each for each in found if each is not None)
 
 
 def _quantiles(cases: Iterable[CaseFigures]) -> pd.DataFrame:

@@ -17,12 +17,14 @@ from loopwise.causes import CAUSES
 from loopwise.cli import app
 from loopwise.combinations import refused_keys
 from loopwise.command_lines import SERVERS
+from loopwise.deviation import Prediction
 from loopwise.generator.http import ERROR_KINDS
 from loopwise.generator.order import Figures
 from loopwise.generator.recorder import SCHEMA, UNFINISHED
 from loopwise.metrics import METRICS
 from loopwise.model import Load, Run
 from loopwise.report.build import build
+from loopwise.scaling import Scaling
 from loopwise.store import TELEMETRY
 from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
 from loopwise.summary import COLUMNS
@@ -61,7 +63,7 @@ NOUNS = [getattr(model, name) for name in (
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
     ("run.json", lambda: fields(Run)),
-    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in NOUNS),
+    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
     ("Environment", lambda: list(machine.describe())),
     ("Generator figures", lambda: [*fields(Figures), "stamp"]),
     ("Host figures", window_keys),

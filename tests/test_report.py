@@ -13,6 +13,7 @@ import pytest
 from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 from rich.console import Console, RenderableType
 
+from loopwise.deviation import Prediction
 from loopwise.model import Check, Run, Verdict
 from loopwise.report import format as fmt
 from loopwise.report import page_data
@@ -428,3 +429,38 @@ def test_the_cause_that_most_runs_named_first_stands_below_the_numbers_of_its_ca
 def test_a_case_of_which_most_runs_found_nothing_has_no_cause() -> None:
     summary = with_causes(fixture_summary(7), [cause("memory_growth", "memory grew")])
     assert page_data.first_causes(summary.runs) == {}
+
+
+OFF = Prediction(
+    case_id="sleep-sync-w1",
+    bound="sync: 40 at a time",
+    predicted_rps=800.0,
+    ratio=0.52,
+    ci_low=0.50,
+    ci_high=0.54,
+    verdict="below",
+    reason="CPU saturated: 1 worker computed 97 %",
+)
+
+
+def test_a_case_far_from_its_prediction_is_told_below_its_numbers_and_others_are_not() -> None:
+    near = OFF.model_copy(update={"case_id": "sleep-async-w1", "verdict": "near", "reason": ""})
+    summary = replace(fixture_summary(7), predictions=(near, OFF))
+    said = (
+        "sync reaches 0.52 [0.50, 0.54] of the 800 requests/s that arithmetic gives it (sync: 40 at a time): "
+        "CPU saturated: 1 worker computed 97 %"
+    )
+    rows = {row.name: row for row in page_data.case_groups(summary)[0].rows}
+    assert (rows["sync"].off, rows["async"].off) == (said, "")
+    assert rows["sync"].predicted_ratio == "0.926"
+    assert said in Outline(render_page(summary, [])).text
+    assert said in " ".join(printed(answer_table(summary)).split())
+
+
+def test_the_terminal_shows_what_was_reached_of_the_bound_and_the_cpu_where_there_is_room() -> None:
+    text = printed(answer_table(own_app_summary()))
+    assert "CPU/req" in text
+    assert "÷bound" not in text
+    text = printed(answer_table(fixture_summary(100)))
+    assert "÷bound" in text
+    assert "0.926" in text

@@ -13,7 +13,7 @@ from fakes import THREE_CONDUCTS, Conduct, case_of, measured, rows_by, suite_wit
 from loopwise.contest import COMPARED
 from loopwise.errors import ServerError
 from loopwise.metrics import METRICS
-from loopwise.model import Load, Suite, Verdict
+from loopwise.model import Load, Server, Suite, Verdict
 from loopwise.summary import COLUMNS, Summary, summarise
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -152,3 +152,25 @@ def test_an_experiment_that_measured_nothing_yet_is_shown_as_such(tmp_path: Path
     assert summary.table["reason"].tolist() == ["not measured yet"] * 3
     assert summary.answers == ("sleep(ms=50): no valid measurement (not measured yet).",)
     assert summary.quantiles.empty
+
+
+def test_each_case_stands_beside_its_bound_and_the_invalid_one_without_a_ratio(summary: Summary) -> None:
+    rows = rows_by(summary.table, "case_id", "metric")
+    found = {each.case_id: each for each in summary.predictions}
+    assert list(found) == ["sync", "async", "to_thread", "blocking"]
+    for case_id in ("sync", "async", "to_thread"):
+        row = rows[case_id, "throughput_rps"]
+        assert found[case_id].predicted_rps == row["predicted"]
+        assert found[case_id].ratio == pytest.approx(row["value"] / row["predicted"])
+        assert found[case_id].verdict == "above"
+    assert (found["blocking"].verdict, found["blocking"].ratio) == ("invalid", None)
+
+
+def test_worker_counts_are_fitted_and_told_in_the_answers(tmp_path: Path) -> None:
+    load = Load(users=10, measure_s=0.5)
+    cases = [case_of(f"w{n}", "sync", server=Server(workers=n), load=load) for n in (1, 2, 4)]
+    conducts = {"w1": Conduct(400.0), "w2": Conduct(700.0), "w4": Conduct(900.0)}
+    found = summarise(measured(tmp_path / "r", suite_with(*cases), conducts))
+    (scaling,) = found.scaling
+    assert (scaling.workers, scaling.law, scaling.recommended_workers) == ((1, 2, 4), "amdahl", 4)
+    assert found.answers[-1] == scaling.sentence

@@ -41,6 +41,8 @@ def _document(summary: Summary) -> dict[str, Any]:
         "answers": list(summary.answers),
         "rows": json.loads(summary.table.to_json(orient="records", double_precision=12)),
         "verdicts": [verdict.model_dump() for verdict in summary.verdicts],
+        "predictions": [each.model_dump(mode="json") for each in summary.predictions],
+        "scaling": [each.model_dump(mode="json") for each in summary.scaling],
         "damaged": list(summary.damaged),
     }
 

@@ -95,7 +95,7 @@ CHARTS: dict[str, Chart[Any]] = {
     "workers": Chart(
         "Throughput against workers",
         "What more worker processes bring: higher is better. The factor beside a name is the most workers"
-        " over the fewest.",
+        " over the fewest. A dotted curve, where there is one, is the fitted law of scaling.",
         charts_lines.workers_panels,
         charts_lines.panel_height_in,
         charts_lines.draw_workers,

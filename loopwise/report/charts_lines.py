@@ -19,8 +19,9 @@ from loopwise.report.axes import (
 )
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.line_labels import Box, LineEnd, end_labels
-from loopwise.report.rows import Cell, Cells, Facet, facets, mode_name, workers_name
+from loopwise.report.rows import Cell, Cells, Facet, workers_name
 from loopwise.report.style import MUTED, SERIES, ModeStyle, fit, mode_style
+from loopwise.scaling import Scaling
 from loopwise.summary import Summary
 
 LINES_PER_PANEL = len(SERIES)
@@ -31,6 +32,7 @@ _PLOT_WIDTH_IN = 2.6
 _PLOT_HEIGHT_IN = 2.0
 _AXIS_IN = 0.5
 _NOTE_IN = 0.2
+_CURVE_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class WorkersPanel:
     facet: Facet
     lines: tuple[tuple[Cell, ...], ...]
     left_out: tuple[str, ...]
+    laws: tuple[Scaling | None, ...] = ()
+    """The fitted law of each line, where it has one."""
 
 
 def distribution_panels(summary: Summary) -> list[DistributionPanel]:
@@ -67,7 +71,7 @@ def distribution_panels(summary: Summary) -> list[DistributionPanel]:
     cells = Cells(summary)
     curves = _quantile_curves(summary.quantiles)
     panels = []
-    for facet in _line_facets(facets(cells.cases)):
+    for facet in _line_facets(cells.facets):
         usable = [case for case in facet.cases if cells.why_invalid(case) is None and case.case_id in curves]
         left_out = tuple(_line_name(facet, case) for case in facet.cases if case not in usable)
         if usable:
@@ -80,14 +84,25 @@ def workers_panels(summary: Summary) -> list[WorkersPanel]:
     """One panel per facet that has valid cases on more than one number of workers."""
     cells = Cells(summary)
     panels = []
-    for facet in facets(cells.cases):
-        modes = dict.fromkeys(case.mode for case in facet.cases)
+    for facet in cells.facets:
+        series = dict.fromkeys(facet.series(case) for case in facet.cases)
         row = [cell for cell in cells.row(facet.cases, "throughput_rps") if cell.case.workers is not None]
-        lines = [tuple(cell for cell in row if cell.case.mode == mode and cell.usable) for mode in modes]
+        lines = [
+            tuple(cell for cell in row if facet.series(cell.case) == name and cell.usable) for name in series
+        ]
         left_out = tuple(" ".join(facet.label(cell.case)).strip() for cell in row if not cell.usable)
-        if not facet.by_subject and len({cell.case.workers for line in lines for cell in line}) > 1:
-            panels.append(WorkersPanel(facet, tuple(line for line in lines if line), left_out))
+        if (
+            not (facet.by_subject or facet.by_id)
+            and len({cell.case.workers for line in lines for cell in line}) > 1
+        ):
+            kept = tuple(line for line in lines if line)
+            panels.append(WorkersPanel(facet, kept, left_out, tuple(_law(summary, line) for line in kept)))
     return panels
+
+
+def _law(summary: Summary, line: Sequence[Cell]) -> Scaling | None:
+    ids = {cell.case.case_id for cell in line}
+    return next((law for law in summary.scaling if ids.issuperset(law.case_ids)), None)
 
 
 def panel_height_in(panel: DistributionPanel | WorkersPanel) -> float:
@@ -148,7 +163,11 @@ def draw_workers(frame: Frame, panel: WorkersPanel) -> None:
         ]
         axes.errorbar(workers, values_rps, yerr=(below, above), color=looks.colour, ls=looks.line,
                       marker=looks.marker, ms=5, elinewidth=1.1, capsize=2.5)  # fmt: skip
-        name = f"{mode_name(line[0].case)} {scaling(line)}".strip()
+        law = panel.laws[index] if panel.laws else None
+        if law is not None:
+            along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
+            axes.plot(along, [law.throughput_rps(each) for each in along], color=looks.colour, ls=":", lw=0.9)
+        name = f"{panel.facet.series(line[0].case)} {scaling(line)}".strip()
         labels.append(LineEnd(workers[-1], values_rps[-1], name, looks))
     end_labels(frame, axes, _plot_box(panel.facet), labels)
 
@@ -172,7 +191,7 @@ def describe_distribution(panel: DistributionPanel) -> str:
 def describe_workers(panel: WorkersPanel) -> str:
     """What the chart shows, in words, for those who can't see it."""
     spoken = [
-        f"{mode_name(line[0].case)} "
+        f"{panel.facet.series(line[0].case)} "
         + ", ".join(f"{fmt.number(cell.value)} on {workers_name(cell.case)}" for cell in line)
         for line in panel.lines
     ]
@@ -222,8 +241,11 @@ def _line_facets(found: Sequence[Facet]) -> list[Facet]:
 
 
 def _looks(facet: Facet, case: Case, index: int) -> ModeStyle:
-    one_mode = len({other.mode for other in facet.cases}) == 1
-    return SERIES[index % len(SERIES)] if one_mode and len(facet.cases) > 1 else mode_style(case.mode)
+    modes = {other.mode for other in facet.cases}
+    # A colour per mode tells lines apart only while each mode is one line.
+    is_shared = len({facet.series(other) for other in facet.cases}) > len(modes)
+    has_own = is_shared or (len(modes) == 1 and len(facet.cases) > 1)
+    return SERIES[index % len(SERIES)] if has_own else mode_style(case.mode)
 
 
 def _line_name(facet: Facet, case: Case) -> str:

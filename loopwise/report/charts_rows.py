@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, throughput_axis
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.rows import Cell, Cells, Facet, facets
+from loopwise.report.rows import Cell, Cells, Facet
 from loopwise.report.style import GRID, INK, MUTED, PAPER, VOID, fit, mode_style, text_width_in
 from loopwise.summary import Summary
 
@@ -46,7 +46,7 @@ class PercentilePanel:
 def throughput_panels(summary: Summary) -> list[ThroughputPanel]:
     """One panel per facet that has a case."""
     cells = Cells(summary)
-    found = [(facet, tuple(cells.row(facet.cases, "throughput_rps"))) for facet in facets(cells.cases)]
+    found = [(facet, tuple(cells.row(facet.cases, "throughput_rps"))) for facet in cells.facets]
     highest_rps: dict[str, float] = {}
     for facet, row in found:
         reach = max((_reach(cell) for cell in row if cell.usable), default=0.0)
@@ -65,7 +65,7 @@ def percentile_panels(summary: Summary) -> list[PercentilePanel]:
                 for case in facet.cases
             ),
         )
-        for facet in facets(cells.cases)
+        for facet in cells.facets
     ]
 
 

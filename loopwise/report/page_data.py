@@ -1,13 +1,16 @@
 """What the page says, as plain sentences and figures; the template only lays it out."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loopwise.model import Case, Check, Experiment, Run, Verdict
+from loopwise.deviation import sentence
+from loopwise.factors import name_among
+from loopwise.head_to_head import why as why_round
+from loopwise.model import TOTAL, Case, Check, Experiment, Round, Run, Verdict
 from loopwise.report import format as fmt
-from loopwise.report.rows import Cell, Cells, facets, mode_name, workers_name
+from loopwise.report.rows import Cell, Cells, workers_name
 from loopwise.summary import Summary
 from loopwise.validity import DISTURBANCES
 
@@ -35,6 +38,8 @@ class CaseRow:
     bar_ratio: float
     """Throughput relative to the highest of its group, 0–1; 0 where there is no valid number."""
     predicted: str
+    predicted_ratio: str
+    """Measured ÷ predicted."""
     p50: str
     p99: str
     errors: str
@@ -44,6 +49,8 @@ class CaseRow:
     """Whether a check put a mark on a run behind these numbers; they can be used."""
     cause: str = ""
     """Why it is not faster, in words; empty where nothing was found."""
+    off: str = ""
+    """What is said of a case far from its prediction; empty for one that is near it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,8 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
     marked = flagged(summary.runs)
     causes = first_causes(summary.runs)
     groups = []
-    for facet in facets(cells.cases):
+    for facet in cells.facets:
+        off = far_off(summary, {case.case_id: " ".join(facet.label(case)).strip() for case in facet.cases})
         row = cells.row(facet.cases, "throughput_rps")
         highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
         rows = tuple(
@@ -99,6 +107,7 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
                     marked,
                 ),
                 cause=causes.get(cell.case.case_id, ""),
+                off=off.get(cell.case.case_id, ""),
             )
             for cell in row
         )
@@ -108,13 +117,14 @@ def case_groups(summary: Summary) -> list[CaseGroup]:
 
 def verdict_rows(summary: Summary) -> list[VerdictRow]:
     """Every comparison, in the order in which it was made."""
-    names = {case.case_id: case_name(case) for case in summary.experiment.suite.cases}
+    cases = summary.experiment.suite.cases
+    names = {case.case_id: case.case_id if summary.duel else case_name(case, cases) for case in cases}
     return [
         VerdictRow(
             verdict.verdict,
             ICONS[verdict.verdict],
             verdict.reason,
-            metric_name(verdict.metric),
+            _compared(verdict),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             names.get(verdict.candidate_case, verdict.candidate_case),
             names.get(verdict.baseline_case, verdict.baseline_case),
@@ -123,19 +133,31 @@ def verdict_rows(summary: Summary) -> list[VerdictRow]:
     ]
 
 
+def _compared(verdict: Verdict) -> str:
+    """What a verdict is about; with the endpoint where it is one of several."""
+    part = "" if verdict.endpoint in {"", TOTAL} else f", {verdict.endpoint}"
+    return metric_name(verdict.metric) + part
+
+
 def trouble(summary: Summary) -> list[str]:
     """A sentence per case and reason for runs that failed, are invalid or marked, and for what could not be read."""
+    cases = summary.experiment.suite.cases
     replicates: dict[tuple[str, str, str], list[str]] = {}
     for run in sorted(summary.runs, key=lambda run: run.order):
         status = {"ok": "marked", "disturbed": "disturbed and repeated"}.get(run.status, run.status)
         if run.status != "ok" or _failed(run, "flag"):
-            key = (case_name(run.case), status, _why(run))
+            key = (case_name(run.case, cases), status, _why(run))
             replicates.setdefault(key, []).append(str(run.replicate))
     sentences = [
         f"{name}, replicate{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}, {status}: {why}"
         for (name, status, why), numbers in replicates.items()
     ]
-    return [*sentences, *summary.damaged]
+    rounds = [
+        f"round {each.number}, {'marked' if each.status == 'ok' else each.status}: {why_round(each)}"
+        for each in summary.duel
+        if each.status != "ok" or not all(check.ok for check in each.checks)
+    ]
+    return [*sentences, *rounds, *summary.damaged]
 
 
 def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
@@ -160,8 +182,18 @@ def first_causes(runs: Sequence[Run]) -> dict[str, str]:
     return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
 
 
-def check_rows(runs: Sequence[Run]) -> list[CheckRow]:
-    """Checks over all runs, by name, each with its worst value."""
+def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
+    """What is said of each of these cases that is far from its prediction, by case_id."""
+    found = {
+        each.case_id: sentence(each, names[each.case_id])
+        for each in summary.predictions
+        if each.case_id in names
+    }
+    return {case_id: said for case_id, said in found.items() if said}
+
+
+def check_rows(runs: Sequence[Run | Round]) -> list[CheckRow]:
+    """Checks over all runs (or a duel's rounds), by name, each with its worst value."""
     by_name: dict[str, list[Check]] = {}
     for run in runs:
         for check in run.checks:
@@ -186,8 +218,13 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("suite", suite.name),
         ("label", experiment.label or ""),
         ("cases", f"{len(suite.cases):,}"),
-        ("replicates of each case", often),
-        ("order", f"shuffled within each block, seed {experiment.seed}"),
+        ("rounds" if summary.duel else "replicates of each case", often),
+        (
+            "order",
+            "the sides swap from round to round"
+            if summary.duel
+            else f"shuffled within each block, seed {experiment.seed}",
+        ),
         ("server and generator", _placement(summary.runs)),
         ("confidence of intervals", fmt.confidence(suite.compare.confidence)),
         ("practical margin", f"±{suite.compare.margin * 100:.4g} %"),
@@ -232,10 +269,9 @@ def repeat_command(experiment: Experiment) -> str:
     )
 
 
-def case_name(case: Case) -> str:
-    """A case in words: `sleep(ms=50) async, 2 workers`."""
-    mode = "" if case.mode == "own" else f" {mode_name(case)}"
-    return fmt.clean(f"{case.subject}{mode}, {workers_name(case)}")
+def case_name(case: Case, rivals: Collection[Case] = ()) -> str:
+    """A case in words, with all that tells it from its rivals: `sleep(ms=50) async, 2 workers`."""
+    return fmt.clean(f"{name_among(case, rivals)}, {workers_name(case)}")
 
 
 def metric_name(metric: str) -> str:
@@ -255,7 +291,12 @@ def status_counts(summary: Summary) -> dict[str, int]:
     """How many cases can be used, and how many runs there are."""
     cells = Cells(summary)
     invalid = sum(cells.why_invalid(case) is not None for case in cells.cases)
-    return {"cases": len(cells.cases), "invalid": invalid, "runs": len(summary.runs)}
+    return {
+        "cases": len(cells.cases),
+        "invalid": invalid,
+        "runs": len(summary.runs),
+        "rounds": len(summary.duel),
+    }
 
 
 def verdicts_by_candidate(verdicts: Sequence[Verdict], metric: str) -> dict[str, Verdict]:
@@ -278,6 +319,7 @@ def _case_row(
         throughput=fmt.estimate(throughput.value, throughput.low, throughput.high) if usable else fmt.NONE,
         bar_ratio=(throughput.value or 0.0) / highest_rps if usable and highest_rps else 0.0,
         predicted=fmt.number(throughput.predicted),
+        predicted_ratio=fmt.number(throughput.predicted_ratio),
         p50=_figure(cells.cell(case, "service_time_p50_ms")),
         p99=_figure(cells.cell(case, "service_time_p99_ms")),
         errors=_share(cells.cell(case, "error_ratio")),

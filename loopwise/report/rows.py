@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from loopwise.factors import variant
 from loopwise.model import TOTAL, Case, Server
 from loopwise.report.format import clean, confidence, count
 from loopwise.summary import Summary
@@ -33,6 +34,11 @@ class Cell:
         """Whether there is a number, and it may be shown as one."""
         return self.invalid is None and self.value is not None
 
+    @property
+    def predicted_ratio(self) -> float | None:
+        """Measured ÷ predicted; None where either is unknown."""
+        return self.value / self.predicted if self.usable and self.value and self.predicted else None
+
 
 @dataclass(frozen=True)
 class Facet:
@@ -43,7 +49,9 @@ class Facet:
     """Server and load, as `uvicorn · 100 users`."""
     cases: tuple[Case, ...]
     by_subject: bool = False
-    """Whether the cases differ by subject; otherwise by mode and workers."""
+    """Whether the cases differ by subject; otherwise by mode, workers and options."""
+    by_id: bool = False
+    """Whether each case is called by its case_id: the two sides of a duel, named by whoever began it."""
 
     @property
     def name(self) -> str:
@@ -52,13 +60,21 @@ class Facet:
 
     def label(self, case: Case) -> tuple[str, str]:
         """What tells the case from the others here, coarse and fine: (`async`, `2 workers`)."""
-        if self.by_subject:
-            return clean(case.subject), ""
-        modes = {other.mode for other in self.cases}
-        workers = {other.workers for other in self.cases}
-        if len(modes) > 1:
-            return mode_name(case), workers_name(case) if len(workers) > 1 else ""
-        return (workers_name(case), "") if len(workers) > 1 else (mode_name(case), workers_name(case))
+        if self.by_id or self.by_subject:
+            return clean(case.case_id if self.by_id else case.subject), ""
+        several_workers = len({other.workers for other in self.cases}) > 1
+        if len({self.series(other) for other in self.cases}) > 1:
+            return self.series(case), workers_name(case) if several_workers else ""
+        return (workers_name(case), "") if several_workers else (self.series(case), workers_name(case))
+
+    def series(self, case: Case) -> str:
+        """What the case shares with those that differ from it in workers alone: `sync`, `sync with middleware`."""
+        told = self._variants.get(case.case_id, "")
+        return f"{mode_name(case)} {told}".strip()
+
+    @cached_property
+    def _variants(self) -> dict[str, str]:
+        return {case.case_id: clean(variant(case, self.cases)) for case in self.cases}
 
 
 class Cells:
@@ -71,6 +87,18 @@ class Cells:
     def cases(self) -> tuple[Case, ...]:
         """Every case of the suite, in its order."""
         return self.summary.experiment.suite.cases
+
+    @cached_property
+    def facets(self) -> list[Facet]:
+        """The cases that are compared with each other; see `facets`. The two sides of a duel always are."""
+        if not self.summary.duel:
+            return facets(self.cases)
+        subjects, servers, loads = (
+            list(dict.fromkeys(clean(say(case)) for case in self.cases))
+            for say in (lambda case: case.subject, _served_by, lambda case: case.load.label)
+        )
+        context = f"{' and '.join(servers)} · {' and '.join(loads)} each, at once on the same cores"
+        return [Facet(" and ".join(subjects), context, self.cases, by_id=True)]
 
     def cell(self, case: Case, metric: str) -> Cell:
         """The case-level figure: of all endpoints together in a mix, else of the only one."""
@@ -112,6 +140,11 @@ class Cells:
             return "One replicate each: no interval can be given."
         span = f"{replicates[0]}" if len(replicates) == 1 else f"{replicates[0]} to {replicates[-1]}"
         level = confidence(self.summary.experiment.suite.compare.confidence)
+        if self.summary.duel:
+            return (
+                f"Intervals: {level}, from {span} rounds, each on a fresh pair of servers that shared their cores. So "
+                "ratios are known better than the absolute figures, and these are of half a machine."
+            )
         return f"Intervals: {level}, from {span} replicates, each a freshly started server."
 
     @cached_property
@@ -170,10 +203,15 @@ def server_name(server: Server | None, url: str | None) -> str:
         "" if server.loop == "auto" else f"loop {server.loop}",
         "" if server.http == "auto" else f"parser {server.http}",
         "" if server.threads is None else f"{server.threads} threads",
+        "" if server.pool_processes is None else f"pool of {server.pool_processes}",
         "" if server.limit_concurrency is None else f"limit {server.limit_concurrency}",
         "" if server.backlog is None else f"backlog {server.backlog}",
     ]
     return ", ".join([server.name, *(option for option in options if option)])
+
+
+def _served_by(case: Case) -> str:
+    return server_name(case.server, case.url)
 
 
 def _server_names(cases: Sequence[Case]) -> dict[str, str]:
@@ -193,7 +231,18 @@ def _server_names(cases: Sequence[Case]) -> dict[str, str]:
 
 def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
     modes = list(dict.fromkeys(case.mode for case in cases))
-    return tuple(sorted(cases, key=lambda case: (modes.index(case.mode), case.workers or 0)))
+    variants = {case.case_id: variant(case, cases) for case in cases}
+    told = list(dict.fromkeys(variants.values()))
+    return tuple(
+        sorted(
+            cases,
+            key=lambda case: (
+                modes.index(case.mode),
+                told.index(variants[case.case_id]),
+                case.workers or 0,
+            ),
+        )
+    )
 
 
 def _by_subject(context: str, cases: list[Case]) -> list[Facet]:

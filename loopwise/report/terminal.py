@@ -1,6 +1,7 @@
 """The answer in a terminal: legible at 80 columns, without colour, and in a log file."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich import box
 from rich.bar import Bar
@@ -11,8 +12,15 @@ from rich.text import Text
 
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.page_data import ICONS, first_causes, flagged, metric_name, verdicts_by_candidate
-from loopwise.report.rows import Cell, Cells, Facet, facets
+from loopwise.report.page_data import (
+    ICONS,
+    far_off,
+    first_causes,
+    flagged,
+    metric_name,
+    verdicts_by_candidate,
+)
+from loopwise.report.rows import Cell, Cells, Facet
 from loopwise.summary import Summary
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
@@ -33,6 +41,10 @@ VERDICT_STYLES = {
 }
 
 _BAR_COLUMNS = 5
+_NAME_COLUMNS = 28
+_TABLE_COLUMNS = 80
+_CPU, _BAR = 1, 2
+"""How expendable columns are."""
 
 
 def answer_table(summary: Summary) -> RenderableType:
@@ -40,7 +52,7 @@ def answer_table(summary: Summary) -> RenderableType:
     cells = Cells(summary)
     verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
     answers = [Padding(_text(answer, "bold"), (0, 0, 1, 0)) for answer in summary.answers]
-    tables = [_facet_table(cells, facet, verdicts) for facet in facets(cells.cases)]
+    tables = [_facet_table(cells, facet, verdicts) for facet in cells.facets]
     return Group(*answers, *tables, _text(cells.interval_note, "dim"))
 
 
@@ -65,56 +77,125 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
 
 def _facet_table(cells: Cells, facet: Facet, verdicts: dict[str, Verdict]) -> RenderableType:
     row = cells.row(facet.cases, "throughput_rps")
-    highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
-    split = any(facet.label(case)[1] and case.workers for case in facet.cases)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    # A subject may be long and breaks; everything else keeps its line.
-    table.add_column("mode × workers" if split else "case", no_wrap=not facet.by_subject, overflow="fold")
-    table.add_column("requests/s", justify="right", no_wrap=True)
-    table.add_column("")
-    table.add_column("p50", justify="right", no_wrap=True)
-    table.add_column("p99", justify="right", no_wrap=True)
-    compared = any(case.case_id in verdicts for case in facet.cases)
-    if compared:
-        table.add_column("vs baseline", no_wrap=True)
-    for cell in row:
-        table.add_row(*_row(cells, facet, cell, highest_rps, verdicts)[: 6 if compared else 5])
+    names = {cell.case.case_id: _name(facet, cell) for cell in row}
     title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
+    table = _table(_fitting(_columns(cells, facet, row, verdicts)))
     voids = [
-        Text.assemble((_name(facet, cell), "red"), (" is invalid: ", "red"), fmt.clean(cell.invalid or ""))
+        Text.assemble(
+            (names[cell.case.case_id], "red"), (" is invalid: ", "red"), fmt.clean(cell.invalid or "")
+        )
         for cell in row
         if cell.invalid is not None
     ]
-    marked = flagged(cells.summary.runs)
-    marks = [
-        _text(f"{_name(facet, cell)} is marked by a check: {', '.join(marked[cell.case.case_id])}", "yellow")
-        for cell in row
-        if cell.case.case_id in marked
+    marked, found = flagged(cells.summary.runs), first_causes(cells.summary.runs)
+    off = far_off(cells.summary, names)
+    notes = [
+        *(_text(f"{name}: {found[key]}", "dim") for key, name in names.items() if key in found),
+        *(_text(said) for said in off.values()),
+        *(
+            _text(f"{name} is marked by a check: {', '.join(marked[key])}", "yellow")
+            for key, name in names.items()
+            if key in marked
+        ),
     ]
-    found = first_causes(cells.summary.runs)
-    causes = [
-        _text(f"{_name(facet, cell)}: {found[cell.case.case_id]}", "dim")
-        for cell in row
-        if cell.case.case_id in found
-    ]
-    return Padding(Group(title, "", table, *voids, *causes, *marks), (0, 0, 1, 0))
+    return Padding(Group(title, "", table, *voids, *notes), (0, 0, 1, 0))
 
 
-def _row(
-    cells: Cells, facet: Facet, cell: Cell, highest_rps: float, verdicts: dict[str, Verdict]
-) -> list[RenderableType]:
-    name = _text(_name(facet, cell), MODE_COLOURS.get(cell.case.mode, ""))
-    verdict = verdicts.get(cell.case.case_id)
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table of cases."""
+
+    heading: str
+    cells: Sequence[Text | Bar]
+    expendable: int = 0
+    """0: always shown; else the higher, the sooner it is left out of a narrow terminal."""
+    is_name: bool = False
+    is_right: bool = True
+
+    @property
+    def width(self) -> int:
+        """Characters that the widest cell takes."""
+        widths = [each.cell_len if isinstance(each, Text) else _BAR_COLUMNS for each in self.cells]
+        return max([len(self.heading), *widths])
+
+
+def _columns(cells: Cells, facet: Facet, row: Sequence[Cell], verdicts: dict[str, Verdict]) -> list[_Column]:
+    highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
+    split = any(facet.label(case)[1] and case.workers for case in facet.cases)
+    latencies = {name: cells.row(facet.cases, f"service_time_{name}_ms") for name in ("p50", "p99")}
+    cpu = cells.row(facet.cases, "cpu_ms_per_request")
+    columns = [
+        _Column(
+            "mode × workers" if split else "case",
+            [_text(_name(facet, cell), MODE_COLOURS.get(cell.case.mode, "")) for cell in row],
+            is_name=True,
+            is_right=False,
+        ),
+        _Column("requests/s", [_throughput(cell) for cell in row]),
+        _Column("", [_bar(cell, highest_rps) for cell in row], _BAR, is_right=False),
+    ]
+    if any(cell.predicted_ratio for cell in row):
+        ratios = [_shown(fmt.number(cell.predicted_ratio)) for cell in row]
+        columns.append(_Column("÷bound", ratios))
+    for name, found in latencies.items():
+        columns.append(_Column(name, [_shown(_duration(cell)) for cell in found]))
+    if any(cell.usable for cell in cpu):
+        columns.append(_Column("CPU/req", [_shown(_duration(cell)) for cell in cpu], _CPU))
+    if any(case.case_id in verdicts for case in facet.cases):
+        against = [_against(verdicts.get(cell.case.case_id)) if cell.usable else Text() for cell in row]
+        columns.append(_Column("vs baseline", against, is_right=False))
+    return columns
+
+
+def _fitting(columns: list[_Column]) -> list[_Column]:
+    """The columns that 80 characters have room for, the most expendable left out first; a long name breaks."""
+    kept = list(columns)
+    while (worst := max(kept, key=lambda each: each.expendable)).expendable:
+        widths = [min(each.width, _NAME_COLUMNS) if each.is_name else each.width for each in kept]
+        if _width(widths) <= _TABLE_COLUMNS:
+            break
+        kept.remove(worst)
+    return kept
+
+
+def _width(widths: Sequence[int]) -> int:
+    # The box puts a space between columns.
+    return sum(widths) + len(widths) - 1
+
+
+def _table(columns: Sequence[_Column]) -> Table:
+    fits = _width([column.width for column in columns]) <= _TABLE_COLUMNS
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.is_right else "left",
+            no_wrap=fits or not column.is_name,
+            overflow="fold",
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _throughput(cell: Cell) -> Text:
     if not cell.usable or cell.value is None:
-        return [name, _text("invalid" if cell.invalid else fmt.NONE, "red"), "", fmt.NONE, fmt.NONE, ""]
-    latencies = [cells.cell(cell.case, f"service_time_{percentile}_ms") for percentile in ("p50", "p99")]
-    return [
-        name,
-        fmt.estimate(cell.value, cell.low, cell.high),
-        Bar(highest_rps or 1.0, 0, cell.value, width=_BAR_COLUMNS),
-        *(fmt.duration(latency.value if latency.usable else None) for latency in latencies),
-        _against(verdict),
-    ]
+        return _text("invalid" if cell.invalid else fmt.NONE, "red")
+    return _text(fmt.estimate(cell.value, cell.low, cell.high))
+
+
+def _bar(cell: Cell, highest_rps: float) -> Text | Bar:
+    if not cell.usable or cell.value is None:
+        return Text()
+    return Bar(highest_rps or 1.0, 0, cell.value, width=_BAR_COLUMNS)
+
+
+def _duration(cell: Cell) -> str:
+    return fmt.duration(cell.value) if cell.usable else fmt.NONE
+
+
+def _shown(text: str) -> Text:
+    return Text(text)
 
 
 def _name(facet: Facet, cell: Cell) -> str:

@@ -1,0 +1,106 @@
+"""Cases that differ in an option alone are called by it, in answers, tables and charts."""
+
+import itertools
+from typing import Any
+
+import pytest
+from fakes import case_of, suite_with
+from report_fixtures import summary_of
+from test_answers import CLOSE, FAST, LOAD, SLOW, answers
+from test_report import printed
+
+from loopwise.factors import VARIANTS, name_among, tell_apart, variant
+from loopwise.model import App, Case, Server
+from loopwise.report import page_data
+from loopwise.report.charts_lines import describe_workers, workers_panels
+from loopwise.report.rows import Cells, server_name
+from loopwise.report.terminal import answer_table
+
+
+def app(**options: str) -> dict[str, Any]:
+    fields = {"target": "shop:app", "app_dir": "/srv/one", "python": "/usr/bin/python3"}
+    return {"app": App(**(fields | options))}
+
+
+# factor -> (options of one case, of the other, what each is called beside the other)
+TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
+    "features": ({}, {"features": "response_model"}, ("plain", "with response_model")),
+    "app": (app(), app(app_dir="/srv/two"), ("shop:app in one", "shop:app in two")),
+    "python": (app(), app(python="/opt/py"), ("by /usr/bin/python3", "by /opt/py")),
+    "scenario": ({}, {"scenario": "/srv/journey.py"}, ("", "as journey.py")),
+    "loop": ({}, {"server": Server(loop="uvloop")}, ("loop auto", "loop uvloop")),
+    "http": ({}, {"server": Server(http="h11")}, ("parser auto", "parser h11")),
+    "threads": ({}, {"server": Server(threads=100)}, ("threads default", "threads 100")),
+    "pool_processes": ({}, {"server": Server(pool_processes=2)}, ("pool default", "pool 2")),
+    "limit_concurrency": ({}, {"server": Server(limit_concurrency=9)}, ("no limit", "limit 9")),
+    "backlog": ({}, {"server": Server(backlog=64)}, ("backlog default", "backlog 64")),
+    "probe": ({}, {"server": Server(probe=False)}, ("", "no probe")),
+}
+
+
+@pytest.mark.parametrize("factor", VARIANTS)
+def test_what_differs_is_in_the_name_and_what_does_not_is_not(factor: str) -> None:
+    first, second, words = TABLE[factor]
+    one, other = case_of("one", **first), case_of("other", **second)
+    assert (variant(one, (one, other)), variant(other, (one, other))) == words
+    assert variant(one, (one, one)) == ""
+    names = tell_apart(one, other)
+    assert names[0] != names[1]
+    assert names[0] == f"sync {words[0]}".strip()
+    assert name_among(other, (one, other)) == f"sleep(ms=50) sync, {words[1]}"
+
+
+def cases() -> tuple[Case, ...]:
+    """A mode with and without features, on one worker and two."""
+    return tuple(
+        case_of(
+            f"{mode}-{features or 'plain'}-{count}", mode, features=features, server=Server(workers=count)
+        )
+        for mode, features, count in itertools.product(("sync", "async"), ("", "response_model"), (1, 2))
+    )
+
+
+def test_an_answer_tells_the_best_from_those_that_differ_in_features_alone() -> None:
+    plain, dressed = (
+        case_of(name, "sync", load=LOAD, features=features)
+        for name, features in (("a", ""), ("b", "response_model"))
+    )
+    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": SLOW})
+    assert found.startswith("sleep(ms=50): sync (plain) serves 1,610")
+    assert "the slowest, sync with response_model, 791" in found
+    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": CLOSE})
+    assert "(and so does sync (" in found
+
+
+def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
+    twins = [case_of(name, "sync", load=LOAD) for name in ("first", "second")]
+    (found,) = answers(suite_with(*twins), {"first": FAST, "second": SLOW})
+    assert found.startswith("sleep(ms=50): sync (first) serves")
+
+
+def test_no_two_rows_of_a_table_have_the_same_name() -> None:
+    summary = summary_of(cases())
+    for group in page_data.case_groups(summary):
+        names = [row.name for row in group.rows]
+        assert len(set(names)) == len(names) == 8
+    assert "sync with response_model · 2 workers" in names
+    text = printed(answer_table(summary))
+    assert "sync with response_model × 2" in printed(answer_table(summary), width=120)
+    assert "sync plain × 2" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    candidates = [row.candidate for row in page_data.verdict_rows(summary)]
+    assert len(set(candidates)) == len(candidates) == 6
+
+
+def test_the_workers_chart_has_a_line_for_each() -> None:
+    (panel,) = workers_panels(summary_of(cases()))
+    assert [len(line) for line in panel.lines] == [2, 2, 2, 2]
+    said = describe_workers(panel)
+    assert "sync plain " in said
+    assert "async with response_model " in said
+
+
+def test_a_pool_of_processes_is_part_of_the_servers_name() -> None:
+    made = [case_of(str(size), "process", server=Server(pool_processes=size)) for size in (1, 2)]
+    assert server_name(made[1].server, None) == "uvicorn, pool of 2"
+    assert len(Cells(summary_of(tuple(made))).facets) == 2
