@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from loopwise import processes
-from loopwise.errors import RunError, ServerError
+from loopwise.errors import ServerError
 from loopwise.model import PlannedRun
 from loopwise.servers import RunningServer
 
@@ -23,7 +23,7 @@ DEPTH = 4
 Key = tuple[str, int, int]
 
 
-@dataclass
+@dataclass(eq=False)
 class Start:
     """A server that was started, is being started, or could not be."""
 
@@ -67,6 +67,7 @@ class Ahead:
         self._depth = depth
         self._coming: list[PlannedRun] = []
         self._ready: dict[Key, Start] = {}
+        self._frozen: list[Start] = []
         self._starting: tuple[Key, Start] | None = None
         self._is_allowed = False
         self._is_closed = False
@@ -96,11 +97,16 @@ class Ahead:
         self._ready.clear()
 
     def expect(self, coming: Sequence[PlannedRun]) -> None:
-        """Say which runs come next, in order; those that wait already stay."""
+        """Say which runs come next, in order; servers that wait for one of them stay, others are ended."""
         with self._changed:
+            wanted = {key_of(each) for each in coming}
+            stale = [self._ready.pop(key) for key in set(self._ready) - wanted]
+            self._frozen = [each for each in self._frozen if each not in stale]
             known = set(self._ready) | ({self._starting[0]} if self._starting else set())
             self._coming = [each for each in coming if key_of(each) not in known]
             self._changed.notify_all()
+        for start in stale:
+            start.end()
 
     def take(self, planned: PlannedRun) -> Start:
         """The run's server, started by now or in this call; ending it is the caller's business.
@@ -114,12 +120,21 @@ class Ahead:
             while self._starting is not None and self._starting[0] == key:
                 self._changed.wait()
             start = self._ready.pop(key, None)
+            self._changed.notify_all()  # there is room for another
         if start is not None and start.error is not None and start.was_held:
             start.end()
             start = None
         if start is None:
             start = Start()
-            self._carry_out(planned, start)
+            try:
+                self._carry_out(planned, start)
+            except BaseException:  # an interrupt: nobody else knows this start
+                start.end()
+                raise
+        if start in self._frozen:
+            # The window that it was stopped for never closed.
+            self._frozen.remove(start)
+            _signal([start], processes.thaw)
         if start.error is not None:
             start.end()
             raise start.error
@@ -131,21 +146,16 @@ class Ahead:
             self._is_allowed = False
             if self._starting is not None:
                 self._starting[1].was_held = True
-            held = self._processes()
-        processes.freeze(held)
+            self._frozen = [*self._ready.values(), *([self._starting[1]] if self._starting else [])]
+        _signal(self._frozen, processes.freeze)
 
     def go_on(self) -> None:
         """Let those that wait run again, and start further ones."""
-        with self._changed:
-            held = self._processes()
-        processes.thaw(held)
+        frozen, self._frozen = self._frozen, []
+        _signal(frozen, processes.thaw)
         with self._changed:
             self._is_allowed = True
             self._changed.notify_all()
-
-    def _processes(self) -> "list[subprocess.Popen[str]]":
-        starts = [*self._ready.values(), *([self._starting[1]] if self._starting else [])]
-        return [each.process for each in starts if each.process is not None]
 
     def _is_paused(self) -> bool:
         return not (self._is_allowed or self._is_closed)
@@ -178,12 +188,16 @@ class Ahead:
     def _carry_out(self, planned: PlannedRun, start: Start) -> None:
         try:
             start.server = self._begin(planned, start)
-        except RunError as error:
-            start.error = error
         except OSError as error:
             start.error = ServerError(
                 f"the server can't be started: {error}; is a folder gone, or the disk full?"
             )
+        except Exception as error:  # whatever it is belongs to the run's turn, not to this thread
+            start.error = error
+
+
+def _signal(starts: Sequence[Start], action: Callable[[Sequence["subprocess.Popen[str]"]], None]) -> None:
+    action([each.process for each in starts if each.process is not None])
 
 
 def key_of(planned: PlannedRun) -> Key:

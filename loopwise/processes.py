@@ -71,6 +71,8 @@ def end(process: subprocess.Popen[str], *, grace_s: float, asks_root_alone: bool
                 process.terminate()
             else:
                 _signal_group(process, signal.SIGTERM)
+            # One that is stopped (`freeze`) hears no SIGTERM until it goes on.
+            _signal_group(process, signal.SIGCONT)
             _wait(family, grace_s)
         _signal_group(process, signal.SIGKILL)
         for member in family + _family(process):

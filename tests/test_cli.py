@@ -22,7 +22,7 @@ from loopwise.experiment import Execution
 from loopwise.listing import LISTINGS
 from loopwise.store import ResultFolder
 
-COMMANDS = ("run", "try", "init", "check", "report", "compare", "list", "doctor", "blame")
+COMMANDS = ("run", "try", "init", "check", "report", "compare", "duel", "selftest", "list", "doctor", "blame")
 SUITE = """
 name = "mine"
 [load]
