@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ from report_fixtures import (
     summary_of,
 )
 
+from loopwise.factors import identity
 from loopwise.model import TOTAL, Server
 from loopwise.report import style
 from loopwise.report.axes import linear_ticks, log_limits, log_ticks, quantile_position
@@ -31,6 +33,7 @@ from loopwise.report.charts_rows import PERCENTILES, percentile_panels, throughp
 from loopwise.report.line_labels import spread
 from loopwise.report.rows import ROWS_PER_FACET, Cells, facets
 from loopwise.report.svg import inline, svg_of
+from loopwise.scaling import Scaling
 from loopwise.summary import Summary
 
 SUMMARIES: dict[str, Callable[[], Summary]] = {
@@ -46,6 +49,28 @@ SUMMARIES: dict[str, Callable[[], Summary]] = {
     "50 endpoints": lambda: own_app_summary(50, (2,)),
     "running server": running_server_summary,
 }
+
+
+def with_laws(summary: Summary) -> Summary:
+    """The summary with a law for each set of cases that differ in workers alone."""
+    groups: dict[object, list[str]] = {}
+    for case in summary.experiment.suite.cases:
+        groups.setdefault(identity(case, {"workers": None}), []).append(case.case_id)
+    laws = tuple(
+        Scaling(
+            **{
+                "case_ids": tuple(ids),
+                "workers": (1, 2, 4, 8),
+                "law": "usl",
+                "one_worker_rps": 500.0 + index,
+            },
+            **{"contention": 0.1, "contention_low": 0.05, "contention_high": 0.15, "confidence": 0.95},
+            **{"coherency": 0.0, "coherency_low": 0.0, "coherency_high": 0.01, "misfit_ratio": 0.02},
+            **{"best_workers": 8, "recommended_workers": 8, "sentence": "it scales."},
+        )
+        for index, ids in enumerate(groups.values())
+    )
+    return replace(summary, scaling=laws)
 
 
 def table_value(summary: Summary, case_id: str, metric: str, column: str = "value") -> float:
@@ -326,3 +351,26 @@ def test_text_is_cut_to_its_width_and_wrapped_at_spaces() -> None:
     assert len(lines) == 2
     assert lines[0].endswith(("room", "more", "needs", "that"))
     assert lines[1].endswith("…")
+
+
+def test_a_fitted_law_is_a_dotted_curve_beside_the_line_of_its_own_cases() -> None:
+    summary = with_laws(fixture_summary(100))
+    panel = workers_panels(summary)[0]
+    assert [law.one_worker_rps for law in panel.laws if law] == [500.0, 501.0, 502.0, 503.0, 504.0]
+    for line, law in zip(panel.lines, panel.laws, strict=True):
+        assert law is not None
+        assert law.case_ids == tuple(cell.case.case_id for cell in line)
+    found = curves(CHARTS["workers"].panel_figure(panel))
+    assert len(found) == 5
+    assert found[0][0] == pytest.approx((1, 500))
+    assert found[0][-1] == pytest.approx((8, 8 * 500 / 1.7))
+    assert curves(CHARTS["workers"].panel_figure(workers_panels(fixture_summary(100))[0])) == []
+
+
+def curves(figure: Figure) -> list[list[tuple[float, float]]]:
+    """Points of the fitted curves: lines have a point per worker count, leaders of labels have two."""
+    drawn = [line for axes in figure.axes for line in axes.lines if np.size(line.get_xdata()) > 4]
+    return [
+        list(zip(np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist(), strict=True))
+        for line in drawn
+    ]
