@@ -117,6 +117,10 @@ class Ahead:
         key = key_of(planned)
         with self._changed:
             self._coming = [each for each in self._coming if key_of(each) != key]
+            is_at_hand = self._starting is not None and self._starting[0] == key
+        if is_at_hand and self._is_paused():
+            self.go_on()  # the window that it is held for never closed: nobody else would say so
+        with self._changed:
             while self._starting is not None and self._starting[0] == key:
                 self._changed.wait()
             start = self._ready.pop(key, None)

@@ -199,6 +199,28 @@ def test_a_start_that_failed_while_it_was_held_is_tried_again_at_its_turn(starte
         assert starter.begun == ["a", "a"]
 
 
+def test_one_held_at_hand_is_taken_though_its_window_never_closes() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def begin(planned: PlannedRun, start: Start) -> RunningServer:
+        has_begun.set()
+        assert may_end.wait(BOUND_S)
+        start.hold()
+        return RunningServer(f"http://{planned.case_id}")
+
+    with Ahead(begin, depth=1) as ahead:
+        ahead.expect([A])
+        ahead.go_on()
+        assert has_begun.wait(BOUND_S)
+        ahead.pause()
+        may_end.set()
+        taker, outcome = aside(lambda: ahead.take(A))
+        is_taken = ended(taker)
+        ahead.go_on()  # so that a failure ends, too
+        assert is_taken
+        assert outcome[0].server is not None
+
+
 def test_servers_of_runs_that_come_no_more_are_ended_and_make_room(starter: Starter) -> None:
     with Ahead(starter, depth=1) as ahead:
         ahead.expect([A, B])
@@ -290,5 +312,6 @@ def test_waiting_servers_stand_still_in_a_window_even_if_it_never_closes(
         ahead.pause()
         until(lambda: is_stopped(busy))
         before = cpu_s(busy)
-        ahead.take(A).end()  # the run before it died in its window
+        start = ahead.take(A)  # the run before it died in its window
         until(lambda: has_gone_on(busy, before))
+        start.end()
