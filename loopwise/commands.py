@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from loopwise.ahead import DEPTH as AHEAD
 from loopwise.driver import generators
 from loopwise.errors import Interrupted, UsageError
 from loopwise.experiment import Execution, design
@@ -87,12 +86,12 @@ def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, 
         with interruptible(), generators(result.generator_log) as pool:
             pool.warm_up()
             if quiet:
-                experiment = Execution(result, experiment, pool, Quiet(), ahead=AHEAD).run()
+                experiment = Execution(result, experiment, pool, Quiet()).run()
             elif console.is_terminal:
                 with Live(console) as live:
-                    experiment = Execution(result, experiment, pool, live, ahead=AHEAD).run()
+                    experiment = Execution(result, experiment, pool, live).run()
             else:
-                experiment = Execution(result, experiment, pool, Plain(console), ahead=AHEAD).run()
+                experiment = Execution(result, experiment, pool, Plain(console)).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
         raise Interrupted(
