@@ -394,7 +394,11 @@ def on_url(case_id: str) -> Case:
             case_of("2", "sync"),
             ("GET / own on the running server", "sleep(ms=50) sync on 1 worker"),
         ),
-        (case_of("1", "sync"), case_of("2", "sync", server=Server(threads=9)), ("1", "2")),
+        (
+            case_of("1", "sync"),
+            case_of("2", "sync", server=Server(threads=9)),
+            ("sync threads default", "sync threads 9"),
+        ),
     ],
 )
 def test_cases_are_told_apart_by_what_differs(first: Case, second: Case, names: tuple[str, str]) -> None:
