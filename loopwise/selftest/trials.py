@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loopwise import duel
+from loopwise.ahead import DEPTH as AHEAD
 from loopwise.contest import within_blocks
 from loopwise.driver import Generator
 from loopwise.escalation import Escalation, round_s, sliced
@@ -66,7 +67,7 @@ def run_blocks(
     result.write_experiment(experiment)
     tell(f"{len(trials)} pairs in {effort.replicates} blocks")
     began_s = time.monotonic()
-    experiment = Execution(result, experiment, generator, Quiet()).run()
+    experiment = Execution(result, experiment, generator, Quiet(), ahead=AHEAD).run()
     share_s = (time.monotonic() - began_s) / max(len(trials), 1)
     cases = summarise(result).cases
     outcomes = []
