@@ -88,6 +88,11 @@ class Contestants:
             raise UsageError(
                 f"duel: {found[0].case_id} and {found[1].case_id} have different loads; choose cases with the same one"
             )
+        if found[0].case_id == found[1].case_id:
+            names = names_of(found[0].case_id, found[1].case_id)
+            found = [
+                case.model_copy(update={"case_id": name}) for case, name in zip(found, names, strict=True)
+            ]
         return found[0], found[1]
 
 
