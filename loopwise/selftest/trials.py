@@ -9,6 +9,7 @@ from loopwise import duel
 from loopwise.ahead import DEPTH as AHEAD
 from loopwise.contest import within_blocks
 from loopwise.driver import Generator
+from loopwise.errors import RunError
 from loopwise.escalation import Escalation, round_s, sliced
 from loopwise.experiment import Execution, design
 from loopwise.measured import CaseFigures
@@ -143,7 +144,10 @@ def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, 
             result = ResultFolder(folder / trial.name)
             result.write_experiment(experiment)
             began_s = time.monotonic()
-            verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)
+            try:
+                verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)
+            except RunError:  # no round is valid: the others are worth their report all the same
+                verdicts = []
             outcomes.append(
                 Outcome(
                     method=DUEL,
