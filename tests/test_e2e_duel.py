@@ -168,8 +168,8 @@ def test_two_cases_of_a_suite_are_put_head_to_head(tmp_path: Path) -> None:
     app_file(tmp_path, SUITE, "suite.toml")
     cases = [f"get-{name}-own-w1-uvicorn-u4" for name in "ab"]
     status, output = bench(
-        *("duel", *cases, "--suite", tmp_path / "suite.toml", "--seconds", "0.3", "--rounds", "2", "--json"),
-        *("--out", result),
+        *("duel", cases[0], cases[1], "--suite", tmp_path / "suite.toml", "--seconds", "0.3"),
+        *("--rounds", "2", "--json", "--out", result),
     )
     assert status == 0, output
     assert json.loads(output) == json.loads(_text(result / "verdicts.json"))
