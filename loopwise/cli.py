@@ -174,12 +174,19 @@ def check(
 @app.command()
 def report(
     result: Annotated[Path, typer.Argument(help="Folder that `run` made.")],
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT[,FORMAT…]",
+            help="Write RESULT/exports/ as well: csv, json, parquet, markdown, hgrm, locust, k6; may be repeated.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """(Re)build charts, tables and report.html of a result; nothing is measured again."""
     from loopwise import commands
 
-    return commands.report(_console(), result, as_json=as_json)
+    return commands.report(_console(), result, as_json=as_json, formats=export or ())
 
 
 @app.command()
