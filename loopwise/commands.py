@@ -109,7 +109,7 @@ def report(
     """(Re)build charts, tables and page of a result from what is on disk, and export it to other formats."""
     from loopwise.exports import export, parse_formats
     from loopwise.report.build import build
-    from loopwise.report.terminal import answer_table
+    from loopwise.report.terminal import answer_table, print_tidily
 
     result, formats = ResultFolder(path), parse_formats(formats)
     summary = build(result)
@@ -118,7 +118,7 @@ def report(
         print_json((result.path / "summary.json").read_text(encoding="utf-8"))
         return 0
     if not quiet:
-        console.print(answer_table(summary))
+        print_tidily(console, answer_table(summary))
         for sentence in summary.damaged:
             console.print(f"damaged: {sentence}", markup=False)
     for name, files in exported.items():

@@ -95,7 +95,7 @@ class CaseTally:
 
 
 def tallies(summary: Summary, result: ResultFolder) -> Iterator[CaseTally]:
-    """Each case with a valid run, in the suite's order. Runs that can't be read are left out; the summary names them."""
+    """Each case with a valid run, in the suite's order. What can't be read is left out; the summary names it."""
     by_case: dict[str, list[Run]] = {}
     for run in summary.runs:
         if run.status == "ok" and run.window is not None:
