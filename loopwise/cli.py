@@ -1,5 +1,6 @@
 """The commands: parse, call, print. What they do is in commands.py; slow imports happen where they are used."""
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -464,6 +465,9 @@ def _print_json(document: object) -> None:
 
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # `×` where the locale is ASCII is no reason to end
     try:
         with interruptible():
             app()

@@ -1,6 +1,6 @@
 """The answer in a terminal: legible at 80 columns, without colour, and in a log file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -19,7 +19,7 @@ from loopwise.report.page_data import (
     metric_name,
     verdicts_by_candidate,
 )
-from loopwise.report.rows import Cells, Facet
+from loopwise.report.rows import Cell, Cells, Facet
 from loopwise.report.terminal_table import (
     VERDICT_STYLES,
     Surroundings,
@@ -90,6 +90,18 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     return table
 
 
+def _invalid(row: Sequence[Cell], names: Mapping[str, str]) -> dict[str, str]:
+    """Reason -> `sync is`, `sync and async are`: cases that share a reason are said together."""
+    found: dict[str, list[str]] = {}
+    for cell in row:
+        if cell.invalid is not None:
+            found.setdefault(fmt.clean(cell.invalid), []).append(names[cell.case.case_id])
+    return {
+        reason: f"{who[0]} is" if len(who) == 1 else f"{', '.join(who[:-1])} and {who[-1]} are"
+        for reason, who in found.items()
+    }
+
+
 def _facet(cells: Cells, facet: Facet, around: Surroundings) -> RenderableType:
     """A heading, the table of its cases, and a sentence for each that is invalid, marked, or has a cause."""
     row = cells.row(facet.cases, "throughput_rps")
@@ -97,11 +109,7 @@ def _facet(cells: Cells, facet: Facet, around: Surroundings) -> RenderableType:
     marked, found = flagged(cells.summary.runs), first_causes(cells.summary.runs)
     off = far_off(cells.summary, names)
     notes = [
-        *(
-            Text.assemble((f"{names[cell.case.case_id]} is invalid: ", "red"), fmt.clean(cell.invalid))
-            for cell in row
-            if cell.invalid is not None
-        ),
+        *(Text.assemble((f"{who} invalid: ", "red"), reason) for reason, who in _invalid(row, names).items()),
         *(plain(f"{name}: {found[key]}", "dim") for key, name in names.items() if key in found),
         *(plain(said) for said in off.values()),
         *(

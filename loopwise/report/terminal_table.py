@@ -133,8 +133,8 @@ def _columns(cells: Cells, facet: Facet, around: Surroundings, *, is_wide: bool)
     columns.append(_Column("p99", [_duration(cell) for cell in p99]))
     if any(cell.usable for cell in cpu):
         columns.append(_Column("CPU/req", [_duration(cell) for cell in cpu], _CPU))
-    if any(case.case_id in around.verdicts for case in facet.cases):
-        found = [around.verdicts.get(cell.case.case_id) if cell.usable else None for cell in row]
+    found = [around.verdicts.get(cell.case.case_id) if cell.usable else None for cell in row]
+    if any(found):
         said = [against(verdict, is_wide=is_wide) for verdict in found]
         columns.append(_Column("vs baseline", said, _AGAINST, is_right=False))
     causes = [plain(around.causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
