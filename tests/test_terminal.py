@@ -134,6 +134,13 @@ def test_cases_that_are_invalid_for_the_same_reason_are_named_together() -> None
     assert "No valid replicate, so no interval." in text
 
 
+def test_a_cause_that_several_cases_share_is_told_once() -> None:
+    summary = with_causes(fixture_summary(40))
+    text = " ".join(printed(summary).split())
+    assert text.count("thread pool full 100 % of the window") == len(Cells(summary).facets)
+    assert "sync × 1 and sync × 2: thread pool full 100 % of the window" in text
+
+
 def test_the_answers_come_first_and_what_intervals_stand_for_last() -> None:
     summary = fixture_summary(7)
     text = " ".join(printed(summary).split())

@@ -1,6 +1,6 @@
 """The answer in a terminal: legible at 80 columns, without colour, and in a log file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -19,7 +19,7 @@ from loopwise.report.page_data import (
     metric_name,
     verdicts_by_candidate,
 )
-from loopwise.report.rows import Cell, Cells, Facet
+from loopwise.report.rows import Cells, Facet
 from loopwise.report.terminal_table import (
     VERDICT_STYLES,
     Surroundings,
@@ -90,33 +90,36 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     return table
 
 
-def _invalid(row: Sequence[Cell], names: Mapping[str, str]) -> dict[str, str]:
-    """Reason -> `sync is`, `sync and async are`: cases that share a reason are said together."""
+def _together(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """What is said -> the names of all cases of which it is: nothing is said twice. From pairs of name and text."""
     found: dict[str, list[str]] = {}
-    for cell in row:
-        if cell.invalid is not None:
-            found.setdefault(fmt.clean(cell.invalid), []).append(names[cell.case.case_id])
-    return {
-        reason: f"{who[0]} is" if len(who) == 1 else f"{', '.join(who[:-1])} and {who[-1]} are"
-        for reason, who in found.items()
-    }
+    for name, text in said:
+        found.setdefault(fmt.clean(text), []).append(name)
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`sync`, `sync and async`, `sync, async and blocking`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def _facet(cells: Cells, facet: Facet, around: Surroundings) -> RenderableType:
     """A heading, the table of its cases, and a sentence for each that is invalid, marked, or has a cause."""
     row = cells.row(facet.cases, "throughput_rps")
     names = {cell.case.case_id: case_name(facet, cell) for cell in row}
+    invalid = _together((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
     marked, found = flagged(cells.summary.runs), first_causes(cells.summary.runs)
-    off = far_off(cells.summary, names)
+    causes = _together((name, found[key]) for key, name in names.items() if key in found)
+    marks = _together((name, ", ".join(marked[key])) for key, name in names.items() if key in marked)
     notes = [
-        *(Text.assemble((f"{who} invalid: ", "red"), reason) for reason, who in _invalid(row, names).items()),
-        *(plain(f"{name}: {found[key]}", "dim") for key, name in names.items() if key in found),
-        *(plain(said) for said in off.values()),
-        *(
-            plain(f"{name} is marked by a check: {', '.join(marked[key])}", "yellow")
-            for key, name in names.items()
-            if key in marked
-        ),
+        *(Text.assemble((f"{_are(who)} invalid: ", "red"), reason) for reason, who in invalid.items()),
+        *(plain(f"{_listed(who)}: {evidence}", "dim") for evidence, who in causes.items()),
+        *(plain(said) for said in far_off(cells.summary, names).values()),
+        *(plain(f"{_are(who)} marked by a check: {checks}", "yellow") for checks, who in marks.items()),
     ]
     title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
     return Padding(Group(title, "", facet_table(cells, facet, around), *notes), (0, 0, 1, 0))
