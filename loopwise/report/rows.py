@@ -95,7 +95,7 @@ class Cells:
             return facets(self.cases)
         subjects, servers, loads = (
             list(dict.fromkeys(clean(say(case)) for case in self.cases))
-            for say in (lambda case: case.subject, _served_by, lambda case: case.load.label)
+            for say in (lambda case: case.subject, served_by, lambda case: case.load.label)
         )
         context = f"{' and '.join(servers)} · {' and '.join(loads)} each, at once on the same cores"
         return [Facet(" and ".join(subjects), context, self.cases, by_id=True)]
@@ -190,6 +190,16 @@ def mode_name(case: Case) -> str:
     return "your app" if case.mode == "own" else clean(case.mode)
 
 
+def latency_name(case: Case) -> str:
+    """The latency that its users feel: in open load from when a request was due."""
+    return "response time" if case.load.model == "open" else "service time"
+
+
+def latency_metric(case: Case, name: str) -> str:
+    """That latency's metric: `response_time_p99_ms`."""
+    return f"{latency_name(case).replace(' ', '_')}_{name}_ms"
+
+
 def workers_name(case: Case) -> str:
     """`2 workers`, or that the server was not ours to start."""
     return "already running" if case.workers is None else count(case.workers, "worker")
@@ -210,7 +220,8 @@ def server_name(server: Server | None, url: str | None) -> str:
     return ", ".join([server.name, *(option for option in options if option)])
 
 
-def _served_by(case: Case) -> str:
+def served_by(case: Case) -> str:
+    """The server of a case, with its options."""
     return server_name(case.server, case.url)
 
 
