@@ -28,8 +28,9 @@ from loopwise.model import TOTAL, Server
 from loopwise.report import style
 from loopwise.report.axes import linear_ticks, log_limits, log_ticks, quantile_position
 from loopwise.report.charts import CHARTS, save
-from loopwise.report.charts_lines import distribution_panels, scaling, workers_panels
+from loopwise.report.charts_lines import distribution_panels
 from loopwise.report.charts_rows import PERCENTILES, percentile_panels, throughput_panels
+from loopwise.report.charts_workers import scaling, workers_panels
 from loopwise.report.line_labels import spread
 from loopwise.report.rows import ROWS_PER_FACET, Cells, facets
 from loopwise.report.svg import inline, svg_of

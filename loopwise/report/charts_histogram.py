@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from loopwise.digest import EDGES_MS, Digest, Latencies
-from loopwise.metrics import FLOATS
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis
 from loopwise.report.frame import Frame
 from loopwise.report.row_panel import Column, Rows, RowSizes, describe_rows, draw_strokes, rows_height_in, why
 from loopwise.report.rows import Cell, Cells, Facet, latency_metric
 from loopwise.report.style import INK, mode_style
+from loopwise.run_rows import FLOATS
 from loopwise.summary import Summary
 
 _SIZES = RowSizes(row_in=0.33)
@@ -72,9 +72,7 @@ def draw_histogram(frame: Frame, panel: HistogramPanel) -> None:
     """Per case a filled outline, as high at its most frequent latency as the row allows; a tick at the median."""
     rows = Rows(frame, panel.facet, [Column("p50 · p99", _texts(panel))], _SIZES)
     known = [ridge for ridge in panel.ridges if ridge]
-    latency_axis(
-        rows.axes, "x", [end for ridge in known for end in _reach(ridge)], rows.plot_width_in
-    )
+    latency_axis(rows.axes, "x", [end for ridge in known for end in _reach(ridge)], rows.plot_width_in)
     medians = []
     for middle_in, ridge, cell in zip(rows.middles_in, panel.ridges, panel.medians, strict=True):
         if ridge is None:

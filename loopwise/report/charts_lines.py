@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from loopwise.metrics import FLOATS
 from loopwise.model import TOTAL, Case
 from loopwise.report import format as fmt
 from loopwise.report.axes import QUANTILE_TICKS, latency_axis, quantile_axis, quantile_position
@@ -24,6 +23,7 @@ from loopwise.report.line_panel import (
     plot_box,
 )
 from loopwise.report.rows import Cells, Facet, workers_name
+from loopwise.run_rows import FLOATS
 from loopwise.summary import Summary
 
 _STEPS = 70
@@ -94,9 +94,7 @@ def draw_distribution(frame: Frame, panel: DistributionPanel) -> None:
             axes.fill_between(across, lowest_ms, highest_ms, color=looks.colour, alpha=0.16, lw=0)
         axes.plot(across, median_ms, color=looks.colour, ls=looks.line, marker=looks.marker, ms=4.5,
                   markevery=marks, clip_on=False)  # fmt: skip
-        labels.append(
-            LineEnd(float(across[-1]), float(median_ms[-1]), line_name(panel.facet, case), looks)
-        )
+        labels.append(LineEnd(float(across[-1]), float(median_ms[-1]), line_name(panel.facet, case), looks))
     end_labels(frame, axes, box, labels)
     note_left_out(frame, box, panel.left_out)
 
@@ -135,18 +133,18 @@ def _quantile_curves(table: pd.DataFrame) -> dict[str, Quantiles]:
     usable = table[(table["quantile"] < 1) & (table["service_time_ms"] > 0)]
     usable = usable[np.isfinite(usable["service_time_ms"].to_numpy(dtype=float))]
     curves: dict[str, Quantiles] = {}
-    for case_id, mine in usable.groupby("case_id", sort=False):
-        endpoints = mine["endpoint"].unique()
-        mine = mine[mine["endpoint"] == (TOTAL if TOTAL in endpoints else endpoints[0])]
+    for case_id, whole in usable.groupby("case_id", sort=False):
+        endpoints = whole["endpoint"].unique()
+        mine = whole[whole["endpoint"] == (TOTAL if TOTAL in endpoints else endpoints[0])]
         replicates = mine["replicate"].nunique()
-        mine = mine.sort_values(["quantile", "service_time_ms"])
+        ascending = mine.sort_values(["quantile", "service_time_ms"])
         quantiles, firsts, sizes = np.unique(
-            mine["quantile"].to_numpy(dtype=float), return_index=True, return_counts=True
+            ascending["quantile"].to_numpy(dtype=float), return_index=True, return_counts=True
         )
         shared = sizes == replicates
         if not shared.any():
             continue
-        by_rank = mine["service_time_ms"].to_numpy(dtype=float)[
+        by_rank = ascending["service_time_ms"].to_numpy(dtype=float)[
             firsts[shared][:, None] + np.arange(replicates)
         ]
         curves[str(case_id)] = Quantiles(

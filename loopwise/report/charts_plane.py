@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from loopwise.deviation import MAX_RATIO, Prediction
 from loopwise.contest import AT_BOUND
+from loopwise.deviation import MAX_RATIO, Prediction
 from loopwise.model import Case
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
@@ -27,7 +27,7 @@ from loopwise.report.line_panel import (
 )
 from loopwise.report.row_panel import ends
 from loopwise.report.rows import Cell, Cells, Facet, latency_metric, latency_name
-from loopwise.report.style import GRID, MUTED, VOID, mode_style
+from loopwise.report.style import GRID, VOID, mode_style
 from loopwise.summary import Summary
 
 NAMED = 12
@@ -79,8 +79,7 @@ def plane_panels(summary: Summary) -> list[PlanePanel]:
                 left_out.append(line_name(facet, case))
         if len(known) > 1:
             lines = tuple(
-                tuple(known[case.case_id] for case in line if case.case_id in known)
-                for line in _lines(facet)
+                tuple(known[case.case_id] for case in line if case.case_id in known) for line in _lines(facet)
             )
             panels.append(PlanePanel(facet, tuple(line for line in lines if line), tuple(left_out)))
     return panels
@@ -97,9 +96,7 @@ def draw_plane(frame: Frame, panel: PlanePanel) -> None:
     box = _plane_box(panel)
     points = [point for line in panel.lines for point in line]
     axes = plot(frame, box, f"{latency_name(points[0].latency.case)} p99")
-    latencies_ms = [
-        end for point in points for end in ends(point.latency) if end > 0
-    ]
+    latencies_ms = [end for point in points for end in ends(point.latency) if end > 0]
     latency_axis(axes, "y", latencies_ms, box.height_in)
     throughput_axis(axes, "x", max(end for point in points for end in ends(point.throughput)))
     axes.set_xlabel("requests/s")
@@ -223,7 +220,9 @@ def _lines(facet: Facet) -> list[list[Case]]:
     if len(names) > LINES_PER_PANEL * 2:
         return [[case] for case in facet.cases]
     return [
-        sorted((case for case in facet.cases if facet.series(case) == name), key=lambda case: case.workers or 0)
+        sorted(
+            (case for case in facet.cases if facet.series(case) == name), key=lambda case: case.workers or 0
+        )
         for name in names
     ]
 

@@ -83,7 +83,7 @@ def draw_workers(frame: Frame, panel: WorkersPanel) -> None:
     counts = sorted({cell.case.workers or 0 for cell in points})
     _workers_axis(axes, counts)
     names = [f"{panel.facet.series(line[0].case)} {scaling(line)}".strip() for line in panel.lines]
-    _draw_lines(frame, axes, boxes[0], panel, panel.lines, names)
+    _draw_lines(frame, axes, boxes[0], panel, list(zip(names, panel.lines, strict=True)))
     for index, law in enumerate(panel.laws):
         if law is not None:
             along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
@@ -95,9 +95,8 @@ def draw_workers(frame: Frame, panel: WorkersPanel) -> None:
         values_ms = [end for cell in tails for end in (cell.low, cell.value, cell.high) if end]
         latency_axis(axes, "y", [value for value in values_ms if value > 0], _LATENCY_HEIGHT_IN)
         _workers_axis(axes, counts)
-        _draw_lines(
-            frame, axes, boxes[1], panel, panel.tails, [panel.facet.series(line[0].case) for line in panel.lines]
-        )
+        names = [panel.facet.series(line[0].case) for line in panel.lines]
+        _draw_lines(frame, axes, boxes[1], panel, list(zip(names, panel.tails, strict=True)))
     axes.set_xlabel("workers")
     note_left_out(frame, boxes[-1], panel.left_out)
 
@@ -116,7 +115,11 @@ def describe_workers(panel: WorkersPanel) -> str:
         known = {cell.case.case_id: cell for cell in tail}
         points = [
             f"{fmt.number(cell.value)} on {workers_name(cell.case)}"
-            + (f" with a p99 of {fmt.duration(known[cell.case.case_id].value)}" if cell.case.case_id in known else "")
+            + (
+                f" with a p99 of {fmt.duration(known[cell.case.case_id].value)}"
+                if cell.case.case_id in known
+                else ""
+            )
             for cell in line
         ]
         spoken.append(f"{panel.facet.series(line[0].case)} {', '.join(points)}")
@@ -171,16 +174,11 @@ def _looks(panel: WorkersPanel, index: int) -> ModeStyle:
 
 
 def _draw_lines(
-    frame: Frame,
-    axes: Axes,
-    box: Box,
-    panel: WorkersPanel,
-    lines: Sequence[Sequence[Cell]],
-    names: Sequence[str],
+    frame: Frame, axes: Axes, box: Box, panel: WorkersPanel, named: Sequence[tuple[str, Sequence[Cell]]]
 ) -> None:
     """A line with intervals per series, named where it ends."""
     labels: list[LineEnd] = []
-    for index, (line, name) in enumerate(zip(lines, names, strict=True)):
+    for index, (name, line) in enumerate(named):
         if not line:
             continue
         looks = _looks(panel, index)

@@ -49,7 +49,9 @@ def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> N
         axes.add_line(leader)
         face = "none" if end.is_hollow else end.looks.colour
         axes.add_line(
-            Line2D([swatch], [at], color=end.looks.colour, marker=end.looks.marker, mfc=face, ms=4.5, **outside)
+            Line2D(
+                [swatch], [at], color=end.looks.colour, marker=end.looks.marker, mfc=face, ms=4.5, **outside
+            )
         )
         name = fit(end.name, PANEL_WIDTH_IN - label_left_in)
         frame.text(label_left_in, box.top_in + at_in, name)

@@ -44,7 +44,7 @@ USUAL = RowSizes()
 
 def rows_height_in(facet: Facet, sizes: RowSizes = USUAL) -> float:
     """Height that the panel's rows, heading and axis need."""
-    rows_in = max(_row_tops_in(facet, sizes.row_in)) + sizes.row_in
+    _, rows_in = row_middles_in(facet, sizes.row_in)
     return heading_height_in(facet.heading) + sizes.header_in + rows_in + sizes.axis_in
 
 
@@ -56,12 +56,10 @@ class Rows:
     ) -> None:
         self.frame = frame
         self.top_in = heading_height_in(facet.heading) + sizes.header_in
-        tops_in = _row_tops_in(facet, sizes.row_in)
-        self.middles_in = [top_in + sizes.row_in / 2 for top_in in tops_in]
-        self.height_in = max(tops_in) + sizes.row_in
-        self.fine_left_in, self.plot_left_in = _columns_in(facet)
+        self.middles_in, self.height_in = row_middles_in(facet, sizes.row_in)
+        _, self.plot_left_in = label_columns_in(facet)
         frame.heading(facet.heading, facet.context)
-        self._label(facet)
+        row_labels(frame, facet, self.top_in, self.middles_in)
         widths_in = [max(text_width_in(text) for text in (column.head, *column.texts)) for column in columns]
         gaps_in = GAP_IN * (2 * len(columns) - 1)
         room_in = PANEL_WIDTH_IN - self.plot_left_in - sum(widths_in) - gaps_in
@@ -146,19 +144,21 @@ class Rows:
             if text:
                 self.frame.text(left_in, self.top_in + middle_in, text)
 
-    def _label(self, facet: Facet) -> None:
-        before = None
-        for middle_in, case in zip(self.middles_in, facet.cases, strict=True):
-            coarse, fine = facet.label(case)
-            at_in = self.top_in + middle_in
-            if not fine:
-                self.frame.text(0, at_in, fit(coarse, self.plot_left_in - GAP_IN))
-                continue
-            if coarse != before:
-                self.frame.text(0, at_in, fit(coarse, self.fine_left_in - GAP_IN, bold=True), weight="bold")
-            room_in = self.plot_left_in - self.fine_left_in - GAP_IN
-            self.frame.text(self.fine_left_in, at_in, fit(fine, room_in), color=MUTED)
-            before = coarse
+
+def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[float]) -> None:
+    """The names of the cases, to the left of where `label_columns_in` lets the plots begin."""
+    fine_left_in, plot_left_in = label_columns_in(facet)
+    before = None
+    for middle_in, case in zip(middles_in, facet.cases, strict=True):
+        coarse, fine = facet.label(case)
+        at_in = top_in + middle_in
+        if not fine:
+            frame.text(0, at_in, fit(coarse, plot_left_in - GAP_IN))
+            continue
+        if coarse != before:
+            frame.text(0, at_in, fit(coarse, fine_left_in - GAP_IN, bold=True), weight="bold")
+        frame.text(fine_left_in, at_in, fit(fine, plot_left_in - fine_left_in - GAP_IN), color=MUTED)
+        before = coarse
 
 
 def draw_strokes(
@@ -200,7 +200,7 @@ def ends(cell: Cell) -> list[float]:
     return [end for end in (cell.low, cell.value, cell.high) if end is not None]
 
 
-def _columns_in(facet: Facet) -> tuple[float, float]:
+def label_columns_in(facet: Facet) -> tuple[float, float]:
     """Where the fine labels begin and where they end; no wider than needed, so that bars get the rest."""
     labels = [facet.label(case) for case in facet.cases]
     split = any(fine for _, fine in labels)
@@ -208,6 +208,12 @@ def _columns_in(facet: Facet) -> tuple[float, float]:
     fine_in = max(text_width_in(fine) for _, fine in labels) + GAP_IN if split else 0.0
     fine_left_in = min(coarse_in, _LABELS_MAX_IN - fine_in)
     return fine_left_in, fine_left_in + fine_in
+
+
+def row_middles_in(facet: Facet, row_in: float = ROW_IN) -> tuple[list[float], float]:
+    """Where the middle of each row lies below the first one's top, and where the last one ends."""
+    tops_in = _row_tops_in(facet, row_in)
+    return [top_in + row_in / 2 for top_in in tops_in], max(tops_in) + row_in
 
 
 def _row_tops_in(facet: Facet, row_in: float) -> list[float]:

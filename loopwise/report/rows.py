@@ -170,7 +170,7 @@ def facets(cases: Sequence[Case]) -> list[Facet]:
 
     So an app with thirty endpoints on one worker is one chart of thirty rows, not thirty of one.
     """
-    named = _server_names(cases)
+    named = server_names(cases)
     contexts: dict[str, dict[str, list[Case]]] = {}
     for case in cases:
         context = f"{named[case.case_id]} · {case.load.label}"
@@ -225,7 +225,7 @@ def served_by(case: Case) -> str:
     return server_name(case.server, case.url)
 
 
-def _server_names(cases: Sequence[Case]) -> dict[str, str]:
+def server_names(cases: Sequence[Case]) -> dict[str, str]:
     """Name of each case's server by case_id; with app and scenario where the suite has several."""
     several_apps = len({case.app for case in cases if case.app}) > 1
     several_scenarios = len({case.scenario for case in cases}) > 1
