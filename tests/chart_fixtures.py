@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from report_fixtures import Names, fixture_summary, own_app_summary, summary_of
+from report_fixtures import Names, fixture_summary, own_app_summary, running_server_summary, summary_of
 
 from loopwise.deviation import Prediction
 from loopwise.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
@@ -181,6 +181,8 @@ SHAPES: dict[str, Callable[[], Summary]] = {
     "all invalid": lambda: complete(fixture_summary(40, invalid="all")),
     "long names": lambda: complete(fixture_summary(40, names="long", invalid="some")),
     "hostile names": lambda: complete(fixture_summary(7, names="hostile", invalid="some")),
+    "running server": running_server_summary,
+    "own app": lambda: complete(own_app_summary()),
     "own app, long names": lambda: complete(own_app_summary(3, (2,), names="long")),
     "50 endpoints": lambda: complete(own_app_summary(50, (2,))),
     "open load": open_summary,

@@ -49,10 +49,14 @@ class Chart(Generic[P]):
     draw: Callable[[frame.Frame, P], None]
     describe: Callable[[P], str]
     """Alternative text of a panel, with its figures."""
+    has_intervals: bool = True
+    """Whether it draws any: then the caption says what they stand for."""
 
     def caption(self, summary: Summary) -> str:
-        """The explanation, and what the intervals stand for."""
-        return f"{self.explanation} {Cells(summary).interval_note}"
+        """The explanation, and what the intervals stand for where there are any."""
+        return (
+            f"{self.explanation} {Cells(summary).interval_note}" if self.has_intervals else self.explanation
+        )
 
     def figure(self, summary: Summary) -> Figure | None:
         """All panels on one figure; None when there is nothing to draw."""
@@ -100,11 +104,13 @@ CHARTS: dict[str, Chart[Any]] = {
         "Latency distribution",
         "Service time at every percentile: lower is better, and a flat line is steady. Each further nine"
         " takes the same room. The line is the median of the replicates, the band reaches from the lowest to the"
-        " highest.",
+        f" highest. Where that would be more than {charts_lines.MANY_PANELS} panels, only the fewest and the most"
+        " workers have one.",
         charts_lines.distribution_panels,
         charts_lines.panel_height_in,
         charts_lines.draw_distribution,
         charts_lines.describe_distribution,
+        has_intervals=False,
     ),
     "histogram": Chart(
         "How often each latency occurred",
@@ -115,6 +121,7 @@ CHARTS: dict[str, Chart[Any]] = {
         charts_histogram.panel_height_in,
         charts_histogram.draw_histogram,
         charts_histogram.describe_histogram,
+        has_intervals=False,
     ),
     "workers": Chart(
         "Throughput and latency against workers",
@@ -139,7 +146,8 @@ CHARTS: dict[str, Chart[Any]] = {
     "plane": Chart(
         "Latency against throughput",
         "Each mark is a case: further right and further down is better. A line joins the worker counts of one mode and"
-        " ends, at its name, with the most. Beside many cases the slowest are named.",
+        " ends, at its name, with the most; behind the name stand the numbers of workers. Beside many cases the slowest"
+        " are named.",
         charts_plane.plane_panels,
         charts_plane.plane_height_in,
         charts_plane.draw_plane,
@@ -172,6 +180,7 @@ CHARTS: dict[str, Chart[Any]] = {
         charts_shares.panel_height_in,
         charts_shares.draw_shares,
         charts_shares.describe_shares,
+        has_intervals=False,
     ),
     "predicted": Chart(
         "Measured against predicted",
@@ -190,6 +199,7 @@ CHARTS: dict[str, Chart[Any]] = {
         charts_heatmap.heatmap_height_in,
         charts_heatmap.draw_heatmap,
         charts_heatmap.describe_heatmap,
+        has_intervals=False,
     ),
     "timeline": Chart(
         "Time lines of single runs",
@@ -200,6 +210,7 @@ CHARTS: dict[str, Chart[Any]] = {
         charts_time.panel_height_in,
         charts_time.draw_timeline,
         charts_time.describe_timeline,
+        has_intervals=False,
     ),
     "checks": Chart(
         "Cases that a check marked",
@@ -209,6 +220,7 @@ CHARTS: dict[str, Chart[Any]] = {
         charts_checks.checks_height_in,
         charts_checks.draw_checks,
         charts_checks.describe_checks,
+        has_intervals=False,
     ),
 }
 

@@ -83,10 +83,8 @@ def draw_checks(frame: Frame, panel: ChecksPanel) -> None:
     axes = frame.axes(left_in, top_in, width_in, bottom_in)
     axes.set_xlim(0, len(panel.columns))
     axes.set_ylim(bottom_in, 0)
-    axes.set_xticks([index + 0.5 for index in range(len(panel.columns))], [""] * len(panel.columns))
-    axes.tick_params(length=0)
+    axes.set_xticks([])
     axes.set_yticks([])
-    axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
     for index, name in enumerate(panel.columns):

@@ -94,7 +94,7 @@ def draw_resources(frame: Frame, panel: ResourcesPanel) -> None:
     for index, cells in enumerate((panel.cpu, panel.memory)):
         limit = max((end for cell in cells if cell.usable for end in ends(cell)), default=0.0) * _AIR or 1.0
         rows.plots[index].set_xlim(0, limit)
-        set_ticks(rows.plots[index], "x", linear_ticks(limit, _TICKS)[:-1] or [0.0], fmt.tick_number)
+        set_ticks(rows.plots[index], "x", linear_ticks(limit, _TICKS), fmt.tick_number)
         rows.bars(cells, index)
     for middle_in, cpu, memory in zip(rows.middles_in, panel.cpu, panel.memory, strict=True):
         if not (cpu.usable or memory.usable):

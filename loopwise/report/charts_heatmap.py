@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.patches import Rectangle
 
 from loopwise.factors import variant
@@ -38,8 +38,8 @@ _AIR_IN = 0.06
 # One hue from light to dark, so that order is seen in grey, too. Not the ink colours: a page would swap those.
 _COLOURS = LinearSegmentedColormap.from_list("loopwise", ["#e8f1f8", "#6aaed6", "#08306b"])
 _DARK_INK, _LIGHT_INK = "#101820", "#ffffff"
-_LIGHT_FROM = 0.5
-"""Above this place on the scale dark letters can't be read."""
+_LIGHT_BELOW = 0.179
+"""The luminance at which white and black letters are read equally well (WCAG 2, contrast ratio)."""
 
 
 @dataclass(frozen=True)
@@ -237,9 +237,21 @@ def _fill(
             box.set(fill=False, edgecolor=VOID, hatch="////", lw=0.6)
             axes.add_patch(box)
         return ("" if is_void else fmt.NONE), MUTED
-    box.set_facecolor(to_hex(_COLOURS(place)))
+    fill = to_rgb(_COLOURS(place))
+    box.set_facecolor(to_hex(fill))
     axes.add_patch(box)
-    return say(float(f"{cell.value:.3g}")), _LIGHT_INK if place > _LIGHT_FROM else _DARK_INK
+    return say(float(f"{cell.value:.3g}")), _LIGHT_INK if luminance(fill) < _LIGHT_BELOW else _DARK_INK
+
+
+def luminance(colour: tuple[float, float, float]) -> float:
+    """Relative luminance, 0–1, of a colour in sRGB.
+
+    Source: Web Content Accessibility Guidelines 2.2, "relative luminance".
+    """
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _places(cells: Sequence[Cell], *, is_log: bool) -> dict[str, float]:

@@ -30,6 +30,8 @@ _STEPS = 70
 """Points along a line: more than a plot of this size shows would only make the file larger."""
 _BAND_FROM = 1.02
 """A band narrower than its line is not seen."""
+MANY_PANELS = 12
+"""Beyond so many only the fewest and the most workers have a panel: what lies between looks like either."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def distribution_panels(summary: Summary) -> list[DistributionPanel]:
     cells = Cells(summary)
     curves = _quantile_curves(summary.quantiles)
     panels = []
-    for facet in _line_facets(cells.facets):
+    for facet in _readable(_line_facets(cells.facets)):
         usable = [case for case in facet.cases if cells.why_invalid(case) is None and case.case_id in curves]
         left_out = tuple(line_name(facet, case) for case in facet.cases if case not in usable)
         if usable:
@@ -159,6 +161,24 @@ def _quantile_curves(table: pd.DataFrame) -> dict[str, Quantiles]:
             )
         )
     return curves
+
+
+def _readable(split: list[Facet]) -> list[Facet]:
+    """The facets, or of too many those with the fewest and the most workers among their like."""
+    if len(split) <= MANY_PANELS:
+        return split
+    alike: dict[tuple[str, str], list[Facet]] = {}
+    for facet in split:
+        words = workers_name(facet.cases[0])
+        alike.setdefault((facet.heading, facet.context.removesuffix(f" · {words}")), []).append(facet)
+    kept = []
+    for like in alike.values():
+        if len({facet.cases[0].workers for facet in like}) < len(like):
+            kept += like
+            continue
+        rising = sorted(like, key=lambda facet: facet.cases[0].workers or 0)
+        kept += [rising[0], rising[-1]] if len(rising) > 1 else rising
+    return kept
 
 
 def _line_facets(found: Sequence[Facet]) -> list[Facet]:

@@ -34,6 +34,8 @@ NAMED = 12
 """Points with a name beside the plot at most."""
 
 _TICK_ROOM_IN = 0.42
+_PLANE_IN, _PREDICTED_IN = 2.3, 2.0
+"""Widths of the plots: the names beside them are long."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def _line_name(facet: Facet, line: Sequence[Point]) -> str:
 
 
 def _ratio_name(facet: Facet, cell: Cell, found: Prediction) -> str:
-    return f"{fmt.ratio((cell.value or 0.0) / found.predicted_rps)} {line_name(facet, cell.case)}"
+    return f"×{(cell.value or 0.0) / found.predicted_rps:.2f} {line_name(facet, cell.case)}"
 
 
 def _furthest(points: Sequence[LineEnd]) -> list[LineEnd]:
@@ -254,8 +256,8 @@ def _rates_axes(axes: Axes, low: float, high: float, box: Box) -> None:
 
 
 def _plane_box(panel: PlanePanel) -> Box:
-    return plot_box(panel.facet, height_for(min(len(panel.lines), NAMED)))
+    return plot_box(panel.facet, height_for(min(len(panel.lines), NAMED)), width_in=_PLANE_IN)
 
 
 def _predicted_box(panel: PredictedPanel) -> Box:
-    return plot_box(panel.facet, height_for(min(len(panel.points), NAMED)))
+    return plot_box(panel.facet, height_for(min(len(panel.points), NAMED)), width_in=_PREDICTED_IN)

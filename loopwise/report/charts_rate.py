@@ -27,6 +27,7 @@ KINDS = ("response", "service")
 PERCENTILE = "p99"
 
 _AIR = 1.04
+_PLOT_WIDTH_IN = 2.2
 _RESPONSE_PT, _SERVICE_PT = 5.0, 4.0
 
 
@@ -142,4 +143,4 @@ def _line(cells: Cells, cases: Sequence[Case], kind: str) -> tuple[Cell, ...]:
 
 def _box(panel: RatePanel) -> Box:
     names = sum(1 for pair in panel.lines for line in pair if line)
-    return plot_box(panel.facet, height_for(names))
+    return plot_box(panel.facet, height_for(names), width_in=_PLOT_WIDTH_IN)

@@ -24,7 +24,7 @@ RUNS_SHOWN = 8
 """Of a large suite; the page shows the others beside their cases."""
 
 _TRACK_IN = 0.55
-_BETWEEN_IN = 0.02
+_BETWEEN_IN = 0.07
 _AIR = 1.08
 _FEW_TICKS = 2
 # The first line of a track is the mode's own; the others differ from it in marker and stroke, and are named.

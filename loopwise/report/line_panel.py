@@ -11,19 +11,26 @@ from loopwise.report.rows import Cell, Facet
 from loopwise.report.style import MUTED, SERIES, ModeStyle, fit, mode_style
 
 LINES_PER_PANEL = len(SERIES)
-PLOT_HEIGHT_IN = 2.0
+PLOT_WIDTH_IN, PLOT_HEIGHT_IN = 2.6, 2.0
 AXIS_IN = 0.5
 QUANTITY_IN = 0.25
 
 _LEFT_IN = 0.55
-_PLOT_WIDTH_IN = 2.6
 _NOTE_IN = 0.2
 
 
-def plot_box(facet: Facet, height_in: float = PLOT_HEIGHT_IN, below_in: float = 0.0) -> Box:
-    """Where a plot lies: below the heading and the name of its quantity, and by so much further down."""
+def plot_box(
+    facet: Facet,
+    height_in: float = PLOT_HEIGHT_IN,
+    below_in: float = 0.0,
+    width_in: float = PLOT_WIDTH_IN,
+) -> Box:
+    """Where a plot lies: below the heading and the name of its quantity, and by so much further down.
+
+    A narrower plot leaves longer names their room.
+    """
     top_in = heading_height_in(facet.heading) + QUANTITY_IN + below_in
-    return Box(_LEFT_IN, top_in, _PLOT_WIDTH_IN, height_in)
+    return Box(_LEFT_IN, top_in, width_in, height_in)
 
 
 def plot(frame: Frame, box: Box, quantity: str) -> Axes:

@@ -15,6 +15,12 @@ from loopwise.summary import Summary
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
 
+_COLUMNS = (
+    *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
+    "reason",
+)
+"""Columns of the table that a cell is made of."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -150,10 +156,12 @@ class Cells:
     @cached_property
     def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         picked: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in self.summary.table.astype(object).to_dict("records"):
+        columns = [self.summary.table[name].tolist() for name in _COLUMNS]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(_COLUMNS, values, strict=True))
             key = (row["case_id"], row["metric"])
             if key not in picked or row["endpoint"] == TOTAL:
-                picked[key] = {str(name): value for name, value in row.items()}
+                picked[key] = row
         return picked
 
     @cached_property
