@@ -37,7 +37,7 @@ _CELL_MAX_IN = 0.75
 _AIR_IN = 0.06
 # One hue from light to dark, so that order is seen in grey, too. Not the ink colours: a page would swap those.
 _COLOURS = LinearSegmentedColormap.from_list("loopwise", ["#e8f1f8", "#6aaed6", "#08306b"])
-_DARK_INK, _LIGHT_INK = "#101820", "#ffffff"
+_DARK_INK, _LIGHT_INK = "#000000", "#ffffff"
 _LIGHT_BELOW = 0.179
 """The luminance at which white and black letters are read equally well (WCAG 2, contrast ratio)."""
 
