@@ -10,8 +10,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from chart_fixtures import ROWS, SHAPES, complete, digest_of, duel_summary, open_summary
+from chart_room import assert_texts_have_room
 from matplotlib.colors import to_rgb
-from report_fixtures import REASON, fixture_summary, own_app_summary, running_server_summary
+from report_fixtures import (
+    REASON,
+    fixture_summary,
+    own_app_summary,
+    running_server_summary,
+    summary_of,
+)
 
 from loopwise.model import Case, Load
 from loopwise.report import charts_heatmap
@@ -372,3 +379,26 @@ def test_the_load_of_a_heat_map_may_be_closed() -> None:
         with_cases(summary, lambda case: case.model_copy(update={"load": Load(users=7)}))
     )
     assert panel.context.endswith("7 users · 1 worker")
+
+
+def test_a_column_name_wider_than_its_column_goes_on_below() -> None:
+    summary = open_summary(modes=("async", "sync"))
+    rates = [100.0 * 2**step for step in range(8)]
+    by_rate = [
+        case.model_copy(
+            update={
+                "case_id": f"{case.case_id}-{rate:g}",
+                "load": case.load.model_copy(update={"rate_rps": rate}),
+            }
+        )
+        for case in summary.experiment.suite.cases
+        if case.load.rate_rps == 100.0
+        for rate in rates
+    ]
+    (panel,) = heatmap_panels(summary_of(tuple(by_rate)))
+    assert len(panel.columns) == 8
+    figure = CHARTS["heatmap"].panel_figure(panel)
+    assert_texts_have_room(figure)
+    texts = [text.get_text() for text in figure.texts]
+    assert texts.count("poisson") == 16
+    assert {f"{rate:g}/s" for rate in rates} <= set(texts)
