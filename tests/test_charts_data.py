@@ -20,7 +20,7 @@ from report_fixtures import (
     summary_of,
 )
 
-from loopwise.model import Case, Load
+from loopwise.model import Case, Load, Server
 from loopwise.report import charts_heatmap
 from loopwise.report.charts import CHARTS, save
 from loopwise.report.charts_checks import checks_panels
@@ -402,3 +402,39 @@ def test_a_column_name_wider_than_its_column_goes_on_below() -> None:
     texts = [text.get_text() for text in figure.texts]
     assert texts.count("poisson") == 16
     assert {f"{rate:g}/s" for rate in rates} <= set(texts)
+
+
+def test_in_open_load_a_line_of_the_plane_goes_from_rate_to_rate() -> None:
+    summary = open_summary()
+    (panel,) = plane_panels(summary)
+    for line in panel.lines:
+        assert [point.throughput.case.load.rate_rps for point in line] == [100, 200, 400, 800]
+        for point in line:
+            assert point.latency.value == table_value(
+                summary, point.latency.case.case_id, "response_time_p99_ms"
+            )
+    texts = [text.get_text() for text in CHARTS["plane"].panel_figure(panel).texts]
+    assert {"async, 100–800/s", "sync, 100–800/s"} <= set(texts)
+
+
+def test_in_open_load_the_time_line_is_of_the_lowest_p99_not_of_the_highest_rate() -> None:
+    found = [(digest.case_id, why) for digest, why in chosen(open_summary())]
+    assert ("sleep-async-r100", "the lowest p99 here") in found
+    assert not any(why == "the fastest here" for _, why in found)
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (1, 2, 3, 4), (1, 10, 100)])
+@pytest.mark.parametrize("modes", [("async", "sync"), ("async",), ("to_thread", "blocking")])
+def test_a_row_that_got_its_room_from_its_own_name_is_not_cut(
+    modes: tuple[str, ...], counts: tuple[int, ...]
+) -> None:
+    like = fixture_summary(1).experiment.suite.cases[0]
+    cases = tuple(
+        like.model_copy(update={"case_id": f"{mode}-{count}", "mode": mode, "server": Server(workers=count)})
+        for mode in modes
+        for count in counts
+    )
+    summary = summary_of(cases)
+    (panel,) = CHARTS["throughput"].panels(summary)
+    texts = [text.get_text() for text in CHARTS["throughput"].panel_figure(panel).texts]
+    assert not any(text.endswith("…") for text in texts)
