@@ -55,6 +55,16 @@ class Bracket(Noun):
     """All values that were measured, ascending."""
 
 
+class Lesson(Noun):
+    """What the right route brings over the wrong one."""
+
+    metric: str
+    words: str
+    """Completes "the right route …", with the ratio at the braces."""
+    ratio: Estimate
+    """right ÷ wrong."""
+
+
 class Finding(Noun):
     """finding.json: what became of a claim on one machine."""
 
@@ -69,7 +79,7 @@ class Finding(Noun):
     """What the telemetry of the slower side saw; empty where it saw nothing."""
     crossover: Bracket | None = None
     """From where on, where it depends."""
-    lesson: Estimate | None = None
-    """How many times the requests the right route served of the wrong one's; None: not measured."""
+    lesson: Lesson | None = None
+    """The lesson's two routes beside each other; None: not measured."""
     needs_cores: int = 0
     """Above 0: the machine has fewer cores than this, and the claim was not decided."""
