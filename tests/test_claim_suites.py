@@ -27,7 +27,7 @@ WANTED: dict[str, set[tuple[object, ...]]] = {
     # claim: what its rule can't do without, as (workload, mode, a factor that is varied)
     "C01": {("sleep", "sync", users) for users in (1, 20, 40, 80)} | {("sleep", "blocking", 20)},
     "C02": {("sleep", "async", users) for users in (1, 10, 50, 200, 500)} | {("sleep", "blocking", 20)},
-    "C03": {("upstream", mode, users) for mode in ("async", "sync") for users in (20, 100)},
+    "C03": {("upstream", mode, users) for mode in ("async", "sync") for users in (20, 80)},
     "C04": {("cpu", mode, 16) for mode in ("async", "sync")},
     "C05": {("sleep", "blocking", 1), ("sleep", "blocking", 2), ("sleep", "async", 1), ("sleep", "sync", 1)},
     "C06": {("sleep", "async", None), ("sleep", "sync", None), ("sleep", "sync", 10)},

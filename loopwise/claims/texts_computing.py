@@ -28,9 +28,9 @@ COMPUTING = (
             "other process; /health beside each, and beside a route that only waits."
         ),
         prediction=(
-            "On the loop /health waits for up to 8 × 10 ms = 80 ms. In threads it must get the GIL, which "
-            "another thread keeps for up to 5 ms at a time (Python: sys.getswitchinterval), several times "
-            "per request. Behind a process pool: nothing but the hop."
+            "On the loop /health waits for up to 8 × 10 ms = 80 ms until it is read, and as much again until it "
+            "is answered. In threads it must get the GIL, which another thread keeps for up to 5 ms at a time "
+            "(Python: sys.getswitchinterval), several times per request. Behind a process pool it waits for nothing."
         ),
         wrong="c09_wrong",
         right="c09_right",
@@ -113,8 +113,8 @@ COMPUTING = (
             "them."
         ),
         prediction=(
-            "min(workers, cores) ÷ 0.005 s in either mode: 200 and 400 a second. /health waits for 16 × 5 "
-            "ms = 80 ms in async def on one worker; in def it contends for the GIL in turns of 5 ms instead "
+            "min(workers, cores) ÷ 0.005 s in either mode: 200 and 400 a second. /health waits for once or twice "
+            "16 × 5 ms = 80 ms in async def on one worker; in def it contends for the GIL in turns of 5 ms instead "
             "(Python: sys.getswitchinterval)."
         ),
         truth=(

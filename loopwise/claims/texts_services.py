@@ -6,28 +6,25 @@ SERVICES = (
     Text(
         claim_id="C03",
         statement="Async raises throughput for slow external services.",
-        belief=(
-            "A request that waits for another service needs no CPU, and async def lets any number of them "
-            "wait."
-        ),
+        belief="A request that waits for another service needs no CPU, and async def lets any number of them wait.",
         experiment=(
-            "An HTTP service that answers after 200 ms, asked by httpx.AsyncClient in async def and by "
-            "httpx.Client in def, for 20 and for 100 users."
+            "An HTTP service that answers after 500 ms on average, asked by httpx.AsyncClient in async def and by "
+            "httpx.Client in def, by 20 and by 80 users."
         ),
         prediction=(
-            "With 20 users both give 20 ÷ 0.200 s = 100 a second. With 100 users def is capped at 40 tokens "
-            "÷ 0.200 s = 200, and async def gives 100 ÷ 0.200 s = 500, if a core can run httpx 500 times a "
-            "second."
+            "With 20 users both give 20 ÷ 0.500 s = 40 a second. With 80 users def is capped at 40 tokens ÷ 0.500 s = "
+            "80 (AnyIO: Working with threads), and async def gives 80 ÷ 0.500 s = 160."
         ),
         truth=(
-            "It raises throughput once more than 40 requests per worker wait at the same time. Below, both "
-            "modes wait equally long; and beyond, the client's own CPU time is the next limit."
+            "It does once more than 40 requests per worker wait at the same time, and as long as the client's own CPU "
+            "time allows. httpx's pool compares all its connections with each other (httpcore: connection_pool.py): "
+            "with 100 of them idle at once a request cost 24 ms of CPU where we tried it, and def was the faster one."
         ),
         wrong="c03_wrong",
         right="c03_right",
         advice=(
-            "Use async def with one async client where more than 40 slow calls per worker are in flight. "
-            "Set its connection limits: httpx opens 100 at most and keeps 20."
+            "Use async def with one async client where more than 40 slow calls per worker are in flight. Set its "
+            "connection limits (httpx opens 100 at most and keeps 20), and watch its CPU time per request."
         ),
     ),
     Text(

@@ -63,8 +63,8 @@ WAITING = (
         ),
         prediction=(
             "Workers ÷ 0.020 s: 50 a second on one worker, 100 on two (asyncio: Developing with asyncio, "
-            "Running blocking code). /health stands in the line of 20: up to 20 × 20 ms = 400 ms on one "
-            "worker."
+            "Running blocking code). /health stands in the line of 20: up to 20 × 20 ms = 400 ms until it is "
+            "read, and as much again until it is answered."
         ),
         truth="It freezes its worker. Other workers go on, for those whose connections are there.",
         wrong="c05_wrong",
@@ -102,13 +102,13 @@ WAITING = (
         statement="A thread (run_in_executor, to_thread) repairs a blocking call.",
         belief="In a thread the call no longer holds the loop, and the route can await its end.",
         experiment=(
-            "50 ms of blocking under 40 users: on the loop, by asyncio.to_thread, and in a def route; "
+            "20 ms of blocking under 40 users: on the loop, by asyncio.to_thread, and in a def route; "
             "/health beside each."
         ),
         prediction=(
-            "On the loop 1 ÷ 0.050 s = 20 a second. In asyncio's default executor min(32, cores + 4) "
-            "threads (Python: ThreadPoolExecutor): 6 on two cores, 6 ÷ 0.050 s = 120 a second. In AnyIO's "
-            "40 threads 40 ÷ 0.050 s = 800."
+            "On the loop 1 ÷ 0.020 s = 50 a second. In asyncio's default executor min(32, cores + 4) "
+            "threads (Python: ThreadPoolExecutor): 6 on two cores, 6 ÷ 0.020 s = 300 a second. In AnyIO's "
+            "40 threads 40 ÷ 0.020 s = 2,000."
         ),
         truth=(
             "It frees the loop, so that others no longer suffer. But asyncio's pool is smaller than the one "

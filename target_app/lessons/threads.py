@@ -47,22 +47,22 @@ def c06_right() -> dict[str, float]:
 async def c07_wrong() -> dict[str, float]:
     """A blocking call on the loop."""
     # One request at a time, and nobody else in between.
-    time.sleep(0.05)
-    return {"waited_s": 0.05}
+    time.sleep(0.02)
+    return {"waited_s": 0.02}
 
 
 @router.get("/c07/right")
 async def c07_right() -> dict[str, float]:
     """The threads of asyncio: min(32, cores + 4) of them, for all that the app gives to to_thread."""
-    await asyncio.to_thread(time.sleep, 0.05)
-    return {"waited_s": 0.05}
+    await asyncio.to_thread(time.sleep, 0.02)
+    return {"waited_s": 0.02}
 
 
 @router.get("/c07/better")
 async def c07_better(request: Request) -> dict[str, float]:
     """AnyIO's threads with a limiter for this kind of call: its number is a decision, and takes nothing from others."""
-    await anyio.to_thread.run_sync(time.sleep, 0.05, limiter=request.app.state.slow_calls)
-    return {"waited_s": 0.05}
+    await anyio.to_thread.run_sync(time.sleep, 0.02, limiter=request.app.state.slow_calls)
+    return {"waited_s": 0.02}
 
 
 # C08: tasks cost less memory and switching than threads. Both work; the first needs `threads = 200`.
