@@ -68,7 +68,7 @@ COMPUTING = (
             "An event loop is one thread, and the GIL lets one thread compute at a time; a worker is a "
             "process of its own."
         ),
-        experiment="5 ms of computing in async def, 16 users, on one and on two workers.",
+        experiment="5 ms of computing in async def, 50 users, on one and on two workers.",
         prediction=(
             "min(workers, cores) ÷ 0.005 s: 200 a second on one worker, 400 on two, less what the load "
             "generator takes of the second core (uvicorn: --workers starts processes that share the "
@@ -109,12 +109,12 @@ COMPUTING = (
         statement="For CPU-bound work sync routes and more workers may be better.",
         belief="If async brings nothing, plain def does; and more workers use more cores.",
         experiment=(
-            "5 ms of computing as async def and as def, on one and on two workers, 16 users, /health beside "
+            "5 ms of computing as async def and as def, on one and on two workers, 50 users, /health beside "
             "them."
         ),
         prediction=(
             "min(workers, cores) ÷ 0.005 s in either mode: 200 and 400 a second. /health waits for once or twice "
-            "16 × 5 ms = 80 ms in async def on one worker; in def it contends for the GIL in turns of 5 ms instead "
+            "50 × 5 ms = 250 ms in async def on one worker; in def it contends for the GIL in turns of 5 ms instead "
             "(Python: sys.getswitchinterval)."
         ),
         truth=(

@@ -37,8 +37,8 @@ SERVICES = (
         ),
         prediction=(
             "sqlite3 in async def holds the loop for each query; the other two free it. aiosqlite hands every step "
-            "(execute, fetch, close) to a thread of the connection (aiosqlite: core.py): 3 × 0.1 ms or more, against "
-            "1 × 0.1 ms for sqlite3 in def. So it can't be faster than that, and for one row it must be slower."
+            "(execute, fetch, close) to a thread of the connection (aiosqlite: core.py): 3 × 0.05 ms or more, against "
+            "1 × 0.05 ms for sqlite3 in def. So it can't be faster than that, and for one row it must be slower."
         ),
         truth=(
             "Against a blocking driver in async def with long queries, they help the other requests. "

@@ -58,12 +58,12 @@ WAITING = (
             "The event loop is one thread. While a function on it does not await, nothing else on it runs."
         ),
         experiment=(
-            "A 20 ms sleep that blocks in async def, on one and on two workers, under 20 users; /health is "
+            "A 20 ms sleep that blocks in async def, on one and on two workers, under 50 users; /health is "
             "asked beside it 20 times a second, and beside the same wait awaited and in def."
         ),
         prediction=(
             "Workers ÷ 0.020 s: 50 a second on one worker, 100 on two (asyncio: Developing with asyncio, "
-            "Running blocking code). /health stands in the line of 20: up to 20 × 20 ms = 400 ms until it is "
+            "Running blocking code). /health stands in the line of 50: up to 50 × 20 ms = 1 s until it is "
             "read, and as much again until it is answered."
         ),
         truth="It freezes its worker. Other workers go on, for those whose connections are there.",

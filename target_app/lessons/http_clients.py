@@ -29,7 +29,7 @@ async def resources(app: FastAPI) -> AsyncIterator[None]:
 
 def question(ms: int) -> dict[str, Any]:
     """What the slow service wants to know: above all how late it shall answer, on average."""
-    return {"ms": ms, "sigma": 0.5, "seed": 1, "number": next(_numbers), "token": "found"}
+    return {"ms": ms, "sigma": 0.3, "seed": 1, "number": next(_numbers), "token": "found"}
 
 
 # C03: async raises throughput for slow external services.
