@@ -52,7 +52,9 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the results; default: below results/claims/."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the page is.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print no progress, only where the page is.")
+    ] = False,
 ) -> int:
     """Measure claims and judge them."""
     from loopwise import commands_claims
@@ -63,7 +65,8 @@ def run(
 @app.command()
 def report(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Folder that `claims run` made; default: the newest.")
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Folder that `claims run` made; default: the newest."),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings as a Markdown document.")

@@ -85,9 +85,7 @@ def show(console: Console, claim_id: str, *, as_json: bool) -> int:
     return 0
 
 
-def run(
-    console: Console, claim_ids: Sequence[str], *, is_all: bool, out: Path | None, quiet: bool
-) -> int:
+def run(console: Console, claim_ids: Sequence[str], *, is_all: bool, out: Path | None, quiet: bool) -> int:
     """Put claims to the test, and write the page of what was found."""
     from loopwise.claims.examine import Examiner
     from loopwise.claims.planned import planned

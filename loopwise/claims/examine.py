@@ -26,7 +26,7 @@ from loopwise.timing import duration
 
 STEPS = 4
 """Values that a search tries at most: each halves the bracket."""
-SEARCH_UNTIL_S = 85.0
+SEARCH_UNTIL_S = 95.0
 """After so many seconds of a claim no step of its search begins: twenty claims fit into half an hour."""
 
 

@@ -65,13 +65,15 @@ def explanation(text: Text, finding: Finding | None, where: Path | None) -> Rend
     lines: list[RenderableType] = []
     for heading, body in parts:
         lines += [RichText(heading, style="bold"), RichText(clean(body)), RichText("")]
-    last = f"measured {finding.measured_at[:10]} on {finding.machine}, in {where}" if finding and where else ""
+    last = (
+        f"measured {finding.measured_at[:10]} on {finding.machine}, in {where}" if finding and where else ""
+    )
     remedy = last or f"{NEVER}; measure it with: bench.py claims run {text.claim_id}"
     return Group(Panel(RichText(text.statement, style="bold"), title=text.claim_id), *lines, RichText(remedy))
 
 
 def lesson_sentence(finding: Finding) -> str:
-    """`The right route serves 12.3 times [11, 13.6] the requests of the wrong one.`"""
+    """What the right route brings: `The right route serves 12.3 times [11, 13.6] the requests of the wrong one.`."""
     if finding.lesson is None:
         return ""
     return f"The right route {finding.lesson.words.format(times(finding.lesson.ratio))}."
@@ -117,5 +119,7 @@ def changes_table(base: Path, other: Path, changes: Sequence[Change]) -> Table:
         table.add_column(RichText(name), overflow="fold")
     for each in changes:
         style = "bold red" if each.is_flipped else "" if each.is_same else "yellow"
-        table.add_row(each.claim_id, each.base or NEVER, each.other or NEVER, RichText(each.word, style=style))
+        table.add_row(
+            each.claim_id, each.base or NEVER, each.other or NEVER, RichText(each.word, style=style)
+        )
     return table
