@@ -83,3 +83,12 @@ class Finding(Noun):
     """The lesson's two routes beside each other; None: not measured."""
     needs_cores: int = 0
     """Above 0: the machine has fewer cores than this, and the claim was not decided."""
+    measured_at: str = ""
+    """ISO 8601, UTC."""
+    machine: str = ""
+    """Where: `Example CPU @ 2.50GHz, 2 cores`."""
+
+    @property
+    def said(self) -> str:
+        """The verdict in one word for tables; a machine that is too small stands in its place."""
+        return f"needs {self.needs_cores} cores" if self.needs_cores else self.verdict

@@ -31,6 +31,7 @@ def _switches(run: Run) -> float | None:
     return None if switches is None or not requests else switches / requests
 
 
+VICTIM = "victim_p99_ms"
 OF_RUNS: dict[str, Callable[[Run], float | None]] = {
     "threads": _threads,
     "context_switches_per_request": _switches,
@@ -82,6 +83,8 @@ class Look:
 
     def values(self, case: CaseFigures, metric: str, endpoint: str | None = None) -> dict[int, float]:
         """A metric of METRICS or OF_RUNS by replicate, over valid runs."""
+        if metric == VICTIM:
+            return {**self._unanswered(case), **case.values(metric)}
         if metric in METRICS:
             return case.values(metric, endpoint)
         figure = OF_RUNS[metric]
@@ -91,6 +94,21 @@ class Look:
             if run.case.case_id == case.case.case_id and run.status == "ok" and run.replicate in case.runs
         ]
         return {run.replicate: value for run in mine if (value := figure(run)) is not None}
+
+    def _unanswered(self, case: CaseFigures) -> dict[int, float]:
+        """Window of each valid run in which the victim had no answer at all: it took that long, or longer."""
+        if case.case.load.victim is None:
+            return {}
+        windows = {
+            run.replicate: run.window.duration_s * 1e3
+            for run in self.summary.runs
+            if run.case.case_id == case.case.case_id and run.status == "ok" and run.window is not None
+        }
+        return {
+            replicate: windows[replicate]
+            for replicate, run in case.runs.items()
+            if run.counts.get("victim_rows") == 0 and replicate in windows
+        }
 
     def ratio(
         self,

@@ -46,3 +46,9 @@ def between(found: Bracket) -> str:
 def number_of(value: float) -> str:
     """A value of a factor as it was set: `40`, `0.2`."""
     return f"{value:g}" if value < 1000 else number(value)
+
+
+def crossover_words(found: Bracket) -> str:
+    """`async def serves more than def between 40 and 48 users, about 44`."""
+    about = f", about {float(f'{found.point:.3g}'):g}" if found.point is not None else ""
+    return f"{found.begins}: {between(found)}{about}"

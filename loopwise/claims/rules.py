@@ -4,8 +4,9 @@ RULES is the table that everything else calls. A rule sees valid runs only; one 
 a valid run, says `invalid` and why: nothing is confirmed or refuted by what was not measured.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from loopwise.claims import rules_apps, rules_computing, rules_waiting
 from loopwise.claims.claim import Finding
@@ -45,20 +46,30 @@ _OPINIONS: dict[str, Callable[[Look], Opinion]] = {
 def _ruled(claim_id: str, rule: Callable[[Look], Opinion], summary: Summary) -> Finding:
     """The finding that a rule comes to."""
     look = Look(summary)
-    right = lesson(look, claim_id)
+    known = {
+        "claim_id": claim_id,
+        "lesson": lesson(look, claim_id),
+        "measured_at": summary.experiment.created_at,
+        "machine": machine_of(summary.experiment.environment),
+    }
     try:
         opinion = rule(look)
     except Unmeasured as missing:
-        return Finding(claim_id=claim_id, verdict="invalid", sentence=str(missing), lesson=right)
+        return Finding(verdict="invalid", sentence=str(missing), **known)
     return Finding(
-        claim_id=claim_id,
         verdict=opinion.word,
         sentence=opinion.sentence + (UNDECIDED if opinion.word == "undecided" else ""),
         ratio=opinion.decisive.estimate,
         cause=look.cause(opinion.slower),
         crossover=opinion.crossover,
-        lesson=right,
+        **known,
     )
+
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """The machine in words: `Example CPU @ 2.50GHz, 2 cores`."""
+    model, cores = environment.get("cpu_model") or "unknown CPU", environment["cores"]
+    return f"{model}, {cores} core{'s' if cores != 1 else ''}"
 
 
 RULES: dict[str, Callable[[Summary], Finding]] = {
