@@ -33,7 +33,7 @@ SERVICES = (
         belief="A query is a wait, and a wait should be awaited.",
         experiment=(
             "The same SQLite file read by aiosqlite in async def, by sqlite3 in def, and by sqlite3 in "
-            "async def; 1 and 1000 rows, 16 users, /health beside them."
+            "async def; 1 and 1000 rows, 40 users, /health beside them."
         ),
         prediction=(
             "sqlite3 in async def holds the loop for each query; the other two free it. aiosqlite hands every step "
