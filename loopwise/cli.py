@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loopwise import cli_claims
 from loopwise.errors import LoopwiseError, UsageError
 from loopwise.interrupts import interruptible
 
@@ -439,6 +440,9 @@ def blame(
         threshold_ms=threshold_ms,
         as_json=as_json,
     )
+
+
+app.add_typer(cli_claims.app)
 
 
 def _checked_label(label: str | None) -> str | None:
