@@ -73,7 +73,7 @@ def measure(
     run = run.model_copy(
         update={
             "window": recording.window(),
-            "server": server.facts,
+            "server": server.known(),
             "generator": recording.done.figures.record() if recording.done.figures else {},
             "counts": {"rows": rows},
             "host": recording.host(),

@@ -49,11 +49,20 @@ class RunningServer:
     """argv, port, pids, start_s, versions, loop, threads: `server` in run.json."""
     probes: Path | None = None
     """Folder that the probes of its workers write to; None where they are off."""
+    pool_log: Path | None = None
+    """Where the target app tells of lost processes of its pools; None where it has none."""
 
     @property
     def pid(self) -> int | None:
         """Root of the server's process tree."""
         return self.process.pid if self.process else None
+
+    def known(self) -> dict[str, Any]:
+        """The facts, with what happened to the server's pools until now."""
+        if self.pool_log is None:
+            return self.facts
+        said = self.pool_log.read_text(encoding="utf-8", errors="replace")
+        return {**self.facts, "pool_deaths": said.count(POOL_LOST)}
 
 
 @contextmanager
@@ -120,9 +129,9 @@ def serve(
         _refuse_other_loop(case.server, str(facts["loop"]), python)
         url = f"http://{HOST}:{port}"
         check_endpoints(case, url)
-        yield RunningServer(url, process, facts, telemetry_folder(scratch) if case.server.probe else None)
-        if case.app is None and "process" in case.modes:
-            facts["pool_deaths"] = log.read_text(encoding="utf-8", errors="replace").count(POOL_LOST)
+        has_pool = case.app is None and "process" in case.modes
+        probes = telemetry_folder(scratch) if case.server.probe else None
+        yield RunningServer(url, process, facts, probes, log if has_pool else None)
     finally:
         processes.end(process, grace_s=grace_s, asks_root_alone=case.server.name in ASKS_ROOT_ALONE)
 

@@ -259,6 +259,7 @@ CHECKS: dict[str, Callable[[Facts], Check | None]] = {
     "worker_idle": lambda facts: validity_workers.worker_idle(facts.run),
     "worker_share": lambda facts: validity_workers.worker_share(facts.run),
     "restarted": lambda facts: validity_workers.restarted(facts.run),
+    "pool_deaths": lambda facts: validity_workers.pool_deaths(facts.run),
     "memory": lambda facts: validity_workers.memory(facts.run),
 }
 """Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""

@@ -68,6 +68,24 @@ def restarted(run: Run) -> Check | None:
     )
 
 
+def pool_deaths(run: Run) -> Check | None:
+    """No process of a process pool was lost: the pool is replaced, but what it was doing then failed."""
+    lost = run.server.get("pool_deaths")
+    if lost is None:
+        return None
+    return Check(
+        name="pool_deaths",
+        value=lost,
+        limit=0,
+        effect="void",
+        ok=lost == 0,
+        detail=(
+            f"a process pool lost a process {lost} times and was replaced; see server.log, "
+            "and look for the kernel's out-of-memory killer"
+        ),
+    )
+
+
 def memory(run: Run) -> Check | None:
     """The server's memory did not rise all through the window."""
     growth_mb = run.host.get("server_rss_growth_mb")

@@ -1,10 +1,14 @@
-"""Ten planted lines are named on both loops, and what holds nothing is not blamed."""
+"""Ten planted lines are named on both loops, and what holds nothing is not blamed; in the app's own environment."""
 
+import importlib.metadata
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from e2e_fixtures import ROOT, Bench
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.e2e
 EXAMPLE = ROOT / "examples" / "blocking"
@@ -44,4 +48,74 @@ def test_an_app_that_cannot_be_imported_is_a_sentence_and_exit_3(tmp_path: Path)
     )
     assert status == 3, output
     assert "importing nothing.here raised ModuleNotFoundError" in output
+    assert bench.left_behind() == []
+
+
+APP = """
+import time
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/held")
+async def held():
+    time.sleep(0.02)
+    return 1
+"""
+
+
+def needed(*names: str) -> set[str]:
+    """Packages with all that they need, extras left out: neither uvloop nor aiocop nor anything of ours."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        wanted = [Requirement(each) for each in importlib.metadata.requires(name) or ()]
+        waiting += [
+            each.name for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})
+        ]
+    return found
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Path:
+    """Somebody's own environment, made without a network: links to the packages that an app needs."""
+    folder = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    for name in needed("fastapi", "uvicorn"):
+        distribution = importlib.metadata.distribution(name)
+        tops = {file.parts[0] for file in distribution.files or () if ".." not in file.parts}
+        for top in tops - {"__pycache__"}:
+            if not (packages / top).exists():  # a namespace is shared
+                (packages / top).symlink_to(Path(str(distribution.locate_file(top))))
+    return folder / "bin" / "python"
+
+
+def test_an_app_in_its_own_environment_is_blamed_and_nothing_is_installed_there(
+    theirs: Path, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path / "bench")
+    (tmp_path / "own.py").write_text(APP, encoding="utf-8")
+    (packages,) = theirs.parents[1].glob("lib/python*/site-packages")
+    before = sorted(packages.iterdir())
+    own = ("blame", "own:app", "--app-dir", tmp_path, "--python", theirs, "--endpoint", "GET /held")
+    status, output = bench(*own, "--requests", "6", "--json")
+    assert status == 0, output
+    found = json.loads(output)
+    worst = found["lines"][0]
+    assert (worst["path"], worst["line"]) == (str(tmp_path / "own.py"), 11)
+    assert worst["times"] >= 6
+    assert found["loops"] == ["asyncio"]
+    assert "has no uvloop, which is no fault" in found["notes"][0]
+    assert sorted(packages.iterdir()) == before
+
+    status, output = bench(*own, "--loop", "uvloop")
+    assert status in {2, 3}, output
+    assert "uvloop" in output
     assert bench.left_behind() == []

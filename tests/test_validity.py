@@ -42,6 +42,7 @@ def facts_of(
     window: Window = WARM,
     scenario: str | None = None,
     workers: tuple[Worker, ...] = (),
+    server: dict[str, Any] | None = None,
     **figures: Any,
 ) -> Facts:
     """A run without blemish: 10 users × 5 ms give 2000 requests a second; options replace what is named."""
@@ -52,6 +53,7 @@ def facts_of(
         host=HOST | (host or {}),
         window=window,
         workers=workers,
+        server=server or {},
     )
     measured: dict[str, Any] = {
         "throughput_rps": 2000.0,
@@ -69,7 +71,7 @@ def served(*requests: int | None) -> tuple[Worker, ...]:
     return tuple(Worker(pid=pid, requests=count) for pid, count in enumerate(requests, 1))
 
 
-OF_A_SERVER = ("worker_idle", "worker_share", "restarted", "memory")
+OF_A_SERVER = ("worker_idle", "worker_share", "restarted", "pool_deaths", "memory")
 """Checks that need a server which we started."""
 PASS, VOID, FLAG, ABSENT = "pass", "void", "flag", "absent"
 
@@ -154,6 +156,9 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("restarted", facts_of(workers=(Worker(pid=1, requests=9, fate="ended"),)), VOID),
     ("restarted", facts_of(workers=(*served(9), Worker(pid=2, requests=9, fate="appeared"))), VOID),
     ("restarted", facts_of(), ABSENT),
+    ("pool_deaths", facts_of(server={"pool_deaths": 0}), PASS),
+    ("pool_deaths", facts_of(server={"pool_deaths": 1}), VOID),
+    ("pool_deaths", facts_of(), ABSENT),
     ("memory", facts_of(host={"server_rss_growth_mb": 8.0, "server_rss_mb": 100.0}), PASS),
     ("memory", facts_of(host={"server_rss_growth_mb": 8.1, "server_rss_mb": 100.0}), FLAG),
     ("memory", facts_of(host={"server_rss_growth_mb": 50.0, "server_rss_mb": 1000.0}), PASS),
