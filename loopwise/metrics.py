@@ -5,15 +5,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from loopwise.model import TOTAL, VICTIM, Run
-from loopwise.stats import nearest_rank
-
-FLOATS = NDArray[np.float64]
-INTS = NDArray[np.int64]
-MASK = NDArray[np.bool_]
+from loopwise.model import TOTAL, Run
+from loopwise.run_rows import FLOATS, INTS, RunRows
+from loopwise.stats import nearest_rank, rank
 
 
 class Metric(NamedTuple):
@@ -67,34 +62,19 @@ class RunFigures:
 
 
 def figures(table: pa.Table, run: Run) -> RunFigures:
-    """Compute a run's figures.
+    """Compute a run's figures from all its rows; which of them count, `RunRows` says."""
+    if run.window is None:
+        return RunFigures(counts={"rows": table.num_rows})
+    return figures_of(RunRows(table, run))
 
-    In closed load the window's rows are those whose answer arrived in it. In open load latencies are those of the
-    requests that were due in it, however late their answer: leaving late ones out is what coordinated omission is.
-    """
-    result = RunFigures(counts={"rows": table.num_rows})
-    window = run.window
-    if window is None:
-        return result
-    names = pc.cast(table.column("endpoint"), pa.string()).to_pylist() if table.num_rows else []
-    column = {name: _times(table, name) for name in ("scheduled_ns", "sent_ns", "received_ns", "read_ns")}
-    is_ok = np.asarray(pc.is_null(table.column("error")), dtype=bool)
-    arrived = (column["received_ns"] >= window.start_ns) & (column["received_ns"] < window.end_ns)
-    due = arrived
-    if run.case.load.model == "open":
-        due = (column["scheduled_ns"] >= window.start_ns) & (column["scheduled_ns"] < window.end_ns)
-    endpoint = np.array(names, dtype=object)
-    is_victim = np.array([name.startswith(VICTIM) for name in names], dtype=bool)
-    # Declared endpoints count even unseen: replicates of a case must agree on where its figures stand.
-    declared = set() if run.case.scenario else {each.name for each in run.case.endpoints}
-    load_names = sorted(declared | {name for name in names if not name.startswith(VICTIM)})
-    result.endpoint = load_names[0] if len(load_names) == 1 else TOTAL
-    groups: dict[str, MASK] = {name: endpoint == name for name in load_names}
-    if len(groups) > 1:
-        groups[TOTAL] = ~is_victim
-    for name, mask in groups.items():
-        _requests(result, name, Selection(column, is_ok, due & mask, arrived & mask), run)
-    whole = result.endpoint
+
+def figures_of(rows: RunRows) -> RunFigures:
+    """The figures of rows that were made ready."""
+    whole = rows.whole
+    result = RunFigures(endpoint=whole, counts={"rows": rows.count})
+    for name in rows.groups:
+        _requests(result, name, rows)
+    is_ok, arrived, due, is_victim = rows.is_ok, rows.arrived, rows.due, rows.is_victim
     mine = ~is_victim & arrived
     result.counts |= {
         "window_rows": int((due & ~is_victim).sum()),
@@ -102,60 +82,42 @@ def figures(table: pa.Table, run: Run) -> RunFigures:
         "errors": int((due & ~is_victim & ~is_ok).sum()),
         "victim_rows": int((arrived & is_victim).sum()),
     }
-    lag_ms = (column["read_ns"] - column["received_ns"])[mine & is_ok] / 1e6
-    if lag_ms.size:
-        result.metrics[whole, "generator_lag_mean_ms"] = float(lag_ms.mean())
-        result.metrics[whole, "generator_lag_p99_ms"] = nearest_rank(np.sort(lag_ms), 0.99)
-    waited_ms = (column["received_ns"] - column["scheduled_ns"])[arrived & is_victim & is_ok] / 1e6
-    if waited_ms.size:
-        result.metrics[whole, "victim_p99_ms"] = nearest_rank(np.sort(waited_ms), 0.99)
-    _host(result, whole, run)
+    lag_ns = (rows.column["read_ns"] - rows.column["received_ns"])[mine & is_ok]
+    if lag_ns.size:
+        result.metrics[whole, "generator_lag_mean_ms"] = float((lag_ns / 1e6).mean())
+        result.metrics[whole, "generator_lag_p99_ms"] = _one_rank(lag_ns, 0.99) / 1e6
+    waited_ns = rows.duration_ns("response", arrived & is_victim & is_ok)
+    if waited_ns.size:
+        result.metrics[whole, "victim_p99_ms"] = _one_rank(waited_ns, 0.99) / 1e6
+    _host(result, whole, rows.run)
     return result
 
 
-def _times(table: pa.Table, name: str) -> INTS:
-    """A column of times as int64, null as 0: float64 can't hold nanoseconds since the epoch exactly."""
-    return np.asarray(pc.fill_null(table.column(name), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-class Selection(NamedTuple):
-    """The rows of one endpoint."""
-
-    column: dict[str, INTS]
-    is_ok: MASK
-    due: MASK
-    """Rows whose latency counts."""
-    arrived: MASK
-    """Rows that count as done in the window."""
-
-
-def _requests(result: RunFigures, name: str, rows: Selection, run: Run) -> None:
+def _requests(result: RunFigures, name: str, rows: RunRows) -> None:
     """Throughput, latencies and errors of one endpoint."""
-    column, is_ok, due, arrived = rows
-    assert run.window is not None
-    metrics = result.metrics
-    metrics[name, "throughput_rps"] = float((arrived & is_ok).sum()) / run.window.duration_s
+    metrics, mine = result.metrics, rows.of(name)
+    metrics[name, "throughput_rps"] = float((rows.arrived & mine & rows.is_ok).sum()) / rows.window.duration_s
+    due = rows.due & mine
     count = int(due.sum())
     if count:
-        metrics[name, "error_ratio"] = float((due & ~is_ok).sum()) / count
-    good = due & is_ok
-    service_ms = np.sort(column["received_ns"][good] - column["sent_ns"][good]) / 1e6
-    _latencies(metrics, name, "service", service_ms)
+        metrics[name, "error_ratio"] = float((due & ~rows.is_ok).sum()) / count
+    for kind in rows.kinds:
+        _latencies(metrics, name, kind, rows.latencies_ms(name, kind))
+    service_ms = rows.latencies_ms(name, "service")
     result.quantiles[name] = [
         (q, nearest_rank(service_ms, q)) for q in GRID if service_ms.size and is_shown(q, service_ms.size)
     ]
-    if run.case.load.model == "open":
-        _latencies(
-            metrics,
-            name,
-            "response",
-            np.sort(column["received_ns"][good] - column["scheduled_ns"][good]) / 1e6,
-        )
+
+
+def _one_rank(values: INTS, quantile: float) -> float:
+    """The percentile of values in any order: they are parted at its rank, which is cheaper than to sort them."""
+    index = rank(quantile, values.size) - 1
+    return float(np.partition(values, index)[index])
 
 
 def is_shown(quantile: float, rows: int) -> bool:
     """Whether so many rows carry a percentile: one beyond p99 needs ROWS_ABOVE rows above it."""
-    return quantile <= 0.99 or quantile == 1.0 or rows * (1 - quantile) >= ROWS_ABOVE
+    return quantile <= 0.99 or quantile == 1.0 or rows - rank(quantile, rows) >= ROWS_ABOVE
 
 
 def _latencies(metrics: dict[tuple[str, str], float], name: str, kind: str, sorted_ms: FLOATS) -> None:

@@ -22,9 +22,13 @@ def nearest_rank(ascending: NDArray[np.float64], quantile: float) -> float:
         ascending: sorted values, not empty.
         quantile: 0–1.
     """
+    return float(ascending[rank(quantile, ascending.size) - 1])
+
+
+def rank(quantile: float, count: int) -> int:
+    """The nearest rank of a percentile among so many values, from 1."""
     # The product's rounding error must not lift an exact rank to the next one (0.07 × 100 is 7.000000000000001).
-    rank = math.ceil(quantile * ascending.size - 1e-9)
-    return float(ascending[min(max(rank, 1), ascending.size) - 1])
+    return min(max(math.ceil(quantile * count - 1e-9), 1), count)
 
 
 def t_half_width(values: Sequence[float], confidence: float) -> float:

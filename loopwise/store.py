@@ -209,24 +209,48 @@ class ResultFolder:
         """Whether there is any folder of a run, or of a pair's round, to make a report from."""
         return any(self.path.glob("runs/*/*")) or any(self.path.glob(f"pairs/*/*/*/{ROUND}"))
 
-    def samples(self, run: Run) -> pa.Table:
+    def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.
+
+        Args:
+            run: which.
+            columns: those that are wanted; None: all.
 
         Raises:
             ResultError: the file is missing or damaged.
         """
-        return self._rows(self.folder_of(run))
+        return self._rows(self.folder_of(run), columns)
+
+    def telemetry(self, run: Run, columns: Sequence[str]) -> pa.Table | None:
+        """Those columns of a run's telemetry.parquet that it has; None without the file.
+
+        Raises:
+            ResultError: the file is damaged.
+        """
+        path = self.folder_of(run) / "telemetry.parquet"
+        if not path.exists():
+            return None
+        try:
+            with pq.ParquetFile(path) as file:
+                known = set(file.schema_arrow.names)
+                return file.read(columns=[name for name in columns if name in known])
+        except (OSError, pa.ArrowException) as error:
+            raise ResultError(
+                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
+                "its run has no time line of server and machine; restore the file to have one"
+            ) from None
 
     def round_samples(self, found: Round) -> pa.Table:
         """All rows of a round; endpoints begin with the side. Raises ResultError as `samples`."""
         return self._rows(self.round_folder(found.baseline_case, found.candidate_case, found.number))
 
-    def _rows(self, folder: Path) -> pa.Table:
+    def _rows(self, folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
         path = folder / "samples.parquet"
         if not path.exists() and any(folder.glob(STREAMS)):
             seal_samples(folder)
         try:
-            return pq.read_table(path)
+            with pq.ParquetFile(path) as file:
+                return file.read(columns=None if columns is None else list(columns))
         except (OSError, pa.ArrowException) as error:
             raise ResultError(
                 f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "

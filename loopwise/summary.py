@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from loopwise import validity
 from loopwise.answers import answer_all
 from loopwise.contest import COMPARED, explain, settled_by_slices, within_blocks
 from loopwise.deviation import Prediction, predict
-from loopwise.errors import ResultError
+from loopwise.digest import Digest
 from loopwise.factors import baseline_pairs
 from loopwise.head_to_head import duel_rounds, figures_of, sentences
 from loopwise.measured import CaseFigures
-from loopwise.metrics import METRICS, RunFigures, figures
+from loopwise.metrics import METRICS
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
 from loopwise.predict import bounds
+from loopwise.reading import Reading, read_runs
 from loopwise.scaling import Scaling, scale_all
 from loopwise.store import ResultFolder
 from loopwise.verdicts import judge_family, judge_rounds
@@ -58,6 +58,8 @@ class Summary:
     """How each case whose cost is known stands to its smallest bound."""
     scaling: tuple[Scaling, ...] = ()
     """What more workers bring, where cases on three or more worker counts are equal otherwise."""
+    digests: dict[str, tuple[Digest, ...]] = field(default_factory=dict)
+    """By case_id: what is kept of the rows of each run that has a window, invalid and disturbed ones among them."""
     duel: tuple[Round, ...] = ()
     """The rounds of a result that is a duel; they stand in place of runs."""
 
@@ -70,20 +72,9 @@ def summarise(result: ResultFolder) -> Summary:
     """
     experiment = result.experiment()
     runs, damaged = result.runs()
-    reasons = {run.case.case_id: _reason(run) for run in runs if run.status in {"failed", "invalid"}}
-    by_case: dict[str, list[tuple[Run, RunFigures]]] = {}
-    for run in runs:
-        if run.status in {"failed", "disturbed"}:
-            continue
-        try:
-            by_case.setdefault(run.case.case_id, []).append((run, figures(result.samples(run), run)))
-        except ResultError as error:
-            damaged.append(str(error))
-            reasons.setdefault(run.case.case_id, str(error))
-    cases = {
-        case.case_id: _case_figures(case, by_case.get(case.case_id, []), reasons)
-        for case in experiment.suite.cases
-    }
+    read = read_runs(result, runs)
+    damaged += read.damaged
+    cases = {case.case_id: _case_figures(case, read) for case in experiment.suite.cases}
     rounds, unreadable = result.rounds()
     damaged += unreadable
     duel = duel_rounds(experiment, rounds)
@@ -102,6 +93,7 @@ def summarise(result: ResultFolder) -> Summary:
         cases=cases,
         predictions=_predictions(experiment, cases, runs),
         scaling=scaling,
+        digests=read.digests,
     )
 
 
@@ -123,19 +115,14 @@ def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[
     )
 
 
-def _reason(run: Run) -> str:
-    if run.status == "failed":
-        return run.error or "the run failed"
-    return validity.verdict(run.checks) or "invalid"
-
-
-def _case_figures(case: Case, runs: Sequence[tuple[Run, RunFigures]], reasons: dict[str, str]) -> CaseFigures:
+def _case_figures(case: Case, read: Reading) -> CaseFigures:
+    runs = read.figures.get(case.case_id, ())
     valid = {run.replicate: found for run, found in runs if run.status == "ok"}
     return CaseFigures(
         case=case,
         runs=valid,
         spoilt={run.replicate: found for run, found in runs if run.status == "invalid"},
-        reason="" if valid else reasons.get(case.case_id, "not measured yet"),
+        reason="" if valid else read.reasons.get(case.case_id, "not measured yet"),
     )
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from loopwise.report import charts_lines, charts_rows, frame, style
 from loopwise.report.format import clean
 from loopwise.report.rows import Cells
-from loopwise.report.svg import svg_of
+from loopwise.report.svg import panels_of, svg_of
 from loopwise.summary import Summary
 
 P = TypeVar("P")
@@ -139,12 +139,14 @@ def save(summary: Summary, folder: Path) -> list[ChartFile]:
             png.unlink(missing_ok=True)
             continue
         figure = chart._sheet(summary, panels)
-        svg.write_text(svg_of(figure, chart.title), encoding="utf-8")
+        text = svg_of(figure, chart.title)
+        svg.write_text(text, encoding="utf-8")
+        heights_in = [chart.height_in(panel) for panel in panels]
         with style.look():
             figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
         inline = tuple(
-            InlinePanel(svg_of(chart.panel_figure(panel), chart.title), chart.describe(panel))
-            for panel in panels
+            InlinePanel(alone, chart.describe(panel))
+            for panel, alone in zip(panels, panels_of(text, figure, heights_in), strict=True)
         )
         files.append(ChartFile(name, chart.title, chart.caption(summary), svg, png, inline))
     return files

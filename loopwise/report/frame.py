@@ -6,16 +6,21 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import GridSpec
 
 from loopwise.report.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, wrap
 
 PANEL_WIDTH_IN = 4.5
 """Legible when a phone shows it full width, and two of them stand side by side on a laptop."""
 
+PAD_IN = 0.04
+"""Around a panel that stands alone: half a letter may reach past its place."""
 _GAP_IN = 0.35
 _MARGIN_IN = 0.3
 _LINE_IN = 0.19
+_HEADER_IN = 0.45
+_NOTE_LINES = 5
 _HEADING_GAP_IN = 0.05
 _MORE_THAN_TWO_COLUMNS = 12
 
@@ -24,16 +29,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Frame:
-    """A rectangle of a figure. Positions are inches from its left and top edge."""
+    """A rectangle of a figure, or of one of its parts. Positions are inches from its left and top edge."""
 
-    figure: Figure
+    figure: Figure | SubFigure
+    size_in: tuple[float, float]
+    """Width and height of the figure or part."""
     left_in: float
     top_in: float
-    """From the figure's bottom edge up to the frame's top edge."""
+    """From the figure's (or part's) bottom edge up to the frame's top edge."""
 
     def axes(self, left_in: float, top_in: float, width_in: float, height_in: float) -> Axes:
         """Axes whose plotting area is this rectangle."""
-        figure_width_in, figure_height_in = self.figure.get_size_inches()
+        figure_width_in, figure_height_in = self.size_in
         return self.figure.add_axes(
             (
                 (self.left_in + left_in) / figure_width_in,
@@ -45,7 +52,7 @@ class Frame:
 
     def text(self, left_in: float, top_in: float, text: str, **looks: Any) -> None:
         """One line of text that begins at the left position and is centred on the top one."""
-        width_in, height_in = self.figure.get_size_inches()
+        width_in, height_in = self.size_in
         self.figure.text(
             (self.left_in + left_in) / width_in,
             (self.top_in - top_in) / height_in,
@@ -68,35 +75,52 @@ def heading_height_in(heading: str) -> float:
 
 
 def single(height_in: float, draw: Callable[[Frame], None]) -> Figure:
-    """A figure with one panel and nothing around it, for the page."""
-    pad_in = 0.04
-    figure = Figure(figsize=(PANEL_WIDTH_IN + 2 * pad_in, height_in + 2 * pad_in))
-    draw(Frame(figure, pad_in, height_in + pad_in))
+    """A figure with one panel and nothing around it."""
+    size_in = (PANEL_WIDTH_IN + 2 * PAD_IN, height_in + 2 * PAD_IN)
+    figure = Figure(figsize=size_in)
+    draw(Frame(figure, size_in, PAD_IN, height_in + PAD_IN))
     return figure
 
 
 def sheet(
     title: str, note: str, heights_in: Sequence[float], draws: Sequence[Callable[[Frame], None]]
 ) -> Figure:
-    """All panels under a title, with a note below, in one to three columns; for a file of its own."""
+    """All panels under a title, with a note below, in one to three columns; each panel is a part of its own.
+
+    So the sheet is drawn once, and a page's panels are cut out of it (svg.panels_of).
+    """
     columns = 1 if len(draws) == 1 else 3 if len(draws) > _MORE_THAN_TWO_COLUMNS else 2
     width_in = columns * PANEL_WIDTH_IN + (columns - 1) * _GAP_IN
-    notes = wrap(note, width_in, lines=4)
+    notes = wrap(note, width_in, lines=_NOTE_LINES)
     bands_in = [max(band) for band in _bands(heights_in, columns)]
-    header_in = 0.45
     body_in = sum(bands_in) + _GAP_IN * len(bands_in)
-    height_in = 2 * _MARGIN_IN + header_in + body_in + len(notes) * _LINE_IN
-    figure = Figure(figsize=(width_in + 2 * _MARGIN_IN, height_in))
-    page = Frame(figure, _MARGIN_IN, height_in - _MARGIN_IN)
+    size_in = (
+        width_in + 2 * _MARGIN_IN,
+        2 * _MARGIN_IN + _HEADER_IN + body_in + len(notes) * _LINE_IN,
+    )
+    figure = Figure(figsize=size_in)
+    page = Frame(figure, size_in, _MARGIN_IN, size_in[1] - _MARGIN_IN)
     page.text(0, 0.12, fit(title, width_in, 14, bold=True), size=14, weight="bold")
-    top_in = page.top_in - header_in
-    for band_in, band in zip(bands_in, _bands(draws, columns), strict=True):
+    grid = _grid(figure, bands_in, columns)
+    for row, (band_in, band) in enumerate(zip(bands_in, _bands(draws, columns), strict=True)):
         for column, draw in enumerate(band):
-            draw(Frame(figure, _MARGIN_IN + column * (PANEL_WIDTH_IN + _GAP_IN), top_in))
-        top_in -= band_in + _GAP_IN
+            part = figure.add_subfigure(grid[2 * row + 1, 2 * column + 1])
+            draw(Frame(part, (PANEL_WIDTH_IN, band_in), 0.0, band_in))
     for index, line in enumerate(notes):
-        page.text(0, header_in + body_in + (index + 0.5) * _LINE_IN, line, size=LABEL_PT, color=MUTED)
+        page.text(0, _HEADER_IN + body_in + (index + 0.5) * _LINE_IN, line, size=LABEL_PT, color=MUTED)
     return figure
+
+
+def _grid(figure: Figure, bands_in: Sequence[float], columns: int) -> GridSpec:
+    """Places for panels, at the odd rows and columns; what lies between them is at the even ones."""
+    width_in, height_in = figure.get_size_inches()
+    across_in = [_MARGIN_IN, *[PANEL_WIDTH_IN, _GAP_IN] * columns]
+    down_in = [_MARGIN_IN + _HEADER_IN]
+    for band_in in bands_in:
+        down_in += [band_in, _GAP_IN]
+    across_in[-1] = width_in - sum(across_in[:-1])
+    down_in[-1] = height_in - sum(down_in[:-1])
+    return GridSpec(len(down_in), len(across_in), figure, width_ratios=across_in, height_ratios=down_in)
 
 
 def _heading_lines(heading: str) -> list[str]:

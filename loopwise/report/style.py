@@ -43,7 +43,7 @@ MODES: dict[str, ModeStyle] = {
     "sync": ModeStyle("#e69f00", "s", (0, (5, 1.5)), "///"),
     "blocking": ModeStyle("#d55e00", "X", (0, (1, 1)), "xxx"),
     "to_thread": ModeStyle("#009e73", "^", (0, (5, 1.5, 1, 1.5)), "\\\\\\"),
-    "process": ModeStyle("#cc79a7", "D", (0, (3, 1, 1, 1, 1, 1)), "..."),
+    "process": ModeStyle("#cc79a7", "D", (0, (3, 1, 1, 1, 1, 1)), "---"),
     "own": ModeStyle("#56b4e9", "P", (0, (8, 2)), ""),
 }
 SERIES: tuple[ModeStyle, ...] = tuple(MODES.values())

@@ -1,0 +1,134 @@
+"""The rows of one run as arrays, and which of them count. Pure.
+
+Everything that is computed from rows begins here, so that a report reads, marks and sorts them once per run.
+"""
+
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from loopwise.model import TOTAL, VICTIM, Run, Window
+
+FLOATS = NDArray[np.float64]
+INTS = NDArray[np.int64]
+MASK = NDArray[np.bool_]
+Kind = Literal["service", "response"]
+
+TIMES = ("scheduled_ns", "sent_ns", "received_ns", "read_ns")
+COLUMNS = (*TIMES, "endpoint", "error")
+"""The columns of samples.parquet that figures need; the others need not be read for them."""
+_BEGINS: dict[Kind, str] = {"service": "sent_ns", "response": "scheduled_ns"}
+
+
+class RunRows:
+    """A run's rows.
+
+    In closed load the rows that count are those whose answer arrived in the window. In open load latencies are those
+    of the requests that were due in it, however late their answer: leaving late ones out is what coordinated omission
+    is.
+
+    Args:
+        table: COLUMNS of all rows of the run, in any order.
+        run: with a window.
+    """
+
+    def __init__(self, table: pa.Table, run: Run) -> None:
+        assert run.window is not None
+        self.run = run
+        self.window: Window = run.window
+        self.count = table.num_rows
+        self.column: dict[str, INTS] = {name: _times(table, name) for name in TIMES}
+        self.is_ok: MASK = np.asarray(pc.is_null(table.column("error")), dtype=bool)
+        self._code, self._names = _texts(table.column("endpoint"))
+        self._sorted_ns: dict[tuple[str, Kind], INTS] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests had a schedule to keep."""
+        return self.run.case.load.model == "open"
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The latencies that its requests have."""
+        return ("service", "response") if self.is_open else ("service",)
+
+    @cached_property
+    def arrived(self) -> MASK:
+        """Rows that count as done in the window."""
+        return self._inside("received_ns")
+
+    @cached_property
+    def due(self) -> MASK:
+        """Rows whose latency counts, the victim's among them."""
+        return self._inside("scheduled_ns") if self.is_open else self.arrived
+
+    @cached_property
+    def is_victim(self) -> MASK:
+        """Rows of the victim probe."""
+        flags = np.array([name.startswith(VICTIM) for name in self._names], dtype=bool)
+        return flags[self._code] if flags.size else np.zeros(self.count, dtype=bool)
+
+    @cached_property
+    def endpoints(self) -> tuple[str, ...]:
+        """Endpoints of the load, sorted; declared ones even unseen: replicates must agree on where figures stand."""
+        declared = set() if self.run.case.scenario else {each.name for each in self.run.case.endpoints}
+        used = np.bincount(self._code, minlength=len(self._names)) > 0
+        seen = {name for name, is_used in zip(self._names, used, strict=True) if is_used}
+        return tuple(sorted(declared | {name for name in seen if not name.startswith(VICTIM)}))
+
+    @property
+    def whole(self) -> str:
+        """Where the figures of the whole case stand: its only endpoint, or TOTAL for a mix."""
+        return self.endpoints[0] if len(self.endpoints) == 1 else TOTAL
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """All names under which figures stand: the endpoints, and TOTAL beside several."""
+        return self.endpoints if len(self.endpoints) == 1 else (*self.endpoints, TOTAL)
+
+    def of(self, name: str) -> MASK:
+        """The rows of an endpoint, or of the whole load."""
+        if name == TOTAL:
+            return ~self.is_victim
+        if name not in self._names:
+            return np.zeros(self.count, dtype=bool)
+        return np.equal(self._code, self._names.index(name))
+
+    def duration_ns(self, kind: Kind, rows: MASK) -> INTS:
+        """Latencies of these rows, in their order."""
+        return self.column["received_ns"][rows] - self.column[_BEGINS[kind]][rows]
+
+    def latencies_ms(self, name: str, kind: Kind) -> FLOATS:
+        """Latencies of the successes of an endpoint that count, ascending."""
+        key = (name, kind)
+        if key not in self._sorted_ns:
+            found = self.duration_ns(kind, self.of(name) & self.due & self.is_ok)
+            found.sort()
+            self._sorted_ns[key] = found
+        return self._sorted_ns[key] / 1e6
+
+    def _inside(self, name: str) -> MASK:
+        times_ns = self.column[name]
+        return (times_ns >= self.window.start_ns) & (times_ns < self.window.end_ns)
+
+
+def _times(table: pa.Table, name: str) -> INTS:
+    """A column of times as int64, null as 0: float64 can't hold nanoseconds since the epoch exactly."""
+    column = table.column(name)
+    if column.null_count:
+        column = pc.fill_null(column, 0)
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _texts(column: pa.ChunkedArray) -> tuple[INTS, list[str]]:
+    """A column of texts as numbers, and the texts by number."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):  # no row, no chunk
+        return np.zeros(0, dtype=np.int64), []
+    return np.asarray(whole.indices, dtype=np.int64), whole.dictionary.to_pylist()
