@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from matplotlib.figure import Figure
 
-from loopwise.report import charts_lines, charts_rows, frame, style
+from loopwise.report import charts_forest, charts_lines, charts_rows, frame, style
+from loopwise.report.forest_rows import duel_panels
 from loopwise.report.format import clean
 from loopwise.report.rows import Cells
 from loopwise.report.svg import panels_of, svg_of
@@ -63,6 +64,14 @@ class Chart(Generic[P]):
 
 
 CHARTS: dict[str, Chart[Any]] = {
+    "forest": Chart(
+        "Candidate against baseline",
+        charts_forest.EXPLANATION,
+        duel_panels,
+        charts_forest.panel_height_in,
+        charts_forest.draw_forest,
+        charts_forest.describe_forest,
+    ),
     "throughput": Chart(
         "Throughput by mode and workers",
         "Requests a second that succeeded: longer is better. A thin line is the interval; a thick upright"

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from loopwise.report.axes import set_ticks
 from loopwise.report.forest_rows import ForestPanel, ForestRow, ratio_text, why_invalid
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.style import GRID, INK, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
+from loopwise.report.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
 
 # Okabe & Ito's green, vermillion and blue; what is open has no colour.
 VERDICT_LOOKS = {
@@ -22,6 +22,13 @@ VERDICT_LOOKS = {
     "invalid": ModeStyle(VOID, "x", "-", "////"),
 }
 """Verdict -> colour and marker; undecided is drawn hollow, and the word stands beside every one."""
+
+EXPLANATION = (
+    "Ratios on a logarithmic axis. The thick line is the interval that decided; an arrow: it goes on. The grey band"
+    " is the margin, in which differences do not matter: a line wholly beyond it is better or worse, wholly inside it"
+    " the same, anything else undecided."
+)
+"""How a forest plot is read."""
 
 _ROW_IN = 0.225
 _TITLE_IN = 0.23
@@ -84,7 +91,9 @@ def describe_forest(panel: ForestPanel) -> str:
             what = f"{row.label}, {group.title}" if group.title else row.label
             figures = f"{row.verdict.verdict}, {ratio_text(row.verdict)}"
             said.append(
-                f"{what}: {figures}" if row.verdict.ratio is not None else f"{what}: invalid, {why_invalid(row.verdict)}"
+                f"{what}: {figures}"
+                if row.verdict.ratio is not None
+                else f"{what}: invalid, {why_invalid(row.verdict)}"
             )
     more = f" And {len(said) - spoken} more, in the table of verdicts." if len(said) > spoken else ""
     return f"Ratios of {panel.heading}, {panel.context}. {'; '.join(said[:spoken])}.{more}"
@@ -135,8 +144,10 @@ def _axes(frame: Frame, panel: ForestPanel, place_in: tuple[float, float, float,
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     set_ticks(axes, "x", ratio_ticks(low, high, width_in / _TICK_IN), lambda ratio: f"{ratio:.4g}")
-    axes.axvspan(1 / (1 + panel.margin), 1 + panel.margin, color=GRID, lw=0, zorder=0)
-    axes.axvline(1.0, color=MUTED, lw=0.9, zorder=1)
+    for from_in, to_in in _spans(panel):
+        band = (1 / (1 + panel.margin), 1 + panel.margin)
+        axes.fill_betweenx([from_in, to_in], *band, color=GRID, lw=0, zorder=0)
+        axes.plot([1.0, 1.0], [from_in, to_in], color=MUTED, lw=0.9, zorder=1)
     return axes
 
 
@@ -163,7 +174,7 @@ def _mark(axes: Axes, middle_in: float, row: ForestRow) -> None:
 
 def _word(frame: Frame, word: str, left_in: float, at_in: float) -> None:
     looks = VERDICT_LOOKS[word]
-    width_in, height_in = frame.figure.get_size_inches()
+    width_in, height_in = frame.size_in
     frame.figure.add_artist(
         Line2D(
             [(frame.left_in + left_in + 0.06) / width_in],
@@ -219,13 +230,18 @@ def _titled(panel: ForestPanel) -> Sequence[ForestRow | None]:
 def _places(panel: ForestPanel) -> tuple[list[tuple[float, str]], float]:
     """Middle and title of each line from the plot's top, and the height of all."""
     places: list[tuple[float, str]] = []
-    top_in = 0.02
-    for number, group in enumerate(panel.groups):
+    for group, (from_in, _) in zip(panel.groups, _spans(panel), strict=True):
         if group.title:
-            top_in += _GROUP_GAP_IN if number else 0.0
-            places.append((top_in + _TITLE_IN / 2, group.title))
-            top_in += _TITLE_IN
-        for _ in group.rows:
-            places.append((top_in + _ROW_IN / 2, ""))
-            top_in += _ROW_IN
-    return places, top_in + 0.03
+            places.append((from_in - _TITLE_IN / 2, group.title))
+        places += [(from_in + (number + 0.5) * _ROW_IN, "") for number in range(len(group.rows))]
+    return places, _spans(panel)[-1][1] + 0.03
+
+
+def _spans(panel: ForestPanel) -> list[tuple[float, float]]:
+    """Top and bottom of each group's rows: the band and the line at 1 leave out the titles between them."""
+    spans, top_in = [], 0.02
+    for number, group in enumerate(panel.groups):
+        top_in += (_TITLE_IN if group.title else 0.0) + (_GROUP_GAP_IN if number else 0.0)
+        spans.append((top_in, top_in + len(group.rows) * _ROW_IN))
+        top_in += len(group.rows) * _ROW_IN
+    return spans

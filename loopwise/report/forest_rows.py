@@ -49,7 +49,11 @@ class ForestPanel:
 
 
 def forest_panels(
-    facets: Iterable[Facet], verdicts: Sequence[Verdict], margin: float, *, names: Mapping[str, str] | None = None
+    facets: Iterable[Facet],
+    verdicts: Sequence[Verdict],
+    margin: float,
+    *,
+    names: Mapping[str, str] | None = None,
 ) -> list[ForestPanel]:
     """The verdicts on the cases of each facet, in its order: all metrics together, or one panel each if they are many.
 
@@ -121,7 +125,10 @@ def _parts(rows: tuple[ForestRow, ...]) -> Iterable[tuple[str, tuple[ForestRow, 
     """At most ROWS_PER_FACET rows at a time, with what to add to the context."""
     starts = range(0, len(rows), ROWS_PER_FACET)
     for number, start in enumerate(starts, start=1):
-        yield f" · part {number} of {len(starts)}" if len(starts) > 1 else "", rows[start : start + ROWS_PER_FACET]
+        yield (
+            f" · part {number} of {len(starts)}" if len(starts) > 1 else "",
+            rows[start : start + ROWS_PER_FACET],
+        )
 
 
 def _of_metric(metric: str) -> str:
