@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from loopwise.ahead import DEPTH as AHEAD
 from loopwise.driver import generators
 from loopwise.errors import Interrupted, UsageError
 from loopwise.experiment import Execution, design
@@ -89,12 +90,12 @@ def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, 
         with interruptible(), generators(result.generator_log) as pool:
             pool.warm_up()
             if quiet:
-                experiment = Execution(result, experiment, pool, Quiet()).run()
+                experiment = Execution(result, experiment, pool, Quiet(), ahead=AHEAD).run()
             elif console.is_terminal:
                 with Live(console) as live:
-                    experiment = Execution(result, experiment, pool, live).run()
+                    experiment = Execution(result, experiment, pool, live, ahead=AHEAD).run()
             else:
-                experiment = Execution(result, experiment, pool, Plain(console)).run()
+                experiment = Execution(result, experiment, pool, Plain(console), ahead=AHEAD).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
         raise Interrupted(
