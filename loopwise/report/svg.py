@@ -61,9 +61,7 @@ def panels_of(svg: str, figure: Figure, heights_in: Sequence[float]) -> list[str
         heights_in: The panels' heights, in their order.
     """
     definitions = {found[2]: found[0] for found in _DEFINITION.finditer(svg)}
-    return [
-        _cut(svg, figure, index, height_in, definitions) for index, height_in in enumerate(heights_in)
-    ]
+    return [_cut(svg, figure, index, height_in, definitions) for index, height_in in enumerate(heights_in)]
 
 
 def _cut(svg: str, figure: Figure, index: int, height_in: float, definitions: dict[str, str]) -> str:
