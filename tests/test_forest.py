@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
+from chart_room import assert_texts_have_room, drawn_texts
 from compare_fixtures import SHAPES, sides, summary_with_cases, verdicts_on
+from matplotlib.figure import Figure
 from report_fixtures import HOSTILE
-from test_charts import assert_texts_have_room, drawn_texts
 
 from loopwise.contest import COMPARED
 from loopwise.model import Verdict
