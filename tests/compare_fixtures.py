@@ -95,5 +95,6 @@ def result_in(
     result.write_experiment(experiment_of(suite, name, label=label, created_at=created_at))
     document = {"answers": list(answers), "damaged": []}
     (result.path / "summary.json").write_text(json.dumps(document), encoding="utf-8")
+    (result.path / "runs" / "sync" / "1").mkdir(parents=True)
     (result.path / "report.html").write_text("<!doctype html><title>r</title>", encoding="utf-8")
     return result

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_a_headline_without_a_change_says_so() -> None:
 
 def test_a_gate_is_passed_failed_or_not_judged_with_its_sentences() -> None:
     passed, failed = (gate_lines(sides(7, gates=(gate,)))[0] for gate in (GATES[2], GATES[0]))
-    assert (passed.state, passed.sentences) == ("passed", ["7 cases within it"])
+    assert (passed.state, passed.sentences) == ("passed", ["7 cases, none surely beyond it"])
     assert failed.state == "failed"
     assert len(failed.sentences) == 2
     (open_,) = gate_lines(sides(7, invalid="all", gates=GATES[:1]))
@@ -248,6 +249,12 @@ def test_only_what_can_be_read_can_be_picked_and_its_argument_is_a_shells_word(r
     assert set(boxes) == {"new one", "half", "old"}
     for name, argument in boxes.items():
         assert shlex.split(argument) == [f"results/{name}"]
+
+
+def test_a_result_without_rows_is_listed_and_cannot_be_picked(results: Path) -> None:
+    shutil.rmtree(results / "old" / "runs")
+    page = Elements(index_of(results))
+    assert {each["value"] for each in page.of("input") if "value" in each} == {"new one", "half"}
 
 
 def test_a_comparison_is_known_by_the_results_it_compared(results: Path) -> None:

@@ -15,6 +15,8 @@ from loopwise.report.sides import Side
 
 URGENCY = ("worse", "invalid", "undecided", "better", "same")
 """The order in which a reader wants to see verdicts."""
+MOST_SENTENCES = 10
+"""Of one gate; the table has all."""
 
 
 def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
@@ -129,13 +131,16 @@ def gate_lines(sides: Sequence[Side]) -> list[GateLine]:
 
 def _gate_line(gate: Gate, letter: str, outcome: Outcome) -> GateLine:
     failed = sum(gate.fails(verdict) for verdict in outcome.verdicts)
-    said = complaints([gate], outcome.verdicts)
+    # The line begins with the gate: each sentence without it.
+    said = [sentence.removeprefix(f"gate {gate} ") for sentence in complaints([gate], outcome.verdicts)]
+    if len(said) > MOST_SENTENCES:
+        said = [*said[:MOST_SENTENCES], f"and {len(said) - MOST_SENTENCES} more, in the table of verdicts"]
     if failed:
         return GateLine(str(gate), letter, "failed", "✕", said)
     if said:
         return GateLine(str(gate), letter, "not judged", "?", said)
     judged = sum(verdict.metric == gate.metric for verdict in outcome.verdicts)
-    return GateLine(str(gate), letter, "passed", "✓", [f"{fmt.count(judged, 'case')} within it"])
+    return GateLine(str(gate), letter, "passed", "✓", [f"{fmt.count(judged, 'case')}, none surely beyond it"])
 
 
 class DifferenceLine(NamedTuple):

@@ -10,6 +10,7 @@ from loopwise.errors import UsageError
 from loopwise.report import skeleton
 from loopwise.report.compare_page import DOCUMENT, PAGE, link
 from loopwise.report.format import clean
+from loopwise.store import ResultFolder
 
 INDEX = "index.html"
 
@@ -29,7 +30,7 @@ class IndexLine(NamedTuple):
     report: str
     """Relative link, or empty: there is no report yet."""
     argument: str
-    """The folder as a word of a shell's command line; empty: it can't be compared."""
+    """The folder as a word of a shell's command line; empty: it has no rows to compare, or can't be read."""
     problem: str
     """Why it can't be read, or what in it can't."""
 
@@ -67,7 +68,7 @@ def write_index(
         "command": shlex.join([*program, "compare"]),
         "out": shlex.quote(str(_from_here(results))),
         "known": skeleton.data([{"names": each.names, "link": each.link} for each in found]),
-        "unreadable": sum(bool(line.problem) and not line.argument for line in lines),
+        "unreadable": sum(not line.suite for line in lines),
     }
     sections = [("results", "Results"), *([("comparisons", "Comparisons")] if found else [])]
     page = skeleton.render(
@@ -91,7 +92,7 @@ def write_index(
 def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:
     path = Path(row["path"])
     report = path / "report.html"
-    is_typable = clean(row["name"]) == row["name"] and str(path).isprintable()
+    is_typable = bool(row["suite"]) and clean(row["name"]) == row["name"] and str(path).isprintable()
     return IndexLine(
         name=row["name"],
         suite=row["suite"],
@@ -103,7 +104,7 @@ def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:
         runs=row["runs"],
         not_valid=row["not valid"],
         report=link(report, folder) if report.is_file() else "",
-        argument=shlex.quote(str(_from_here(path))) if row["suite"] and is_typable else "",
+        argument=shlex.quote(str(_from_here(path))) if is_typable and ResultFolder(path).has_rows() else "",
         problem=row["problem"],
     )
 
