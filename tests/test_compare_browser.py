@@ -104,11 +104,11 @@ def test_verdicts_are_sifted_by_their_word_and_sorted_by_their_ratio(
     browser: Browser, pages: dict[str, Path]
 ) -> None:
     page = visit(browser, pages["compare"]).page
-    page.get_by_label("Verdict").select_option("worse")
+    page.locator("#verdicts select").select_option("worse")
     shown = [row for row in page.locator("#verdicts tbody tr").all() if row.is_visible()]
     assert shown
     assert {row.get_attribute("data-verdict") for row in shown} == {"worse"}
-    page.get_by_label("Verdict").select_option("")
+    page.locator("#verdicts select").select_option("")
     heading = page.get_by_role("button", name="B ÷ A")
     heading.click()
     heading.click()
