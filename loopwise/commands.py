@@ -210,6 +210,7 @@ def blame(
     lines: list[BlamedLine] = []
     shorts: list[ShortCall] = []
     answers: dict[str, dict[str, int]] = {}
+    loops, notes = set[str](), dict[str, None]()
     needs = {need for case in cases for need in case.needs}
     refuse_missing(needs)
     with (
@@ -224,12 +225,16 @@ def blame(
             lines += blamed_lines(found, names)
             shorts += short_calls(found, names)
             answers |= found["answers"]
+            loops.add(found["loop"])
+            notes |= dict.fromkeys(filter(None, [found["note"]]))
     lines.sort(key=lambda each: -each.total_ms)
     if as_json:
         document = {
             "lines": [each.model_dump() for each in lines],
             "short_calls": [each.model_dump() for each in shorts],
             "answers": answers,
+            "loops": sorted(loops),
+            "notes": list(notes),
         }
         print_json(json.dumps(document, indent=2))
         return 0
@@ -240,7 +245,7 @@ def blame(
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         console.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
-    for sentence in map(short_sentence, shorts):
+    for sentence in (*map(short_sentence, shorts), *notes):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for name, statuses in answers.items():
         if any(not status.startswith("2") for status in statuses):
