@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
 from browser_fixtures import MARKS, Visit, browser, visit
 from page_fixtures import page_summary
 from playwright.sync_api import Browser, Page, expect
@@ -185,7 +185,7 @@ def test_without_scripts_the_page_has_everything_but_its_controls(browser: Brows
     context.close()
 
 
-@pytest.mark.parametrize(("width_px", "dark"), itertools.product([1280, 400], [False, True]))
+@pytest.mark.parametrize(("width_px", "dark"), list(itertools.product([1280, 400], [False, True])))
 def test_axe_finds_nothing(browser: Browser, charted: Path, width_px: int, dark: bool) -> None:
     seen = visit(browser, charted, width_px, dark=dark)
     page = seen.page
