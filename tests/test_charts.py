@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import combinations, pairwise
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,8 +12,9 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from chart_fixtures import SHAPES
+from chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from report_fixtures import (
     HOSTILE,
     REASON,
@@ -28,27 +29,17 @@ from loopwise.model import TOTAL, Server
 from loopwise.report import style
 from loopwise.report.axes import linear_ticks, log_limits, log_ticks, quantile_position
 from loopwise.report.charts import CHARTS, save
-from loopwise.report.charts_lines import distribution_panels, scaling, workers_panels
+from loopwise.report.charts_lines import distribution_panels
 from loopwise.report.charts_rows import PERCENTILES, percentile_panels, throughput_panels
+from loopwise.report.charts_workers import scaling, workers_panels
 from loopwise.report.line_labels import spread
 from loopwise.report.rows import ROWS_PER_FACET, Cells, facets
 from loopwise.report.svg import inline, svg_of
 from loopwise.scaling import Scaling
 from loopwise.summary import Summary
 
-SUMMARIES: dict[str, Callable[[], Summary]] = {
-    "1 case, one replicate": lambda: fixture_summary(1, replicates=1),
-    "7 cases": lambda: fixture_summary(7),
-    "40 cases, some invalid": lambda: fixture_summary(40, invalid="some"),
-    "100 cases": lambda: fixture_summary(100),
-    "all invalid": lambda: fixture_summary(7, invalid="all"),
-    "long names": lambda: fixture_summary(7, names="long", invalid="some"),
-    "hostile names": lambda: fixture_summary(7, names="hostile", invalid="some"),
-    "own app": own_app_summary,
-    "own app, long names": lambda: own_app_summary(3, (2,), names="long"),
-    "50 endpoints": lambda: own_app_summary(50, (2,)),
-    "running server": running_server_summary,
-}
+WITHOUT_ROWS = ["throughput", "percentiles", "distribution", "victim", "resources"]
+"""Charts of one case, where nothing but the table is there."""
 
 
 def with_laws(summary: Summary) -> Summary:
@@ -213,45 +204,34 @@ def test_many_endpoints_with_one_case_each_become_rows_not_charts() -> None:
     assert [len(panel.cells) for panel in panels] == [ROWS_PER_FACET, 10]
 
 
-@pytest.mark.parametrize("shape", SUMMARIES)
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", CHARTS)
-def test_no_text_of_a_chart_overlaps_another_or_leaves_the_figure(name: str, shape: str) -> None:
-    chart, summary = CHARTS[name], SUMMARIES[shape]()
-    for panel in chart.panels(summary)[:2]:
-        assert_texts_have_room(chart.panel_figure(panel))
-    figure = chart.figure(summary)
+def test_no_text_of_a_chart_overlaps_another_or_leaves_the_figure_and_no_plot_is_empty(
+    name: str, shape: str
+) -> None:
+    figure = CHARTS[name].figure(summary_shaped(shape))
     if figure is not None:
         assert_texts_have_room(figure)
+        assert_every_plot_shows_something(figure)
 
 
-def assert_texts_have_room(figure: Figure) -> None:
-    with style.look():
-        boxes = [(text.get_text(), text.get_window_extent()) for text in drawn_texts(figure)]
-    assert boxes
-    whole = figure.bbox
-    for text, box in boxes:
-        assert whole.x0 <= box.x0, text
-        assert box.x1 <= whole.x1, text
-        assert whole.y0 <= box.y0, text
-        assert box.y1 <= whole.y1, text
-    # Line boxes include room above and below the letters; a point of that may be shared.
-    slack = figure.dpi / 72
-    by_top = sorted(boxes, key=lambda pair: pair[1].y0)
-    for (text, box), (other, other_box) in combinations(by_top, 2):
-        if other_box.y0 > box.y1:
-            continue
-        wide = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
-        high = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
-        assert wide <= 0 or high <= 2 * slack, f"{text!r} overlaps {other!r}"
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_drawn_of_some_summary_and_its_panels_fit_alone(name: str) -> None:
+    chart = CHARTS[name]
+    panels = [
+        panel
+        for shape in ("long names", "open load", "7 cases")
+        for panel in chart.panels(summary_shaped(shape))
+    ]
+    assert panels
+    for panel in panels[:2]:
+        assert_texts_have_room(chart.panel_figure(panel))
+        assert len(chart.describe(panel)) > 40
 
 
-def drawn_texts(figure: Figure) -> Iterator[Text]:
-    with style.look():
-        figure.draw_without_rendering()
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        if text.get_visible() and text.get_text().strip():
-            yield text
+@lru_cache(maxsize=len(SHAPES))
+def summary_shaped(shape: str) -> Summary:
+    return SHAPES[shape]()
 
 
 def test_hostile_names_are_plain_text_in_the_svg() -> None:
@@ -287,7 +267,7 @@ def test_an_inline_panel_has_its_own_ids_the_pages_colours_and_a_name() -> None:
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     summary = fixture_summary(1)
     first, second = save(summary, tmp_path / "a"), save(summary, tmp_path / "b")
-    assert [chart.name for chart in first] == ["throughput", "percentiles", "distribution"]
+    assert [chart.name for chart in first] == WITHOUT_ROWS
     for one, other in zip(first, second, strict=True):
         assert one.svg.read_bytes() == other.svg.read_bytes()
         assert one.png.read_bytes() == other.png.read_bytes()
@@ -298,7 +278,7 @@ def test_saving_removes_the_files_of_charts_that_have_nothing_to_show(tmp_path: 
     for suffix in ("svg", "png"):
         (tmp_path / f"workers.{suffix}").write_text("older", encoding="utf-8")
     save(fixture_summary(1), tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == {"throughput", "percentiles", "distribution"}
+    assert {path.stem for path in tmp_path.iterdir()} == set(WITHOUT_ROWS)
 
 
 def test_drawing_leaves_matplotlibs_settings_alone() -> None:

@@ -12,7 +12,7 @@ from test_report import printed
 from loopwise.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.model import App, Case, Server
 from loopwise.report import page_data, page_table
-from loopwise.report.charts_lines import describe_workers, workers_panels
+from loopwise.report.charts_workers import describe_workers, workers_panels
 from loopwise.report.rows import Cells, server_name
 from loopwise.report.terminal import answer_table
 

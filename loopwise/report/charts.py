@@ -12,7 +12,21 @@ from typing import Any, Generic, TypeVar
 
 from matplotlib.figure import Figure
 
-from loopwise.report import charts_lines, charts_rows, frame, style
+from loopwise.report import (
+    charts_checks,
+    charts_costs,
+    charts_heatmap,
+    charts_histogram,
+    charts_lines,
+    charts_plane,
+    charts_rate,
+    charts_rows,
+    charts_shares,
+    charts_time,
+    charts_workers,
+    frame,
+    style,
+)
 from loopwise.report.format import clean
 from loopwise.report.rows import Cells
 from loopwise.report.svg import panels_of, svg_of
@@ -35,10 +49,14 @@ class Chart(Generic[P]):
     draw: Callable[[frame.Frame, P], None]
     describe: Callable[[P], str]
     """Alternative text of a panel, with its figures."""
+    has_intervals: bool = True
+    """Whether it draws any: then the caption says what they stand for."""
 
     def caption(self, summary: Summary) -> str:
-        """The explanation, and what the intervals stand for."""
-        return f"{self.explanation} {Cells(summary).interval_note}"
+        """The explanation, and what the intervals stand for where there are any."""
+        return (
+            f"{self.explanation} {Cells(summary).interval_note}" if self.has_intervals else self.explanation
+        )
 
     def figure(self, summary: Summary) -> Figure | None:
         """All panels on one figure; None when there is nothing to draw."""
@@ -86,20 +104,123 @@ CHARTS: dict[str, Chart[Any]] = {
         "Latency distribution",
         "Service time at every percentile: lower is better, and a flat line is steady. Each further nine"
         " takes the same room. The line is the median of the replicates, the band reaches from the lowest to the"
-        " highest.",
+        f" highest. Where that would be more than {charts_lines.MANY_PANELS} panels, only the fewest and the most"
+        " workers have one.",
         charts_lines.distribution_panels,
         charts_lines.panel_height_in,
         charts_lines.draw_distribution,
         charts_lines.describe_distribution,
+        has_intervals=False,
+    ),
+    "histogram": Chart(
+        "How often each latency occurred",
+        "A hill per case on a logarithmic axis: further left is better, narrow is steady. Each hill is as high as its"
+        " most frequent latency, so that shapes can be compared, not heights. Filled is the service time; a dark"
+        " outline, in open load, the response time, from when a request was due. The dashed tick is the median.",
+        charts_histogram.histogram_panels,
+        charts_histogram.panel_height_in,
+        charts_histogram.draw_histogram,
+        charts_histogram.describe_histogram,
+        has_intervals=False,
     ),
     "workers": Chart(
-        "Throughput against workers",
-        "What more worker processes bring: higher is better. The factor beside a name is the most workers"
-        " over the fewest. A dotted curve, where there is one, is the fitted law of scaling.",
-        charts_lines.workers_panels,
-        charts_lines.panel_height_in,
-        charts_lines.draw_workers,
-        charts_lines.describe_workers,
+        "Throughput and latency against workers",
+        "What more worker processes bring: higher throughput is better, lower p99 is better. The factor beside a name"
+        " is the throughput of the most workers over that of the fewest. A dotted curve, where there is one, is the"
+        " fitted law of scaling.",
+        charts_workers.workers_panels,
+        charts_workers.panel_height_in,
+        charts_workers.draw_workers,
+        charts_workers.describe_workers,
+    ),
+    "rate": Chart(
+        "Latency against offered rate",
+        "Open load: lower is better, and a line that bends upwards has found the server's limit. Filled marks are the"
+        " response time, from when a request was due; hollow ones on a dotted line the service time, from when it was"
+        " sent. What lies between them is time spent waiting to be sent. Loads whose rate rises are left out.",
+        charts_rate.rate_panels,
+        charts_rate.panel_height_in,
+        charts_rate.draw_rate,
+        charts_rate.describe_rate,
+    ),
+    "plane": Chart(
+        "Latency against throughput",
+        "Each mark is a case: further right and further down is better. A line joins the worker counts of one mode and"
+        " ends, at its name, with the most; behind the name stand the numbers of workers. Beside many cases the slowest"
+        " are named.",
+        charts_plane.plane_panels,
+        charts_plane.plane_height_in,
+        charts_plane.draw_plane,
+        charts_plane.describe_plane,
+    ),
+    "victim": Chart(
+        "What others wait: the victim's latency",
+        "A cheap route, asked 20 times a second beside the load: the 99th percentile of its response time, further left"
+        " is better. The axis is logarithmic.",
+        charts_costs.victim_panels,
+        charts_costs.panel_height_in,
+        charts_costs.draw_victim,
+        charts_costs.describe_victim,
+    ),
+    "resources": Chart(
+        "CPU and memory",
+        "CPU time of all the server's processes per request that succeeded, in ms, and the greatest sum of their"
+        " memory, in MB: shorter is better.",
+        charts_costs.resources_panels,
+        charts_costs.panel_height_in,
+        charts_costs.draw_resources,
+        charts_costs.describe_resources,
+    ),
+    "shares": Chart(
+        "Share of the requests per worker",
+        "A bar is all requests of a case; its first, unhatched part went to the busiest worker, the cuts are where the"
+        " next ones' parts end. A thick tick shows where the first part would end if all workers had the same. Means"
+        " over the valid runs.",
+        charts_shares.shares_panels,
+        charts_shares.panel_height_in,
+        charts_shares.draw_shares,
+        charts_shares.describe_shares,
+        has_intervals=False,
+    ),
+    "predicted": Chart(
+        "Measured against predicted",
+        "Throughput against the smallest bound that arithmetic gives it. On the diagonal both are equal; in the grey"
+        " band nothing needs explaining. Named are the cases furthest from the diagonal, with measured over predicted.",
+        charts_plane.predicted_panels,
+        charts_plane.predicted_height_in,
+        charts_plane.draw_predicted,
+        charts_plane.describe_predicted,
+    ),
+    "heatmap": Chart(
+        "Two factors at once",
+        "Throughput, and below it p99, over the two factors that the suite varies: darker is more. Each grid has a"
+        " scale of its own, logarithmic for latency. Hatched cells are invalid, a dash is a case that the suite lacks.",
+        charts_heatmap.heatmap_panels,
+        charts_heatmap.heatmap_height_in,
+        charts_heatmap.draw_heatmap,
+        charts_heatmap.describe_heatmap,
+        has_intervals=False,
+    ),
+    "timeline": Chart(
+        "Time lines of single runs",
+        "What happened in the window, step by step. Shown are, for each set of compared cases, a run of the fastest and"
+        f" one with the strongest cause, and one whose numbers are not used; at most {charts_time.RUNS_SHOWN}. A step's"
+        " latencies are of the requests that fell into it, occupancies are summed over the workers.",
+        charts_time.timeline_panels,
+        charts_time.panel_height_in,
+        charts_time.draw_timeline,
+        charts_time.describe_timeline,
+        has_intervals=False,
+    ),
+    "checks": Chart(
+        "Cases that a check marked",
+        "A cross: the check made runs of the case void; a triangle: it only flagged them. The number counts those runs;"
+        " the words are the gravest reason. Cases without a mark have no row.",
+        charts_checks.checks_panels,
+        charts_checks.checks_height_in,
+        charts_checks.draw_checks,
+        charts_checks.describe_checks,
+        has_intervals=False,
     ),
 }
 

@@ -5,6 +5,7 @@ The only place where a ratio becomes a percentage and milliseconds become second
 
 import math
 import unicodedata
+from functools import lru_cache
 
 NONE = "–"
 """Stands where there is no number."""
@@ -16,6 +17,7 @@ DIGITS = 3
 _TIME_SCALES = ((0.1, 1e3, "µs"), (1000.0, 1.0, "ms"), (math.inf, 1e-3, "s"))
 
 
+@lru_cache(maxsize=4096)
 def clean(text: str) -> str:
     """The text on one line, without control characters: these break XML, terminals and reading order."""
     replaced = (" " if char.isspace() else _visible(char) for char in str(text))

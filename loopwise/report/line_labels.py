@@ -10,7 +10,7 @@ from loopwise.report.frame import PANEL_WIDTH_IN, Frame
 from loopwise.report.style import VOID, ModeStyle, fit
 
 _GAP_IN = 0.3
-_PITCH_IN = 0.17
+PITCH_IN = 0.17
 _SWATCH_IN = 0.09
 
 
@@ -30,6 +30,7 @@ class LineEnd(NamedTuple):
     y: float
     name: str
     looks: ModeStyle
+    is_hollow: bool = False
 
 
 def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> None:
@@ -40,14 +41,17 @@ def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> N
     label_left_in = box.left_in + box.width_in + _GAP_IN
     swatch = 1 + (_GAP_IN - _SWATCH_IN) / box.width_in
     outside: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
-    for end, point, at_in in zip(ends, points, spread(wanted_in, _PITCH_IN, box.height_in), strict=True):
+    for end, point, at_in in zip(ends, points, spread(wanted_in, PITCH_IN, box.height_in), strict=True):
         across, up = float(point[0]), float(point[1])
         at = 1 - at_in / box.height_in
         # Grey and dotted: a leader in the line's own colour would read as more of the line.
         leader = Line2D([across, 1.02, swatch], [up, up, at], color=VOID, lw=0.8, ls=":", zorder=1, **outside)
         axes.add_line(leader)
+        face = "none" if end.is_hollow else end.looks.colour
         axes.add_line(
-            Line2D([swatch], [at], color=end.looks.colour, marker=end.looks.marker, ms=4.5, **outside)
+            Line2D(
+                [swatch], [at], color=end.looks.colour, marker=end.looks.marker, mfc=face, ms=4.5, **outside
+            )
         )
         name = fit(end.name, PANEL_WIDTH_IN - label_left_in)
         frame.text(label_left_in, box.top_in + at_in, name)

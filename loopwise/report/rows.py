@@ -15,6 +15,12 @@ from loopwise.summary import Summary
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
 
+_COLUMNS = (
+    *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
+    "reason",
+)
+"""Columns of the table that a cell is made of."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -95,7 +101,7 @@ class Cells:
             return facets(self.cases)
         subjects, servers, loads = (
             list(dict.fromkeys(clean(say(case)) for case in self.cases))
-            for say in (lambda case: case.subject, _served_by, lambda case: case.load.label)
+            for say in (lambda case: case.subject, served_by, lambda case: case.load.label)
         )
         context = f"{' and '.join(servers)} · {' and '.join(loads)} each, at once on the same cores"
         return [Facet(" and ".join(subjects), context, self.cases, by_id=True)]
@@ -150,10 +156,12 @@ class Cells:
     @cached_property
     def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         picked: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in self.summary.table.astype(object).to_dict("records"):
+        columns = [self.summary.table[name].tolist() for name in _COLUMNS]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(_COLUMNS, values, strict=True))
             key = (row["case_id"], row["metric"])
             if key not in picked or row["endpoint"] == TOTAL:
-                picked[key] = {str(name): value for name, value in row.items()}
+                picked[key] = row
         return picked
 
     @cached_property
@@ -170,7 +178,7 @@ def facets(cases: Sequence[Case]) -> list[Facet]:
 
     So an app with thirty endpoints on one worker is one chart of thirty rows, not thirty of one.
     """
-    named = _server_names(cases)
+    named = server_names(cases)
     contexts: dict[str, dict[str, list[Case]]] = {}
     for case in cases:
         context = f"{named[case.case_id]} · {case.load.label}"
@@ -188,6 +196,16 @@ def facets(cases: Sequence[Case]) -> list[Facet]:
 def mode_name(case: Case) -> str:
     """The mode, in the words of somebody who reads about an app of their own."""
     return "your app" if case.mode == "own" else clean(case.mode)
+
+
+def latency_name(case: Case) -> str:
+    """The latency that its users feel: in open load from when a request was due."""
+    return "response time" if case.load.model == "open" else "service time"
+
+
+def latency_metric(case: Case, name: str) -> str:
+    """That latency's metric: `response_time_p99_ms`."""
+    return f"{latency_name(case).replace(' ', '_')}_{name}_ms"
 
 
 def workers_name(case: Case) -> str:
@@ -210,11 +228,12 @@ def server_name(server: Server | None, url: str | None) -> str:
     return ", ".join([server.name, *(option for option in options if option)])
 
 
-def _served_by(case: Case) -> str:
+def served_by(case: Case) -> str:
+    """The server of a case, with its options."""
     return server_name(case.server, case.url)
 
 
-def _server_names(cases: Sequence[Case]) -> dict[str, str]:
+def server_names(cases: Sequence[Case]) -> dict[str, str]:
     """Name of each case's server by case_id; with app and scenario where the suite has several."""
     several_apps = len({case.app for case in cases if case.app}) > 1
     several_scenarios = len({case.scenario for case in cases}) > 1
