@@ -187,9 +187,9 @@ def test_svg_png_and_csv_are_downloaded_with_what_is_shown(opened: Visit, tmp_pa
 
 def test_the_chart_follows_the_colours_of_the_page(opened: Visit) -> None:
     page = opened.page
-    ground = page.locator(".drawing svg > rect, .drawing svg .background").first
-    before = ground.get_attribute("fill")
+    label = page.locator(".drawing svg .role-axis-label text").first
+    before = label.get_attribute("fill")
     drawn = page.locator(".drawing").get_attribute("data-drawn")
     page.get_by_role("button", name="Dark").click()
     page.wait_for_function("before => document.querySelector('.drawing').dataset.drawn !== before", arg=drawn)
-    assert ground.get_attribute("fill") != before
+    assert label.get_attribute("fill") != before

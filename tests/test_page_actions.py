@@ -104,7 +104,7 @@ def test_a_column_sorts_by_keyboard(opened: Visit) -> None:
 
 def test_filters_leave_what_fits_and_say_how_many(opened: Visit) -> None:
     page = opened.page
-    page.get_by_label("Mode", exact=True).first.select_option("sync")
+    page.locator("select[data-filter=mode]").select_option("sync")
     expect(page.locator("#cases-shown")).to_contain_text("8 of 40 cases")
     page.locator("select[data-filter=workers]").select_option("2")
     expect(page.locator("#cases-shown")).to_contain_text("4 of 40 cases")
