@@ -11,7 +11,7 @@ from report_fixtures import Names, fixture_summary, own_app_summary, running_ser
 
 from loopwise.deviation import Prediction
 from loopwise.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
-from loopwise.model import Case, Check, Endpoint, Load, Run, Server, Worker
+from loopwise.model import Case, Check, Endpoint, Load, Round, Run, Server, Worker
 from loopwise.summary import Summary
 
 Gap = Literal["nan", "infinite", "zero", "missing"]
@@ -157,6 +157,38 @@ def open_summary(
     return complete(replace(summary, table=table))
 
 
+def duel_summary() -> Summary:
+    """Two sides that shared their cores: rounds stand in place of runs, one of them flagged, one void."""
+    summary = fixture_summary(7)
+    cases = summary.experiment.suite.cases[:2]
+    suite = summary.experiment.suite.model_copy(update={"cases": cases})
+    names = [case.case_id for case in cases]
+    flag = Check(
+        name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20 %"
+    )
+    void = flag.model_copy(update={"name": "errors", "effect": "void"})
+    rounds = tuple(
+        Round(
+            pairing="duel",
+            number=number,
+            baseline_case=names[0],
+            candidate_case=names[1],
+            status="ok" if check is not void else "invalid",
+            started_at="2026-01-02T03:04:05Z",
+            checks=(check,),
+        )
+        for number, check in enumerate((flag, flag, void), start=1)
+    )
+    return replace(
+        summary,
+        experiment=summary.experiment.model_copy(update={"suite": suite}),
+        table=summary.table[summary.table["case_id"].isin(names)],
+        quantiles=summary.quantiles[summary.quantiles["case_id"].isin(names)],
+        runs=(),
+        duel=rounds,
+    )
+
+
 def with_gap(summary: Summary, gap: Gap) -> Summary:
     """The summary with every second value of its table not a usable number, and no row for it if missing."""
     odd = np.arange(len(summary.table)) % 2 == 1
@@ -189,6 +221,7 @@ SHAPES: dict[str, Callable[[], Summary]] = {
     "open load, long names, every mode": lambda: open_summary(
         "long", replicates=1, modes=("async", "sync", "blocking", "to_thread", "process")
     ),
+    "duel": duel_summary,
     **{
         f"half of the values {gap}": lambda gap=gap: with_gap(complete(fixture_summary(40)), gap)  # type: ignore[misc]
         for gap in GAPS

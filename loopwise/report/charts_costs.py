@@ -86,12 +86,15 @@ def draw_victim(frame: Frame, panel: VictimPanel) -> None:
 
 def draw_resources(frame: Frame, panel: ResourcesPanel) -> None:
     """Two plots of bars from zero: CPU per request, and memory."""
-    columns = [
-        Column("CPU/request", [_said(cell, fmt.duration) for cell in panel.cpu]),
-        Column("memory", [_said(cell, _megabytes) for cell in panel.memory]),
+    sides: list[tuple[str, tuple[Cell, ...], Callable[[float | None], str]]] = [
+        ("CPU/request", panel.cpu, fmt.duration),
+        ("memory", panel.memory, _megabytes),
     ]
+    # A side of which nothing was measured would be an empty plot.
+    known = [side for side in sides if any(cell.usable for cell in side[1])]
+    columns = [Column(head, [_said(cell, say) for cell in cells]) for head, cells, say in known]
     rows = Rows(frame, panel.facet, columns)
-    for index, cells in enumerate((panel.cpu, panel.memory)):
+    for index, (_, cells, _) in enumerate(known):
         limit = max((end for cell in cells if cell.usable for end in ends(cell)), default=0.0) * _AIR or 1.0
         rows.plots[index].set_xlim(0, limit)
         set_ticks(rows.plots[index], "x", linear_ticks(limit, _TICKS), fmt.tick_number)

@@ -29,15 +29,16 @@ COLUMNS_PER_PANEL, ROWS_PER_PANEL = 8, 20
 
 _ROW_IN = 0.24
 _TITLE_IN = 0.24
-_COLUMN_NAMES_IN = 0.2
+_NAME_LINE_IN = 0.13
+_NAMES_GAP_IN = 0.07
 _BETWEEN_IN = 0.12
 _LABELS_MAX_IN = 1.5
 _LABEL_GAP_IN = 0.1
-_CELL_MAX_IN = 0.75
+_CELL_MAX_IN = 0.8
 _AIR_IN = 0.06
 # One hue from light to dark, so that order is seen in grey, too. Not the ink colours: a page would swap those.
 _COLOURS = LinearSegmentedColormap.from_list("loopwise", ["#e8f1f8", "#6aaed6", "#08306b"])
-_DARK_INK, _LIGHT_INK = "#101820", "#ffffff"
+_DARK_INK, _LIGHT_INK = "#000000", "#ffffff"
 _LIGHT_BELOW = 0.179
 """The luminance at which white and black letters are read equally well (WCAG 2, contrast ratio)."""
 
@@ -196,21 +197,39 @@ def _latency(case: Case) -> str:
 
 
 def _grid_height_in(panel: HeatmapPanel) -> float:
-    return _TITLE_IN + _COLUMN_NAMES_IN + len(panel.rows) * _ROW_IN
+    return _TITLE_IN + _names_in(panel) + len(panel.rows) * _ROW_IN
+
+
+def _columns_in(panel: HeatmapPanel) -> tuple[float, float]:
+    """Where the columns begin, and the width of each."""
+    left_in = min(max(text_width_in(name) for name in panel.rows), _LABELS_MAX_IN) + _LABEL_GAP_IN
+    return left_in, min((PANEL_WIDTH_IN - left_in) / len(panel.columns), _CELL_MAX_IN)
+
+
+def _name_lines(panel: HeatmapPanel) -> list[list[str]]:
+    """The columns' names; one that is wider than its column goes on below, after its first word."""
+    room_in = _columns_in(panel)[1] - _AIR_IN
+    names = []
+    for name in panel.columns:
+        head, _, rest = name.partition(" ")
+        is_whole = text_width_in(name, 7) <= room_in or not rest
+        names.append([fit(line, room_in, 7) for line in ([name] if is_whole else [head, rest])])
+    return names
+
+
+def _names_in(panel: HeatmapPanel) -> float:
+    return max(len(lines) for lines in _name_lines(panel)) * _NAME_LINE_IN + _NAMES_GAP_IN
 
 
 def _draw_grid(frame: Frame, panel: HeatmapPanel, top_in: float, grid: _Grid) -> None:
     """The metric's name, the columns' names, and a coloured cell with its figure for each case."""
-    left_in = min(max(text_width_in(name) for name in panel.rows), _LABELS_MAX_IN) + _LABEL_GAP_IN
-    cell_in = min((PANEL_WIDTH_IN - left_in) / len(panel.columns), _CELL_MAX_IN)
+    left_in, cell_in = _columns_in(panel)
     frame.text(0, top_in + _TITLE_IN / 2, grid.title, size=7, color=MUTED)
-    top_in += _TITLE_IN
-    for index, name in enumerate(panel.columns):
-        shown = fit(name, cell_in - _AIR_IN, 7)
-        frame.text(
-            left_in + (index + 0.5) * cell_in, top_in + _COLUMN_NAMES_IN / 2, shown, size=7, ha="center"
-        )
-    top_in += _COLUMN_NAMES_IN
+    top_in += _TITLE_IN + _names_in(panel)
+    for index, lines in enumerate(_name_lines(panel)):
+        for up, line in enumerate(reversed(lines)):
+            at_in = top_in - _NAMES_GAP_IN / 2 - (up + 0.5) * _NAME_LINE_IN
+            frame.text(left_in + (index + 0.5) * cell_in, at_in, line, size=7, ha="center")
     axes = frame.axes(left_in, top_in, cell_in * len(panel.columns), len(panel.rows) * _ROW_IN)
     axes.set_xlim(0, len(panel.columns))
     axes.set_ylim(len(panel.rows), 0)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec
 
-from loopwise.report.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, wrap
+from loopwise.report.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, text_width_in, wrap
 
 PANEL_WIDTH_IN = 4.5
 """Legible when a phone shows it full width, and two of them stand side by side on a laptop."""
@@ -21,6 +21,8 @@ _MARGIN_IN = 0.3
 _LINE_IN = 0.19
 _HEADER_IN = 0.45
 _NOTE_LINES = 9
+_SHEET_TITLES_PT = (14.0, 12.5)
+"""Sizes of a sheet's title; a longer one is as small as a panel's."""
 _HEADING_GAP_IN = 0.05
 _MORE_THAN_TWO_COLUMNS = 12
 
@@ -100,7 +102,10 @@ def sheet(
     )
     figure = Figure(figsize=size_in)
     page = Frame(figure, size_in, _MARGIN_IN, size_in[1] - _MARGIN_IN)
-    page.text(0, 0.12, fit(title, width_in, 14, bold=True), size=14, weight="bold")
+    size_pt = next(
+        (size for size in _SHEET_TITLES_PT if text_width_in(title, size, bold=True) <= width_in), TITLE_PT
+    )
+    page.text(0, 0.12, fit(title, width_in, size_pt, bold=True), size=size_pt, weight="bold")
     grid = _grid(figure, bands_in, columns)
     for row, (band_in, band) in enumerate(zip(bands_in, _bands(draws, columns), strict=True)):
         for column, draw in enumerate(band):

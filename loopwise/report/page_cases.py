@@ -202,13 +202,11 @@ def telemetry_rows(runs: Sequence[Run]) -> list[tuple[str, str, str, str]]:
         for name, value in run.host.items():
             if math.isfinite(value):
                 found.setdefault(name, []).append(value)
-    return [
-        (
-            words(re.sub(r"_(ratio|ms|s|mb)$", "", name)),
-            *(_figure(name, each) for each in (median_low(values), min(values), max(values))),
-        )
-        for name, values in found.items()
-    ]
+    rows = []
+    for name, values in found.items():
+        middle, low, high = (_figure(name, each) for each in (median_low(values), min(values), max(values)))
+        rows.append((words(re.sub(r"_(ratio|ms|s|mb)$", "", name)), middle, low, high))
+    return rows
 
 
 def cause_rows(runs: Sequence[Run]) -> list[CauseRow]:
@@ -255,7 +253,7 @@ def file_rows(runs: Sequence[Run]) -> list[FileRow]:
     """Links to what is on disk of each run. A case_id that is no plain name of a folder gets none."""
     rows = []
     for run in runs[:RUNS_SHOWN]:
-        if set(run.case.case_id) <= {"."} or "/" in run.case.case_id:
+        if set(run.case.case_id) <= {"."} or "/" in run.case.case_id:  # the empty name among them
             continue
         folder = ResultFolder(Path()).folder_of(run).as_posix()
         repeated = f", attempt {run.attempt}" if run.attempt > 1 or run.status == "disturbed" else ""

@@ -93,19 +93,6 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     return {case_id: tuple(found) for case_id, found in names.items()}
 
 
-def first_causes(runs: Sequence[Run]) -> dict[str, str]:
-    """Evidence of the cause that was named first in most usable runs of a case, by case_id; left out where none was."""
-    named: dict[str, list[str]] = {}
-    evidence: dict[tuple[str, str], str] = {}
-    for run in (run for run in runs if run.status == "ok"):
-        name = run.causes[0]["cause"] if run.causes else ""
-        named.setdefault(run.case.case_id, []).append(name)
-        if name:
-            evidence.setdefault((run.case.case_id, name), run.causes[0]["evidence"])
-    most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
-    return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
-
-
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
     """What is said of each of these cases that is far from its prediction, by case_id."""
     found = {

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loopwise.causes import first_causes
 from loopwise.model import Run
 from loopwise.report import format as fmt
 from loopwise.report.page_data import (
     ICONS,
     far_off,
-    first_causes,
     flagged,
     verdicts_by_candidate,
     words,

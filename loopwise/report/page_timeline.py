@@ -7,8 +7,8 @@ import numpy as np
 from markupsafe import Markup
 
 from loopwise.digest import Digest
-from loopwise.metrics import FLOATS
 from loopwise.report import format as fmt
+from loopwise.run_rows import FLOATS
 
 POINTS = 60
 """Of a line at most: a finer one shows nothing more at this height, and a page may hold a hundred time lines."""

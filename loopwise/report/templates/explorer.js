@@ -172,6 +172,7 @@
         mode: "vega-lite",
         renderer: "svg",
         actions: false,
+        logLevel: 1, // errors: a panel without a valid case is no reason to warn
         ast: true, // expressions are interpreted: the page's policy forbids to compile any
         tooltip: (handler, event, item) => point(event, item && item.datum),
       });
@@ -244,6 +245,7 @@
   for (const button of card.querySelectorAll("[data-act]")) button.addEventListener("click", () => acts[button.dataset.act](button));
 
   let isNear = false;
+  section.querySelector(".without").remove();
   card.hidden = false;
   reflect();
   draw();

@@ -159,7 +159,7 @@ const LoopwiseChart = (() => {
       params: [{ name: "void_colour", value: ink.muted }],
       data: { values: shown.map(({ case: one, ...row }) => ({ ...row, id: one.id, link: one.link })) },
       ...(many
-        ? { facet: { field: "panel", type: "nominal", sort: panels, title: null, header: { labelLimit: inner + beside - 20, labelAnchor: "start" } }, columns, spec: body, resolve: { scale: choice.same ? {} : { [value]: "independent" } } }
+        ? { facet: { field: "panel", type: "nominal", sort: panels, title: null, header: { labelLimit: inner + beside - 20, labelAnchor: "start" } }, columns, spec: body, resolve: { axis: { x: "independent", y: "independent" }, scale: choice.same ? {} : { [value]: "independent" } } }
         : body),
       config: config(ink, width),
     };
