@@ -11,7 +11,7 @@ from report_fixtures import REASON, Invalid, Names, fixture_summary
 from loopwise.comparison import Gate, Outcome
 from loopwise.contest import COMPARED
 from loopwise.measured import CaseFigures
-from loopwise.model import Verdict
+from loopwise.model import Round, Verdict
 from loopwise.report.sides import Side, sides_of
 from loopwise.store import ResultFolder
 from loopwise.summary import Summary
@@ -84,6 +84,23 @@ def sides(
         verdicts = verdicts_on(other, invalid)
         others.append((other, Outcome(called[0], name, verdicts, 0.05, 0.95, gates, different)))
     return sides_of(base, called[0], others)
+
+
+def duel_summary() -> Summary:
+    """Two cases head to head, with verdicts on the whole and on an endpoint."""
+    summary = summary_with_cases(7)
+    one, two = summary.experiment.suite.cases[:2]
+    rounds = Round(
+        pairing="duel",
+        number=1,
+        baseline_case=one.case_id,
+        candidate_case=two.case_id,
+        status="ok",
+        started_at="2026-01-02T03:04:05Z",
+    )
+    whole = [verdict for verdict in verdicts_on(summary) if verdict.candidate_case == two.case_id]
+    parts = [verdict.model_copy(update={"endpoint": "GET /x"}) for verdict in whole]
+    return replace(summary, duel=(rounds,), verdicts=(*whole, *parts))
 
 
 def result_in(

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from browser_fixtures import MARKS, browser, visit
 from compare_fixtures import result_in, sides
 from playwright.sync_api import Browser
 from report_fixtures import HOSTILE
-from test_page_browser import browser, pytestmark, visit
 
 from loopwise import listing
 from loopwise.comparison import parse_gate
 from loopwise.report.compare_page import write_comparison
 from loopwise.report.index_page import write_index
 
-__all__ = ["browser", "pytestmark"]
+__all__ = ["browser"]
+pytestmark = MARKS
 
 GATES = (parse_gate("throughput_rps:-5%"), parse_gate("throughput_rps:-90%"))
 DIFFERENT = (("memory_gb", None, 8), ("versions.uvicorn", "0.40", "0.41"))

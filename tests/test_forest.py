@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chart_room import assert_texts_have_room, drawn_texts
-from compare_fixtures import SHAPES, sides, summary_with_cases, verdicts_on
+from compare_fixtures import SHAPES, duel_summary, sides, summary_with_cases, verdicts_on
 from matplotlib.figure import Figure
 from report_fixtures import HOSTILE
 
@@ -23,7 +23,7 @@ from loopwise.report.charts_forest import (
     ratio_ticks,
 )
 from loopwise.report.compare_page import FOREST, OVERLAY
-from loopwise.report.forest_rows import ForestPanel, forest_panels, ratio_text, why_invalid
+from loopwise.report.forest_rows import ForestPanel, duel_panels, forest_panels, ratio_text, why_invalid
 from loopwise.report.frame import single
 from loopwise.report.overlay import LATENCY, THROUGHPUT, OverlayPanel, overlay_panels
 from loopwise.report.rows import ROWS_PER_FACET, Cells
@@ -202,6 +202,13 @@ def _alone(panel: ForestPanel | OverlayPanel) -> Figure:
         if isinstance(panel, ForestPanel):
             return single(FOREST.height_in(panel), lambda frame: FOREST.draw(frame, panel))
         return single(OVERLAY.height_in(panel), lambda frame: OVERLAY.draw(frame, panel))
+
+
+def test_a_duel_has_rows_for_the_whole_and_each_endpoint_and_other_results_have_none() -> None:
+    (panel,) = duel_panels(duel_summary())
+    assert [row.label for row in panel.rows] == ["all requests", "GET /x"] * len(COMPARED)
+    assert [group.title.partition(" (")[0] for group in panel.groups][:2] == ["requests a second", "CPU per request"]
+    assert duel_panels(summary_with_cases(7)) == []
 
 
 def test_many_panels_go_on_several_sheets_and_sheets_of_before_are_removed(tmp_path: Path) -> None:
