@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from chart_fixtures import SHAPES
-from compare_fixtures import duel_summary
 from chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
+from compare_fixtures import duel_summary
 from matplotlib.figure import Figure
 from report_fixtures import (
     HOSTILE,

@@ -207,7 +207,10 @@ def _alone(panel: ForestPanel | OverlayPanel) -> Figure:
 def test_a_duel_has_rows_for_the_whole_and_each_endpoint_and_other_results_have_none() -> None:
     (panel,) = duel_panels(duel_summary())
     assert [row.label for row in panel.rows] == ["all requests", "GET /x"] * len(COMPARED)
-    assert [group.title.partition(" (")[0] for group in panel.groups][:2] == ["requests a second", "CPU per request"]
+    assert [group.title.partition(" (")[0] for group in panel.groups][:2] == [
+        "requests a second",
+        "CPU per request",
+    ]
     assert duel_panels(summary_with_cases(7)) == []
 
 
