@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from types import MappingProxyType
 
 from loopwise.contest import within_blocks
 from loopwise.factors import tell_apart, variant
@@ -11,12 +12,23 @@ from loopwise.sentences import percent, times
 from loopwise.verdicts import judge_family
 
 METRIC = "throughput_rps"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def answer_all(
-    experiment: Experiment, cases: Mapping[str, CaseFigures], verdicts: tuple[Verdict, ...]
+    experiment: Experiment,
+    cases: Mapping[str, CaseFigures],
+    verdicts: tuple[Verdict, ...],
+    causes: Mapping[str, str] = NOTHING,
 ) -> Iterator[str]:
-    """One sentence per subject, server and load, in the order of the suite."""
+    """One sentence per subject, server and load, in the order of the suite.
+
+    Args:
+        experiment: for its margin and confidence.
+        cases: by case_id.
+        verdicts: all of them.
+        causes: evidence of what holds a case back, by case_id; told where no bound explains a difference.
+    """
     everything = list(cases.values())
     order = list(dict.fromkeys(_group(each.case) for each in everything))
     everything.sort(key=lambda each: order.index(_group(each.case)))
@@ -30,7 +42,7 @@ def answer_all(
             subject += f" under {first.server.name}"
         if many_loads:
             subject += f" at {first.load.label}"
-        yield f"{subject}: {_answer(experiment, rivals, verdicts, cases)}"
+        yield f"{subject}: {_answer(experiment, rivals, verdicts, cases, causes)}"
 
 
 def _group(case: Case) -> tuple[str, str, str, str]:
@@ -43,6 +55,7 @@ def _answer(
     rivals: list[CaseFigures],
     verdicts: tuple[Verdict, ...],
     cases: Mapping[str, CaseFigures],
+    causes: Mapping[str, str],
 ) -> str:
     confidence, margin = experiment.suite.compare.confidence, experiment.suite.compare.margin
     known: dict[str, tuple[CaseFigures, Estimate]] = {}
@@ -68,7 +81,7 @@ def _answer(
         for case_id, word in words.items()
         if word in {"undecided", "invalid"} and known[case_id][0] not in ties
     ]
-    against = _against(best, verdicts, cases) or _against_slowest(best, list(known.values()))
+    against = _against(best, verdicts, cases, causes) or _against_slowest(best, list(known.values()), causes)
     invalid = len(rivals) - len(known)
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
     return f"{text}{against}.{_not_told_apart(open_, rivals)}{note}"
@@ -128,7 +141,12 @@ def _rate(throughput: Estimate) -> str:
     return f"{throughput.value:,.0f}{interval} requests/s"
 
 
-def _against(best: CaseFigures, verdicts: tuple[Verdict, ...], cases: Mapping[str, CaseFigures]) -> str:
+def _against(
+    best: CaseFigures,
+    verdicts: tuple[Verdict, ...],
+    cases: Mapping[str, CaseFigures],
+    causes: Mapping[str, str],
+) -> str:
     """How the best stands against its baseline, which may be of another server, load or subject."""
     for verdict in verdicts:
         if verdict.candidate_case == best.case.case_id and verdict.metric == METRIC and verdict.ratio:
@@ -136,14 +154,26 @@ def _against(best: CaseFigures, verdicts: tuple[Verdict, ...], cases: Mapping[st
             ratio = Estimate(value=verdict.ratio, low=verdict.ci_low, high=verdict.ci_high, replicates=1)
             because = verdict.reason.partition(", because ")[2]
             reason = f", because {because}" if because else ""
+            if not because and verdict.verdict == "better":
+                reason = _held_back(baseline, best.case, causes)
             doubt = ", which does not decide it" if verdict.verdict == "undecided" else ""
             return f", {times(ratio)} those of {tell_apart(baseline, best.case)[0]}{reason}{doubt}"
     return ""
 
 
-def _against_slowest(best: CaseFigures, known: list[tuple[CaseFigures, Estimate]]) -> str:
+def _held_back(slower: Case, faster: Case, causes: Mapping[str, str]) -> str:
+    """What was seen to hold the slower one back."""
+    seen = causes.get(slower.case_id, "")
+    return f" ({tell_apart(slower, faster)[0]}: {seen})" if seen else ""
+
+
+def _against_slowest(
+    best: CaseFigures, known: list[tuple[CaseFigures, Estimate]], causes: Mapping[str, str]
+) -> str:
     """How the best stands where nothing is its baseline."""
     slowest, throughput = min(known, key=lambda pair: pair[1].value)
     if slowest is best:
         return ""
-    return f"; the slowest, {tell_apart(slowest.case, best.case)[0]}, {_rate(throughput)}"
+    seen = causes.get(slowest.case.case_id, "")
+    because = f" ({seen})" if seen else ""
+    return f"; the slowest, {tell_apart(slowest.case, best.case)[0]}, {_rate(throughput)}{because}"

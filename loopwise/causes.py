@@ -4,7 +4,7 @@ To add a cause: one function that takes the evidence and returns a Cause (or Non
 line in CAUSES, and its name in model.CauseName. No cause is an answer as well: nothing is full, nothing waits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -78,6 +78,19 @@ def worker_imbalance(evidence: Evidence) -> Cause | None:
         f"window, another {_percent(least)}"
     )
     return _cause("worker_imbalance", share, words)
+
+
+def first_causes(runs: Sequence[Run]) -> dict[str, str]:
+    """Evidence of the cause that was named first in most usable runs of a case, by case_id; left out where none was."""
+    named: dict[str, list[str]] = {}
+    evidence: dict[tuple[str, str], str] = {}
+    for run in (run for run in runs if run.status == "ok"):
+        name = run.causes[0]["cause"] if run.causes else ""
+        named.setdefault(run.case.case_id, []).append(name)
+        if name:
+            evidence.setdefault((run.case.case_id, name), run.causes[0]["evidence"])
+    most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
+    return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
 
 
 def _load(worker: WorkerEvidence, evidence: Evidence) -> float:

@@ -202,15 +202,17 @@ def compare(
             metavar="KEY", help="Compare although this differs: cores, versions.uvicorn, …; may be repeated."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for charts of the ratios.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for compare.html and its charts.")
+    ] = None,
     junit: JunitFile = None,
     markdown: MarkdownFile = None,
     as_json: Json = False,
 ) -> int:
     """Overlay results: a verdict for every case they share."""
-    from loopwise import commands
+    from loopwise import commands_compare
 
-    return commands.compare(
+    return commands_compare.compare(
         _console(),
         base,
         other,
@@ -345,6 +347,10 @@ def list_(
             help="What to list.",
         ),
     ] = "suites",
+    html: Annotated[bool, typer.Option("--html", help="Write the results as a page to choose from.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page; default: results/index.html.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """List what there is to choose from."""
@@ -352,7 +358,13 @@ def list_(
 
     if what not in LISTINGS:
         raise UsageError(f"list: got {what!r}, allowed are {', '.join(LISTINGS)}; choose one of them")
+    if (html and what != "results") or (out is not None and not html):
+        raise UsageError("list: --html is for results, and --out for --html; write `list results --html`")
     rows = LISTINGS[what]()
+    if html:
+        from loopwise.commands_compare import index
+
+        return index(_console(), rows, out, as_json=as_json)
     if as_json:
         _print_json(rows)
     else:

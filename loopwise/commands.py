@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -25,7 +25,6 @@ from loopwise.store import EXPERIMENT, ResultFolder, result_name
 
 if TYPE_CHECKING:
     from loopwise.comparison import Outcome
-    from loopwise.summary import Summary
 
 FAILED_RUNS, GATE_FAILED = 3, 1
 
@@ -69,9 +68,13 @@ def new_folder(path: Path) -> Path:
 
 def command_line(argv: Sequence[str]) -> str:
     """How this process was started, as one would type it again."""
-    program = Path(argv[0]).name
-    begin = ["python", program] if program.endswith(".py") else [program]
-    return shlex.join([*begin, *argv[1:]])
+    return shlex.join([*program(argv), *argv[1:]])
+
+
+def program(argv: Sequence[str]) -> list[str]:
+    """How this process's program is started: `python bench.py`, or `loopwise`."""
+    name = Path(argv[0]).name
+    return ["python", name] if name.endswith(".py") else [name]
 
 
 def resume(console: Console, path: Path, *, quiet: bool) -> int:
@@ -128,71 +131,6 @@ def report(
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {result.path / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
     return 0
-
-
-def compare(
-    console: Console,
-    base: Path,
-    others: Sequence[Path],
-    *,
-    fail_on: Sequence[str],
-    allow_different: Sequence[str],
-    out: Path | None,
-    junit_file: Path | None,
-    markdown_file: Path | None,
-    as_json: bool,
-) -> int:
-    """Overlay results; a verdict per shared case; a gate fails on a verdict only."""
-    from loopwise import comparison
-    from loopwise.difference import differences, refuse_different
-    from loopwise.report.compare import compare_table, write_overlay
-    from loopwise.summary import summarise
-
-    gates = tuple(comparison.parse_gate(text) for text in fail_on)
-    before = summarise(ResultFolder(base))
-    settings = before.experiment.suite.compare
-    found: list[tuple[Summary, comparison.Outcome]] = []
-    for path in others:
-        after = summarise(ResultFolder(path))
-        verdicts = comparison.compare(
-            before, after, margin=settings.margin, confidence=settings.confidence, allowed=allow_different
-        )
-        if not verdicts:
-            raise UsageError(
-                f"{base} and {path} have no case in common; compare results of the same suite "
-                f"(their cases: {_some(before.cases)} and {_some(after.cases)})"
-            )
-        different = differences(before, after)
-        refuse_different(different, allow_different, (str(base), str(path)))
-        outcome = comparison.Outcome(
-            base.name,
-            path.name,
-            tuple(verdicts),
-            settings.margin,
-            settings.confidence,
-            gates,
-            tuple((each.key, each.before, each.after) for each in different),
-        )
-        found.append((after, outcome))
-    for after, outcome in found:
-        charts = [] if out is None else write_overlay(before, after, outcome.verdicts, out)
-        if as_json:
-            continue
-        console.print(compare_table(outcome.base, outcome.other, outcome.verdicts, outcome.different))
-        for sentence in outcome.complaints:
-            console.print(sentence, style="bold red", markup=False)
-        for chart in charts:
-            console.print(f"chart: {chart}", markup=False, highlight=False, soft_wrap=True)
-    outcomes = [outcome for _, outcome in found]
-    write_ci_reports(outcomes, junit_file=junit_file, markdown_file=markdown_file)
-    if as_json:
-        rows = [
-            {"base": str(base), "other": str(path), **verdict.model_dump()}
-            for path, outcome in zip(others, outcomes, strict=True)
-            for verdict in outcome.verdicts
-        ]
-        print_json(json.dumps(rows, indent=2))
-    return gate_status(outcomes)
 
 
 def gate_status(outcomes: "Sequence[Outcome]") -> int:
@@ -324,11 +262,6 @@ def blame(
                 f"{name}: answered {text}; is it asked as it should be?", markup=False, soft_wrap=True
             )
     return 0
-
-
-def _some(names: Sequence[str] | dict[str, Any]) -> str:
-    shown = list(names)[:2]
-    return ", ".join(shown) + (", …" if len(names) > len(shown) else "")
 
 
 def print_json(text: str) -> None:

@@ -175,6 +175,8 @@ class Outcome:
     gates: tuple[Gate, ...] = ()
     different: tuple[tuple[str, Any, Any], ...] = ()
     """Key, value in base, value in other: what else is not equal."""
+    alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """case_ids that base has alone, and that other has alone: nothing to compare."""
 
     @property
     def title(self) -> str:

@@ -1,7 +1,8 @@
 """What there is to choose from: `bench.py list …`."""
 
+import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich import box
@@ -68,11 +69,12 @@ def results() -> Rows:
 
 def _result_row(result: ResultFolder) -> dict[str, Any]:
     row: dict[str, Any] = {"name": result.name, "suite": "", "created_at": "", "cases": 0, "runs": ""}
-    row |= {"not valid": 0, "path": str(result.path)}
+    row |= {"not valid": 0, "path": str(result.path), "label": "", "machine": "", "answer": "", "problem": ""}
     try:
         experiment = result.experiment()
     except ResultError as error:
-        return row | {"runs": f"can't be read: {error}"}
+        return row | {"runs": f"can't be read: {error}", "problem": str(error)}
+    answer, problem = _reported(result)
     states = [planned.state for planned in experiment.plan]
     done = sum(state != "planned" for state in states)
     return row | {
@@ -81,7 +83,31 @@ def _result_row(result: ResultFolder) -> dict[str, Any]:
         "cases": len(experiment.suite.cases),
         "runs": f"{done} of {len(states)}",
         "not valid": sum(state in {"failed", "invalid"} for state in states),
+        "label": experiment.label or "",
+        "machine": machine_words(experiment.environment),
+        "answer": answer,
+        "problem": problem,
     }
+
+
+def _reported(result: ResultFolder) -> tuple[str, str]:
+    """The first answer of a result's report, and what in it could not be read; empty where it has none."""
+    path = result.path / "summary.json"
+    if not path.exists():
+        return "", ""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        answers, damaged = list(document["answers"]), list(document["damaged"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", f"{path.name} can't be read; make it anew by `bench.py report {result.path}`"
+    return str(next(iter(answers), "")), "; ".join(map(str, damaged[:3]))
+
+
+def machine_words(environment: Mapping[str, Any]) -> str:
+    """The machine in a few words: `Example CPU, 2 cores`."""
+    cores = environment.get("cores")
+    named = f"{cores} core{'' if cores == 1 else 's'}" if isinstance(cores, int) else ""
+    return ", ".join(part for part in (str(environment.get("cpu_model") or ""), named) if part)
 
 
 LISTINGS: dict[str, Callable[[], Rows]] = {
@@ -96,14 +122,18 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
 }
 
 
+LONG = frozenset({"path", "label", "machine", "answer", "problem"})
+"""Columns that 80 characters have no room for."""
+
+
 def listing_table(what: str, rows: Rows) -> RenderableType:
-    """The rows as a table; paths are left to --json, where they are not cut."""
+    """The rows as a table; what is long is left to --json and --html, where it is not cut."""
     if not rows:
         return Text(f"no {what} yet")
     if what == "combinations":
         return combinations_table(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    columns = [column for column in rows[0] if column != "path"]
+    columns = [column for column in rows[0] if column not in LONG]
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from loopwise.answers import answer_all
+from loopwise.causes import first_causes
 from loopwise.contest import COMPARED, explain, settled_by_slices, within_blocks
 from loopwise.deviation import Prediction, predict
 from loopwise.digest import Digest
@@ -88,7 +89,10 @@ def summarise(result: ResultFolder) -> Summary:
         table=_table(experiment, cases),
         quantiles=_quantiles(cases.values()),
         verdicts=verdicts,
-        answers=(*answer_all(experiment, cases, verdicts), *(each.sentence for each in scaling)),
+        answers=(
+            *answer_all(experiment, cases, verdicts, first_causes(runs)),
+            *(each.sentence for each in scaling),
+        ),
         damaged=tuple(damaged),
         cases=cases,
         predictions=_predictions(experiment, cases, runs),

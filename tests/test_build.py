@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 from fakes import Conduct, measured
 
-from loopwise.comparison import compare
 from loopwise.model import SCHEMA_VERSION, Verdict
 from loopwise.report.build import build
-from loopwise.report.compare import write_overlay
 from loopwise.store import ResultFolder
 from loopwise.summary import COLUMNS, summarise
 
@@ -69,14 +67,3 @@ def test_a_result_in_which_every_case_is_invalid_still_gives_a_report(tmp_path: 
     document = json.loads((result.path / "summary.json").read_text(), parse_constant=_refuse)
     assert {row["value"] for row in document["rows"]} == {None}
     assert "generator_cpu" in (result.path / "report.html").read_text()
-
-
-def test_an_overlay_is_a_chart_per_metric_in_both_formats(finished: ResultFolder, tmp_path: Path) -> None:
-    before = summarise(finished)
-    verdicts = compare(before, before, margin=0.05, confidence=0.95)
-    assert {verdict.verdict for verdict in verdicts} <= {"same", "undecided"}
-    written = write_overlay(before, before, verdicts, tmp_path / "new" / "folder")
-    assert {path.name for path in written} == {
-        f"compare-{verdict.metric}-r.{suffix}" for verdict in verdicts for suffix in ("svg", "png")
-    }
-    assert all(path.stat().st_size > 1000 for path in written)

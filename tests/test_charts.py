@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from chart_fixtures import SHAPES
 from chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
+from compare_fixtures import duel_summary
 from matplotlib.figure import Figure
 from report_fixtures import (
     HOSTILE,
@@ -223,6 +224,7 @@ def test_every_chart_is_drawn_of_some_summary_and_its_panels_fit_alone(name: str
         for shape in ("long names", "open load", "7 cases")
         for panel in chart.panels(summary_shaped(shape))
     ]
+    panels = panels or chart.panels(duel_summary())
     assert panels
     for panel in panels[:2]:
         assert_texts_have_room(chart.panel_figure(panel))

@@ -1,6 +1,7 @@
 """The commands, on fakes: what they print, what they write, and the status they end with."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -243,12 +244,35 @@ def test_compare_writes_what_a_ci_shows_whatever_the_gate_says(
     assert f"--junit: {missing} can't be written" in err
 
 
-def test_compare_writes_charts_where_it_is_told_to(bench: Bench, results: Path, tmp_path: Path) -> None:
-    status, out, _ = bench("compare", results / "base", results / "slow", "--out", tmp_path / "charts")
+def test_compare_writes_page_and_charts_where_it_is_told_to(
+    bench: Bench, results: Path, tmp_path: Path
+) -> None:
+    sides = (results / "base", results / "slow", results / "same")
+    status, out, _ = bench("compare", *sides, "--out", tmp_path / "new" / "folder")
     assert status == 0
-    named = [line.removeprefix("chart: ") for line in out.splitlines() if line.startswith("chart: ")]
-    assert sorted(named) == sorted(map(str, (tmp_path / "charts").iterdir()))
-    assert len(named) == 8
+    named = [line.split(": ", 1) for line in out.splitlines() if re.match(r"(page|verdicts|chart): ", line)]
+    assert sorted(path for _, path in named) == sorted(map(str, (tmp_path / "new" / "folder").iterdir()))
+    assert [kind for kind, _ in named] == ["page", "verdicts", *["chart"] * 8]
+    page = (tmp_path / "new" / "folder" / "compare.html").read_text(encoding="utf-8")
+    assert "Of 12 comparisons, " in page
+    assert "memory_gb" in page
+
+
+def test_the_results_are_a_page_to_choose_from(
+    bench: Bench, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopwise.listing.results_dir", lambda: results)
+    monkeypatch.setattr("loopwise.commands_compare.results_dir", lambda: results)
+    status, out, _ = bench("list", "results", "--html")
+    assert (status, out) == (0, f"index: {results / 'index.html'}\n")
+    elsewhere = tmp_path / "index.html"
+    status, out, _ = bench("list", "results", "--html", "--out", elsewhere, "--json")
+    assert (status, len(json.loads(out))) == (0, len(list(results.glob("*/experiment.json"))))
+    assert "base" in elsewhere.read_text(encoding="utf-8")
+    for wrong in (("list", "suites", "--html"), ("list", "results", "--out", elsewhere)):
+        status, _, err = bench(*wrong)
+        assert status == 2
+        assert "write `list results --html`" in err
 
 
 JSON_COMMANDS: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ from test_report import printed
 
 from loopwise.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.model import App, Case, Server
-from loopwise.report import page_data
+from loopwise.report import page_data, page_table
 from loopwise.report.charts_workers import describe_workers, workers_panels
 from loopwise.report.rows import Cells, server_name
 from loopwise.report.terminal import answer_table
@@ -80,7 +80,7 @@ def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
 
 def test_no_two_rows_of_a_table_have_the_same_name() -> None:
     summary = summary_of(cases())
-    for group in page_data.case_groups(summary):
+    for group in page_table.case_groups(summary):
         names = [row.name for row in group.rows]
         assert len(set(names)) == len(names) == 8
     assert "sync with response_model · 2 workers" in names

@@ -12,13 +12,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from page_fixtures import page_summary
 from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 from rich.console import Console, RenderableType
 
+from loopwise.causes import first_causes
 from loopwise.deviation import Prediction
 from loopwise.model import Check, Run, Verdict
+from loopwise.repeat import repeat_command
 from loopwise.report import format as fmt
-from loopwise.report import page_data
+from loopwise.report import page_data, page_facts, page_table
 from loopwise.report.charts import ChartFile, InlinePanel, save
 from loopwise.report.page import render_page, write_page
 from loopwise.report.terminal import answer_table, verdict_table
@@ -152,9 +155,15 @@ def stub_charts(names: Sequence[str] = ("throughput", "percentiles")) -> list[Ch
     ]
 
 
+def without_library(page: str) -> str:
+    """The page without the packed library, whose half a megabyte tells nobody anything."""
+    begin, found, rest = page.partition('id="explorer-library">')
+    return f"{begin}{found}…{rest[rest.index('</script>') :]}"
+
+
 def test_the_page_is_the_golden_one() -> None:
     """Run with UPDATE_GOLDEN=1 to accept a change."""
-    page = render_page(fixture_summary(7, invalid="some"), stub_charts())
+    page = without_library(render_page(page_summary(7, invalid="some"), stub_charts()))
     if os.environ.get("UPDATE_GOLDEN") == "1":
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(page, encoding="utf-8")
@@ -165,7 +174,7 @@ def test_the_page_says_the_answers_first_and_everything_in_order() -> None:
     summary = fixture_summary(7, invalid="some")
     outline = Outline(render_page(summary, stub_charts()))
     sections = [str(attributes["id"]) for attributes in outline.named("section") if "id" in attributes]
-    assert sections == ["answers", "charts", "verdicts", "cases", "trouble", "method"]
+    assert sections == ["answers", "charts", "explore", "verdicts", "cases", "trouble", "method"]
     places = [
         outline.text.index(text) for text in (*summary.answers, "Caption of throughput", *summary.damaged)
     ]
@@ -184,7 +193,10 @@ def test_the_page_asks_nothing_of_the_network_and_runs_only_its_own_scripts(
     assert tags.isdisjoint({"link", "iframe", "object", "embed", "img", "base", "form", "foreignobject"})
     for _, attributes in outline.elements:
         assert not any(name.startswith("on") for name in attributes)
-        assert all(str(attributes.get(name, "#")).startswith("#") for name in ("href", "src", "xlink:href"))
+        assert all(
+            str(attributes.get(name, "#")).startswith(("#", "runs/", "charts/"))
+            for name in ("href", "src", "xlink:href")
+        )
     (policy,) = [
         meta for meta in outline.named("meta") if meta.get("http-equiv") == "Content-Security-Policy"
     ]
@@ -214,34 +226,35 @@ def test_ids_are_unique_and_every_link_leads_somewhere(tmp_path: Path) -> None:
     for _, attributes in outline.elements:
         for name in ("href", "aria-labelledby"):
             if name in attributes:
-                assert str(attributes[name]).removeprefix("#") in ids
+                target = str(attributes[name])
+                assert target.startswith("runs/") or target.removeprefix("#") in ids
 
 
 def test_every_chart_has_words_and_every_table_a_caption_and_scopes(tmp_path: Path) -> None:
     summary = fixture_summary(7)
     outline = Outline(render_page(summary, save(summary, tmp_path)))
-    charts = outline.named("svg")
-    assert len(charts) == 6
+    charts = [svg for svg in outline.named("svg") if "aria-hidden" not in svg]
+    assert len(charts) > 5
     assert all(chart["role"] == "img" and len(str(chart["aria-label"])) > 40 for chart in charts)
-    assert len(outline.named("table")) == len(outline.named("caption")) == 3
+    assert len(outline.named("table")) == len(outline.named("caption")) > 3
     assert all("scope" in header for header in outline.named("th"))
 
 
 def test_a_hundred_cases_make_a_page_below_three_megabytes(tmp_path: Path) -> None:
-    summary = fixture_summary(100)
+    summary = page_summary(100, names="plain", invalid="some")
     page = render_page(summary, save(summary, tmp_path))
     assert len(page.encode()) < 3_000_000
-    assert page.count("<svg") == 35
 
 
 def test_a_page_of_invalid_cases_shows_reasons_and_no_numbers() -> None:
     summary = fixture_summary(7, invalid="all")
-    groups = page_data.case_groups(replace(summary, table=summary.table.assign(value=123_456.0)))
+    groups = page_table.case_groups(replace(summary, table=summary.table.assign(value=123_456.0)))
     rows = [row for group in groups for row in group.rows]
     assert all(row.invalid == REASON for row in rows)
     assert {row.throughput for row in rows} == {row.p99 for row in rows} == {"–"}
     page = render_page(summary, [])
-    assert page.count('class="verdict invalid"') == len(rows) + len(summary.verdicts)
+    assert "123" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert page.count(f"{REASON}</td>") == len(rows)
     assert 'id="charts"' not in page
     assert "No valid replicate, so no interval." in page
 
@@ -249,7 +262,7 @@ def test_a_page_of_invalid_cases_shows_reasons_and_no_numbers() -> None:
 def test_a_page_without_answers_verdicts_or_trouble_leaves_their_sections_out() -> None:
     outline = Outline(render_page(replace(fixture_summary(1), answers=(), verdicts=()), []))
     sections = [attributes["id"] for attributes in outline.named("section") if "id" in attributes]
-    assert sections == ["answers", "cases", "method"]
+    assert sections == ["answers", "explore", "cases", "method"]
     assert "Nothing that was measured gives an answer yet." in outline.text
 
 
@@ -284,7 +297,7 @@ def test_a_run_that_a_check_marked_keeps_its_numbers_and_shows_the_mark() -> Non
         update={"ok": False, "value": 0.2, "detail": "the host took 20 % of the CPU"}
     )
     marked = replace(summary, runs=(run.model_copy(update={"checks": (run.checks[0], late)}),))
-    (row,) = page_data.case_groups(marked)[0].rows
+    (row,) = page_table.case_groups(marked)[0].rows
     assert (row.flagged, row.throughput) == (True, "667")
     assert page_data.trouble(marked)[0].endswith("replicate 1, marked: the host took 20 % of the CPU")
     assert "⚑" in render_page(marked, [])
@@ -293,7 +306,7 @@ def test_a_run_that_a_check_marked_keeps_its_numbers_and_shows_the_mark() -> Non
 
 
 def test_checks_count_what_passed_and_show_the_worst() -> None:
-    (cpu, steal) = page_data.check_rows(fixture_summary(7, invalid="some").runs)
+    (cpu, steal) = page_facts.check_rows(fixture_summary(7, invalid="some").runs)
     assert (cpu.name, cpu.passed, cpu.total, cpu.worst) == ("generator CPU ratio", 18, 21, "0.970")
     assert (steal.passed, steal.effect) == (21, "marks a run")
 
@@ -309,7 +322,7 @@ def test_the_command_to_repeat_is_the_recorded_one_or_made_from_the_suite(
     recorded: str | None, command: str
 ) -> None:
     experiment = fixture_summary(1).experiment
-    assert page_data.repeat_command(experiment.model_copy(update={"command": recorded})) == command
+    assert repeat_command(experiment.model_copy(update={"command": recorded})) == command
 
 
 @pytest.mark.parametrize(
@@ -338,7 +351,7 @@ def test_at_80_columns_no_figure_is_cut(cases: int) -> None:
     text = printed(answer_table(summary))
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
-    for group in page_data.case_groups(summary):
+    for group in page_table.case_groups(summary):
         for row in group.rows:
             if row.invalid is None:
                 assert row.throughput in text
@@ -398,7 +411,7 @@ def test_the_worst_value_is_found_for_upper_and_lower_limits(
 ) -> None:
     (run,) = fixture_summary(1, replicates=1).runs
     checks = tuple(Check(name="x", value=value, limit=limit, effect="void", ok=ok) for value, ok in values)
-    (row,) = page_data.check_rows([run.model_copy(update={"checks": checks})])
+    (row,) = page_facts.check_rows([run.model_copy(update={"checks": checks})])
     assert row.worst == worst
 
 
@@ -427,15 +440,17 @@ def test_the_cause_that_most_runs_named_first_stands_below_the_numbers_of_its_ca
     blocked = cause("loop_blocked", "event loop blocked 99 % of the window, longest stall 55 ms")
     leak = cause("memory_growth", "memory grew")
     summary = with_causes(fixture_summary(7), [leak], [blocked, leak], [blocked])
-    assert list(page_data.first_causes(summary.runs).values()) == [blocked["evidence"]]
+    assert list(first_causes(summary.runs).values()) == [blocked["evidence"]]
     assert "event loop blocked 99 % of the window" in printed(answer_table(summary))
     assert str(blocked["evidence"]) in render_page(summary, stub_charts())
-    assert "memory grew" not in render_page(summary, stub_charts())
+    assert "memory grew" in render_page(
+        summary, stub_charts()
+    )  # in the case's section, with the run that said it
 
 
 def test_a_case_of_which_most_runs_found_nothing_has_no_cause() -> None:
     summary = with_causes(fixture_summary(7), [cause("memory_growth", "memory grew")])
-    assert page_data.first_causes(summary.runs) == {}
+    assert first_causes(summary.runs) == {}
 
 
 OFF = Prediction(
@@ -457,7 +472,7 @@ def test_a_case_far_from_its_prediction_is_told_below_its_numbers_and_others_are
         "sync reaches 0.52 [0.50, 0.54] of the 800 requests/s that arithmetic gives it (sync: 40 at a time): "
         "CPU saturated: 1 worker computed 97 %"
     )
-    rows = {row.name: row for row in page_data.case_groups(summary)[0].rows}
+    rows = {row.name: row for row in page_table.case_groups(summary)[0].rows}
     assert (rows["sync"].off, rows["async"].off) == (said, "")
     assert rows["sync"].predicted_ratio == "0.926"
     assert said in Outline(render_page(summary, [])).text

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from loopwise.report import (
     charts_checks,
     charts_costs,
+    charts_forest,
     charts_heatmap,
     charts_histogram,
     charts_lines,
@@ -27,6 +28,7 @@ from loopwise.report import (
     frame,
     style,
 )
+from loopwise.report.forest_rows import duel_panels
 from loopwise.report.format import clean
 from loopwise.report.rows import Cells
 from loopwise.report.svg import panels_of, svg_of
@@ -81,6 +83,14 @@ class Chart(Generic[P]):
 
 
 CHARTS: dict[str, Chart[Any]] = {
+    "forest": Chart(
+        "Candidate against baseline",
+        charts_forest.EXPLANATION,
+        duel_panels,
+        charts_forest.panel_height_in,
+        charts_forest.draw_forest,
+        charts_forest.describe_forest,
+    ),
     "throughput": Chart(
         "Throughput by mode and workers",
         "Requests a second that succeeded: longer is better. A thin line is the interval; a thick upright"

@@ -6,12 +6,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from loopwise.report import page_data, skeleton
+from loopwise.repeat import repeat_command
+from loopwise.report import page_data, page_explorer, page_facts, page_table, skeleton
 from loopwise.report.charts import ChartFile
-from loopwise.report.format import NONE
+from loopwise.report.page_cases import PERCENTILES, case_sections
 from loopwise.report.rows import Cells
 from loopwise.report.svg import inline
 from loopwise.summary import Summary
+
+SCRIPTS = ("cases.js", "explorer_chart.js", "explorer.js")
+CHARTS_BYTES_MOST = 1_200_000
+"""Of charts inside the page; what comes after is linked. A page of a hundred cases stays below 3 MB with them."""
 
 
 def render_page(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
@@ -23,6 +28,8 @@ def render_page(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
         title=summary.experiment.suite.name,
         sections=_sections(contents),
         styles=["report.css"],
+        scripts=SCRIPTS,
+        allowed=[page_explorer.library()],
     )
 
 
@@ -34,7 +41,8 @@ def write_page(summary: Summary, chart_files: Sequence[ChartFile], path: Path) -
 def _sections(contents: dict[str, Any]) -> list[tuple[str, str]]:
     offered = [
         ("answers", "Answer", True),
-        ("charts", "Charts", contents["charts"]),
+        ("charts", "Charts", contents["charts"] or contents["charts_beside"]),
+        ("explore", "Explore", True),
         ("verdicts", "Verdicts", contents["verdicts"]),
         ("cases", "Cases", True),
         ("trouble", "Problems", contents["trouble"]),
@@ -45,24 +53,67 @@ def _sections(contents: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _contents(summary: Summary, chart_files: Sequence[ChartFile]) -> dict[str, Any]:
     experiment = summary.experiment
+    charts, beside = _charts(chart_files)
     return {
         "experiment": experiment,
         "suite": experiment.suite,
-        "status": page_data.status_counts(summary),
+        "status": page_facts.status_counts(summary),
         "interval_note": Cells(summary).interval_note,
         "answers": summary.answers,
-        "charts": [_chart(chart) for chart in chart_files],
-        "verdicts": page_data.verdict_rows(summary),
-        "groups": page_data.case_groups(summary),
+        "charts": charts,
+        "charts_beside": beside,
+        **_verdicts(summary),
+        **_cases(summary),
         "trouble": page_data.trouble(summary),
-        "facts": page_data.facts(summary),
-        "environment": page_data.environment(experiment),
-        "checks": page_data.check_rows(summary.duel or summary.runs),
+        "facts": page_facts.facts(summary),
+        "environment": page_facts.environment(experiment),
+        "checks": page_facts.check_rows(summary.duel or summary.runs),
         "is_duel": bool(summary.duel),
-        "command": page_data.repeat_command(experiment),
+        "command": repeat_command(experiment),
         "stamps": sorted({str(run.generator["stamp"]) for run in summary.runs if run.generator.get("stamp")}),
-        "none": NONE,
+        "explorer": skeleton.data(page_explorer.explorer_data(summary)),
+        "library": Markup(page_explorer.packed_library()),
     }
+
+
+def _cases(summary: Summary) -> dict[str, Any]:
+    groups = page_table.case_groups(summary)
+    rows = [row for group in groups for row in group.rows]
+    return {
+        "groups": groups,
+        "filters": page_table.filters(groups),
+        "has_verdicts": any(row.verdict for row in rows),
+        "has_causes": any(row.cause_name for row in rows),
+        "sections_of_cases": case_sections(summary, rows),
+        "percentiles": list(PERCENTILES),
+    }
+
+
+def _verdicts(summary: Summary) -> dict[str, Any]:
+    """Of a duel all; else those on throughput, since each case's section has all of its own."""
+    rows = page_data.verdict_rows(summary)
+    shown = [
+        row
+        for row, verdict in zip(rows, summary.verdicts, strict=True)
+        if summary.duel or verdict.metric == "throughput_rps"
+    ]
+    return {"verdicts": shown, "more_verdicts": len(shown) < len(rows)}
+
+
+def _charts(chart_files: Sequence[ChartFile]) -> tuple[list[dict[str, Any]], list[ChartFile]]:
+    """Charts to show in the page, as far as there is room, and those to link."""
+    shown: list[dict[str, Any]] = []
+    beside: list[ChartFile] = []
+    left_bytes = CHARTS_BYTES_MOST
+    for chart in chart_files:
+        drawn = _chart(chart)
+        size_bytes = sum(len(panel.encode()) for panel in drawn["panels"])
+        if size_bytes > left_bytes:
+            beside.append(chart)
+            continue
+        left_bytes -= size_bytes
+        shown.append(drawn)
+    return shown, beside
 
 
 def _chart(chart: ChartFile) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from loopwise.causes import first_causes
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.page_data import (
     ICONS,
     far_off,
-    first_causes,
     flagged,
     metric_name,
     verdicts_by_candidate,

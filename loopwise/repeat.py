@@ -1,0 +1,127 @@
+"""The command lines that measure again: a whole result, or one case of it. Pure."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from loopwise.model import LOAD_KEYS, Case, Endpoint, Experiment, Load, Server
+
+_DROPPED = {"--out", "--label", "--resume"}
+"""Options of the first time that a repetition must not have: it is a result of its own."""
+_REPLACED = ("matrix", "load", "compare.baseline")
+"""What `case_command` sets itself, so that earlier settings of it go."""
+
+
+def repeat_command(experiment: Experiment) -> str:
+    """The command line that measures the same again: the one given, if it was recorded."""
+    if experiment.command:
+        return experiment.command
+    return shlex.join(["python", "bench.py", "run", experiment.suite.name, "--seed", str(experiment.seed)])
+
+
+def case_command(experiment: Experiment, case: Case) -> str:
+    """The command line that measures this case alone, as often as it was; of a duel's side, the whole duel.
+
+    It is the recorded one with a matrix of one entry, which says everything about the case.
+    """
+    command = repeat_command(experiment)
+    try:
+        words = shlex.split(command)
+    except ValueError:  # somebody's file was edited
+        return command
+    if "duel" in words[:4]:
+        return command
+    settings = [f"matrix=[{toml(entry(case))}]", "load={}", "compare.baseline={}"]
+    return shlex.join([*_kept(words), *(word for each in settings for word in ("--set", each))])
+
+
+def entry(case: Case) -> dict[str, Any]:
+    """The [[matrix]] entry whose only case this is."""
+    return {**_subject(case), **_server(case.server), "load": _load(case.load)}
+
+
+def toml(value: Any) -> str:
+    """A value as TOML on one line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(str(key))} = {toml(each)}" for key, each in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str):
+        # A TOML string is JSON's, which leaves one control character as it is.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value) if isinstance(value, bool) else repr(value)
+
+
+def _kept(words: list[str]) -> list[str]:
+    kept: list[str] = []
+    left = iter(words)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name not in {*_DROPPED, "--set"}:
+            kept.append(word)
+            continue
+        value = value if equals else next(left, "")
+        key = value.partition("=")[0].strip()
+        if name == "--set" and not any(key == each or key.startswith(f"{each}.") for each in _REPLACED):
+            kept += ["--set", value]
+    return kept
+
+
+def _subject(case: Case) -> dict[str, Any]:
+    if case.app is not None:
+        app = {"app": case.app.target, "app_dir": case.app.app_dir, "python": case.app.python}
+        return {**app, **_requests(case)}
+    if case.url is not None:
+        return {"url": case.url, **_requests(case)}
+    if case.scenario is not None:
+        return _requests(case)
+    features = {"features": case.features} if case.features else {}
+    if case.parts:
+        return {"mix": [part.model_dump(exclude={"cost"}) for part in case.parts], "name": case.workload} | (
+            features
+        )
+    params = {"params": case.params} if case.params else {}
+    return {"workload": case.workload, **params, "mode": case.mode, **features}
+
+
+def _requests(case: Case) -> dict[str, Any]:
+    endpoints = [_endpoint(each) for each in case.endpoints]
+    if case.scenario is not None:
+        asked = {"endpoint": endpoints} if endpoints else {}
+        return {"scenario": case.scenario, "name": case.workload, **asked}
+    if len(endpoints) > 1:
+        mix = [
+            {"endpoint": table, "weight": each.weight}
+            for table, each in zip(endpoints, case.endpoints, strict=True)
+        ]
+        return {"mix": mix, "name": case.workload}
+    return {"endpoint": endpoints}
+
+
+def _endpoint(endpoint: Endpoint) -> str | dict[str, Any]:
+    table = endpoint.model_dump(exclude={"weight"}, exclude_defaults=True)
+    return endpoint.name if set(table) <= {"method", "path"} else {"path": endpoint.path, **table}
+
+
+def _server(server: Server | None) -> dict[str, Any]:
+    if server is None:
+        return {}
+    chosen = server.model_dump(exclude={"name", "workers"}, exclude_defaults=True)
+    return {"server": server.name, "workers": server.workers, **chosen}
+
+
+def _load(load: Load) -> dict[str, Any]:
+    every = Load.model_fields
+    told = {
+        name: value
+        for name, value in load.model_dump().items()
+        if name in LOAD_KEYS[load.model] and value is not None and value != every[name].default
+    }
+    return {"model": load.model, **told}
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml(name)

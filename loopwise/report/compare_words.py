@@ -1,0 +1,172 @@
+"""What a comparison says in a sentence, and the rows of its tables. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from loopwise.comparison import Gate, Outcome, complaints
+from loopwise.difference import Difference
+from loopwise.model import Verdict
+from loopwise.report import format as fmt
+from loopwise.report.forest_rows import ratio_text, why_invalid
+from loopwise.report.page_data import ICONS, metric_name
+from loopwise.report.rows import Cell, Cells
+from loopwise.report.sides import Side
+
+URGENCY = ("worse", "invalid", "undecided", "better", "same")
+"""The order in which a reader wants to see verdicts."""
+MOST_SENTENCES = 10
+"""Of one gate; the table has all."""
+
+
+def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
+    """What got better or worse, most of all which, with its interval; and how much of the rest is known.
+
+    Args:
+        outcome: a comparison.
+        names: what cases are called, by case_id; default: their ids.
+    """
+    verdicts = outcome.verdicts
+    parts = [_changed(verdicts, word, names or {}) for word in ("worse", "better")]
+    told = [part for part in parts if part] or ["nothing got better or worse"]
+    margin = f"±{outcome.margin * 100:.4g} %"
+    rest = {
+        "same": f"the same within {margin}",
+        "undecided": "undecided, their intervals too wide to tell",
+        "invalid": "without a valid measurement on both sides",
+    }
+    for word, meaning in rest.items():
+        number = sum(verdict.verdict == word for verdict in verdicts)
+        if number:
+            told.append(f"{number:,} {_are(number)} {meaning}")
+    sentence = "; ".join(told)
+    return f"Of {fmt.count(len(verdicts), 'comparison')}, {sentence}."
+
+
+def _changed(verdicts: Sequence[Verdict], word: str, names: Mapping[str, str]) -> str:
+    found = [verdict for verdict in verdicts if verdict.verdict == word]
+    if not found:
+        return ""
+    most = max(found, key=_sureness)
+    subject = " ".join(filter(None, [names.get(most.candidate_case, most.candidate_case), most.endpoint]))
+    which = "" if len(found) == 1 else "most of all "
+    return f"{len(found):,} got {word}: {which}{metric_name(most.metric)} of {fmt.clean(subject)} {ratio_text(most)}"
+
+
+def _sureness(verdict: Verdict) -> float:
+    """How far the interval's nearer end is from 1."""
+    ends = [end for end in (verdict.ci_low, verdict.ci_high) if end]
+    return min((abs(math.log(end)) for end in ends), default=0.0)
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+class VerdictLine(NamedTuple):
+    """A row of the table of verdicts."""
+
+    case: str
+    metric: str
+    before: str
+    after: str
+    ratio: str
+    order: float
+    """To sort by: the ratio, 0 where there is none."""
+    verdict: str
+    icon: str
+    invalid: str
+    """Why there is no ratio; empty where there is one."""
+
+
+def verdict_lines(base: Side, other: Side, names: Mapping[str, str]) -> list[VerdictLine]:
+    """Every verdict with both sides' figures, in the order of the base's cases."""
+    assert other.outcome is not None
+    before, after = Cells(base.summary), Cells(other.summary)
+    return [
+        VerdictLine(
+            names.get(verdict.candidate_case, verdict.candidate_case),
+            metric_name(verdict.metric),
+            _figure(before.cell(base.summary.cases[verdict.candidate_case].case, verdict.metric), verdict),
+            _figure(after.cell(other.summary.cases[verdict.candidate_case].case, verdict.metric), verdict),
+            ratio_text(verdict),
+            verdict.ratio or 0.0,
+            verdict.verdict,
+            ICONS[verdict.verdict],
+            why_invalid(verdict) if verdict.ratio is None else "",
+        )
+        for verdict in other.outcome.verdicts
+    ]
+
+
+def _figure(cell: Cell, verdict: Verdict) -> str:
+    if not cell.usable:
+        return fmt.NONE
+    say = fmt.duration if verdict.metric.endswith(("_ms", "_ms_per_request")) else fmt.estimate
+    if verdict.metric == "cpu_ms_per_request":
+        say = fmt.duration
+    return say(cell.value, cell.low, cell.high)
+
+
+class GateLine(NamedTuple):
+    """What became of a gate in one comparison."""
+
+    gate: str
+    other: str
+    state: str
+    """`passed`, `failed` or `not judged`."""
+    icon: str
+    sentences: list[str]
+
+
+def gate_lines(sides: Sequence[Side]) -> list[GateLine]:
+    """A line per gate and result."""
+    return [
+        _gate_line(gate, side.letter, side.outcome)
+        for side in sides
+        if side.outcome
+        for gate in side.outcome.gates
+    ]
+
+
+def _gate_line(gate: Gate, letter: str, outcome: Outcome) -> GateLine:
+    failed = sum(gate.fails(verdict) for verdict in outcome.verdicts)
+    # The line begins with the gate: each sentence without it.
+    said = [sentence.removeprefix(f"gate {gate} ") for sentence in complaints([gate], outcome.verdicts)]
+    if len(said) > MOST_SENTENCES:
+        said = [*said[:MOST_SENTENCES], f"and {len(said) - MOST_SENTENCES} more, in the table of verdicts"]
+    if failed:
+        return GateLine(str(gate), letter, "failed", "✕", said)
+    if said:
+        return GateLine(str(gate), letter, "not judged", "?", said)
+    judged = sum(verdict.metric == gate.metric for verdict in outcome.verdicts)
+    return GateLine(str(gate), letter, "passed", "✓", [f"{fmt.count(judged, 'case')}, none surely beyond it"])
+
+
+class DifferenceLine(NamedTuple):
+    """A key of the surroundings with each side's value."""
+
+    key: str
+    values: list[str]
+    effect: str
+
+
+ALLOWED = "could move the numbers; allowed by --allow-different"
+ONLY_SHOWN = "does not stand in the way"
+
+
+def difference_lines(sides: Sequence[Side]) -> list[DifferenceLine]:
+    """What differs in the surroundings of any result from the base's; a value that does not differ is the base's."""
+    found: dict[str, list[Any]] = {}
+    for number, side in enumerate(sides):
+        for key, before, after in side.outcome.different if side.outcome else ():
+            values = found.setdefault(key, [before] * len(sides))
+            values[number] = after
+    return [
+        DifferenceLine(
+            key,
+            ["none" if value is None or value == "" else str(value) for value in values],
+            ALLOWED if Difference(key, None, None).forbids else ONLY_SHOWN,
+        )
+        for key, values in sorted(found.items())
+    ]

@@ -1,0 +1,86 @@
+"""What a page shows of runs beside the figures: digests, telemetry, workers, causes, made by arithmetic."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from report_fixtures import fixture_summary
+
+from loopwise.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
+from loopwise.model import Run, Worker
+from loopwise.summary import Summary
+
+STEPS = 26
+
+
+def page_summary(cases: int = 7, **looks: object) -> Summary:
+    """A fixture summary whose runs have all that a case's section shows."""
+    return dressed(fixture_summary(cases, **looks))  # type: ignore[arg-type]
+
+
+def dressed(summary: Summary, *, steps: int = STEPS) -> Summary:
+    """The summary with digests, telemetry, workers and causes for each of its runs."""
+    runs = tuple(_dressed(run) for run in summary.runs)
+    digests: dict[str, tuple[Digest, ...]] = {}
+    for run in runs:
+        digests[run.case.case_id] = (*digests.get(run.case.case_id, ()), a_digest(run, steps))
+    return replace(summary, runs=runs, digests=digests)
+
+
+def a_digest(run: Run, steps: int = STEPS, base_ms: float = 50.0) -> Digest:
+    """Latencies that grow with the percentile, and a time line that swings; replicates differ a little."""
+    base_ms *= 1 + 0.02 * run.replicate
+    values = np.array(
+        [base_ms * (1 + quantile**8) if quantile <= 0.999 else math.nan for quantile in QUANTILES]
+    )
+    values[-1] = base_ms * 3
+    latencies = Latencies(2_000, values, np.zeros(EDGES_MS.size - 1, dtype=np.int64))
+    second = np.arange(steps) * 0.1 + 0.05
+    swing = 1 + 0.2 * np.sin(second * 4)
+    known = {
+        "second": second,
+        "rate_rps": 660 * swing * (1 + 0.01 * run.replicate),
+        "p50_ms": base_ms * swing,
+        "p99_ms": base_ms * 2 * swing,
+        "errors_rps": np.zeros(steps),
+        "loop_lag_ms": np.where(np.arange(steps) % 5 == 2, math.nan, 1.2 * swing),
+        "pool_busy": np.full(steps, 40.0),
+        "pool_waiting": 10 * swing,
+        "in_flight": np.full(steps, 50.0),
+        "cpu_ratio": 0.6 * swing,
+        "steal_ratio": np.full(steps, 0.01),
+        "rss_mb": np.full(steps, 53.2),
+    }
+    return Digest(
+        case_id=run.case.case_id,
+        replicate=run.replicate,
+        attempt=run.attempt,
+        status=run.status,
+        endpoint=run.case.endpoints[0].name,
+        service={run.case.endpoints[0].name: latencies},
+        response={},
+        timeline=pd.DataFrame({name: known.get(name, np.full(steps, math.nan)) for name in TIMELINE}),
+    )
+
+
+def _dressed(run: Run) -> Run:
+    workers = run.case.workers or 0
+    return run.model_copy(
+        update={
+            "server": {"argv": ["uvicorn"], "port": 51_799},
+            "host": {
+                "cpu_ratio": 0.62,
+                "steal_ratio": 0.0,
+                "server_cpu_s": 1.5 + run.replicate,
+                "server_threads": 6.0,
+            },
+            "workers": tuple(
+                Worker(pid=100 + index, requests=900, share=1 / workers, cpu_s=1.2)
+                for index in range(workers)
+            ),
+            "causes": ({"cause": "thread_pool_full", "share": 0.93, "evidence": "all 40 threads were busy"},)
+            if run.case.mode == "sync"
+            else (),
+        }
+    )

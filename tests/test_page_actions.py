@@ -1,0 +1,214 @@
+"""What a reader does with the page in a real browser: sort, filter, follow links, switch colours, print."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
+from browser_fixtures import MARKS, Visit, browser, visit
+from page_fixtures import page_summary
+from playwright.sync_api import Browser, Page, expect
+
+from loopwise.report.charts import save
+from loopwise.report.page import write_page
+from loopwise.summary import Summary
+
+__all__ = ["browser"]
+pytestmark = MARKS
+
+
+def awkward() -> dict[str, Summary]:
+    """Results that leave a page little to show."""
+    plain = page_summary(7)
+    return {
+        "all invalid": page_summary(7, invalid="all"),
+        "one run": page_summary(1, replicates=1),
+        "nothing finite": replace(plain, table=plain.table.assign(value=float("nan"), ci_low=float("inf"))),
+        "long names": page_summary(7, names="long"),
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("actions")
+
+
+@pytest.fixture(scope="module")
+def charted(folder: Path) -> Path:
+    """The page with its charts, as a reader gets it; hostile names, some cases invalid."""
+    summary = page_summary(7, names="hostile", invalid="some")
+    return write_page(summary, save(summary, folder / "charts"), folder / "charted.html")
+
+
+@pytest.fixture(scope="module")
+def wide(folder: Path) -> Path:
+    """Forty cases on one and two workers, without charts."""
+    return write_page(page_summary(40, invalid="some"), [], folder / "wide.html")
+
+
+@pytest.fixture
+def opened(browser: Browser, wide: Path) -> Iterator[Visit]:
+    seen = visit(browser, wide)
+    yield seen
+    assert seen.messages == []
+    assert seen.requests[:1] == [wide.as_uri()]
+    assert all(each.startswith("blob:") for each in seen.requests[1:])
+    seen.page.close()
+
+
+def names(page: Page) -> list[str]:
+    return [
+        text.strip()
+        for text in page.locator("table.cases tbody th a[href^='#case-']:visible").all_inner_texts()
+    ]
+
+
+def column(page: Page, number: int) -> list[float]:
+    cells = page.locator(f"table.cases tbody tr:not(.group):not(.void):visible > :nth-child({number})")
+    return [float(cell) for cell in cells.evaluate_all("cells => cells.map(cell => cell.dataset.v)")]
+
+
+def test_a_click_on_a_column_sorts_by_it_and_a_third_gives_the_suites_order_back(opened: Visit) -> None:
+    page = opened.page
+    before = names(page)
+    header = page.locator("th[data-sort=throughput]")
+    header.get_by_role("button").click()
+    assert column(page, 3) == sorted(column(page, 3), reverse=True)
+    assert header.get_attribute("aria-sort") == "descending"
+    assert page.locator("table.cases tr.void:visible").count() == 8
+    last = page.locator("table.cases tbody tr:visible").last
+    assert "invalid" in last.inner_text()  # what has no number goes last
+    header.get_by_role("button").click()
+    assert column(page, 3) == sorted(column(page, 3))
+    expect(page.locator("#cases-shown")).to_contain_text("sorted by Requests/s, ascending")
+    header.get_by_role("button").click()
+    assert header.get_attribute("aria-sort") == "none"
+    assert names(page) == before
+
+
+def test_a_column_sorts_by_keyboard(opened: Visit) -> None:
+    page = opened.page
+    page.locator("th[data-sort=p99] button").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("th[data-sort=p99]").get_attribute("aria-sort") == "ascending"
+    assert column(page, 6) == sorted(column(page, 6))
+    page.locator("th[data-sort=name] button").focus()
+    page.keyboard.press("Space")
+    found = names(page)
+    assert len(found) == 40
+    assert [name.split("(")[0] for name in found] == sorted(name.split("(")[0] for name in found)
+
+
+def test_filters_leave_what_fits_and_say_how_many(opened: Visit) -> None:
+    page = opened.page
+    page.locator("select[data-filter=mode]").select_option("sync")
+    expect(page.locator("#cases-shown")).to_contain_text("8 of 40 cases")
+    page.locator("select[data-filter=workers]").select_option("2")
+    expect(page.locator("#cases-shown")).to_contain_text("4 of 40 cases")
+    assert all(name.startswith("sync") for name in names(page))
+    page.get_by_role("searchbox").fill("nothing has this name")
+    expect(page.locator("#cases-shown")).to_contain_text("0 of 40 cases")
+    assert page.locator("tr.group:visible").count() == 0
+    page.get_by_role("button", name="Show all").click()
+    assert len(names(page)) == 40
+    page.get_by_role("searchbox").fill("BLOCKING 2")
+    assert len(names(page)) == 4
+    page.locator("select[data-filter=validity]").select_option("invalid")
+    assert len(names(page)) == page.locator("tr.void:visible").count()
+
+
+def test_a_name_leads_to_the_cases_own_section(opened: Visit) -> None:
+    page = opened.page
+    link = page.locator("table.cases tbody th a").nth(3)
+    target = str(link.get_attribute("href"))
+    section = page.locator("details.case").nth(3)
+    assert section.get_attribute("open") is None
+    link.click()
+    expect(section.get_by_role("heading", name="Percentiles")).to_be_in_viewport()
+    expect(section.locator("summary")).to_be_focused()
+    assert page.url.endswith(target)
+    assert section.locator("svg[role=img]").count() >= 5
+    section.locator("summary").click()
+    link.click()  # the same link again
+    expect(section.get_by_role("heading", name="Percentiles")).to_be_visible()
+
+
+def test_an_address_with_a_case_opens_at_it(browser: Browser, wide: Path) -> None:
+    page = browser.new_page()
+    page.goto(f"{wide.as_uri()}#case-cpu-sync-w2")
+    expect(page.locator("#case-cpu-sync-w2")).to_be_in_viewport()
+    page.close()
+
+
+def test_the_colours_are_chosen_by_a_switch_and_kept_for_the_next_page(browser: Browser, wide: Path) -> None:
+    context = browser.new_context(color_scheme="light")
+    page = context.new_page()
+    page.goto(wide.as_uri())
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Dark").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    assert page.get_by_role("button", name="Dark").get_attribute("aria-pressed") == "true"
+    page.reload()
+    assert page.evaluate(ground) == dark
+    page.get_by_role("button", name="As the system").click()
+    assert page.evaluate(ground) == light
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(ground) == dark
+    context.close()
+
+
+def test_on_paper_every_section_is_open_and_no_control_is_left(opened: Visit) -> None:
+    page = opened.page
+    page.emulate_media(media="print")
+    for selector in ("header.top", ".filters", "#open-all", "#explore", ".theme"):
+        assert not page.locator(selector).first.is_visible()
+    bodies = page.locator(".case-body")
+    assert bodies.count() == 40
+    heights = bodies.evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert min(heights) > 200
+
+
+def test_without_scripts_the_page_has_everything_but_its_controls(browser: Browser, wide: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(wide.as_uri())
+    assert page.locator("table.cases tbody th a:visible").count() == 40
+    assert not page.locator(".filters").is_visible()
+    assert page.get_by_text("It needs JavaScript").is_visible()
+    page.locator("details.case summary").first.click()
+    assert page.get_by_role("heading", name="Percentiles").first.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize(("width_px", "dark"), list(itertools.product([1280, 400], [False, True])))
+def test_axe_finds_nothing(browser: Browser, charted: Path, width_px: int, dark: bool) -> None:
+    seen = visit(browser, charted, width_px, dark=dark)
+    page = seen.page
+    page.locator("#explore").scroll_into_view_if_needed()
+    page.wait_for_selector(".drawing[data-drawn]")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    assert seen.messages == []
+    page.close()
+
+
+@pytest.mark.parametrize("kind", list(awkward()))
+def test_a_page_of_an_awkward_result_works_all_the_same(browser: Browser, folder: Path, kind: str) -> None:
+    path = write_page(awkward()[kind], [], folder / f"{kind}.html")
+    seen = visit(browser, path, 400)
+    page = seen.page
+    page.locator("#explore").scroll_into_view_if_needed()
+    page.wait_for_selector(".drawing[data-drawn] svg")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert seen.messages == []
+    text = page.locator("main").inner_text()
+    assert not re.search(r"\b(NaN|nan|Infinity|inf|undefined)\b", text)
+    page.close()

@@ -1,0 +1,93 @@
+"""What the explorer is given: the summary's figures, nothing of what must not be used, and a library that is whole."""
+
+import json
+import math
+from base64 import b64decode
+from dataclasses import replace
+from gzip import decompress
+
+import pandas as pd
+import pytest
+from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
+
+from loopwise.report import page_explorer, skeleton
+from loopwise.report.page_explorer import explorer_data
+from loopwise.report.style import MODES
+from loopwise.report.vega.__main__ import bundle
+from loopwise.summary import Summary
+
+
+def test_every_cell_is_a_figure_of_the_summary() -> None:
+    summary = fixture_summary(7)
+    data = explorer_data(summary)
+    rows = {(row["case_id"], row["metric"]): row for row in summary.table.to_dict("records")}
+    assert len(data["metrics"]) == summary.table.metric.nunique()
+    for case in data["cases"]:
+        for metric, cell in zip(data["metrics"], case["cells"], strict=True):
+            row = rows[case["id"], metric["id"]]
+            assert cell == pytest.approx(
+                [row["value"], row["ci_low"], row["ci_high"], row["replicates"]], rel=1e-5
+            )
+
+
+def test_an_invalid_case_has_a_reason_and_no_figure() -> None:
+    summary = fixture_summary(7, invalid="some")
+    table = summary.table.assign(value=summary.table.value.fillna(123_456.0))
+    (case,) = [each for each in explorer_data(_with(summary, table))["cases"] if each["invalid"]]
+    assert (case["invalid"], case["cells"]) == (REASON, [])
+    whole = explorer_data(fixture_summary(7, invalid="all"))
+    assert [metric["id"] for metric in whole["metrics"]] == ["throughput_rps"]
+    assert all(each["cells"] == [] for each in whole["cases"])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_becomes_nothing(value: float) -> None:
+    summary = fixture_summary(7)
+    data = explorer_data(_with(summary, summary.table.assign(value=value)))
+    assert all(cell is None for case in data["cases"] for cell in case["cells"])
+    json.loads(str(skeleton.data(data)))
+
+
+def test_one_replicate_has_a_value_and_no_interval() -> None:
+    (case,) = explorer_data(fixture_summary(1, replicates=1))["cases"]
+    assert case["cells"][0][1:] == [None, None, 1]
+
+
+def test_modes_look_as_they_do_in_the_charts() -> None:
+    looks = explorer_data(fixture_summary(1))["looks"]
+    assert [each["colour"] for each in looks.values()] == [each.colour for each in MODES.values()]
+    assert len({each["shape"] for each in looks.values()}) == len(MODES)
+    assert "your app" in looks
+    (mode,) = {case["mode"] for case in explorer_data(own_app_summary())["cases"]}
+    assert mode in looks
+
+
+def test_open_load_has_a_rate_and_closed_load_has_users() -> None:
+    (case,) = explorer_data(running_server_summary())["cases"]
+    assert (case["rate_rps"], case["users"], case["workers"]) == (200, None, None)
+    assert explorer_data(fixture_summary(1))["cases"][0]["users"] == 100
+
+
+def test_no_text_ends_the_element_that_holds_the_data() -> None:
+    text = str(skeleton.data({"a": HOSTILE, "b": "</script><!--\u2028"}))
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text)["b"] == "</script><!--\u2028".replace("\u2028", " ").strip()
+    assert "\x1b" not in text
+
+
+def test_the_packed_library_is_the_one_that_the_policy_allows() -> None:
+    library = decompress(b64decode(page_explorer.packed_library())).decode()
+    assert library == page_explorer.library()
+    assert "loopwiseEmbed" in library
+    # Its hash must be the browser's, which reads the text from an element: nothing may end it, or end a line otherwise.
+    assert "\r" not in library
+    assert "</script" not in library.lower()
+
+
+def test_the_packed_library_is_what_the_installed_package_gives() -> None:
+    """If it isn't: `python -m loopwise.report.vega` makes it anew."""
+    assert page_explorer.library() == bundle()
+
+
+def _with(summary: Summary, table: pd.DataFrame) -> Summary:
+    return replace(summary, table=table)
