@@ -75,7 +75,9 @@ def test_where_no_bound_explains_it_the_answer_tells_what_was_seen_to_hold_the_s
     found = told_with(causes, far_below, is_paired=True)
     assert found.endswith(" those of sync (sync: event loop blocked 99 % of the window).")
     found = told_with(causes, far_below, is_paired=False)
-    assert found.endswith("; the slowest, sync, 301 [299, 303] requests/s (event loop blocked 99 % of the window).")
+    assert found.endswith(
+        "; the slowest, sync, 301 [299, 303] requests/s (event loop blocked 99 % of the window)."
+    )
     assert "because sync waits for its 40 threads" in told_with(causes, SLOW, is_paired=True)
     assert "(" not in told_with({}, far_below, is_paired=True).partition("those of")[2]
 

@@ -320,19 +320,6 @@ def test_labels_are_spread_in_their_order(wanted: list[float], expected: list[fl
     assert spread(wanted, pitch=0.2, end=2.0) == pytest.approx(expected)
 
 
-def test_text_is_cut_to_its_width_and_wrapped_at_spaces() -> None:
-    assert style.fit("short", 5) == "short"
-    cut = style.fit("x" * 300, 1.0)
-    assert cut.endswith("…")
-    assert style.text_width_in(cut) <= 1.0
-    lines = style.wrap(
-        "a title that needs more room than there is, and more than two lines of it", 2.0, lines=2
-    )
-    assert len(lines) == 2
-    assert lines[0].endswith(("room", "more", "needs", "that"))
-    assert lines[1].endswith("…")
-
-
 def test_a_fitted_law_is_a_dotted_curve_beside_the_line_of_its_own_cases() -> None:
     summary = with_laws(fixture_summary(100))
     panel = workers_panels(summary)[0]

@@ -145,9 +145,9 @@ CHARTS: dict[str, Chart[Any]] = {
     ),
     "plane": Chart(
         "Latency against throughput",
-        "Each mark is a case: further right and further down is better. A line joins the worker counts of one mode and"
-        " ends, at its name, with the most; behind the name stand the numbers of workers. Beside many cases the slowest"
-        " are named.",
+        "Each mark is a case: further right and further down is better. A line joins the worker counts of one mode, or"
+        " its rates in open load, and ends with the highest, at its name; behind the name stand the lowest and the"
+        " highest. Beside many cases the slowest are named.",
         charts_plane.plane_panels,
         charts_plane.plane_height_in,
         charts_plane.draw_plane,

@@ -11,6 +11,7 @@ from loopwise.deviation import MAX_RATIO, Prediction
 from loopwise.model import Case
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
+from loopwise.report.charts_rate import rate_facets
 from loopwise.report.frame import Frame
 from loopwise.report.line_labels import Box, LineEnd, end_labels
 from loopwise.report.line_panel import (
@@ -48,7 +49,7 @@ class Point:
 
 @dataclass(frozen=True)
 class PlanePanel:
-    """Lines of cases that differ in workers alone, by their rising number; where modes are few, points alone."""
+    """Lines of cases that differ in workers or in the rate alone, rising; each case alone where series are many."""
 
     facet: Facet
     lines: tuple[tuple[Point, ...], ...]
@@ -65,10 +66,13 @@ class PredictedPanel:
 
 
 def plane_panels(summary: Summary) -> list[PlanePanel]:
-    """One panel per facet with at least two valid cases."""
+    """One panel per facet with at least two valid cases; the rates of open load share one."""
     cells = Cells(summary)
+    by_rate = [] if summary.duel else rate_facets(cells)
+    covered = {case.case_id for facet in by_rate for case in facet.cases}
+    others = [facet for facet in cells.facets if not covered.issuperset(case.case_id for case in facet.cases)]
     panels = []
-    for facet in cells.facets:
+    for facet in (*others, *by_rate):
         known, left_out = {}, []
         for case in facet.cases:
             throughput, latency = (
@@ -78,7 +82,7 @@ def plane_panels(summary: Summary) -> list[PlanePanel]:
             if throughput.usable and latency.usable and (latency.value or 0.0) > 0:
                 known[case.case_id] = Point(throughput, latency)
             elif throughput.invalid:
-                left_out.append(line_name(facet, case))
+                left_out.append(_name(facet, case))
         if len(known) > 1:
             lines = tuple(
                 tuple(known[case.case_id] for case in line if case.case_id in known) for line in _lines(facet)
@@ -130,7 +134,7 @@ def draw_plane(frame: Frame, panel: PlanePanel) -> None:
 def describe_plane(panel: PlanePanel) -> str:
     """What the chart shows, in words, for those who can't see it."""
     spoken = [
-        f"{line_name(panel.facet, point.throughput.case)} {fmt.number(point.throughput.value)}/s with a p99 of"
+        f"{_name(panel.facet, point.throughput.case)} {fmt.number(point.throughput.value)}/s with a p99 of"
         f" {fmt.duration(point.latency.value)}"
         for line in panel.lines
         for point in line
@@ -223,16 +227,30 @@ def _lines(facet: Facet) -> list[list[Case]]:
         return [[case] for case in facet.cases]
     return [
         sorted(
-            (case for case in facet.cases if facet.series(case) == name), key=lambda case: case.workers or 0
+            (case for case in facet.cases if facet.series(case) == name),
+            key=lambda case: (case.workers or 0, case.load.rate_rps),
         )
         for name in names
     ]
 
 
+def _is_by_rate(facet: Facet) -> bool:
+    """Whether its lines go from rate to rate, not from one number of workers to the next."""
+    return len({case.load.label for case in facet.cases}) > 1
+
+
+def _name(facet: Facet, case: Case) -> str:
+    return (
+        f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else line_name(facet, case)
+    )
+
+
 def _line_name(facet: Facet, line: Sequence[Point]) -> str:
     first, last = line[0].throughput.case, line[-1].throughput.case
     if len(line) == 1:
-        return line_name(facet, last)
+        return _name(facet, last)
+    if _is_by_rate(facet):
+        return f"{facet.series(last)}, {first.load.rate_rps:g}–{last.load.rate_rps:g}/s"
     return f"{facet.series(last)}, {first.workers}–{last.workers}"
 
 

@@ -20,6 +20,7 @@ from loopwise.report.line_panel import (
     reach,
 )
 from loopwise.report.rows import Cell, Cells, Facet, served_by, workers_name
+from loopwise.report.style import PAPER
 from loopwise.summary import Summary
 
 KINDS = ("response", "service")
@@ -28,7 +29,7 @@ PERCENTILE = "p99"
 
 _AIR = 1.04
 _PLOT_WIDTH_IN = 2.2
-_RESPONSE_PT, _SERVICE_PT = 5.0, 4.0
+_RESPONSE_PT, _SERVICE_PT = 5.5, 3.2
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,32 @@ class RatePanel:
 def rate_panels(summary: Summary) -> list[RatePanel]:
     """One panel per subject, server and number of workers that was asked at several steady rates."""
     cells = Cells(summary)
-    groups: dict[tuple[str, str, int | None, str], list[Case]] = {}
-    for case in cells.cases:
-        if case.load.model == "open" and case.load.ramp_to_rps is None:
-            key = (case.subject, served_by(case), case.workers, case.load.arrivals)
-            groups.setdefault(key, []).append(case)
     panels = []
-    for (subject, server, _, arrivals), members in groups.items():
-        if len({case.load.rate_rps for case in members}) < 2:
-            continue
-        context = f"{server} · {arrivals} arrivals · {workers_name(members[0])}"
-        whole = Facet(fmt.clean(subject), fmt.clean(context), tuple(members))
-        names = list(dict.fromkeys(whole.series(case) for case in members))
+    for whole in rate_facets(cells):
+        names = list(dict.fromkeys(whole.series(case) for case in whole.cases))
         for start in range(0, len(names), LINES_PER_PANEL):
             panel = _panel(cells, whole, names[start : start + LINES_PER_PANEL])
             if panel.lines:
                 panels.append(panel)
     return panels
+
+
+def rate_facets(cells: Cells) -> list[Facet]:
+    """Cases in open load that differ in mode and steady rate, where there are several rates."""
+    groups: dict[tuple[str, str, int | None, str], list[Case]] = {}
+    for case in cells.cases:
+        if case.load.model == "open" and case.load.ramp_to_rps is None:
+            key = (case.subject, served_by(case), case.workers, case.load.arrivals)
+            groups.setdefault(key, []).append(case)
+    return [
+        Facet(
+            fmt.clean(subject),
+            fmt.clean(f"{server} · {arrivals} arrivals · {workers_name(members[0])}"),
+            tuple(members),
+        )
+        for (subject, server, _, arrivals), members in groups.items()
+        if len({case.load.rate_rps for case in members}) > 1
+    ]
 
 
 def panel_height_in(panel: RatePanel) -> float:
@@ -98,7 +108,9 @@ def draw_rate(frame: Frame, panel: RatePanel) -> None:
                 lw=1.8 if is_response else 1.0,
                 marker=looks.marker,
                 ms=_RESPONSE_PT if is_response else _SERVICE_PT,
-                mfc=looks.colour if is_response else "none",
+                # Small, light and on top: where nothing waited, both marks lie on the same place.
+                mfc=looks.colour if is_response else PAPER,
+                zorder=3 if is_response else 4,
                 elinewidth=0.9,
                 capsize=2,
             )

@@ -15,7 +15,7 @@ from loopwise.report.axes import latency_axis, linear_ticks, set_ticks
 from loopwise.report.frame import Frame
 from loopwise.report.line_labels import PITCH_IN, Box, LineEnd, end_labels
 from loopwise.report.line_panel import AXIS_IN, QUANTITY_IN, plot, plot_box
-from loopwise.report.rows import Cells, Facet
+from loopwise.report.rows import Cells, Facet, latency_metric
 from loopwise.report.style import INK, MUTED, ModeStyle, mode_style
 from loopwise.run_rows import FLOATS
 from loopwise.summary import Summary
@@ -125,8 +125,8 @@ def chosen(summary: Summary) -> list[tuple[Digest, str]]:
         throughput = {case.case_id: cells.cell(case, "throughput_rps") for case in known}
         usable = [case for case in known if throughput[case.case_id].usable]
         if usable:
-            best = max(usable, key=lambda case: throughput[case.case_id].value or 0.0)
-            picked.append((_middle(_ok(summary, best)), "the fastest here"))
+            best, why = _best(cells, usable)
+            picked.append((_middle(_ok(summary, best)), why))
         found = _strongest(summary, usable)
         if found is not None:
             strongest.append(found)
@@ -247,6 +247,17 @@ _SAY: dict[str, Callable[[float | None], str]] = {
     "share": fmt.share,
     "log_ms": fmt.duration,
 }
+
+
+def _best(cells: Cells, cases: Sequence[Case]) -> tuple[Case, str]:
+    """The case that served most; in open load, where the schedule decides that, the one that answered soonest."""
+    if any(case.load.model == "open" for case in cases):
+        known = [(cells.cell(case, latency_metric(case, "p99")), case) for case in cases]
+        soonest = [(cell.value, case) for cell, case in known if cell.usable and cell.value is not None]
+        if soonest:
+            return min(soonest, key=lambda pair: pair[0])[1], "the lowest p99 here"
+    served = {case.case_id: cells.cell(case, "throughput_rps").value or 0.0 for case in cases}
+    return max(cases, key=lambda case: served[case.case_id]), "the fastest here"
 
 
 def _ok(summary: Summary, case: Case) -> list[Digest]:

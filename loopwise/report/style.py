@@ -24,6 +24,7 @@ VOID = "#a3acb8"
 LABEL_PT = 8.0
 TITLE_PT = 10.5
 FONT = "DejaVu Sans"
+_ROUNDING_IN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def fit(text: str, width_in: float, size_pt: float = LABEL_PT, *, bold: bool = F
     """The text, or as much of its beginning as fits with an ellipsis behind it."""
     # Hardly a letter is narrower than a fifth of its height: what lies behind so many needs no measuring.
     most = int(width_in * 72 / size_pt * 5) + 1
-    if len(text) <= most and text_width_in(text, size_pt, bold=bold) <= width_in:
+    # Room that was made from the text's own width is a rounding away from it.
+    if len(text) <= most and text_width_in(text, size_pt, bold=bold) <= width_in + _ROUNDING_IN:
         return text
     kept, dropped = 0, min(len(text), most)
     while dropped - kept > 1:
