@@ -165,6 +165,8 @@ def test_the_colours_are_chosen_by_a_switch_and_kept_for_the_next_page(browser: 
 def test_on_paper_every_section_is_open_and_no_control_is_left(opened: Visit) -> None:
     page = opened.page
     page.emulate_media(media="print")
+    page.set_viewport_size({"width": 794, "height": 1123})  # A4
+    assert page.evaluate("document.documentElement.scrollWidth") <= 794
     for selector in ("header.top", ".filters", "#open-all", "#explore", ".theme"):
         assert not page.locator(selector).first.is_visible()
     bodies = page.locator(".case-body")
