@@ -1,11 +1,13 @@
 """The commands: parse, call, print. What they do is in commands.py; slow imports happen where they are used."""
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from loopwise import cli_claims
 from loopwise.errors import LoopwiseError, UsageError
 from loopwise.interrupts import interruptible
 
@@ -174,12 +176,19 @@ def check(
 @app.command()
 def report(
     result: Annotated[Path, typer.Argument(help="Folder that `run` made.")],
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT[,FORMAT…]",
+            help="Write RESULT/exports/ as well: csv, json, parquet, markdown, hgrm, locust, k6; may be repeated.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """(Re)build charts, tables and report.html of a result; nothing is measured again."""
     from loopwise import commands
 
-    return commands.report(_console(), result, as_json=as_json)
+    return commands.report(_console(), result, as_json=as_json, formats=export or ())
 
 
 @app.command()
@@ -433,6 +442,9 @@ def blame(
     )
 
 
+app.add_typer(cli_claims.app)
+
+
 def _checked_label(label: str | None) -> str | None:
     import re
 
@@ -457,6 +469,9 @@ def _print_json(document: object) -> None:
 
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # `×` where the locale is ASCII is no reason to end
     try:
         with interruptible():
             app()

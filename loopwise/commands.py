@@ -104,20 +104,28 @@ def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, 
     return FAILED_RUNS if bad else 0
 
 
-def report(console: Console, path: Path, *, as_json: bool, quiet: bool = False) -> int:
-    """(Re)build charts, tables and page of a result from what is on disk."""
+def report(
+    console: Console, path: Path, *, as_json: bool, quiet: bool = False, formats: Sequence[str] = ()
+) -> int:
+    """(Re)build charts, tables and page of a result from what is on disk, and export it to other formats."""
+    from loopwise.exports import export, parse_formats
     from loopwise.report.build import build
-    from loopwise.report.terminal import answer_table
+    from loopwise.report.terminal import answer_table, print_tidily
 
-    result = ResultFolder(path)
+    result, formats = ResultFolder(path), parse_formats(formats)
     summary = build(result)
+    exported = export(summary, result, formats)
     if as_json:
         print_json((result.path / "summary.json").read_text(encoding="utf-8"))
         return 0
     if not quiet:
-        console.print(answer_table(summary))
+        print_tidily(console, answer_table(summary))
         for sentence in summary.damaged:
             console.print(f"damaged: {sentence}", markup=False)
+    for name, files in exported.items():
+        where = files[0] if len(files) == 1 else f"{len(files)} files in {result.path / 'exports' / name}"
+        text = f"{name}: {where if files else 'nothing to write, no case has a valid run'}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {result.path / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
     return 0
 

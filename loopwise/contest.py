@@ -86,12 +86,14 @@ def round_ratio(rounds: Iterable[Round], endpoint: str, metric: str) -> LogRatio
     return pair_up(sides[0], sides[1])
 
 
-MIN_ROUNDS = 2
-"""Fewer valid rounds have no interval, and then blocks say more."""
+MIN_ROUNDS = 3
+"""Fewer valid rounds have an interval that decides nothing."""
 
 
 def settled_by_slices(contest: Contest, rounds: Sequence[Round], endpoint: str) -> Contest:
-    """The contest with the ratio that slices gave, where there are enough of them; else as it was.
+    """The contest with the ratio that slices gave, where there are enough of them and they know it better.
+
+    What is looked at is the width of both intervals, never where they lie.
 
     Args:
         contest: paired within blocks.
@@ -102,6 +104,8 @@ def settled_by_slices(contest: Contest, rounds: Sequence[Round], endpoint: str) 
     mine = [r for r in rounds if r.pairing == "slices" and (r.baseline_case, r.candidate_case) == pair]
     ratio = round_ratio(mine, endpoint, contest.metric)
     if ratio is None or ratio.replicates < MIN_ROUNDS:
+        return contest
+    if contest.ratio is not None and contest.ratio.has_interval and contest.ratio.width < ratio.width:
         return contest
     return Contest(*pair, contest.metric, ratio, contest.names, pairing="slices", explains=contest.explains)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopwise.contest import MIN_ROUNDS
 from loopwise.generator.order import ABBA
 from loopwise.model import Case, Comparison, Round
 from loopwise.pairs import Pair, Rounds
@@ -11,8 +12,6 @@ from loopwise.store import ResultFolder
 from loopwise.summary import summarise
 from loopwise.verdicts import judge_rounds, undecided_pairs
 
-ROUNDS_MIN = 3
-"""Fewer pairs of values have an interval that decides nothing."""
 SLICE_MIN_S, SLICE_MAX_S = 0.1, 2.0
 """Shorter slices hold too few answers; longer ones don't follow the machine's moods, which last for seconds."""
 CYCLES = 2
@@ -100,6 +99,8 @@ class Escalation:
         for pair, cost_s in sorted(pairs, key=lambda each: each[1]):
             names = (pair.baseline.case_id, pair.candidate.case_id)
             found = [each for each in known if (each.baseline_case, each.candidate_case) == names]
+            if self.clock() + cost_s * (MIN_ROUNDS - len(found)) > deadline_s:
+                continue  # there is no time for as many rounds as say something
             while not self._is_enough(found, confidence) and self.clock() + cost_s <= deadline_s:
                 found.append(self.rounds.measure(pair, len(found) + 1))
                 self.tell(found[-1])
@@ -109,7 +110,7 @@ class Escalation:
         good = [each for each in found if each.status == "ok"]
         if len(found) >= self.settings.slices_max or len(found) - len(good) >= 2:
             return True
-        if len(good) < ROUNDS_MIN:
+        if len(good) < MIN_ROUNDS:
             return False
         margin = self.settings.margin
         for verdict in judge_rounds(good, margin=margin, confidence=confidence):

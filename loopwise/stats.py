@@ -82,6 +82,11 @@ class LogRatio:
         """Whether there is anything to decide on."""
         return math.isfinite(self.mean) and math.isfinite(self.error) and self.freedom > 0
 
+    @property
+    def width(self) -> float:
+        """Half-width of the 95 % interval of the log ratio: how well it is known; NaN where it has none."""
+        return float(stdtrit(self.freedom, 0.975)) * self.error if self.has_interval else math.nan
+
     def estimate(self, confidence: float) -> Estimate:
         """The ratio with its interval; without one where there is none."""
         point = _exp(self.mean)

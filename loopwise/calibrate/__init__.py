@@ -13,5 +13,6 @@ It runs against a static server on another core, beside other generators and a p
     memory.py         memory of idle virtual users
     document.py       what was found, as nouns (calibration.json)
     targets.py        what should be reached, and whether it is
+    report_scale.py   what a report of many rows costs, on synthetic_result.py; a command of its own
     report.py         tables for the terminal and calibration.md
 """

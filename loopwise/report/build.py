@@ -23,12 +23,17 @@ def build(result: ResultFolder) -> Summary:
             "open its report.html as it is, or restore the rows"
         )
     summary = summarise(result)
-    write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
-    write_atomically(result.path / "summary.json", _json(_document(summary)))
-    result.write_verdicts(summary.verdicts)
+    write_tables(summary, result)
     charts = save(summary, result.charts)
     write_page(summary, charts, result.path / "report.html")
     return summary
+
+
+def write_tables(summary: Summary, result: ResultFolder) -> None:
+    """Write summary.csv, summary.json and verdicts.json."""
+    write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
+    write_atomically(result.path / "summary.json", _json(_document(summary)))
+    result.write_verdicts(summary.verdicts)
 
 
 def _document(summary: Summary) -> dict[str, Any]:

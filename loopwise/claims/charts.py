@@ -1,0 +1,200 @@
+"""Draws the charts of claims: bars with intervals, and lines against a factor with the bracket of the crossover."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+
+from loopwise.claims.chart_data import SAYS, Bars, Lines, Panel
+from loopwise.claims.opinion import crossover_words, number_of
+from loopwise.model import Estimate
+from loopwise.report import format as fmt
+from loopwise.report.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
+from loopwise.report.frame import PANEL_WIDTH_IN, Frame, single
+from loopwise.report.line_labels import Box, LineEnd, end_labels
+from loopwise.report.style import INK, LABEL_PT, MUTED, VOID, fit, look, mode_style, text_width_in
+from loopwise.report.svg import svg_of
+
+_ROW_IN = 0.3
+_TOP_IN = 0.05
+_AXIS_IN = 0.5
+_PLOT = Box(0.6, 0.32, 2.55, 2.0)
+_NAMES_IN = 1.75
+_FIGURE_IN = 0.75
+_HEIGHT_IN = 0.56
+"""Of a bar, in rows."""
+_LINEAR = 0.02
+"""A bar shorter than this part of the longest can't be seen: then the axis is logarithmic."""
+
+_WILD = 4.0
+"""An interval that reaches further beyond all values than this factor would leave no room for them."""
+
+
+def svg(panel: Panel, title: str) -> str:
+    """The chart as the text of an SVG file."""
+    with look():
+        return svg_of(single(height_in(panel), partial(draw, panel=panel)), title)
+
+
+def height_in(panel: Panel) -> float:
+    """Height of the chart."""
+    if isinstance(panel, Bars):
+        return _TOP_IN + len(panel.bars) * _ROW_IN + _AXIS_IN
+    return _PLOT.top_in + _PLOT.height_in + _AXIS_IN
+
+
+def draw(frame: Frame, panel: Panel) -> None:
+    """Draw it into a frame."""
+    if isinstance(panel, Bars):
+        _draw_bars(frame, panel)
+    else:
+        _draw_lines(frame, panel)
+
+
+def describe(panel: Panel) -> str:
+    """The chart in words, with its figures."""
+    if isinstance(panel, Bars):
+        told = "; ".join(f"{bar.name}: {_figure(panel.metric, bar.known)}" for bar in panel.bars)
+        return f"Bars of {SAYS[panel.metric]}. {told}."
+    lines = "; ".join(
+        f"{line.name}: "
+        + ", ".join(
+            f"{_figure(panel.metric, known)} at {number_of(value)} {panel.words}"
+            for value, known in line.points
+        )
+        for line in panel.lines
+    )
+    ends = "" if panel.bracket is None else f" {crossover_words(panel.bracket).capitalize()}."
+    return f"{SAYS[panel.metric].capitalize()} against {panel.words}. {lines}.{ends}"
+
+
+def explain(panel: Panel) -> str:
+    """How to read it."""
+    thin = "A thin line is the 95 % interval."
+    if isinstance(panel, Bars):
+        return f"{SAYS[panel.metric][:1].upper()}{SAYS[panel.metric][1:]}. {thin}"
+    band = ""
+    if panel.bracket is not None and panel.bracket.low is not None and panel.bracket.high is not None:
+        band = f" The grey band: {crossover_words(panel.bracket)}."
+    return f"{SAYS[panel.metric][:1].upper()}{SAYS[panel.metric][1:]} against {panel.words}. {thin}{band}"
+
+
+def _figure(metric: str, known: Estimate) -> str:
+    shown = fmt.duration if metric.endswith("_ms") else fmt.estimate
+    return shown(known.value, known.low, known.high)
+
+
+def _short(metric: str, known: Estimate) -> str:
+    return fmt.duration(known.value) if metric.endswith("_ms") else fmt.number(known.value)
+
+
+def _draw_bars(frame: Frame, panel: Bars) -> None:
+    width_in = PANEL_WIDTH_IN - _NAMES_IN - _FIGURE_IN
+    plot_in = len(panel.bars) * _ROW_IN
+    axes = frame.axes(_NAMES_IN, _TOP_IN, width_in, plot_in)
+    _quiet(axes, "x")
+    axes.set_ylim(len(panel.bars) - 0.5, -0.5)
+    axes.yaxis.set_visible(False)
+    values = [bar.known.value for bar in panel.bars]
+    ends = _ends([bar.known for bar in panel.bars])
+    start = 0.0
+    if min(values) < _LINEAR * max(values):
+        latency = panel.metric.endswith("_ms")
+        start = _log_axis(axes, "x", ends, width_in, is_latency=latency)
+    elif panel.metric.endswith("_ms"):
+        throughput_axis(axes, "x", max(ends))
+        set_ticks(axes, "x", axes.get_xticks().tolist(), fmt.tick_duration)
+    else:
+        throughput_axis(axes, "x", max(ends))
+    axes.set_xlabel(SAYS[panel.metric])
+    for row, bar in enumerate(panel.bars):
+        looks = mode_style(bar.mode)
+        axes.barh(row, bar.known.value - start, left=start, height=_HEIGHT_IN, color=looks.colour,
+                  hatch=looks.hatch, edgecolor="white", lw=0, zorder=2)  # fmt: skip
+        _whisker(axes, bar.known, row)
+        top_in = _TOP_IN + (row + 0.5) * _ROW_IN
+        name = fit(bar.name, _NAMES_IN - 0.1)
+        frame.text(_NAMES_IN - 0.1 - text_width_in(name), top_in, name, color=INK)
+        frame.text(PANEL_WIDTH_IN - _FIGURE_IN + 0.08, top_in, _short(panel.metric, bar.known), color=MUTED)
+
+
+def _whisker(axes: Axes, known: Estimate, row: int) -> None:
+    if known.low is None or known.high is None:
+        return
+    left, right = axes.get_xlim()
+    axes.plot([max(known.low, left), min(known.high, right)], [row, row], color=INK, lw=1.0, zorder=3)
+
+
+def _draw_lines(frame: Frame, panel: Lines) -> None:
+    axes = frame.axes(*_PLOT)
+    _quiet(axes, "both")
+    frame.text(0, _PLOT.top_in / 2, SAYS[panel.metric], color=MUTED)
+    known = [each for line in panel.lines for _, each in line.points]
+    _log_axis(axes, "y", _ends(known), _PLOT.height_in, is_latency=panel.metric.endswith("_ms"))
+    values = sorted({value for line in panel.lines for value, _ in line.points})
+    _factor_axis(axes, panel.words, values)
+    if panel.bracket is not None and panel.bracket.low is not None and panel.bracket.high is not None:
+        axes.axvspan(panel.bracket.low, panel.bracket.high, color=VOID, alpha=0.35, lw=0, zorder=0)
+    labels = []
+    for line in panel.lines:
+        looks = mode_style(line.mode)
+        xs, ys = zip(*((value, each.value) for value, each in line.points), strict=True)
+        axes.plot(
+            xs, ys, color=looks.colour, ls=looks.line, marker=looks.marker, ms=4.5, clip_on=False, zorder=3
+        )
+        for value, each in line.points:
+            if each.low is not None and each.high is not None:
+                axes.plot([value, value], [each.low, each.high], color=looks.colour, lw=1.0, zorder=2)
+        labels.append(LineEnd(xs[-1], ys[-1], line.name, looks))
+    end_labels(frame, axes, _PLOT, labels)
+
+
+def _factor_axis(axes: Axes, words: str, values: Sequence[float]) -> None:
+    """Logarithmic where that can be; ticks at what was measured, as far as there is room."""
+    low, high = min(values), max(values)
+    is_log = low > 0 and high / low > 2
+    position: Callable[[float], float] = math.log if is_log else float
+    if is_log:
+        axes.set_xscale("log")
+        axes.set_xlim(low / 1.15, high * 1.15)
+    else:
+        air = (high - low or 1.0) * 0.06
+        axes.set_xlim(low - air, high + air)
+    span = position(high) - position(low) or 1.0
+    ticks: list[float] = []
+    for value in values:
+        if not ticks or (position(value) - position(ticks[-1])) / span > 0.12:
+            ticks.append(value)
+    set_ticks(axes, "x", ticks, number_of)
+    axes.set_xlabel(words)
+
+
+def _log_axis(
+    axes: Axes, which: str, values: Sequence[float], length_in: float, *, is_latency: bool
+) -> float:
+    """A logarithmic axis around the values; returns its lower end."""
+    if is_latency:
+        latency_axis(axes, which, values, length_in)
+    else:
+        low, high = log_limits(values)
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+        room = length_in / (0.5 if which == "x" else 0.25)
+        set_ticks(axes, which, log_ticks(low, high, room), fmt.tick_number)
+    return (axes.get_xlim() if which == "x" else axes.get_ylim())[0]
+
+
+def _ends(known: Sequence[Estimate]) -> list[float]:
+    """All values and the ends of their intervals that can stand on an axis; a wild interval is cut off."""
+    values = [each.value for each in known if each.value > 0]
+    low, high = min(values) / _WILD, max(values) * _WILD
+    ends = [end for each in known for end in (each.low, each.high) if end is not None and low <= end <= high]
+    return [*values, *ends]
+
+
+def _quiet(axes: Axes, grid: str) -> None:
+    axes.grid(visible=True, axis="x" if grid == "x" else "both", lw=0.6)
+    for side in ("left",) if grid == "x" else ():
+        axes.spines[side].set_visible(False)
+    axes.tick_params(labelsize=LABEL_PT - 0.5)

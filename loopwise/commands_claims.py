@@ -1,0 +1,228 @@
+"""What the `claims` commands do, once their arguments are read. Each returns its exit status."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from loopwise.claims.archive import (
+    PAGE,
+    ClaimFolder,
+    folders_in,
+    last_findings,
+    occasion,
+    occasions,
+)
+from loopwise.claims.claim import DECIDED, Finding, Text
+from loopwise.claims.texts import TEXTS
+from loopwise.commands import FAILED_RUNS, GATE_FAILED, command_line, new_folder, print_json
+from loopwise.driver import generators
+from loopwise.errors import Interrupted, UsageError
+from loopwise.interrupts import interruptible
+from loopwise.machine import raise_open_files_limit
+from loopwise.progress import Live, Plain, Quiet
+
+if TYPE_CHECKING:
+    from loopwise.experiment import Watcher
+
+
+def chosen(claim_ids: Sequence[str]) -> list[Text]:
+    """The claims of these names, each once, in the order of the table.
+
+    Raises:
+        UsageError: there is no such claim.
+    """
+    wanted = {claim_id.upper() for claim_id in claim_ids}
+    for claim_id in wanted - set(TEXTS):
+        raise UsageError(
+            f"claims: got {claim_id}, allowed are {min(TEXTS)} to {max(TEXTS)}; see them with: bench.py claims list"
+        )
+    return [text for claim_id, text in TEXTS.items() if claim_id in wanted]
+
+
+def list_claims(console: Console, *, as_json: bool) -> int:
+    """Every claim, with the last verdict on this machine."""
+    last = last_findings(occasions(), list(TEXTS))
+    if as_json:
+        rows = [
+            {
+                "claim_id": text.claim_id,
+                "statement": text.statement,
+                "verdict": last[text.claim_id][0].said if text.claim_id in last else None,
+                "measured_at": last[text.claim_id][0].measured_at if text.claim_id in last else None,
+                "folder": str(last[text.claim_id][1]) if text.claim_id in last else None,
+            }
+            for text in TEXTS.values()
+        ]
+        print_json(json.dumps(rows, indent=2))
+        return 0
+    from loopwise.claims.tables import list_table
+
+    console.print(list_table(list(TEXTS.values()), last))
+    return 0
+
+
+def show(console: Console, claim_id: str, *, as_json: bool) -> int:
+    """A claim in full, with the last finding on this machine."""
+    (text,) = chosen([claim_id])
+    finding, folder = last_findings(occasions(), [text.claim_id]).get(text.claim_id, (None, None))
+    if as_json:
+        document = {
+            **text.model_dump(),
+            "finding": finding.model_dump() if finding else None,
+            "folder": str(folder) if folder else None,
+        }
+        print_json(json.dumps(document, indent=2))
+        return 0
+    from loopwise.claims.tables import explanation
+
+    console.print(explanation(text, finding, folder and folder / text.claim_id))
+    return 0
+
+
+def run(console: Console, claim_ids: Sequence[str], *, is_all: bool, out: Path | None, quiet: bool) -> int:
+    """Put claims to the test, and write the page of what was found."""
+    from loopwise.claims.examine import Examiner
+    from loopwise.claims.planned import planned
+    from loopwise.claims.tables import finding_line, plan_table
+
+    if bool(claim_ids) == is_all:
+        raise UsageError("claims run: name claims such as C01 C05, or give --all; see them with: claims list")
+    texts = list(TEXTS.values()) if is_all else chosen(claim_ids)
+    folder = new_folder(out or occasion(datetime.now(UTC)))
+    plan = planned(texts)
+    if not quiet:
+        console.print(plan_table(plan))
+    _make(folder)
+    raise_open_files_limit()
+    found: list[Finding] = []
+
+    def say(line: str, style: str = "") -> None:
+        if not quiet:
+            console.print(line, markup=False, highlight=False, soft_wrap=True, style=style or None)
+
+    try:
+        with interruptible(), generators(folder / "generator.log") as pool:
+            pool.warm_up()
+            examiner = Examiner(
+                folder, pool, lambda: _watching(console, quiet=quiet), command_line(sys.argv), tell=say
+            )
+            for number, text in enumerate(texts, start=1):
+                say(f"{text.claim_id} ({number} of {len(texts)}): {text.statement}", "bold")
+                found.append(examiner.examine(text))
+                say(finding_line(found[-1]), "bold")
+    except Interrupted as error:
+        raise Interrupted(
+            f"{error}: {len(found)} of {len(texts)} claims are judged, and what was measured is kept; "
+            f"see it with: bench.py claims report {folder}"
+        ) from None
+    write_reports(folder)
+    say_where(console, folder, found, quiet=quiet)
+    return FAILED_RUNS if any(each.verdict == "invalid" for each in found) else 0
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out: {folder} can't be written ({error.strerror}); name another folder"
+        ) from None
+
+
+@contextmanager
+def _watching(console: Console, *, quiet: bool) -> "Iterator[Watcher]":
+    """How the runs of one claim are shown."""
+    if quiet:
+        yield Quiet()
+    elif console.is_terminal:
+        with Live(console) as live:
+            yield live
+    else:
+        yield Plain(console)
+
+
+def say_where(console: Console, folder: Path, found: Sequence[Finding], *, quiet: bool) -> None:
+    """How many were decided, and where the page is."""
+    from loopwise.claims.tables import findings_table
+
+    if not quiet:
+        console.print(findings_table(TEXTS, found))
+        decided = sum(each.verdict in DECIDED for each in found)
+        console.print(f"{decided} of {len(found)} claims decided", markup=False, highlight=False)
+    console.print(f"claims: {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
+
+
+def write_reports(folder: Path) -> None:
+    """The report of each claim's result, and the page of all of them, from what is on disk."""
+    from loopwise.claims.page import write_page
+
+    write_page(folder, TEXTS)
+
+
+def report(console: Console, folder: Path | None, *, markdown: Path | None, as_json: bool) -> int:
+    """(Re)build the findings and the page of an occasion; nothing is measured again."""
+    from loopwise.claims.examine import judged
+
+    folder = _newest() if folder is None else folder
+    found = []
+    for place in folders_in(folder, TEXTS):
+        if place.is_measured:
+            place.write(judged(TEXTS[place.claim_id], place))
+        finding = place.finding()
+        assert finding is not None
+        found.append(finding)
+    write_reports(folder)
+    if markdown is not None:
+        _write_markdown(folder, markdown)
+    if as_json:
+        print_json(json.dumps([each.model_dump() for each in found], indent=2))
+    else:
+        say_where(console, folder, found, quiet=False)
+    return 0
+
+
+def _newest() -> Path:
+    found = occasions()
+    if not found:
+        raise UsageError("claims report: no claim was run here; measure some with: bench.py claims run --all")
+    return found[0]
+
+
+def _write_markdown(folder: Path, path: Path) -> None:
+    from loopwise.claims.markdown import markdown
+
+    try:
+        path.write_text(markdown(folder, TEXTS), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--markdown: {path} can't be written ({error.strerror}); name a file in a folder that exists"
+        ) from None
+
+
+def compare(console: Console, base: Path, other: Path, *, as_json: bool) -> int:
+    """The verdicts of two occasions: a claim that was decided both ways fails."""
+    from loopwise.claims.compare import changes
+    from loopwise.claims.tables import changes_table
+
+    sides = [_findings(folder) for folder in (base, other)]
+    found = changes(list(TEXTS), *sides)
+    if as_json:
+        rows = [{**each._asdict(), "change": each.word} for each in found]
+        print_json(json.dumps(rows, indent=2))
+    else:
+        console.print(changes_table(base, other, found))
+        same = sum(each.is_same for each in found)
+        flipped = sum(each.is_flipped for each in found)
+        console.print(f"{same} of {len(found)} the same, {flipped} flipped", highlight=False)
+    return GATE_FAILED if any(each.is_flipped for each in found) else 0
+
+
+def _findings(folder: Path) -> dict[str, Finding]:
+    places: list[ClaimFolder] = folders_in(folder, TEXTS)
+    return {place.claim_id: finding for place in places if (finding := place.finding()) is not None}
