@@ -60,6 +60,28 @@ def test_the_best_is_named_with_its_interval_its_baseline_and_the_reason() -> No
     ]
 
 
+def told_with(causes: Mapping[str, str], sync: Sequence[float], *, is_paired: bool) -> str:
+    values = {"sync": sync, "async": FAST}
+    suite = suite_with(SYNC, ASYNC)
+    cases = {case.case_id: figures_of(case, values[case.case_id]) for case in suite.cases}
+    verdicts = (_verdict(cases, "sync", "async", values),) if is_paired else ()
+    (found,) = answer_all(experiment_of(suite), cases, verdicts, causes)
+    return found
+
+
+def test_where_no_bound_explains_it_the_answer_tells_what_was_seen_to_hold_the_slower_back() -> None:
+    causes = {"sync": "event loop blocked 99 % of the window", "async": "CPU saturated"}
+    far_below = (300.0, 301.0, 302.0)
+    found = told_with(causes, far_below, is_paired=True)
+    assert found.endswith(" those of sync (sync: event loop blocked 99 % of the window).")
+    found = told_with(causes, far_below, is_paired=False)
+    assert found.endswith(
+        "; the slowest, sync, 301 [299, 303] requests/s (event loop blocked 99 % of the window)."
+    )
+    assert "because sync waits for its 40 threads" in told_with(causes, SLOW, is_paired=True)
+    assert "(" not in told_with({}, far_below, is_paired=True).partition("those of")[2]
+
+
 def test_equals_are_named_beside_each_other() -> None:
     suite = suite_with(SYNC, ASYNC, THREAD)
     (found,) = answers(suite, {"sync": SLOW, "async": FAST, "to_thread": CLOSE})
