@@ -12,7 +12,7 @@ STALL_S = 0.05
 LEAK_BYTES = 60_000
 MAX_LEAKS = 5_000
 """300 MB at most, whatever the load."""
-HOLD_OUT_S = 10.0
+HOLD_OUT_S = 60.0
 
 leaks: list[bytes] = []
 places = asyncio.Semaphore(PLACES)

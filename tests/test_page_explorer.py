@@ -4,16 +4,16 @@ import json
 import math
 from base64 import b64decode
 from dataclasses import replace
-from gzip import decompress
+from gzip import compress, decompress
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
-from loopwise.report import page_explorer, skeleton
+from loopwise.report import page_explorer, skeleton, vega
 from loopwise.report.page_explorer import explorer_data
 from loopwise.report.style import MODES
-from loopwise.report.vega.__main__ import bundle
 from loopwise.summary import Summary
 
 
@@ -84,9 +84,40 @@ def test_the_packed_library_is_the_one_that_the_policy_allows() -> None:
     assert "</script" not in library.lower()
 
 
-def test_the_packed_library_is_what_the_installed_package_gives() -> None:
-    """If it isn't: `python -m loopwise.report.vega` makes it anew."""
-    assert page_explorer.library() == bundle()
+def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def make() -> bytes:
+        made.append(1)
+        return compress(b"window." + vega.NAME)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(vega, "make", make)
+    first = vega.packed.__wrapped__()
+    assert vega.packed.__wrapped__() == first
+    assert len(made) == 1
+    assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [vega.cache_file().name]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"no gzip", compress(b"another script")], ids=["empty", "text", "other"]
+)
+def test_a_damaged_copy_is_made_anew(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(vega, "make", lambda: compress(vega.NAME))
+    vega.cache_file().parent.mkdir()
+    vega.cache_file().write_bytes(damage)
+    assert decompress(vega.packed.__wrapped__()) == vega.NAME
+    assert decompress(vega.cache_file().read_bytes()) == vega.NAME
+
+
+def test_where_nothing_can_be_written_it_is_made_for_each_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(vega, "make", lambda: compress(vega.NAME))
+    assert decompress(vega.packed.__wrapped__()) == vega.NAME
 
 
 def _with(summary: Summary, table: pd.DataFrame) -> Summary:

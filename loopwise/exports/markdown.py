@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from loopwise.causes import first_causes
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.markdown import escape
-from loopwise.report.page_data import ICONS, far_off, first_causes, flagged, verdicts_by_candidate
+from loopwise.report.page_data import ICONS, far_off, flagged, verdicts_by_candidate
 from loopwise.report.rows import Cell, Cells, Facet
 from loopwise.store import ResultFolder, write_atomically
 from loopwise.summary import Summary

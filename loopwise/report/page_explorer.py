@@ -4,11 +4,11 @@ import gzip
 from base64 import b64encode
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from loopwise.metrics import METRICS
 from loopwise.model import Case
+from loopwise.report import vega
 from loopwise.report.format import clean
 from loopwise.report.page_data import case_name, metric_name
 from loopwise.report.page_table import anchors
@@ -18,8 +18,6 @@ from loopwise.summary import Summary
 
 DIGITS = 6
 """Significant digits in the page; summary.csv has all of them."""
-LIBRARY = "vega.js.gz"
-"""Vega, Vega-Lite and Vega-Embed in one script that leaves `loopwiseEmbed` behind (docs/report.md)."""
 _SHAPES = {
     "o": "circle",
     "s": "square",
@@ -73,17 +71,13 @@ def mode_of(mode: str) -> str:
 @cache
 def library() -> str:
     """The library's script, to the letter: its hash allows it to run."""
-    return gzip.decompress(_packed()).decode()
+    return gzip.decompress(vega.packed()).decode()
 
 
 @cache
 def packed_library() -> str:
     """The same, packed, as base64: less than half the size. The page unpacks it when the explorer comes into view."""
-    return b64encode(_packed()).decode()
-
-
-def _packed() -> bytes:
-    return (files("loopwise.report") / "vega" / LIBRARY).read_bytes()
+    return b64encode(vega.packed()).decode()
 
 
 def _is_there(cells: Cells, case: Case, metric: str) -> bool:
