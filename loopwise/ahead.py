@@ -2,7 +2,7 @@
 
 A server needs a second of CPU to start; a run that waits for it spends half its time on that. So the next ones start
 during warm-ups and between runs. While a window is open they are stopped (SIGSTOP): a process that is stopped gets no
-CPU at all, and disturbs nobody.
+CPU at all, and disturbs nobody. Should the harness be killed meanwhile, the guard kills those that wait.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from loopwise import processes
 from loopwise.errors import ServerError
+from loopwise.guard import Guard
 from loopwise.model import PlannedRun
 from loopwise.servers import RunningServer
 
@@ -37,13 +38,24 @@ class Start:
     was_held: bool = False
     """It was stopped in the middle: what failed then proves nothing."""
     is_held: Callable[[], bool] = lambda: False
+    guard: Guard | None = None
+    """Knows the server while it may be stopped."""
 
     def note(self, process: "subprocess.Popen[str]") -> None:
         """The process is there, ready or not."""
         self.process = process
+        if self.guard is not None:
+            self.guard.watch(process.pid)
+        self.stack.callback(self.release)
         if self.is_held():
             processes.freeze([process])
         self.stack.callback(processes.end, process, grace_s=0.0)
+
+    def release(self) -> None:
+        """The server has ended, or is stopped no more: it needs no guard."""
+        if self.guard is not None and self.process is not None:
+            self.guard.forget(self.process.pid)
+            self.guard = None
 
     def end(self) -> None:
         """End the server, if there is one."""
@@ -74,9 +86,12 @@ class Ahead:
         self._changed = threading.Condition()
         # One thread for all: Linux ends a child together with the thread that started it (PR_SET_PDEATHSIG).
         self._thread = threading.Thread(target=self._work, name="ahead", daemon=True)
+        self._guard: Guard | None = None
+        self._guarding = ExitStack()
 
     def __enter__(self) -> "Ahead":
         if self._depth:
+            self._guard = self._guarding.enter_context(Guard())
             self._thread.start()
         return self
 
@@ -95,6 +110,7 @@ class Ahead:
         for start in self._ready.values():
             start.end()
         self._ready.clear()
+        self._guarding.close()
 
     def expect(self, coming: Sequence[PlannedRun]) -> None:
         """Say which runs come next, in order; servers that wait for one of them stay, others are ended."""
@@ -142,6 +158,7 @@ class Ahead:
         if start.error is not None:
             start.end()
             raise start.error
+        start.release()
         return start
 
     def pause(self) -> None:
@@ -178,7 +195,10 @@ class Ahead:
                     self._changed.wait()
                 if self._is_closed:
                     return
-                planned, start = self._coming.pop(0), Start(self._hold, is_held=self._is_paused)
+                planned, start = (
+                    self._coming.pop(0),
+                    Start(self._hold, is_held=self._is_paused, guard=self._guard),
+                )
                 self._starting = key_of(planned), start
             self._carry_out(planned, start)
             with self._changed:

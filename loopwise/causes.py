@@ -83,15 +83,15 @@ def worker_imbalance(evidence: Evidence) -> Cause | None:
 def _load(worker: WorkerEvidence, evidence: Evidence) -> float:
     """How near a worker was to what it can do: CPU, event loop or its fullest pool."""
     pools = [pool.full_ratio for pool in worker.pools.values()]
-    return max(worker.want_ratio(evidence.left_ratio), worker.held_ratio(evidence.steal_ratio), *pools, 0.0)
+    return max(worker.want_ratio(evidence.left_ratio), worker.held_ratio, *pools, 0.0)
 
 
 def loop_blocked(evidence: Evidence) -> Cause | None:
     """Code on the event loop kept it, and everybody else waited."""
     if not evidence.workers:
         return None
-    worst = max(evidence.workers, key=lambda worker: worker.held_ratio(evidence.steal_ratio))
-    share = worst.held_ratio(evidence.steal_ratio)
+    worst = max(evidence.workers, key=lambda worker: worker.held_ratio)
+    share = worst.held_ratio
     if share < MIN_BLOCKED:
         return None
     where = (

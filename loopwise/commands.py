@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from loopwise.ahead import DEPTH as AHEAD
 from loopwise.driver import generators
 from loopwise.errors import Interrupted, UsageError
 from loopwise.experiment import Execution, design
@@ -86,12 +87,12 @@ def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, 
         with interruptible(), generators(result.generator_log) as pool:
             pool.warm_up()
             if quiet:
-                experiment = Execution(result, experiment, pool, Quiet()).run()
+                experiment = Execution(result, experiment, pool, Quiet(), ahead=AHEAD).run()
             elif console.is_terminal:
                 with Live(console) as live:
-                    experiment = Execution(result, experiment, pool, live).run()
+                    experiment = Execution(result, experiment, pool, live, ahead=AHEAD).run()
             else:
-                experiment = Execution(result, experiment, pool, Plain(console)).run()
+                experiment = Execution(result, experiment, pool, Plain(console), ahead=AHEAD).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
         raise Interrupted(
@@ -271,6 +272,7 @@ def blame(
     lines: list[BlamedLine] = []
     shorts: list[ShortCall] = []
     answers: dict[str, dict[str, int]] = {}
+    loops, notes = set[str](), dict[str, None]()
     needs = {need for case in cases for need in case.needs}
     refuse_missing(needs)
     with (
@@ -285,12 +287,16 @@ def blame(
             lines += blamed_lines(found, names)
             shorts += short_calls(found, names)
             answers |= found["answers"]
+            loops.add(found["loop"])
+            notes |= dict.fromkeys(filter(None, [found["note"]]))
     lines.sort(key=lambda each: -each.total_ms)
     if as_json:
         document = {
             "lines": [each.model_dump() for each in lines],
             "short_calls": [each.model_dump() for each in shorts],
             "answers": answers,
+            "loops": sorted(loops),
+            "notes": list(notes),
         }
         print_json(json.dumps(document, indent=2))
         return 0
@@ -301,7 +307,7 @@ def blame(
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     else:
         console.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
-    for sentence in map(short_sentence, shorts):
+    for sentence in (*map(short_sentence, shorts), *notes):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for name, statuses in answers.items():
         if any(not status.startswith("2") for status in statuses):

@@ -35,24 +35,16 @@ class WorkerEvidence:
     """Of the requests; None if there were none."""
     cpu_ratio: float
     """CPU of all its threads."""
-    loop_cpu_ratio: float
     wait_ratio: float
     """Time in which the loop's thread could have run, but had no core."""
-    blocked_ratio: float
+    held_ratio: float
+    """Of which code on the loop kept it; what the machine and other threads had of its stalls is taken off."""
     stall_ms: float
     pools: dict[str, Pool] = field(default_factory=dict)
 
     def want_ratio(self, left_ratio: float) -> float:
         """CPU that it used or waited for, 0–1, of what the hypervisor left."""
         return min(1.0, (self.cpu_ratio + self.wait_ratio) / left_ratio)
-
-    def held_ratio(self, steal_ratio: float) -> float:
-        """Share of the window in which code on the loop kept it.
-
-        A stall is also what the loop waits for the GIL while other threads compute, or for a core: that is taken off.
-        """
-        others = max(0.0, self.cpu_ratio - self.loop_cpu_ratio)
-        return max(0.0, self.blocked_ratio - others - self.wait_ratio - steal_ratio)
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class Evidence:
     """Share of the machine's CPU that was used or stolen."""
     machine_cores: int = 1
     steal_ratio: float = 0.0
-    """CPU seconds stolen from all cores ÷ the window: the most that one thread can have lost."""
+    """CPU seconds stolen from all cores ÷ the window."""
     generator_ratio: float = 0.0
     """CPU of the busiest generator process ÷ time."""
     rss_mb: float = 0.0
@@ -119,15 +111,16 @@ def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerEvidence, ...]:
     assert run.window is not None
     rows = telemetry.to_pandas()
     rows = rows[(rows["time_ns"] >= run.window.start_ns) & (rows["time_ns"] <= run.window.end_ns)]
+    stolen_s = rows[rows["role"] == "host"].set_index("time_ns")["steal_s"]
     shares = {worker.pid: worker.share for worker in run.workers}
     found = []
     for pid, seen in rows[rows["requests_done"].notna()].groupby("pid"):
         if len(seen) >= 2:
-            found.append(_worker(seen, shares.get(int(str(pid)))))
+            found.append(_worker(seen, stolen_s, shares.get(int(str(pid)))))
     return tuple(found)
 
 
-def _worker(seen: pd.DataFrame, share: float | None) -> WorkerEvidence:
+def _worker(seen: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> WorkerEvidence:
     first, last = seen.iloc[0], seen.iloc[-1]
     length_s = (last["time_ns"] - first["time_ns"]) / 1e9
 
@@ -138,13 +131,36 @@ def _worker(seen: pd.DataFrame, share: float | None) -> WorkerEvidence:
     return WorkerEvidence(
         share=share,
         cpu_ratio=ratio("cpu_s"),
-        # Where the system does not tell, the loop may have used all of it.
-        loop_cpu_ratio=ratio("cpu_s" if pd.isna(last["loop_cpu_s"]) else "loop_cpu_s"),
         wait_ratio=ratio("loop_wait_s"),
-        blocked_ratio=min(1.0, ratio("loop_blocked_s")),
+        held_ratio=min(1.0, _held_s(seen, stolen_s) / length_s),
         stall_ms=float(seen["loop_stall_max_ms"].iloc[1:].max()),
         pools={pool: _pool(seen, pool) for pool in POOLS if seen[f"{pool}_max"].notna().any()},
     )
+
+
+def _held_s(seen: pd.DataFrame, stolen_s: pd.Series) -> float:
+    """Seconds in which code on the loop kept it.
+
+    A stall is also what the loop waits for the GIL while other threads compute, or for a core. That is taken off, but
+    only where it was: each stretch of looks that saw the loop blocked loses what was computed, waited and stolen
+    within it and until the look after it, since the kernel counts late. Steal of a quiet second hides no stall.
+    """
+    steps = seen[["loop_blocked_s", "cpu_s", "loop_cpu_s", "loop_wait_s"]].astype(float).diff().iloc[1:]
+    # Where the system does not tell, the loop may have used all of the CPU.
+    others_s = (steps["cpu_s"] - steps["loop_cpu_s"].fillna(steps["cpu_s"])).to_numpy()
+    steal_s = stolen_s.reindex(seen["time_ns"]).astype(float).diff().iloc[1:]
+    # At most as much as is stolen from all cores can one thread have lost.
+    idle_s = (steps["loop_wait_s"].fillna(0.0).to_numpy() + steal_s.fillna(0.0).to_numpy()).clip(min=0.0)
+    blocked_s = steps["loop_blocked_s"].fillna(0.0).to_numpy().clip(min=0.0)
+    held_s, begin = 0.0, 0
+    for end in range(1, len(blocked_s) + 1):
+        if end < len(blocked_s) and (blocked_s[end] > 0) == (blocked_s[begin] > 0):
+            continue
+        until = end + 1
+        taken_s = max(0.0, others_s[begin:until].sum()) + idle_s[begin:until].sum()
+        held_s += max(0.0, blocked_s[begin:end].sum() - taken_s)
+        begin = end
+    return held_s
 
 
 def _pool(seen: pd.DataFrame, pool: str) -> Pool:

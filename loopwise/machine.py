@@ -14,15 +14,25 @@ import psutil
 REPORTED_PACKAGES = (
     "loopwise",
     "fastapi",
+    "starlette",
+    "pydantic",
+    "anyio",
     "uvicorn",
     "gunicorn",
     "uvicorn-worker",
+    "granian",
+    "hypercorn",
     "uvloop",
     "locust",
     "gevent",
     "httptools",
+    "h11",
+    "httpx",
+    "psycopg",
+    "asyncpg",
+    "aiosqlite",
 )
-
+"""In the harness's environment. Servers, which may have another, tell theirs themselves (target_app/probe.py)."""
 
 CPUS, VMSTAT = Path("/sys/devices/system/cpu"), Path("/proc/vmstat")
 

@@ -63,11 +63,13 @@ def measure(
         RunError: the generator died, fell silent or opened no window. What was recorded by then is in the run's folder.
     """
     folder = result.run_folder(run.case.case_id, run.replicate)
-    recording = _record(
-        _order(run, server, placement, experiment, folder, holds=holds), server, generator, hear
-    )
+    recording = Recording(server, Telemetry(server.pid, server.probes))
+    order = _order(run, server, placement, experiment, folder, holds=holds)
+    try:
+        recording.follow(generator, order, hear)
+    finally:  # whatever became of the load, what was seen of the server meanwhile is kept
+        telemetry = result.write_telemetry(folder, recording.telemetry.samples)
     rows = seal_samples(folder)
-    telemetry = result.write_telemetry(folder, recording.telemetry.samples)
     run = run.model_copy(
         update={
             "window": recording.window(),
@@ -105,21 +107,6 @@ def _order(
     )
 
 
-def _record(order: Order, server: RunningServer, generator: Generator, hear: Hear) -> "Recording":
-    recording = Recording(server, Telemetry(server.pid, server.probes))
-
-    def hear_both(event: Event) -> None:
-        recording.hear(event)
-        hear(event)
-
-    recording.telemetry.start()
-    try:
-        recording.done = generator.run(order, hear_both)
-    finally:
-        recording.telemetry.stop()
-    return recording
-
-
 @dataclass
 class Recording:
     """What is collected while a run goes on."""
@@ -129,6 +116,23 @@ class Recording:
     done: Event = field(default_factory=lambda: Event(event="done"))
     _ends: dict[str, tuple[Event, int, Condition]] = field(default_factory=dict)
     """The window's two events, each with the time of the telemetry sample taken for it, and the machine's condition."""
+
+    def follow(self, generator: Generator, order: Order, hear: Hear) -> None:
+        """Let the generator carry out the order, and look at the server meanwhile.
+
+        Raises:
+            RunError: the generator died or fell silent. What was seen by then is in `telemetry`.
+        """
+
+        def hear_both(event: Event) -> None:
+            self.hear(event)
+            hear(event)
+
+        self.telemetry.start()
+        try:
+            self.done = generator.run(order, hear_both)
+        finally:
+            self.telemetry.stop()
 
     def hear(self, event: Event) -> None:
         """Keep the window's ends; sample there, so that the machine's figures begin and end with it."""

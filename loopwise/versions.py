@@ -137,7 +137,10 @@ def case_of(
         entry["mix"] = [{"endpoint": endpoint} for endpoint in endpoints]
     document = {"name": "duel", "load": dict(load), "matrix": [entry]}
     (case,) = make_suite(document, label="duel", folder=Path.cwd()).cases
-    return case.model_copy(update={"case_id": case_id})
+    assert case.app is not None
+    # A suite follows links; the app is imported through this one, whose path is as long as the other side's.
+    app = case.app.model_copy(update={"app_dir": str(folder)})
+    return case.model_copy(update={"case_id": case_id, "app": app})
 
 
 def names_of(baseline: str, candidate: str) -> tuple[str, str]:

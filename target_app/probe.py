@@ -49,7 +49,12 @@ REPORTED_PACKAGES = [
     "uvloop",
     "httptools",
     "h11",
+    "httpx",
+    "psycopg",
+    "asyncpg",
+    "aiosqlite",
 ]
+"""What may move a server's numbers; each run keeps the versions that its own interpreter has, somebody's app's too."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -57,15 +58,32 @@ class Conduct:
     """Replicates in which the generator dies in the middle of the window."""
     steal: Mapping[int, Sequence[float]] = field(default_factory=dict)
     """Replicate -> share of the CPU that its first attempt loses, its second, …; what is lost is not served."""
+    cpu_ms: float = 1.0
+    """CPU per request, in rounds of pairs."""
+    in_pairs: "Conduct | None" = None
+    """How it behaves in rounds of pairs, where `faults` and `deaths` count rounds; None: as in runs, without these."""
+
+    @property
+    def paired(self) -> "Conduct":
+        """Its conduct in a round of a pair."""
+        return self.in_pairs or replace(self, faults={}, deaths=frozenset(), steal={})
 
 
 class FakeBench:
-    """A server and a generator: `bench.serve` and `bench` are the seams of Execution."""
+    """A server and a generator: `bench.serve` and `bench` are the seams of Execution. Pairs: fake_pairs.py.
 
-    def __init__(self, conducts: Mapping[str, Conduct] | None = None) -> None:
+    Args:
+        conducts: by case_id.
+        bursts: share of the CPU that the machine loses in run after run, beside what conducts say.
+    """
+
+    def __init__(
+        self, conducts: Mapping[str, Conduct] | None = None, bursts: Iterator[float] | None = None
+    ) -> None:
         self.conducts = dict(conducts or {})
+        self.bursts = bursts or repeat(0.0)
         self.served: list[tuple[str, int]] = []
-        """Every server start: case_id and replicate."""
+        """Every server start: case_id, and replicate or number of the round."""
         self.orders: list[Order] = []
         self.host = HOST
         """The machine's figures in the run that ended last."""
@@ -96,7 +114,8 @@ class FakeBench:
         del calibration, cores, services, on_start, hold
         replicate = int(log.parent.name)
         self.served.append((case.case_id, replicate))
-        fault = self.conduct(case.case_id).faults.get(replicate)
+        conduct = self.conduct(case.case_id)
+        fault = (conduct if log.name == "server.log" else conduct.paired).faults.get(replicate)
         if fault is not None:
             raise fault
         log.write_text("the server's own words\n", encoding="utf-8")
@@ -108,7 +127,7 @@ class FakeBench:
         case_id, replicate = samples.parent.parent.name, int(samples.parent.name)
         conduct = self.conduct(case_id)
         attempts = [run.stem for run in samples.parent.parent.glob(f"{replicate}-disturbed-*")]
-        steal = (*conduct.steal.get(replicate, ()), *[0.0] * 9)[len(attempts)]
+        steal = max((*conduct.steal.get(replicate, ()), *[0.0] * 9)[len(attempts)], next(self.bursts))
         self.host = HOST | ({"steal_ratio": steal} if steal else {})
         conduct = replace(conduct, throughput_rps=conduct.throughput_rps * (1 - steal))
         window_ns = int(order.load.measure_s * 1e9)
@@ -128,18 +147,24 @@ class FakeBench:
         if not conduct.is_windowless:
             hear(Event(event="window_opened", time_ns=opened_ns, warm=True))
             hear(Event(event="window_closed", time_ns=opened_ns + window_ns))
-        cpu_s = conduct.generator_cpu_ratio * order.load.measure_s
-        figures = Figures(
-            cpu_s=cpu_s,
-            busiest_cpu_s=cpu_s,
-            wall_s=order.load.measure_s,
-            requests=len(rows),
-            cores=2,
-            users=order.load.users,
-            users_wanted=order.load.users,
-            clock_step_ms=0.0,
+        return Event(
+            event="done", rows=len(rows), figures=figures_of(order, conduct.generator_cpu_ratio, len(rows))
         )
-        return Event(event="done", rows=len(rows), figures=figures)
+
+
+def figures_of(order: Order, cpu_ratio: float, requests: int) -> Figures:
+    """The generator's own figures, on a core of which it used that share."""
+    cpu_s, load = cpu_ratio * order.load.measure_s, order.load
+    return Figures(
+        cpu_s=cpu_s,
+        busiest_cpu_s=cpu_s,
+        wall_s=load.measure_s,
+        requests=requests,
+        cores=2,
+        users=load.users,
+        users_wanted=load.users,
+        clock_step_ms=0.0,
+    )
 
 
 @dataclass(frozen=True)

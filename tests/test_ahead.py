@@ -315,3 +315,68 @@ def test_waiting_servers_stand_still_in_a_window_even_if_it_never_closes(
         start = ahead.take(A)  # the run before it died in its window
         until(lambda: has_gone_on(busy, before))
         start.end()
+
+
+KILLED = """
+import subprocess, sys, time
+from contextlib import ExitStack
+from pathlib import Path
+from loopwise import processes
+from loopwise.ahead import Ahead
+from loopwise.model import PlannedRun
+from loopwise.servers import RunningServer
+
+def begin(planned, start):
+    process = processes.start([sys.executable, "-c", sys.argv[2], "with a child"], log=Path(sys.argv[1]))
+    start.note(process)
+    time.sleep(0.5)
+    print(process.pid, flush=True)
+    return RunningServer("http://a", process)
+
+with Ahead(begin, depth=1) as ahead:
+    ahead.expect([PlannedRun(case_id="a", replicate=1)])
+    ahead.go_on()
+    while not ahead._ready:
+        time.sleep(0.01)
+    ahead.pause()
+    print("stopped", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.e2e
+def test_servers_that_stand_still_end_when_the_harness_is_killed(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", KILLED, str(tmp_path / "log"), BUSY]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as harness:
+        assert harness.stdout is not None
+        root = psutil.Process(int(harness.stdout.readline()))
+        assert harness.stdout.readline() == "stopped\n"
+        members = [root, *root.children(recursive=True)]
+        assert len(members) == 2
+        until(lambda: all(each.status() == psutil.STATUS_STOPPED for each in members))
+        others = [each for each in psutil.Process(harness.pid).children() if each != root]
+        harness.kill()
+    until(lambda: not any(is_alive(each) for each in (*members, *others)))
+    assert len(others) == 1  # the guard
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.e2e
+def test_a_server_that_was_taken_is_none_of_the_guards_business(
+    starter: Starter, busy: subprocess.Popen[str]
+) -> None:
+    starter.processes["a"] = busy
+    with Ahead(starter, depth=1) as ahead:
+        ahead.expect([A])
+        ahead.go_on()
+        wait_for(starter, "a")
+        start = ahead.take(A)
+    assert busy.poll() is None
+    start.end()
+    assert busy.poll() is not None

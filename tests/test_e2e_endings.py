@@ -26,6 +26,7 @@ measure_s = {measure_s}
 [replicates]
 min = 2
 max = 2
+repeats = 0
 [[matrix]]
 app = "plain:app"
 app_dir = "."

@@ -22,6 +22,7 @@ measure_s = {measure_s}
 [replicates]
 min = 1
 max = 1
+repeats = 0
 [[matrix]]
 workload = "{workload}"
 params = {{ {params} }}

@@ -54,7 +54,8 @@ def test_the_command_checks_lists_and_runs_from_any_folder(installed: Path, tmp_
     assert {"quick", "smoke"} <= {row["name"] for row in json.loads(output)}
     status, output = bench("check", "smoke")
     assert status == 0, output
-    short = ["load.measure_s=0.3", "load.users=4", "replicates.min=1", "replicates.max=1"]
+    short = ["load.measure_s=0.3", "load.users=4"]
+    short += ["replicates.min=1", "replicates.max=1", "replicates.repeats=0"]
     options = [part for each in [*short, "matrix.mode=async"] for part in ("--set", each)]
     status, output = bench("run", "smoke", *options, "--set", "compare.baseline={}", "--label", "wheel")
     assert status == 0, output

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from fakes import (
     HOST,
@@ -310,6 +311,8 @@ def test_rows_survive_the_death_of_the_generator(tmp_path: Path) -> None:
     rows = result.samples(run)
     assert rows.num_rows > 100
     assert not list(result.run_folder("async", 2).glob("*.arrow"))
+    telemetry = pq.read_table(result.run_folder("async", 2) / "telemetry.parquet")
+    assert telemetry.num_rows > 0
     assert states(experiment)["async", 3] == "ok"
 
 

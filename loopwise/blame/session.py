@@ -37,7 +37,10 @@ class Settings:
 def observe(
     case: Case, settings: Settings, calibration: Mapping[str, float], services: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the blame probe found: `endpoints`, `files`, and `answers`: endpoint -> status -> requests.
+    """What the blame probe found: `endpoints` and `files`.
+
+    And what the harness adds: `answers`: endpoint -> status -> requests; `loop`, asyncio or uvloop, and `note`, a
+    sentence where it is not the loop that the server would rather have had.
 
     Raises:
         ServerError: the app can't be served behind the probe.
@@ -51,7 +54,7 @@ def observe(
         plain = case.model_copy(update={"server": server})
         app_dir = _put_probe(scratch, plain, settings, calibration)
         app = App(
-            target="loopwise_blame:app",
+            target="loopwise_blame.probe:app",
             app_dir=app_dir,
             python=case.app.python if case.app else sys.executable,
         )
@@ -64,20 +67,35 @@ def observe(
                 calibration=calibration,
                 services=services,
             ) as running:
-                return _ask(running.url, case.endpoints, settings.requests, case.load.timeout_s)
+                found = _ask(running.url, case.endpoints, settings.requests, case.load.timeout_s)
+                return found | _loop(running.facts, settings.loop, app.python)
         except ServerError as error:
             raise ServerError(str(error).rpartition("AppError: ")[2]) from None
+
+
+def _loop(facts: Mapping[str, Any], wanted: str, python: str) -> dict[str, str | None]:
+    """Which loop was looked at; uvicorn takes uvloop by itself where that is installed."""
+    loop = str(facts["loop"]).partition(".")[0]
+    note = None
+    if wanted == "auto" and loop == "asyncio" and "uvloop" not in facts["versions"]:
+        note = (
+            f"looked at on asyncio's loop: {python} has no uvloop, which is no fault; "
+            "lines that block one loop block the other"
+        )
+    return {"loop": loop, "note": note}
 
 
 def _put_probe(scratch: Path, case: Case, settings: Settings, calibration: Mapping[str, float]) -> str:
     """Put probe, aiocop and configuration where the app's interpreter finds them; returns the app's folder."""
     env = servers.environment(case, scratch, calibration)
-    shutil.copy(target_app_dir() / "target_app" / "blame_probe.py", scratch / "loopwise_blame.py")
+    without_cache = shutil.ignore_patterns("__pycache__")
+    probe = scratch / "loopwise_blame"
+    shutil.copytree(target_app_dir() / "target_app" / "blame", probe, ignore=without_cache)
     spec = importlib.util.find_spec("aiocop")
     if spec is None or spec.origin is None:
         raise ServerError("blame needs the package aiocop beside Loopwise; install Loopwise again")
     package = Path(spec.origin).parent
-    shutil.copytree(package, scratch / "aiocop", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package, scratch / "aiocop", ignore=without_cache)
     metadata = scratch / f"aiocop-{importlib.metadata.version('aiocop')}.dist-info"
     metadata.mkdir()  # aiocop reads its own version as it is imported
     text = importlib.metadata.distribution("aiocop").read_text("METADATA") or ""
@@ -88,7 +106,7 @@ def _put_probe(scratch: Path, case: Case, settings: Settings, calibration: Mappi
         "environ": {name: value for name, value in env.items() if name.startswith("LOOPWISE_")},
         "threshold_ms": settings.threshold_ms,
     }
-    (scratch / "loopwise_blame.json").write_text(json.dumps(config), encoding="utf-8")
+    (probe / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return env["LOOPWISE_APP_DIR"]
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loopwise import duel
+from loopwise.ahead import DEPTH as AHEAD
 from loopwise.contest import within_blocks
 from loopwise.driver import Generator
+from loopwise.errors import RunError
 from loopwise.escalation import Escalation, round_s, sliced
 from loopwise.experiment import Execution, design
 from loopwise.measured import CaseFigures
@@ -66,7 +68,7 @@ def run_blocks(
     result.write_experiment(experiment)
     tell(f"{len(trials)} pairs in {effort.replicates} blocks")
     began_s = time.monotonic()
-    experiment = Execution(result, experiment, generator, Quiet()).run()
+    experiment = Execution(result, experiment, generator, Quiet(), ahead=AHEAD).run()
     share_s = (time.monotonic() - began_s) / max(len(trials), 1)
     cases = summarise(result).cases
     outcomes = []
@@ -142,7 +144,10 @@ def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, 
             result = ResultFolder(folder / trial.name)
             result.write_experiment(experiment)
             began_s = time.monotonic()
-            verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)
+            try:
+                verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)
+            except RunError:  # no round is valid: the others are worth their report all the same
+                verdicts = []
             outcomes.append(
                 Outcome(
                     method=DUEL,

@@ -1,0 +1,138 @@
+"""Whose line it is: from a copy of the stack to the line to blame. Standard library only, Python 3.10 or newer."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+MACHINERY = ("asyncio", "uvloop", "uvicorn", "aiocop", "selectors.py", "runpy.py", "click", "contextlib.py")
+"""Packages and modules that are never to blame: they run the loop."""
+DISPATCHERS = (
+    "fastapi/routing.py",
+    "fastapi/applications.py",
+    "fastapi/middleware/",
+    "starlette/routing.py",
+    "starlette/applications.py",
+    "starlette/middleware/",
+    "starlette/_exception_handler.py",
+)
+"""What calls the route. An app's frame further out is a middleware that passes a request on, not who is slow."""
+
+
+class Spot(NamedTuple):
+    """A line and what it was about to call."""
+
+    path: str
+    line: int
+    is_app: bool
+    columns: tuple[int, int, int, int] | None
+    """First line, last line, first column, column after the last (in bytes) of the expression; None before 3.11."""
+    callee: str | None
+    """The Python function that the line was in, as `requests.api.get`; None: C code, or the line itself."""
+
+
+class Frame(NamedTuple):
+    """A frame as it was."""
+
+    code: CodeType
+    at: int
+    line: int
+    module: str
+
+
+Stack = list[Frame]
+"""From the innermost frame outwards."""
+
+
+class Places:
+    """Tells the app's own files from libraries, the standard library and what runs the loop.
+
+    Args:
+        app_dir: what lies below it, and is not installed there, is the user's own.
+        ours: folder of the instruments, which are never to blame.
+    """
+
+    def __init__(self, app_dir: str, ours: str) -> None:
+        self.app_dir = os.path.realpath(app_dir) + os.sep
+        self.ours = os.path.realpath(ours) + os.sep
+        paths = sysconfig.get_paths()
+        self.standard = tuple(os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib"))
+        self._kinds: dict[str, str] = {}
+
+    def kind(self, path: str) -> str:
+        """One of `app`, `library`, `standard`, `machinery`, `dispatcher`."""
+        known = self._kinds.get(path)
+        if known is None:
+            known = self._kinds[path] = self._kind(path)
+        return known
+
+    def _kind(self, path: str) -> str:
+        real = os.path.realpath(path)
+        installed = next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
+        name = real.rpartition(f"/{installed}/")[2] if installed else ""
+        if not installed and real.startswith(self.standard):
+            installed, name = "standard", real.rpartition("/python")[2].partition("/")[2]
+        if real.startswith(self.ours) or path.startswith("<frozen") or name.startswith(MACHINERY):
+            return "machinery"
+        if installed == "standard":
+            return "standard"
+        if installed:
+            return "dispatcher" if name.startswith(DISPATCHERS) else "library"
+        return "app" if real.startswith(self.app_dir) else "library"
+
+    def spot(self, stack: Stack) -> Spot | None:
+        """The line to blame for what the stack's first frame does: the user's own if there is one, else a library's."""
+        above: Frame | None = None
+        fallback: tuple[Frame, Frame | None] | None = None
+        plain: tuple[Frame, Frame | None] | None = None
+        for frame in stack:
+            kind = self.kind(frame.code.co_filename)
+            if kind == "app":
+                return _spot(frame, above, is_app=True)
+            if kind == "library" and (fallback is None or fallback[0].code is frame.code):
+                # The outermost of a recursion: one line instead of as many as it is deep.
+                fallback = frame, above
+            if kind == "standard" and plain is None:
+                plain = frame, above
+            if kind == "dispatcher":
+                fallback = fallback or (frame, above)
+                break
+            if kind != "machinery" or above is not None:
+                above = frame
+        chosen = fallback or plain
+        return chosen and _spot(*chosen, is_app=False)
+
+
+_columns: dict[tuple[CodeType, int], tuple[int, int, int, int] | None] = {}
+
+
+def _spot(frame: Frame, above: Frame | None, *, is_app: bool) -> Spot:
+    key = (frame.code, frame.at)
+    if key not in _columns:
+        _columns[key] = _columns_at(*key)
+    callee = None
+    if above is not None:
+        callee = f"{above.module}.{getattr(above.code, 'co_qualname', above.code.co_name)}"
+    path = os.path.realpath(frame.code.co_filename)
+    return Spot(path, frame.line, is_app, _columns[key], callee)
+
+
+def stack_of(frame: FrameType | None) -> Stack:
+    """A copy, made at one go: nothing here lets go of the GIL, so the loop's thread can't run on meanwhile."""
+    copied = []
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "?")
+        copied.append(Frame(frame.f_code, frame.f_lasti, frame.f_lineno, name))
+        frame = frame.f_back
+    return copied
+
+
+def _columns_at(code: CodeType, at: int) -> tuple[int, int, int, int] | None:
+    positions = getattr(code, "co_positions", None)
+    if positions is None or at < 0:
+        return None
+    found = list(positions())[at // 2]
+    first, last, start, end = found
+    return None if None in found else (first, last, start, end)

@@ -1,0 +1,439 @@
+"""The selftest: which pairs it measures, what blocks, slices and duels make of them, and how rates are told."""
+
+import json
+import math
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_pairs import PairBench, on_fakes
+from fakes import Conduct
+from rich.console import Console
+from suite_fixtures import FakeTarget
+
+from loopwise import cli
+from loopwise.errors import ServerError
+from loopwise.model import Verdict
+from loopwise.selftest import report
+from loopwise.selftest.suites import CPU, DIFFERENCES, EQUAL, NOOP, SLEEP, UNEQUAL, Trial, cases_of, trials
+from loopwise.selftest.tally import Outcome, Rate, rate_of, rates
+from loopwise.selftest.trials import BLOCKS, DUEL, DUEL_DIFFERENCE, Effort, run_blocks, run_duels
+from loopwise.store import ResultFolder
+from loopwise.suite import make_suite
+
+DEAD = ServerError("the server ended with status 1 before it answered")
+EFFORT = Effort(pairs=1, repeats=1, duels=1, replicates=3, rounds=6, measure_s=0.4)
+
+
+@pytest.fixture(autouse=True)
+def _target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks the real target app."""
+    monkeypatch.setattr("loopwise.selftest.suites.make_suite", partial(make_suite, describe=FakeTarget()))
+
+
+# Which pairs are measured.
+
+
+def test_equal_pairs_of_each_subject_and_then_every_difference_of_those_that_can_have_one() -> None:
+    found = trials(2, 1)
+    equal = [trial for trial in found if not trial.difference]
+    assert [(trial.subject, trial.number) for trial in equal] == [(s, n) for n in (1, 2) for s in EQUAL]
+    rest = [(trial.subject.workload, trial.difference) for trial in found[len(equal) :]]
+    assert rest == [(subject.workload, each) for each in DIFFERENCES for subject in UNEQUAL]
+    assert len({trial.name for trial in found}) == len(found)
+    assert trials(0, 0) == []
+    assert {trial.difference for trial in trials(0, 1, (0.07,))} == {0.07}
+
+
+# trial -> parameters of both sides
+PARAMS: list[tuple[Trial, dict[str, Any], dict[str, Any]]] = [
+    (Trial(NOOP, 0.0, 1), {}, {}),
+    (Trial(SLEEP, 0.0, 1), {"ms": 20.0}, {"ms": 20.0}),
+    (Trial(SLEEP, 0.1, 1), {"ms": 20.0}, {"ms": 22.0}),
+    (Trial(CPU, 0.03, 2), {"ms": 5.0}, {"ms": 5.15}),
+]
+
+
+@pytest.mark.parametrize(("trial", "one", "other"), PARAMS, ids=[row[0].name for row in PARAMS])
+def test_the_sides_of_a_trial_differ_in_what_is_injected_and_in_nothing_else(
+    trial: Trial, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    first, second = cases_of(trial, 1.5, 0.2)
+    assert [first.case_id, second.case_id] == [f"{trial.name}-a", f"{trial.name}-b"]
+    assert (first.params, second.params) == (one, other)
+    assert first.load == second.load
+    assert (first.load.users, first.load.measure_s, first.load.warmup_s) == (trial.subject.users, 1.5, 0.2)
+    equal: dict[str, Any] = {"case_id": "", "params": {}, "endpoints": (), "cost": None}
+    assert first.model_copy(update=equal) == second.model_copy(update=equal)
+    assert (first.endpoints == second.endpoints) == (not trial.difference)
+
+
+def test_names_say_workload_percent_and_number() -> None:
+    assert [Trial(SLEEP, each, 3).name for each in (0.0, 0.07, 0.005)] == [
+        "sleep-0-3",
+        "sleep-7-3",
+        "sleep-0.5-3",
+    ]
+
+
+# Trials on fakes.
+
+
+def conducts(given: dict[str, tuple[Conduct, Conduct]]) -> dict[str, Conduct]:
+    return {
+        f"{name}-{letter}": side
+        for name, pair in given.items()
+        for letter, side in zip("ab", pair, strict=True)
+    }
+
+
+def clear(rps: float) -> Conduct:
+    return Conduct(rps, noise_ratio=0.002)
+
+
+def unclear(rps: float, **options: Any) -> Conduct:
+    return Conduct(rps, noise_ratio=0.3, in_pairs=Conduct(rps, **{"noise_ratio": 0.003} | options))
+
+
+ON_BLOCKS = {
+    "noop-0-1": (clear(900.0), clear(900.0)),
+    "sleep-20-1": (clear(600.0), clear(500.0)),
+    "cpu-0-1": (unclear(500.0), unclear(500.0)),
+    "sleep-10-1": (unclear(550.0), unclear(500.0)),
+    "cpu-10-1": (unclear(500.0), unclear(500.0, faults=dict.fromkeys(range(1, 9), DEAD))),
+}
+TRIALS = [
+    Trial(NOOP, 0.0, 1),
+    Trial(SLEEP, 0.2, 1),
+    Trial(CPU, 0.0, 1),
+    Trial(SLEEP, 0.1, 1),
+    Trial(CPU, 0.1, 1),
+]
+
+
+@pytest.fixture
+def by_blocks(tmp_path: Path) -> tuple[dict[str, Outcome], PairBench, list[str]]:
+    """Outcomes of TRIALS by name, the bench and what was told."""
+    told: list[str] = []
+    with on_fakes(PairBench(conducts(ON_BLOCKS))) as bench:
+        found = run_blocks(TRIALS, EFFORT, tmp_path / "blocks", bench, seed=3, tell=told.append)
+    return dict(zip((trial.name for trial in TRIALS), found, strict=True)), bench, told
+
+
+def test_blocks_decide_what_they_can_and_slices_the_rest(
+    by_blocks: tuple[dict[str, Outcome], PairBench, list[str]],
+) -> None:
+    found, bench, _ = by_blocks
+    words = {
+        name: (each.verdict.verdict, each.verdict.pairing) for name, each in found.items() if each.verdict
+    }
+    assert words == {
+        "noop-0-1": ("same", "blocks"),
+        "sleep-20-1": ("worse", "blocks"),
+        "cpu-0-1": ("same", "slices"),
+        "sleep-10-1": ("worse", "slices"),
+        "cpu-10-1": ("invalid", "slices"),
+    }
+    rounds = {name: sum(base == f"{name}-a" for base, *_ in bench.rounds) for name in found}
+    assert {name for name, count in rounds.items() if count} == {"cpu-0-1", "sleep-10-1"}
+    for name, each in found.items():
+        tried = 2 if name == "cpu-10-1" else rounds[name]
+        assert each.rounds == EFFORT.replicates + tried <= 10
+    assert {each.method for each in found.values()} == {BLOCKS}
+    assert [(each.workload, each.difference) for each in found.values()] == [
+        (trial.subject.workload, trial.difference) for trial in TRIALS
+    ]
+
+
+def test_an_equal_pair_and_an_unequal_one_are_measured_by_their_own_cpu_too(
+    by_blocks: tuple[dict[str, Outcome], PairBench, list[str]],
+) -> None:
+    found, _, _ = by_blocks
+    assert all(found[name].cpu is not None for name in ("noop-0-1", "cpu-0-1", "sleep-10-1"))
+    cost = found["cpu-0-1"].cpu
+    assert cost is not None
+    assert cost.ratio == pytest.approx(1.0, rel=0.02)
+
+
+def test_every_trial_is_told_when_it_is_decided(
+    by_blocks: tuple[dict[str, Outcome], PairBench, list[str]],
+) -> None:
+    _, _, told = by_blocks
+    assert told[0] == "5 pairs in 3 blocks"
+    assert [line.partition(":")[0] for line in told[1:]] == [trial.name for trial in TRIALS]
+    assert "worse (slices, " in told[4]
+    assert told[5] == "cpu-10-1: not measured"
+
+
+def test_duels_alternate_between_equal_and_unequal_sides(tmp_path: Path) -> None:
+    sides = {
+        f"cpu-{percent}-{number}": (clear(1000.0), clear(1000.0 / (1 + percent / 100)))
+        for percent in (0, 3)
+        for number in (1, 2)
+    }
+    told: list[str] = []
+    with on_fakes(PairBench(conducts(sides))) as bench:
+        found = run_duels(EFFORT._replace(duels=2), tmp_path / "duels", bench, seed=1, tell=told.append)
+    assert [each.difference for each in found] == [0.0, DUEL_DIFFERENCE] * 2
+    assert [each.verdict.verdict for each in found if each.verdict] == ["same", "worse"] * 2
+    assert {each.method for each in found} == {DUEL}
+    for each, name in zip(found, ("cpu-0-1", "cpu-3-1", "cpu-0-2", "cpu-3-2"), strict=True):
+        assert each.rounds == len(ResultFolder(tmp_path / "duels" / name).rounds()[0]) >= 6
+    assert len(told) == 4
+
+
+# From verdicts to rates.
+
+
+def verdict(word: str, ratio: float = 1.0, half_width: float | None = 0.01) -> Verdict:
+    width = half_width or 0.0
+    return Verdict.model_validate(
+        {
+            "baseline_case": "a",
+            "candidate_case": "b",
+            "metric": "throughput_rps",
+            "ratio": ratio,
+            "ci_low": None if half_width is None else ratio * (1 - width),
+            "ci_high": None if half_width is None else ratio * (1 + width),
+            "verdict": word,
+            "reason": word,
+        }
+    )
+
+
+def outcome(word: str | None, difference: float = 0.0, **options: Any) -> Outcome:
+    fields: dict[str, Any] = {"method": BLOCKS, "workload": "cpu"} | options
+    return Outcome(difference=difference, verdict=None if word is None else verdict(word), **fields)
+
+
+# alarms, trials -> interval (Clopper and Pearson, from the usual tables)
+INTERVALS = [
+    (0, 10, 0.0, 0.3085),
+    (1, 20, 0.0013, 0.2487),
+    (2, 10, 0.0252, 0.5561),
+    (5, 10, 0.1871, 0.8129),
+    (10, 10, 0.6915, 1.0),
+    (0, 42, 0.0, 0.0841),
+    (0, 1, 0.0, 0.975),
+]
+
+
+@pytest.mark.parametrize(("alarms", "count", "low", "high"), INTERVALS)
+def test_a_rate_has_the_interval_of_clopper_and_pearson(
+    alarms: int, count: int, low: float, high: float
+) -> None:
+    found = rate_of([outcome("worse")] * alarms + [outcome("same")] * (count - alarms)).alarms
+    assert found.value == pytest.approx(alarms / count)
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+    assert found.replicates == count
+
+
+@pytest.mark.parametrize(("alarms", "count"), [(1, 7), (3, 9), (17, 40)])
+def test_at_the_ends_of_its_interval_what_was_seen_has_a_chance_of_one_in_forty(
+    alarms: int, count: int
+) -> None:
+    found = rate_of([outcome("better")] * alarms + [outcome("undecided")] * (count - alarms)).alarms
+    assert found.low is not None
+    assert found.high is not None
+
+    def chance(p: float, seen: range) -> float:
+        return sum(math.comb(count, k) * p**k * (1 - p) ** (count - k) for k in seen)
+
+    assert chance(found.low, range(alarms, count + 1)) == pytest.approx(0.025, rel=1e-4)
+    assert chance(found.high, range(alarms + 1)) == pytest.approx(0.025, rel=1e-4)
+
+
+# words -> alarms, of these in the wrong direction where something was injected
+WORDS: list[tuple[list[str | None], int, int]] = [
+    (["same", "undecided", "invalid", None], 0, 0),
+    (["better", "worse", "same"], 2, 1),
+    (["better", "better"], 2, 2),
+    (["worse"], 1, 0),
+]
+
+
+@pytest.mark.parametrize(("words", "alarms", "wrong"), WORDS)
+def test_only_better_and_worse_are_alarms_and_an_unmeasured_trial_is_invalid(
+    words: list[str | None], alarms: int, wrong: int
+) -> None:
+    for difference in (0.0, 0.1):
+        found = rate_of([outcome(word, difference) for word in words])
+        assert found.trials == len(words)
+        assert found.alarms.value == pytest.approx(alarms / len(words))
+        assert found.wrong_way == (wrong if difference else 0)
+        assert sum(found.words.values()) == len(words)
+        assert found.words.get("invalid", 0) == sum(word in {"invalid", None} for word in words)
+
+
+def test_widths_and_times_are_medians_of_what_has_them() -> None:
+    widths = [0.01, 0.5, 0.02, None]
+    found = rate_of(
+        [
+            outcome("same", duration_s=each)._replace(verdict=verdict("same", 0.8, width))
+            for each, width in zip((3.0, 1.0, 9.0, 2.0), widths, strict=True)
+        ]
+    )
+    assert found.half_width == pytest.approx(0.02)
+    assert found.duration_s == 3.0
+    assert rate_of([outcome(None)]).half_width is None
+
+
+def test_a_rate_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one trial"):
+        rate_of([])
+    assert rates([]) == []
+
+
+def test_there_is_a_rate_per_kind_and_one_over_all_equal_pairs_of_a_method() -> None:
+    found = rates(
+        [
+            outcome("same", workload="noop"),
+            outcome("worse", workload="cpu"),
+            outcome("same", workload="cpu"),
+            outcome("worse", 0.1),
+            outcome("same", method=DUEL),
+            outcome("worse", 0.03, method=DUEL),
+        ]
+    )
+    assert [(each.method, each.difference, each.workload, each.trials) for each in found] == [
+        (BLOCKS, 0.0, "all", 3),
+        (BLOCKS, 0.0, "cpu", 2),
+        (BLOCKS, 0.0, "noop", 1),
+        (BLOCKS, 0.1, "cpu", 1),
+        (DUEL, 0.0, "cpu", 1),
+        (DUEL, 0.03, "cpu", 1),
+    ]
+    assert found[0].alarms.value == pytest.approx(1 / 3)
+
+
+# The report.
+
+
+def some_rates() -> list[Rate]:
+    return rates(
+        [
+            *[outcome("same", duration_s=4.0)] * 9,
+            outcome("undecided", duration_s=5.0),
+            *[outcome("worse", 0.03, method=DUEL, duration_s=39.4)] * 9,
+            outcome("better", 0.03, method=DUEL),
+        ]
+    )
+
+
+def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
+    head, rule, *rows = report.markdown(some_rates()).splitlines()
+    assert head == f"| {' | '.join(report.COLUMNS)} |"
+    assert rule.count("---") == len(report.COLUMNS)
+    assert rows == [
+        "| blocks, then slices | cpu | nothing | 10 | 9 same, 1 undecided | 0% [0%, 31%] | ±1.00% | 4 s |",
+        "| duel | cpu | 3% | 10 | 1 better, 9 worse | 100% [69%, 100%], 1 the wrong way | ±1.00% | 39 s |",
+    ]
+
+
+def test_the_terminal_shows_the_same_cells_and_what_an_alarm_means(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Console(width=160).print(report.tables(some_rates()))
+    printed = capsys.readouterr().out
+    for cell in (
+        "9 same, 1 undecided",
+        "0% [0%, 31%]",
+        "100% [69%, 100%], 1 the wrong way",
+        "±1.00%",
+        "39 s",
+    ):
+        assert cell in printed
+    assert "what they raise is false" in printed
+    assert "Clopper and Pearson" in printed
+
+
+def test_the_files_hold_rates_and_every_trial(tmp_path: Path) -> None:
+    outcomes = [outcome("same"), outcome(None, 0.1, rounds=5)]
+    report.write(tmp_path, rates(outcomes), outcomes)
+    document = json.loads((tmp_path / report.JSON).read_text())
+    assert [each["alarms"]["value"] for each in document["rates"]] == [0.0, 0.0]
+    assert document["rates"][0]["alarms"]["high"] == pytest.approx(0.975)
+    assert document["trials"][0]["verdict"]["verdict"] == "same"
+    assert document["trials"][1]["verdict"] is None
+    assert (document["trials"][1]["difference"], document["trials"][1]["rounds"]) == (0.1, 5)
+    assert (tmp_path / report.MARKDOWN).read_text() == report.markdown(rates(outcomes))
+
+
+# The command.
+
+
+def selftest(monkeypatch: pytest.MonkeyPatch, line: str, bench: PairBench) -> Any:
+    monkeypatch.setattr(sys, "argv", ["loopwise", "selftest", *line.split()])
+    with on_fakes(bench), pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_the_command_measures_what_it_is_asked_for_and_writes_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = conducts(
+        {
+            **{f"{name}-0-1": (clear(800.0), clear(800.0)) for name in ("noop", "sleep", "cpu")},
+            **{f"{name}-15-1": (clear(800.0), clear(690.0)) for name in ("sleep", "cpu")},
+            "cpu-3-1": (clear(800.0), clear(776.0)),
+        }
+    )
+    line = f"--pairs 1 --repeats 1 --duels 1 --injected 15 --seconds 0.4 --out {tmp_path / 'out'}"
+    assert selftest(monkeypatch, line, PairBench(sides)) == 0
+    printed = capsys.readouterr().out
+    assert "5 pairs in 3 blocks" in printed
+    assert "selftest.md" in printed.replace("\n", "")
+    document = json.loads((tmp_path / "out" / report.JSON).read_text())
+    kinds = {(each["method"], each["workload"], each["difference"]): each for each in document["rates"]}
+    assert {key for key in kinds if key[2] == 0} == {
+        *((BLOCKS, name, 0.0) for name in ("all", "noop", "sleep", "cpu")),
+        (DUEL, "cpu", 0.0),
+    }
+    assert {key: each["alarms"]["value"] for key, each in kinds.items() if key[2]} == {
+        (BLOCKS, "sleep", 0.15): 1.0,
+        (BLOCKS, "cpu", 0.15): 1.0,
+        (DUEL, "cpu", 0.03): 1.0,
+    }
+    assert all(each["alarms"]["value"] == 0 for key, each in kinds.items() if not key[2])
+    assert len(document["trials"]) == 7
+
+
+def test_what_could_not_be_measured_ends_with_3_and_is_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = Conduct(800.0, faults=dict.fromkeys(range(1, 9), DEAD))
+    bench = PairBench(conducts({"noop-0-1": (dead, dead)}))
+    line = f"--pairs 1 --repeats 0 --duels 0 --seconds 0.4 --json --out {tmp_path / 'out'}"
+    status = selftest(monkeypatch, line, bench)
+    document = json.loads(capsys.readouterr().out)
+    words = {each["workload"]: each["words"] for each in document["rates"]}
+    assert words["noop"] == {"invalid": 1}
+    assert status == 3
+
+
+def test_a_duel_that_cannot_be_measured_costs_no_other_its_place_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = Conduct(800.0, faults=dict.fromkeys(range(1, 9), DEAD))
+    sides = {"cpu-0-1": (clear(800.0), replace(dead, in_pairs=dead)), "cpu-3-1": (clear(800.0), clear(776.0))}
+    line = f"--pairs 0 --repeats 0 --duels 1 --out {tmp_path / 'out'}"
+    assert selftest(monkeypatch, line, PairBench(conducts(sides))) == 3
+    assert "cpu-0-1: not measured" in capsys.readouterr().out
+    document = json.loads((tmp_path / "out" / report.JSON).read_text())
+    assert [each["words"] for each in document["rates"]] == [{"invalid": 1}, {"worse": 1}]
+    assert [each["rounds"] for each in document["trials"]] == [2, 6]
+
+
+def test_a_folder_that_holds_something_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    bench = PairBench()
+    assert selftest(monkeypatch, f"--quick --out {tmp_path}", bench) == 2
+    assert "exists and is not an empty folder" in capsys.readouterr().err
+    assert not bench.served
