@@ -68,8 +68,7 @@ def typical(case: Case, metric: str, endpoint: str) -> float:
 def _throughput(case: Case) -> float:
     ms, workers = float(case.params.get("ms", 50)), case.workers or 1
     if case.load.model == "open":
-        slots = {"sync": 40}.get(case.mode, math.inf)
-        return min(case.load.rate_rps, workers * slots / ms * 1e3)
+        return min(case.load.rate_rps, workers * (40 if case.mode == "sync" else math.inf) / ms * 1e3)
     users = case.load.users
     if case.workload in {"sleep", "upstream"}:
         slots = case.server.threads if case.server and case.server.threads and case.mode == "sync" else None
@@ -80,9 +79,8 @@ def _throughput(case: Case) -> float:
         hop_ms = {"sync": 0.1, "process": 0.6}.get(case.mode, 0.0)
         return min(2, workers * (2 if case.mode == "process" else 1)) / (ms + hop_ms + 0.2) * 1e3
     if case.workload == "sqlite":
-        return {"async": 800.0, "sync": 1000.0, "blocking": 1300.0}[case.mode] / (
-            1 + case.params["rows"] / 500
-        )
+        alone_rps = {"async": 800.0, "sync": 1000.0, "blocking": 1300.0}[case.mode]
+        return alone_rps / (1 + float(case.params["rows"]) / 500)
     if case.workload == "cache":
         miss_ms = {"async": 2.0, "sync": 1.0}[case.mode] * (1 - float(case.params["hit_ratio"]))
         return 1e3 / (miss_ms + {"async": 0.3, "sync": 0.5}[case.mode])

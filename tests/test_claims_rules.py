@@ -26,7 +26,7 @@ EXPECTED: dict[str, Word] = {
     "C12": "confirmed",
     "C13": "depends",
     "C14": "depends",
-    "C15": "refuted",
+    "C15": "depends",
     "C16": "depends",
     "C17": "depends",
     "C18": "depends",
@@ -103,6 +103,10 @@ def test_in_another_world_the_verdict_is_another(claim_id: str) -> None:
     world, word = OTHERWISE[claim_id]
     finding = RULES[claim_id](summary_in(world, suite_of_claim(claim_id), replicates=4))
     assert finding.verdict == word, finding.sentence
+
+
+def test_a_driver_that_serves_no_more_and_relieves_nobody_does_not_help() -> None:
+    assert RULES["C15"](summary_in(always(10.0), suite_of_claim("C15"))).verdict == "refuted"
 
 
 def test_servers_that_differ_as_much_as_modes_refute_that_they_matter_little() -> None:
