@@ -29,7 +29,7 @@ METRICS = (
 )
 World = Callable[[Case, str, str], float]
 """(case, metric, endpoint) -> its value without noise."""
-SLOTS = {"blocking": 1, "sync": 40, "to_thread": 6}
+SLOTS = {"blocking": 1.0, "sync": 40.0, "to_thread": 6.0}
 
 
 def describe_any(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
@@ -71,8 +71,9 @@ def _throughput(case: Case) -> float:
         return min(case.load.rate_rps, workers * (40 if case.mode == "sync" else math.inf) / ms * 1e3)
     users = case.load.users
     if case.workload in {"sleep", "upstream"}:
-        slots = case.server.threads if case.server and case.server.threads and case.mode == "sync" else None
-        cap = workers * (slots or SLOTS.get(case.mode, math.inf)) / ms * 1e3
+        given = case.server.threads if case.server and case.mode == "sync" else None
+        slots: float = given or SLOTS.get(case.mode, math.inf)
+        cap = workers * slots / ms * 1e3
         made = 8.0 if case.params.get("client") == "request" else 1.0
         return min(users / ms * 1e3, cap) / made
     if case.workload == "cpu":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -25,6 +26,7 @@ from loopwise.claims.texts import TEXTS
 from loopwise.errors import Interrupted, ResultError, UsageError
 from loopwise.model import Case
 from loopwise.progress import Quiet
+from loopwise.servers import RunningServer
 
 Bench = Callable[..., tuple[int, str, str]]
 C01, C04 = TEXTS["C01"], TEXTS["C04"]
@@ -45,9 +47,9 @@ class ArithmeticBench(FakeBench):
         self.cases: dict[str, Case] = {}
 
     @contextmanager
-    def serve(self, case: Case, **options: object) -> Iterator[object]:  # type: ignore[override]  # it notes the case
+    def serve(self, case: Case, **options: Any) -> Iterator[RunningServer]:
         self.cases[case.case_id] = case
-        with super().serve(case, **options) as server:  # type: ignore[arg-type]  # passed on as they came
+        with super().serve(case, **options) as server:
             yield server
 
 
