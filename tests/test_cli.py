@@ -23,7 +23,20 @@ from loopwise.experiment import Execution
 from loopwise.listing import LISTINGS
 from loopwise.store import ResultFolder
 
-COMMANDS = ("run", "try", "init", "check", "report", "compare", "duel", "selftest", "list", "doctor", "blame")
+COMMANDS = (
+    "run",
+    "try",
+    "init",
+    "check",
+    "report",
+    "compare",
+    "duel",
+    "selftest",
+    "list",
+    "doctor",
+    "blame",
+    "claims",
+)
 SUITE = """
 name = "mine"
 [load]

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from loopwise import machine, model
 from loopwise.causes import CAUSES
+from loopwise.claims.claim import Bracket, Finding, Lesson
 from loopwise.cli import app
 from loopwise.combinations import refused_keys
 from loopwise.command_lines import SERVERS
@@ -64,6 +65,7 @@ TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
     ("run.json", lambda: fields(Run)),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
+    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
     ("Environment", lambda: list(machine.describe())),
     ("Generator figures", lambda: [*fields(Figures), "stamp"]),
     ("Host figures", window_keys),

@@ -101,7 +101,7 @@ SMALLEST_MISS = 0.001
 
 def hit_ratio() -> Axis:
     """The share of hits, halved by its misses: from 0.9 to 0.99 is as far as from 0.99 to 0.999."""
-    plain = param("hit_ratio", "of 1 answered by the cache")
+    plain = param("hit_ratio", "hit ratio")
     return Axis(
         words=plain.words,
         name=plain.name,

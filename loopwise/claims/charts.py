@@ -7,7 +7,7 @@ from functools import partial
 from matplotlib.axes import Axes
 
 from loopwise.claims.chart_data import SAYS, Bars, Lines, Panel
-from loopwise.claims.opinion import crossover_words, number_of
+from loopwise.claims.opinion import at, crossover_words, number_of
 from loopwise.model import Estimate
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
@@ -60,8 +60,7 @@ def describe(panel: Panel) -> str:
     lines = "; ".join(
         f"{line.name}: "
         + ", ".join(
-            f"{_figure(panel.metric, known)} at {number_of(value)} {panel.words}"
-            for value, known in line.points
+            f"{_figure(panel.metric, known)} at {at(value, panel.words)}" for value, known in line.points
         )
         for line in panel.lines
     )

@@ -62,20 +62,22 @@ class Look:
             raise Unmeasured(f"the result has {len(found) or 'no'} cases with {told}, and the rule needs one")
         return measured(found[0])
 
-    def largest(self, axis: Axis, **factors: Any) -> CaseFigures:
-        """Of the cases that have these factors and a valid run, the one with the largest value.
+    def largest(self, axis: Axis, beyond: CaseFigures, **factors: Any) -> CaseFigures:
+        """Of the cases that have these factors, the one with the largest value, which has a valid run.
 
         Raises:
-            Unmeasured: no case has them, or none has a valid run.
+            Unmeasured: none lies beyond the given case, or that one has no valid run.
         """
-        found = [each for each in self.all(factors) if axis.get(each.case) is not None]
+        found = [
+            each for each in self.all(factors) if (axis.get(each.case) or 0) > (axis.get(beyond.case) or 0)
+        ]
         if not found:
             told = ", ".join(f"{key} {value}" for key, value in factors.items())
-            raise Unmeasured(f"the result has no case with {told}, and the rule needs one")
-        return max(
-            [each for each in found if each.runs] or [measured(found[0])],
-            key=lambda each: axis.get(each.case) or 0.0,
-        )
+            raise Unmeasured(
+                f"the result has no case with {told} and more {axis.words} than {axis.get(beyond.case):g}, and the "
+                "rule needs one"
+            )
+        return measured(max(found, key=lambda each: axis.get(each.case) or 0.0))
 
     def mixes(self) -> list[CaseFigures]:
         """The cases that mix several workloads."""

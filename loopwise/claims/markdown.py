@@ -66,7 +66,7 @@ def _section(entry: Entry) -> list[str]:
         "",
     ]
     for heading, route in (("Wrong", text.wrong), ("Right", text.right)):
-        lines += [f"{heading}:", "", "```python no-run", source_of(route), "```", ""]
+        lines += [f"{heading}:", "", "```python", source_of(route), "```", ""]
     return lines
 
 

@@ -52,3 +52,8 @@ def crossover_words(found: Bracket) -> str:
     """`async def serves more than def between 40 and 48 users, about 44`."""
     about = f", about {float(f'{found.point:.3g}'):g}" if found.point is not None else ""
     return f"{found.begins}: {between(found)}{about}"
+
+
+def at(value: float, words: str) -> str:
+    """`1 user`, `40 users`, `0.2 ms of computing`."""
+    return f"{number_of(value)} {words.removesuffix('s') if value == 1 and ' ' not in words else words}"

@@ -9,15 +9,15 @@ from markupsafe import Markup, escape
 
 from loopwise.claims import charts
 from loopwise.claims.archive import PAGE, ClaimFolder, folders_in
-from loopwise.claims.chart_data import panel_of
-from loopwise.claims.claim import Finding, Text
+from loopwise.claims.chart_data import Panel, panel_of
+from loopwise.claims.claim import Finding, Text, Word
 from loopwise.claims.opinion import crossover_words
 from loopwise.claims.sources import source_of
 from loopwise.claims.tables import lesson_sentence
 from loopwise.report import skeleton
 from loopwise.report.svg import inline
 
-ICONS = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
+ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
 """A verdict is told by its word and its mark, never by colour alone."""
 
 
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     text: Text
     finding: Finding
     place: ClaimFolder
-    panel: charts.Panel | None
+    panel: Panel | None
 
 
 def entries(folder: Path, texts: Mapping[str, Text]) -> list[Entry]:
@@ -91,7 +91,7 @@ def _code(name: str) -> Markup:
     return escape(source_of(name))
 
 
-def _chart(text: Text, panel: charts.Panel | None) -> Markup | None:
+def _chart(text: Text, panel: Panel | None) -> Markup | None:
     if panel is None:
         return None
     drawn = charts.svg(panel, text.statement)

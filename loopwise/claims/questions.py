@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loopwise.model import Estimate
-from loopwise.sentences import times
+from loopwise.report.format import number
 from loopwise.stats import LogRatio
 from loopwise.verdicts import is_better, is_same, is_worse
 
@@ -83,7 +83,7 @@ class Judged:
     @property
     def times(self) -> str:
         """`2.41 times [2.3, 2.5]`, for sentences."""
-        return "no known number of times" if self.estimate is None else times(self.estimate)
+        return "an unknown number of times" if self.estimate is None else times(self.estimate)
 
     @property
     def depth(self) -> float:
@@ -93,6 +93,12 @@ class Judged:
         mean, ends = self.question.ratio.mean, (self.question.low, self.question.high)
         low, high = (math.log(end) if 0 < end < math.inf else None for end in ends)
         return min(math.inf if low is None else mean - low, math.inf if high is None else high - mean)
+
+
+def times(ratio: Estimate) -> str:
+    """`1,650 times [1,010, 2,700]`: a claim's ratios reach from thousandths to thousands."""
+    interval = "" if ratio.low is None else f" [{number(ratio.low)}, {number(ratio.high)}]"
+    return f"{number(ratio.value)} times{interval}"
 
 
 def answer(question: Question, estimate: Estimate | None) -> Answer:

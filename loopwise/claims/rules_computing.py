@@ -6,6 +6,7 @@ from loopwise.claims.opinion import Opinion, between, number_of, word
 from loopwise.claims.questions import at_least, at_most, judge
 from loopwise.claims.rules_waiting import RPS, SERVES_MORE, VICTIM
 from loopwise.claims.sweeps import Sweep, sweep
+from loopwise.contest import is_usable
 
 GAIN = 1.2
 """Nobody rewrites a route for less than a fifth, and the hop to a thread costs 5 ms of work less than that."""
@@ -33,11 +34,12 @@ def c09(look: Look) -> Opinion:
     loop, waiting = look.one(workload="cpu", mode="async"), look.one(workload="sleep", mode="async")
     threads, process = look.one(workload="cpu", mode="sync"), look.one(workload="cpu", mode="process")
     (hurt,) = judge([at_least(look.ratio(loop, waiting, VICTIM), HURT)])
-    others = judge([at_most(look.ratio(each, loop, VICTIM), 1 / 2) for each in (threads, process)])
+    others = judge([at_least(look.ratio(loop, each, VICTIM), 2.0) for each in (threads, process)])
     return Opinion(
         word(confirmed=hurt.yes, refuted=hurt.no),
-        f"/health's p99 is {hurt.times} as long beside computing on the loop as beside waiting; with the work in "
-        f"threads it is {others[0].times} that, in another process {others[1].times}",
+        f"beside computing on the loop /health's p99 is {hurt.times} as long as beside waiting, "
+        f"{others[0].times} as long as beside the same work in threads, and {others[1].times} as long as beside it in "
+        "another process",
         hurt,
         loop,
     )
@@ -62,7 +64,7 @@ def c10(look: Look) -> Opinion:
 def c12(look: Look) -> Opinion:
     """Async alone uses one core; workers use more."""
     one = look.one(workload="cpu", mode="async", workers=1)
-    many = look.largest(WORKERS, workload="cpu", mode="async")
+    many = look.largest(WORKERS, one, workload="cpu", mode="async")
     (more,) = judge([at_least(look.ratio(many, one, RPS), MORE_CORES)])
     used = _cores_used(look, one.case.case_id)
     alone = "" if used is None else f"; one worker alone kept {used:.2f} cores busy"
@@ -77,8 +79,10 @@ def c12(look: Look) -> Opinion:
 def _cores_used(look: Look, case_id: str) -> float | None:
     """CPU time over wall time of a case's runs."""
     case = look.summary.cases[case_id]
-    cpu_ms, rps = (case.estimate(metric, 0.95) for metric in ("cpu_ms_per_request", RPS))
-    return None if cpu_ms is None or rps is None else cpu_ms.value * rps.value / 1e3
+    cpu_ms, rps = (case.values(metric) for metric in ("cpu_ms_per_request", RPS))
+    used = [cpu_ms[replicate] * rps[replicate] / 1e3 for replicate in rps if replicate in cpu_ms]
+    used = [each for each in used if is_usable(each)]
+    return sum(used) / len(used) if used else None
 
 
 def gain_of_pool(look: Look) -> Sweep:
@@ -88,6 +92,7 @@ def gain_of_pool(look: Look) -> Sweep:
         [each for mode in ("async", "process") for each in look.all(workload="cpu", mode=mode)],
         lambda _, group: at_least(look.ratio(group["process"], group["async"], RPS), SERVES_MORE),
         "a process pool serves more than the loop",
+        modes=("async", "process"),
     )
 
 
@@ -113,14 +118,14 @@ def c13(look: Look) -> Opinion:
 def c18(look: Look) -> Opinion:
     """For CPU-bound work sync routes and more workers may be better."""
     loop, thread = (look.one(workload="cpu", mode=mode, workers=1) for mode in ("async", "sync"))
-    many = look.largest(WORKERS, workload="cpu", mode="async")
+    many = look.largest(WORKERS, loop, workload="cpu", mode="async")
     workers, mode = judge(
         [
             at_least(look.ratio(many, loop, RPS), MORE_CORES),
             at_least(look.ratio(thread, loop, RPS), GAIN),
         ]
     )
-    (health,) = judge([at_most(look.ratio(thread, loop, VICTIM), 1 / 2)])
+    (health,) = judge([at_least(look.ratio(loop, thread, VICTIM), 2.0)])
     return Opinion(
         word(
             depends=(workers.yes and mode.no) or (workers.no and mode.yes),
@@ -128,7 +133,7 @@ def c18(look: Look) -> Opinion:
             refuted=workers.no and mode.no,
         ),
         f"{many.case.workers} workers serve {workers.times} the requests of one, def {mode.times} those of async def; "
-        f"/health's p99 is {health.times} as long beside def",
+        f"/health's p99 is {health.times} as long beside async def as beside def",
         workers,
         loop,
     )

@@ -27,6 +27,8 @@ class Sweep:
     """The cases at the largest value of the suite's."""
     least: float | None = None
     """The smallest value worth trying; None: the smallest of the suite."""
+    planned: tuple[float, ...] = ()
+    """All values that any case has, measured or not, ascending."""
 
     @property
     def points(self) -> list[Point]:
@@ -56,17 +58,21 @@ class Sweep:
         return tuple(self.axis.put(case, value) for case in self.templates)
 
     def needs_ends(self) -> tuple[tuple[float, Judged], tuple[float, Judged]]:
-        """The smallest and the largest value that were measured, with their answers.
+        """The smallest and the largest value, with their answers.
 
         Raises:
-            Unmeasured: fewer than two values were.
+            Unmeasured: there are no two, or what is compared at one of them has no valid run.
         """
-        if len(self.judged) < 2:
-            raise Unmeasured(
-                f"{len(self.judged)} values of {self.axis.words} have valid runs of all that is compared, the rule "
-                "needs two"
-            )
-        return self.judged[0], self.judged[-1]
+        known = dict(self.judged)
+        if len(self.planned) < 2:
+            raise Unmeasured(f"the result has no two values of {self.axis.words}, and the rule needs them")
+        for value in (self.planned[0], self.planned[-1]):
+            if value not in known:
+                raise Unmeasured(
+                    f"what is compared at {value:g} {self.axis.words} has no valid run, or is missing"
+                )
+        (low, high) = (self.planned[0], self.planned[-1])
+        return (low, known[low]), (high, known[high])
 
     def at(self, value: float) -> Judged | None:
         """The answer at a value."""
@@ -79,6 +85,7 @@ def sweep(
     question: Callable[[float, Group], Question],
     begins: str,
     *,
+    modes: Sequence[str],
     least: float | None = None,
 ) -> Sweep:
     """Ask a question at every value that the cases have of a factor.
@@ -89,23 +96,19 @@ def sweep(
             a valid run, is no point.
         question: told the value and its cases by mode.
         begins: what the question's yes means.
+        modes: that the question compares at each value.
         least: the smallest value a search may try.
     """
     groups: dict[float, Group] = {}
     for case in cases:
         value = axis.get(case.case)
         if value is not None:
-            groups.setdefault(value, {})[_mode(case.case)] = case
-    modes = {mode for group in groups.values() for mode in group}
-    whole = {value: group for value, group in sorted(groups.items()) if set(group) == modes}
+            groups.setdefault(value, {})[case.case.mode] = case
+    whole = {value: group for value, group in sorted(groups.items()) if set(group) == set(modes)}
     points = [
         (value, judge([question(value, group)])[0])
         for value, group in whole.items()
         if all(case.runs for case in group.values())
     ]
     templates = tuple(case.case for case in whole[max(whole)].values()) if whole else ()
-    return Sweep(axis, begins, tuple(points), templates, least)
-
-
-def _mode(case: Case) -> str:
-    return case.mode
+    return Sweep(axis, begins, tuple(points), templates, least, tuple(sorted(groups)))

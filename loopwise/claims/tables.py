@@ -13,8 +13,8 @@ from loopwise.claims.claim import Finding, Text
 from loopwise.claims.compare import Change
 from loopwise.claims.opinion import crossover_words
 from loopwise.claims.planned import Planned
+from loopwise.claims.questions import times
 from loopwise.report.format import clean
-from loopwise.sentences import times
 
 STYLES = {
     "confirmed": "green",
