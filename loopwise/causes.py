@@ -29,6 +29,8 @@ FREE = 0.7
 """A server that wants less CPU than this does not make requests wait for it."""
 QUEUEING = 3.0
 """So many times the service time without a queue, in the fastest tenth: a wait that varies is short at times."""
+QUEUEING_MS = 2.0
+"""And so much longer than that: fractions of a millisecond are the kernel's and the generator's."""
 MIN_GROWTH_MB, MIN_GROWTH_RATIO = 8.0, 0.05
 """Less is what caches and the allocator take in the first seconds under load."""
 
@@ -165,7 +167,8 @@ def dependency_bound(evidence: Evidence) -> Cause | None:
         return None
     load = max(_load(worker, evidence) for worker in evidence.workers)
     factor = evidence.low_ms / evidence.alone_ms
-    if load >= FREE or _own_cause(evidence) or factor < QUEUEING:
+    is_queueing = factor >= QUEUEING and evidence.low_ms - evidence.alone_ms >= QUEUEING_MS
+    if load >= FREE or _own_cause(evidence) or not is_queueing:
         return None
     words = (
         f"requests queue outside the server's own loop, pools and CPU (busy {_percent(load)}): even the fastest tenth "

@@ -110,6 +110,8 @@ TABLE: list[tuple[str, Evidence, list[str]]] = [
     ),
     ("a queue elsewhere", run(low_ms=200.0, alone_ms=20.0), ["dependency_bound"]),
     ("waits that vary", run(low_ms=50.0, alone_ms=20.0), []),
+    ("fractions of a millisecond", run(low_ms=0.4, alone_ms=0.1), []),
+    ("a queue of few milliseconds", run(low_ms=3.0, alone_ms=1.0), ["dependency_bound"]),
     (
         "a queue at a full pool",
         replace(one(pools={"limiter": pool(0.9)}), low_ms=500.0),
