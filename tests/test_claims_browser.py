@@ -1,11 +1,11 @@
-"""claims.html in a real browser: it opens from disk, its links lead somewhere, it fits a phone, and axe finds nothing."""
+"""claims.html in a real browser: it opens from disk, its links lead somewhere, it fits a phone, axe finds nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
 from claim_fixtures import CLAIM_IDS, suite_of_claim, summary_in, typical
 from playwright.sync_api import Browser, sync_playwright
 from test_page_browser import ARGUMENTS, CHROMIUM, pytestmark, visit
