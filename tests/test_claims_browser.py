@@ -1,14 +1,13 @@
 """claims.html in a real browser: it opens from disk, its links lead somewhere, it fits a phone, axe finds nothing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from browser_fixtures import MARKS, browser, visit
 from claim_fixtures import CLAIM_IDS, suite_of_claim, summary_in, typical
-from playwright.sync_api import Browser, sync_playwright
-from test_page_browser import ARGUMENTS, CHROMIUM, pytestmark, visit
+from playwright.sync_api import Browser
 
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.page import write_page
@@ -16,15 +15,8 @@ from loopwise.claims.rules import RULES
 from loopwise.claims.texts import TEXTS
 from loopwise.summary import Summary
 
-__all__ = ["pytestmark"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
+__all__ = ["browser"]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
