@@ -154,7 +154,7 @@ def test_a_signal_while_a_process_is_being_ended_waits_until_it_has_ended(tmp_pa
     interruption = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     interruption.start()
     with pytest.raises(KeyboardInterrupt):
-        processes.end(process, grace_s=0.4)
+        processes.end(process, grace_s=1.5)
     interruption.join()
     assert process.returncode is not None
     assert not psutil.pid_exists(process.pid)
