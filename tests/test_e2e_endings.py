@@ -147,7 +147,12 @@ time.sleep(60)
 """
 
 
-def test_a_signal_while_a_process_is_being_ended_waits_until_it_has_ended(tmp_path: Path) -> None:
+def test_a_signal_while_a_process_is_being_ended_waits_until_it_has_ended(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # A shell that starts us in the background has SIGINT ignored, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     log = tmp_path / "log"
     process = processes.start([sys.executable, "-c", STUBBORN], log=log)
     until(lambda: log.read_text() == "up\n")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -41,14 +42,14 @@ def suite_of(folder: Path, workload: str, params: str, measure_s: float) -> Path
 
 def data_folders(bench: Bench) -> set[Path]:
     """The data folders of the PostgreSQL servers that a bench has started: root's user has them outside its scratch."""
-    lines = [process.cmdline() for process in bench.processes("postgres_guard.py")]
-    assert len(lines) <= 1
+    assert len(bench.processes("postgres_guard.py")) <= 1
     found = set()
     for guard in bench.processes("postgres_guard.py"):
         for child in guard.children():
-            line = child.cmdline()
-            if "-D" in line:
-                found.add(Path(line[line.index("-D") + 1]).parent)
+            with suppress(psutil.NoSuchProcess):  # initdb's helpers come and go while we look
+                line = child.cmdline()
+                if "-D" in line:
+                    found.add(Path(line[line.index("-D") + 1]).parent)
     return found
 
 
