@@ -9,10 +9,10 @@ BIN := .venv/bin
 bench: .venv/ready
 	$(BIN)/python bench.py run quick
 
-# First what needs no server or browser, on all cores at once; then what does, one after the other.
+# First what starts no server, on all cores at once; then what does, one after the other: figures are not to be disturbed.
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e and not browser"
-	$(BIN)/python -m pytest -m "e2e or browser"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e"
+	$(BIN)/python -m pytest -m e2e
 
 check: .venv/ready
 	$(BIN)/ruff check .
