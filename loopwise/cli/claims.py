@@ -1,20 +1,17 @@
 """The `claims` commands: parse, call, print. What they do is in commands_claims.py."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from loopwise.cli.options import Json, console
 
 app = typer.Typer(
     name="claims",
     help="What is taught about sync and async, put to the test on this machine.",
     rich_markup_mode=None,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -28,7 +25,7 @@ def list_(as_json: Json = False) -> int:
     """List the claims, with the last verdict on this machine."""
     from loopwise import commands_claims
 
-    return commands_claims.list_claims(_console(), as_json=as_json)
+    return commands_claims.list_claims(console(), as_json=as_json)
 
 
 @app.command()
@@ -39,7 +36,7 @@ def show(
     """Explain a claim: who believes it, how it is tested, what was found here, what to do."""
     from loopwise import commands_claims
 
-    return commands_claims.show(_console(), claim_id, as_json=as_json)
+    return commands_claims.show(console(), claim_id, as_json=as_json)
 
 
 @app.command()
@@ -59,7 +56,7 @@ def run(
     """Measure claims and judge them."""
     from loopwise import commands_claims
 
-    return commands_claims.run(_console(), claim_ids or (), is_all=is_all, out=out, quiet=quiet)
+    return commands_claims.run(console(), claim_ids or (), is_all=is_all, out=out, quiet=quiet)
 
 
 @app.command()
@@ -76,7 +73,7 @@ def report(
     """(Re)build the findings and claims.html; nothing is measured again."""
     from loopwise import commands_claims
 
-    return commands_claims.report(_console(), folder, markdown=markdown, as_json=as_json)
+    return commands_claims.report(console(), folder, markdown=markdown, as_json=as_json)
 
 
 @app.command()
@@ -88,10 +85,4 @@ def compare(
     """Tell whether two runs of the claims say the same; exit status 1 where a verdict flipped."""
     from loopwise import commands_claims
 
-    return commands_claims.compare(_console(), base, other, as_json=as_json)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console()
+    return commands_claims.compare(console(), base, other, as_json=as_json)

@@ -1,0 +1,218 @@
+"""What is to be measured: a suite, its cases and its loads."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from loopwise.model.noun import Noun
+
+ServerName = Literal["uvicorn", "gunicorn", "gunicorn-asgi", "granian", "hypercorn"]
+Arrivals = Literal["poisson", "constant"]
+
+
+class Endpoint(Noun):
+    """One request that can be sent, and the answer it should get."""
+
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] = Field(default_factory=dict)
+    json_body: Any = Field(default=None, alias="json")
+    """Sent as JSON with its content type; None: no body."""
+    expect_status: int | None = None
+    """The status that counts as success; None: any 2xx."""
+    weight: int = 1
+    """Share of this endpoint in a mix, relative to the others'."""
+
+    @property
+    def name(self) -> str:
+        """How the endpoint is called in every table: `GET /items/1`."""
+        return f"{self.method} {self.path}"
+
+
+class Load(Noun):
+    """How requests arrive, and for how long."""
+
+    model: Literal["closed", "open"] = "closed"
+    users: int = Field(default=50, ge=1, le=100_000)
+    """Closed load: virtual users, each with one request in flight at most."""
+    think_s: float = Field(default=0.0, ge=0)
+    """Closed load: pause of a user between an answer and the next request."""
+    spawn_rate: float | None = Field(default=None, gt=0)
+    """Closed load: users that begin per second; None: all at once."""
+    rate_rps: float = Field(default=100.0, gt=0, le=1_000_000)
+    """Open load: requests a second, whatever the answers do."""
+    ramp_to_rps: float | None = Field(default=None, gt=0, le=1_000_000)
+    """Open load: the rate at the window's end, reached evenly from rate_rps; None: the rate is steady."""
+    steps: int | None = Field(default=None, ge=2, le=1000)
+    """Open load: go to ramp_to_rps in so many equal steps instead of evenly."""
+    arrivals: Arrivals = "poisson"
+    max_connections: int = Field(default=256, ge=1, le=60_000)
+    """Open load: connections at most; requests beyond them wait and are counted from when they were due."""
+    warmup_s: float = Field(default=1.0, ge=0, le=3600)
+    """Shortest warm-up. In closed load it lasts until every user has had an answer, too."""
+    warmup_max_s: float = Field(default=15.0, ge=0, le=3600)
+    """Longest warm-up; a run that is not warm by then is measured and flagged."""
+    measure_s: float = Field(default=3.0, gt=0, le=86_400)
+    new_connection_per_request: bool = False
+    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """A request without a complete answer after this time is an error."""
+    victim: str | None = None
+    """Path of a cheap route that is asked 20 times a second beside the load."""
+
+    @property
+    def label(self) -> str:
+        """Short name for tables and charts: `50 users` or `200/s poisson`."""
+        if self.model == "open":
+            ramp = "" if self.ramp_to_rps is None else f" to {self.ramp_to_rps:g}"
+            return f"{self.rate_rps:g}{ramp}/s {self.arrivals}"
+        think = f", think {self.think_s:g} s" if self.think_s else ""
+        return f"{self.users} user{'s' if self.users != 1 else ''}{think}"
+
+
+_CLOSED_ONLY = frozenset({"users", "think_s", "spawn_rate"})
+_OPEN_ONLY = frozenset({"rate_rps", "ramp_to_rps", "steps", "arrivals", "max_connections"})
+_ANY_LOAD = frozenset(Load.model_fields) - _CLOSED_ONLY - _OPEN_ONLY
+LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
+"""Load model -> the fields of Load that have a meaning in it."""
+
+
+class Server(Noun):
+    """How the app is served."""
+
+    name: ServerName = "uvicorn"
+    workers: int = Field(default=1, ge=1, le=256)
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    http: Literal["auto", "h11", "httptools"] = "auto"
+    threads: int | None = Field(default=None, ge=1, le=10_000)
+    """Tokens of AnyIO's thread limiter per worker; None leaves its default (40)."""
+    pool_processes: int | None = Field(default=None, ge=1, le=1024)
+    """Processes of target_app's pool (mode process), per worker; None: one per CPU of the machine."""
+    limit_concurrency: int | None = Field(default=None, ge=1)
+    backlog: int | None = Field(default=None, ge=1, le=65_535)
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    """None: a free port is chosen for every run."""
+    startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    probe: bool = True
+    """Whether every worker writes figures of its event loop and pools while it is measured."""
+
+
+class App(Noun):
+    """Somebody's own ASGI app, or (all fields None) a server that already runs at `Case.url`."""
+
+    target: str
+    """`module:attribute`, or `module:factory()` for a function that makes the app."""
+    app_dir: str
+    """Absolute folder the module is imported from; also the server's working directory."""
+    python: str
+    """Absolute path of the interpreter that has the app's dependencies."""
+
+
+class Case(Noun):
+    """One cell of the matrix: server × workers × workload × mode × load."""
+
+    case_id: str
+    workload: str
+    """A workload of target_app, or the endpoint's name for an app of one's own."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    mode: str
+    """How target_app exposes the workload; `mix` where the parts do it each in its own way, `own` for other apps."""
+    features: str = ""
+    """What target_app's routes have besides, joined by `+`: `response_model+sync_dependency`."""
+    parts: tuple["Part", ...] = ()
+    """A mix of target_app's workloads: one for each of `endpoints`, in the same order; else empty."""
+    server: Server | None = None
+    """None when the server already runs (`url`)."""
+    app: App | None = None
+    """None when the case runs target_app, or when `url` is given."""
+    url: str | None = None
+    """Base URL of a server that already runs."""
+    endpoints: tuple[Endpoint, ...]
+    scenario: str | None = None
+    """Absolute path of a Locust file that makes the requests instead of `endpoints`."""
+    load: Load
+    cost: "Cost | None" = None
+    needs: tuple[str, ...] = ()
+    """Services that must run beside the server (services.SERVICES)."""
+
+    @property
+    def workers(self) -> int | None:
+        """Worker processes, or None where we don't start the server."""
+        return self.server.workers if self.server else None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes of its routes: several in a mix."""
+        return tuple(dict.fromkeys(part.mode for part in self.parts)) or (self.mode,)
+
+    @property
+    def params_label(self) -> str:
+        """`ms=50` or an empty string."""
+        return ",".join(f"{key}={value}" for key, value in sorted(self.params.items()))
+
+    @property
+    def subject(self) -> str:
+        """What is measured, whatever the mode and the server: `sleep(ms=50)`, `GET /items/1`."""
+        return f"{self.workload}({self.params_label})" if self.params else self.workload
+
+
+class Part(Noun):
+    """One of the workloads that make a mix."""
+
+    workload: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    mode: str
+    weight: int = 1
+    cost: "Cost | None" = None
+
+
+class Cost(Noun):
+    """What one request of a workload is expected to need on an idle machine."""
+
+    wait_ms: float = 0.0
+    """Time spent waiting, without the CPU."""
+    cpu_ms: float = 0.0
+    """Time spent computing, holding the GIL."""
+
+
+class Replicates(Noun):
+    """How often each case is repeated."""
+
+    min: int = Field(default=3, ge=1, le=1000)
+    max: int = Field(default=3, ge=1, le=1000)
+    target_half_width: float = Field(default=0.05, gt=0, lt=1)
+    """Half-width of throughput's interval, relative to its value, at which a case is precise enough."""
+    repeats: int = Field(default=1, ge=0, le=10)
+    """How often a run during which the machine was disturbed is measured again at most."""
+
+
+class Generator(Noun):
+    """How the load is made."""
+
+    processes: int = Field(default=1, ge=1, le=64)
+    """Generator processes; each can use one core."""
+
+
+class Comparison(Noun):
+    """Which cases are set against each other."""
+
+    baseline: dict[str, Any] = Field(default_factory=dict)
+    """Factors of the baseline: each case is compared with the one that differs in these only."""
+    margin: float = Field(default=0.05, ge=0, lt=1)
+    """The practical margin: differences inside it do not matter."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    slices_max: int = Field(default=7, ge=0, le=100)
+    """Rounds of alternating slices at most, for each comparison that blocks left undecided; 0: none."""
+    slices_max_s: float = Field(default=120.0, ge=0, le=86_400)
+    """Seconds that all slices of the result may take together."""
+
+
+class Suite(Noun):
+    """A validated suite: what to measure, how often, and what to compare."""
+
+    name: str
+    description: str = ""
+    seed: int = 1
+    generator: Generator = Generator()
+    replicates: Replicates = Replicates()
+    compare: Comparison = Comparison()
+    cases: tuple[Case, ...]
