@@ -18,18 +18,18 @@ class Guard:
     """The harness's end of the guard; leaving it ends the guard, and all that is still named."""
 
     def __enter__(self) -> "Guard":
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__],
-            stdin=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            start_new_session=True,
-        )
+        reading, writing = os.pipe()
+        try:
+            argv = [sys.executable, "-I", "-S", __file__]
+            self._process = subprocess.Popen(argv, stdin=reading, start_new_session=True)
+        finally:
+            os.close(reading)
+        self._lines = os.fdopen(writing, "w", buffering=1)
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(BrokenPipeError):
-            self._process.stdin.close()  # type: ignore[union-attr]  # it has a pipe
+            self._lines.close()
         self._process.wait()
 
     def watch(self, group: int) -> None:
@@ -42,7 +42,7 @@ class Guard:
 
     def _tell(self, sign: str, group: int) -> None:
         with suppress(BrokenPipeError):  # somebody killed the guard: then there is none
-            self._process.stdin.write(f"{sign} {group}\n")  # type: ignore[union-attr]
+            self._lines.write(f"{sign} {group}\n")
 
 
 def main(lines: Iterable[str]) -> None:
