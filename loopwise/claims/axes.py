@@ -80,8 +80,9 @@ WORKERS = Axis(
 
 
 def _number(value: object) -> float | None:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_one else None  # type: ignore[arg-type]  # is_one says it is a number
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
 
 
 def param(name: str, words: str) -> Axis:

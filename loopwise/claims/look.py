@@ -1,13 +1,13 @@
 """A summary as rules look at it: cases by their factors, ratios between them, and what slowed them down. Pure."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy.special import stdtrit
 
+from loopwise.causes import first_causes
 from loopwise.claims.axes import Axis
 from loopwise.claims.questions import Unmeasured
 from loopwise.contest import is_usable, pair_up
@@ -148,16 +148,8 @@ class Look:
         return None
 
     def cause(self, case: CaseFigures) -> str:
-        """What the telemetry of the case's valid runs saw first, most often; empty where it saw nothing."""
-        seen = [
-            run.causes[0]
-            for run in self.summary.runs
-            if run.case.case_id == case.case.case_id and run.status == "ok" and run.causes
-        ]
-        if not seen:
-            return ""
-        name = Counter(each["cause"] for each in seen).most_common(1)[0][0]
-        return str(next(each["evidence"] for each in seen if each["cause"] == name))
+        """What the telemetry of most of the case's valid runs saw first; empty where it saw nothing."""
+        return first_causes(self.summary.runs).get(case.case.case_id, "")
 
 
 def measured(case: CaseFigures) -> CaseFigures:

@@ -39,6 +39,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 - it is the app's interpreter, not
     )
 
 import aiocop  # noqa: E402 - its syntax is that of Python 3.10
+from aiocop.core.blocking_io import format_stack_frame  # noqa: E402
 
 from .places import Places, stack_of  # noqa: E402
 from .tally import Look, Tally, shares  # noqa: E402
@@ -134,8 +135,6 @@ class Witness:
 
 def app_files(places: Places) -> dict[str, str]:
     """Maps aiocop's short form of a path -> the path, of the app's own modules: it shortens what it tells."""
-    from aiocop.core.blocking_io import format_stack_frame  # noqa: PLC0415 - beside its only use
-
     found = {}
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
