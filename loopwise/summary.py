@@ -63,6 +63,8 @@ class Summary:
     """By case_id: what is kept of the rows of each run that has a window, invalid and disturbed ones among them."""
     duel: tuple[Round, ...] = ()
     """The rounds of a result that is a duel; they stand in place of runs."""
+    slices: tuple[Round, ...] = ()
+    """The rounds in which what blocks left undecided was measured again."""
 
 
 def summarise(result: ResultFolder) -> Summary:
@@ -97,6 +99,7 @@ def summarise(result: ResultFolder) -> Summary:
         cases=cases,
         predictions=_predictions(experiment, cases, runs),
         scaling=scaling,
+        slices=tuple(rounds),
         digests=read.digests,
     )
 

@@ -18,6 +18,7 @@ from loopwise.generator.order import ABBA
 from loopwise.model import SIDES, TOTAL, Comparison, Experiment, Round, Suite, Verdict
 from loopwise.progress import Quiet
 from loopwise.report.build import build
+from loopwise.report.page_data import trouble
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
 
@@ -210,6 +211,11 @@ def test_rounds_that_cannot_be_used_are_kept_and_settle_nothing(tmp_path: Path, 
     assert all(sentence in str(each.error) for each in rounds)
     assert all(result.round_samples(each).num_rows for each in rounds)
     assert verdict_on(result).pairing == "blocks"
+    told = [each for each in trouble(summarise(result)) if each.startswith("slices of ")]
+    assert [
+        f", round {each.number}, {status}: " in words for each, words in zip(rounds, told, strict=True)
+    ] == [True] * 2
+    assert all(sentence in words for words in told)
 
 
 class Cut(Quiet):

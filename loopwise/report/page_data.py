@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from loopwise.deviation import sentence
 from loopwise.factors import name_among
 from loopwise.head_to_head import why as why_round
-from loopwise.model import TOTAL, Case, Check, Run, Verdict
+from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
 from loopwise.report import format as fmt
 from loopwise.report.rows import workers_name
 from loopwise.summary import Summary
@@ -76,12 +76,20 @@ def trouble(summary: Summary) -> list[str]:
         f"{name}, replicate{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}, {status}: {why}"
         for (name, status, why), numbers in replicates.items()
     ]
+    names = {case.case_id: case_name(case, cases) for case in cases}
+    sliced = [(_sides(each, names), each) for each in summary.slices]
     rounds = [
-        f"round {each.number}, {'marked' if each.status == 'ok' else each.status}: {why_round(each)}"
-        for each in summary.duel
+        f"{where}round {each.number}, {'marked' if each.status == 'ok' else each.status}: {why_round(each)}"
+        for where, each in [*(("", each) for each in summary.duel), *sliced]
         if each.status != "ok" or not all(check.ok for check in each.checks)
     ]
     return [*sentences, *rounds, *summary.damaged]
+
+
+def _sides(each: Round, names: Mapping[str, str]) -> str:
+    """What a round of slices stands under."""
+    sides = (names.get(case_id, case_id) for case_id in (each.candidate_case, each.baseline_case))
+    return f"slices of {' against '.join(sides)}, "
 
 
 def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
