@@ -5,17 +5,22 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from loopwise.report.format import tick_duration, tick_number
+from loopwise.report.style import MUTED
 
 QUANTILE_TICKS = {0.0: "min", 0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p99.9", 0.9999: "p99.99"}
 _HIGHEST_BESIDE_MIN = 0.9991
 """With a longer tail, `min` and `p50` come too close for both labels."""
 
 _STEPS = ((1, 2, 5), (1, 3), (1,))
-_LABEL_IN = {"x": 0.5, "y": 0.25}
+_LABEL_IN = {"x": 0.45, "y": 0.25}
 """Room that a tick's label needs along its axis."""
+_FINE_ROOM = 30
+"""So many ticks fit without labels."""
+_FINE_PT = 2.0
+"""Length of the ticks between those that have a label: they show that the axis is logarithmic."""
 
 
 def log_ticks(low: float, high: float, room: float = 6) -> list[float]:
@@ -60,7 +65,13 @@ def latency_axis(axes: Axes, which: str, values_ms: Sequence[float], length_in: 
     else:
         axes.set_yscale("log")
         axes.set_ylim(low_ms, high_ms)
-    set_ticks(axes, which, log_ticks(low_ms, high_ms, length_in / _LABEL_IN[which]), tick_duration)
+    ticks = log_ticks(low_ms, high_ms, length_in / _LABEL_IN[which])
+    set_ticks(axes, which, ticks, tick_duration)
+    fine = [tick for tick in log_ticks(low_ms, high_ms, _FINE_ROOM) if tick not in ticks]
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_minor_locator(FixedLocator(fine))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which="minor", length=_FINE_PT, color=MUTED)
 
 
 def throughput_axis(axes: Axes, which: str, highest_rps: float) -> None:

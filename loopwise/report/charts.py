@@ -215,7 +215,8 @@ CHARTS: dict[str, Chart[Any]] = {
         "Time lines of single runs",
         "What happened in the window, step by step. Shown are, for each set of compared cases, a run of the fastest and"
         f" one with the strongest cause, and one whose numbers are not used; at most {charts_time.RUNS_SHOWN}. A step's"
-        " latencies are of the requests that fell into it, occupancies are summed over the workers.",
+        " latencies are of the requests that fell into it, occupancies are summed over the workers."
+        " A gap: nothing was answered, or the probe's thread had no turn.",
         charts_time.timeline_panels,
         charts_time.panel_height_in,
         charts_time.draw_timeline,

@@ -147,7 +147,7 @@ def _draw_words(
         gravest = min((mark for mark in row if mark is not None), key=lambda mark: not mark.is_void)
         if room_in >= _REASON_LEAST_IN:
             frame.text(
-                reason_left_in, top_in + middle_in, fit(gravest.detail, room_in, 7), size=7, color=MUTED
+                reason_left_in, top_in + middle_in, fit(_seen(gravest.detail), room_in, 7), size=7, color=MUTED
             )
 
 
@@ -197,3 +197,8 @@ def _outcome(run: Run | Round) -> list[Check]:
 
 def _cases(run: Run | Round) -> tuple[str, ...]:
     return (run.case.case_id,) if isinstance(run, Run) else (run.baseline_case, run.candidate_case)
+
+
+def _seen(detail: str) -> str:
+    """What was seen, without what to do about it, which stands behind the semicolon and in the page."""
+    return detail.partition("; ")[0]

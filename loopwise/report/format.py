@@ -39,6 +39,11 @@ def number(value: float | None) -> str:
     return _fixed(value, _decimals(value))
 
 
+def plain(value: float) -> str:
+    """A count, or a figure that may be one: `51`, `2,220`, `0.0330`."""
+    return f"{value:,.0f}" if is_number(value) and value == round(value) else number(value)
+
+
 def estimate(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value with its interval: `812 [790, 834]`; without one when there is none."""
     return f"{number(value)}{_interval(value, low, high)}"

@@ -299,4 +299,4 @@ def _figure(name: str, value: float) -> str:
     if name.endswith("_ratio"):
         return fmt.share(value)
     unit = next((f" {unit}" for ending, unit in _UNITS.items() if name.endswith(ending)), "")
-    return (f"{value:,.0f}" if value == round(value) else fmt.number(value)) + unit
+    return fmt.plain(value) + unit

@@ -23,7 +23,7 @@ METRIC_NAMES = {
     "rss_mb": "memory",
 }
 
-_SPELLINGS = {"cpu": "CPU", "gb": "GB", "mb": "MB"}
+_SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def check_rows(runs: Sequence[Run | Round]) -> list[CheckRow]:
         effect = "makes a run invalid" if worst.effect == "void" else "marks a run"
         passed = sum(check.ok for check in checks)
         limit = f"{worst.limit:.4g}"
-        rows.append(CheckRow(words(name), limit, effect, passed, len(checks), fmt.number(worst.value)))
+        rows.append(CheckRow(words(name), limit, effect, passed, len(checks), fmt.plain(worst.value)))
     return rows
 
 

@@ -110,7 +110,7 @@ def _lane(track: Track, run: Digest) -> Lane | None:
     return Lane(
         label=track.label,
         names=tuple(name for name, _ in lines if name),
-        top=f"{fmt.number(top)}{unit}",
+        top=f"{fmt.plain(top)}{unit}",
         alt="; ".join(_said(track.label, name, values, unit) for name, values in lines),
         paths=tuple(Markup(path(values, top)) for _, values in lines),
         steps=max(max(values.size for _, values in lines) - 1, 1),
@@ -154,6 +154,6 @@ def _said(label: str, name: str, values: FLOATS, unit: str) -> str:
     known = values[np.isfinite(values)]
     if not known.size:
         return f"{label} is not known"
-    low, middle, high = (fmt.number(float(each)) for each in np.quantile(known, [0, 0.5, 1]))
+    low, middle, high = (fmt.plain(float(each)) for each in np.quantile(known, [0, 0.5, 1]))
     subject = f"{label}, {name}" if name else label
     return f"{subject}: {low} to {high}{unit}, median {middle}{unit}"
