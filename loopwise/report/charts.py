@@ -136,7 +136,7 @@ CHARTS: dict[str, Chart[Any]] = {
     "workers": Chart(
         "Throughput and latency against workers",
         "What more worker processes bring: higher throughput is better, lower p99 is better. The factor beside a name"
-        " is the throughput of the most workers over that of the fewest. A dotted curve, where there is one, is the"
+        " is the throughput of the most workers over that of the fewest. A thin curve, where there is one, is the"
         " fitted law of scaling.",
         charts_workers.workers_panels,
         charts_workers.panel_height_in,

@@ -88,7 +88,7 @@ def draw_workers(frame: Frame, panel: WorkersPanel) -> None:
         if law is not None:
             along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
             looks = _looks(panel, index)
-            axes.plot(along, [law.throughput_rps(each) for each in along], color=looks.colour, ls=":", lw=0.9)
+            axes.plot(along, [law.throughput_rps(each) for each in along], color=looks.colour, ls="-", lw=0.8)
     if len(boxes) > 1:
         tails = [cell for line in panel.tails for cell in line]
         axes = plot(frame, boxes[1], f"{latency_name(tails[0].case)} p99")
