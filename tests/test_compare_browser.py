@@ -93,11 +93,15 @@ def test_the_index_is_sorted_and_sifted(browser: Browser, pages: dict[str, Path]
     page = visit(browser, pages["index"]).page
     names = page.locator("tbody th")
     assert names.first.get_attribute("data-value") == "newest"
+    shown = page.locator("[data-shown]")
     page.get_by_role("button", name="Result").click()
     assert [name.get_attribute("data-value") for name in names.all()] == ["bad", "new", "newest", "old"]
     page.get_by_label("Find").fill("async def")
     assert [name.get_attribute("data-value") for name in names.all() if name.is_visible()] == ["new"]
-    assert page.locator("[data-count]").text_content() == "1 of 4 results"
+    assert shown.text_content() == "1 of 4 results, sorted by Result, ascending."
+    page.get_by_role("button", name="Show all").click()
+    assert [name.get_attribute("data-value") for name in names.all()] == ["newest", "new", "old", "bad"]
+    assert shown.text_content() == "4 of 4 results, newest first."
     page.close()
 
 
@@ -113,7 +117,13 @@ def test_verdicts_are_sifted_by_their_word_and_sorted_by_their_ratio(
     heading = page.get_by_role("button", name="B ÷ A")
     heading.click()
     heading.click()
-    assert page.locator("#verdicts tbody tr").first.get_attribute("data-verdict") == "better"
+    order = page.locator("#verdicts tbody tr").evaluate_all("rows => rows.map(row => row.dataset.verdict)")
+    assert order[0] == "better"
+    assert order[-1] == "invalid"  # it has no ratio, whichever way they are sorted
+    heading.click()
+    assert page.locator("#verdicts [data-shown]").text_content() == (
+        f"{len(order)} of {len(order)} comparisons, in the order of the cases."
+    )
     page.close()
 
 

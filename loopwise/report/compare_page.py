@@ -121,7 +121,7 @@ def _page(
         "margin": _outcome(others[0]).margin,
         "confidence": fmt.confidence(_outcome(others[0]).confidence),
         "is_paired": any(each.pairing == "blocks" for each in _outcome(others[0]).verdicts),
-        "words": compare_words.URGENCY,
+        "filters": [("verdict", "Verdict", compare_words.URGENCY)],
     }
     offered = [
         ("answer", "Answer", True),

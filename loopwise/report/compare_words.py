@@ -71,8 +71,8 @@ class VerdictLine(NamedTuple):
     before: str
     after: str
     ratio: str
-    order: float
-    """To sort by: the ratio, 0 where there is none."""
+    sorted_by: Mapping[str, float | None]
+    """Column -> the value that it sorts by; None: there is none."""
     verdict: str
     icon: str
     invalid: str
@@ -82,29 +82,43 @@ class VerdictLine(NamedTuple):
 def verdict_lines(base: Side, other: Side, names: Mapping[str, str]) -> list[VerdictLine]:
     """Every verdict with both sides' figures, in the order of the base's cases."""
     assert other.outcome is not None
-    before, after = Cells(base.summary), Cells(other.summary)
+    figures = [Cells(side.summary) for side in (base, other)]
     return [
-        VerdictLine(
-            names.get(verdict.candidate_case, verdict.candidate_case),
-            metric_name(verdict.metric),
-            _figure(before.cell(base.summary.cases[verdict.candidate_case].case, verdict.metric), verdict),
-            _figure(after.cell(other.summary.cases[verdict.candidate_case].case, verdict.metric), verdict),
-            ratio_text(verdict),
-            verdict.ratio or 0.0,
-            verdict.verdict,
-            ICONS[verdict.verdict],
-            why_invalid(verdict) if verdict.ratio is None else "",
+        _verdict_line(
+            verdict,
+            names,
+            *(
+                cells.cell(cells.summary.cases[verdict.candidate_case].case, verdict.metric)
+                for cells in figures
+            ),
         )
         for verdict in other.outcome.verdicts
     ]
+
+
+def _verdict_line(verdict: Verdict, names: Mapping[str, str], before: Cell, after: Cell) -> VerdictLine:
+    return VerdictLine(
+        names.get(verdict.candidate_case, verdict.candidate_case),
+        metric_name(verdict.metric),
+        _figure(before, verdict),
+        _figure(after, verdict),
+        ratio_text(verdict),
+        {
+            "verdict": URGENCY.index(verdict.verdict),
+            "ratio": verdict.ratio,
+            "before": before.value if before.usable else None,
+            "after": after.value if after.usable else None,
+        },
+        verdict.verdict,
+        ICONS[verdict.verdict],
+        why_invalid(verdict) if verdict.ratio is None else "",
+    )
 
 
 def _figure(cell: Cell, verdict: Verdict) -> str:
     if not cell.usable:
         return fmt.NONE
     say = fmt.duration if verdict.metric.endswith(("_ms", "_ms_per_request")) else fmt.estimate
-    if verdict.metric == "cpu_ms_per_request":
-        say = fmt.duration
     return say(cell.value, cell.low, cell.high)
 
 

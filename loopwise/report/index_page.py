@@ -63,7 +63,7 @@ def write_index(
     found = existing(results, path.parent)
     contents = {
         "lines": lines,
-        "suites": sorted({clean(line.suite) for line in lines if line.suite}),
+        "filters": [("suite", "Suite", sorted({clean(line.suite) for line in lines if line.suite}))],
         "existing": found,
         "command": shlex.join([*program, "compare"]),
         "out": shlex.quote(str(_from_here(results))),

@@ -14,7 +14,7 @@ from loopwise.report.rows import Cells
 from loopwise.report.svg import inline
 from loopwise.summary import Summary
 
-SCRIPTS = ("cases.js", "explorer_chart.js", "explorer.js")
+SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
 CHARTS_BYTES_MOST = 1_200_000
 """Of charts inside the page; what comes after is linked. A page of a hundred cases stays below 3 MB with them."""
 
@@ -27,7 +27,7 @@ def render_page(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
         contents,
         title=summary.experiment.suite.name,
         sections=_sections(contents),
-        styles=["report.css"],
+        styles=["report.css", "sift.css"],
         scripts=SCRIPTS,
         allowed=[page_explorer.library()],
     )

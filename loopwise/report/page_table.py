@@ -20,6 +20,7 @@ from loopwise.summary import Summary
 
 ANCHOR = "case-"
 _ANCHOR_LENGTH = 80
+_BEST_FIRST = ("better", "same", "undecided", "worse", "invalid")
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class _Table:
             errors=fmt.share(cells["errors"].value) if cells["errors"].usable else fmt.NONE,
             cpu=fmt.duration(cells["cpu"].value) if cells["cpu"].usable else fmt.NONE,
             sorted_by={
+                "verdict": _BEST_FIRST.index(verdict.verdict) if verdict else None,
                 "throughput": throughput.value if usable else None,
                 "reached": throughput.predicted_ratio,
                 **{name: cell.value if cell.usable else None for name, cell in cells.items()},

@@ -1,63 +1,103 @@
 "use strict";
 // Tables inside `.sift`: sorted by a click on a column's heading, and sifted by what is typed or chosen above them.
+// A cell sorts by its data-value, or else by its text; an empty one goes last whichever way. A heading may say
+// which way it sorts first (data-first) or that it doesn't (data-unsorted). Rows may stand in groups, each a tbody
+// that a row of class `group` heads. Without this, the page has all the same.
 (() => {
   const valueOf = (row, column) => {
     // A cell may span columns that the heading has.
-    let at = 0;
+    let end = 0;
     for (const cell of row.cells) {
-      at += cell.colSpan;
-      if (at > column) return cell.dataset.value ?? cell.textContent.trim();
+      end += cell.colSpan;
+      if (end > column) return cell.dataset.value ?? cell.textContent.trim();
     }
     return "";
   };
   const compare = (one, other) => {
     const numbers = [Number(one), Number(other)];
-    if (one !== "" && other !== "" && numbers.every(Number.isFinite)) return numbers[0] - numbers[1];
+    if (numbers.every(Number.isFinite)) return numbers[0] - numbers[1];
     return one.localeCompare(other, "en", { numeric: true });
   };
 
-  const sortable = (table) => {
-    const headings = [...table.tHead.rows[0].cells];
-    headings.forEach((heading, column) => {
-      if ("unsorted" in heading.dataset) return;
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "sorts";
-      button.append(...heading.childNodes);
-      heading.append(button);
-      button.addEventListener("click", () => {
-        const down = heading.getAttribute("aria-sort") === "ascending";
-        for (const other of headings) other.removeAttribute("aria-sort");
-        heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const body = table.tBodies[0];
-        const rows = [...body.rows].sort((a, b) => compare(valueOf(a, column), valueOf(b, column)));
-        body.append(...(down ? rows.reverse() : rows));
-      });
-    });
-  };
-
-  for (const place of document.querySelectorAll(".sift")) {
+  const prepare = (place) => {
     const table = place.querySelector("table");
+    const groups = [...table.tBodies];
+    const isHead = (row) => row.classList.contains("group");
+    const rows = groups.flatMap((group) => [...group.rows].filter((row) => !isHead(row)));
+    const homes = rows.map((row) => row.parentNode);
+    const flat = document.createElement("tbody");
+    const headings = [...table.tHead.rows[0].cells];
+    const sorters = headings.filter((heading) => !("unsorted" in heading.dataset));
     const find = place.querySelector("[data-find]");
     const keeps = [...place.querySelectorAll("[data-keep]")];
-    const count = place.querySelector("[data-count]");
-    const noun = place.dataset.noun;
-    const sift = () => {
+    const status = place.querySelector("[data-shown]");
+    const state = { heading: null, descending: false };
+
+    const order = () => {
+      table.classList.toggle("flat", state.heading !== null);
+      if (!state.heading) {
+        rows.forEach((row, index) => homes[index].append(row));
+        flat.remove();
+        return;
+      }
+      const column = headings.indexOf(state.heading);
+      const sign = state.descending ? -1 : 1;
+      const keyed = rows.map((row) => [valueOf(row, column), row]);
+      keyed.sort(([a], [b]) => (a === "" || b === "" ? (a === "") - (b === "") : sign * compare(a, b)));
+      flat.replaceChildren(...keyed.map(([, row]) => row));
+      table.append(flat);
+    };
+
+    const matches = (row) => {
       const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const rows = [...table.tBodies[0].rows];
-      for (const row of rows) {
-        const text = row.textContent.toLowerCase();
-        row.hidden =
-          !words.every((word) => text.includes(word)) ||
-          !keeps.every((each) => !each.value || row.dataset[each.dataset.keep] === each.value);
+      const own = [row.textContent, ...Object.values(row.dataset)].join(" ").toLowerCase();
+      return (
+        words.every((word) => own.includes(word)) &&
+        keeps.every((each) => !each.value || row.dataset[each.dataset.keep] === each.value)
+      );
+    };
+
+    const show = () => {
+      order();
+      for (const row of rows) row.hidden = !matches(row);
+      for (const group of groups) group.hidden = [...group.rows].every((row) => row.hidden || isHead(row));
+      const direction = state.descending ? "descending" : "ascending";
+      for (const heading of sorters) {
+        heading.setAttribute("aria-sort", heading === state.heading ? direction : "none");
       }
       const shown = rows.filter((row) => !row.hidden).length;
-      count.textContent = `${shown} of ${rows.length} ${noun}${rows.length === 1 ? "" : "s"}`;
+      const noun = `${place.dataset.noun}${rows.length === 1 ? "" : "s"}`;
+      const how = state.heading ? `sorted by ${state.heading.textContent.trim()}, ${direction}` : place.dataset.order;
+      status.textContent = `${shown} of ${rows.length} ${noun}, ${how}.`;
     };
-    find.addEventListener("input", sift);
-    for (const each of keeps) each.addEventListener("change", sift);
-    sortable(table);
-    sift();
+
+    // A second click turns the order round, a third gives the page's order back.
+    const press = (heading) => {
+      const first = heading.dataset.first === "descending";
+      if (state.heading !== heading) Object.assign(state, { heading, descending: first });
+      else if (state.descending === first) state.descending = !first;
+      else state.heading = null;
+      show();
+    };
+
+    for (const heading of sorters) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sorter";
+      button.append(...heading.childNodes);
+      heading.append(button);
+      button.addEventListener("click", () => press(heading));
+    }
+    find.addEventListener("input", show);
+    for (const each of keeps) each.addEventListener("change", show);
+    place.querySelector("[data-reset]").addEventListener("click", () => {
+      for (const each of [find, ...keeps]) each.value = "";
+      state.heading = null;
+      show();
+    });
     place.querySelector(".sifters").hidden = false;
-  }
+    show();
+  };
+
+  for (const place of document.querySelectorAll(".sift")) prepare(place);
 })();
