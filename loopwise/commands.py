@@ -1,6 +1,5 @@
 """What the commands do, once their arguments are read. Each returns its exit status."""
 
-import json
 import shlex
 import sys
 import tempfile
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from loopwise.ahead import DEPTH as AHEAD
+from loopwise.console import print_json, print_text, say
 from loopwise.driver import generators
-from loopwise.errors import Interrupted, UsageError
+from loopwise.errors import Interrupted, UsageError, writing
 from loopwise.experiment import Execution, design
 from loopwise.interrupts import interruptible
 from loopwise.machine import raise_open_files_limit
 from loopwise.model import Experiment, Suite
 from loopwise.paths import results_dir
-from loopwise.progress import Live, Plain, Quiet
+from loopwise.progress import watching
 from loopwise.services import refuse_missing
 from loopwise.store import EXPERIMENT, ResultFolder, result_name
 
@@ -44,10 +44,8 @@ def measure(
     result = ResultFolder(path)
     name = path.resolve().name
     experiment = design(suite, seed=seed, label=label, name=name, command=command_line(sys.argv))
-    try:
+    with writing("--out", path):
         result.write_experiment(experiment)
-    except OSError as error:
-        raise UsageError(f"--out: {path} can't be written ({error.strerror}); name another folder") from None
     return _execute(console, result, experiment, quiet=quiet)
 
 
@@ -89,13 +87,8 @@ def _execute(console: Console, result: ResultFolder, experiment: Experiment, *, 
     try:
         with interruptible(), generators(result.generator_log) as pool:
             pool.warm_up()
-            if quiet:
-                experiment = Execution(result, experiment, pool, Quiet(), ahead=AHEAD).run()
-            elif console.is_terminal:
-                with Live(console) as live:
-                    experiment = Execution(result, experiment, pool, live, ahead=AHEAD).run()
-            else:
-                experiment = Execution(result, experiment, pool, Plain(console), ahead=AHEAD).run()
+            with watching(console, quiet=quiet) as watcher:
+                experiment = Execution(result, experiment, pool, watcher, ahead=AHEAD).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
         raise Interrupted(
@@ -119,7 +112,7 @@ def report(
     summary = build(result)
     exported = export(summary, result, formats)
     if as_json:
-        print_json((result.path / "summary.json").read_text(encoding="utf-8"))
+        print_text((result.path / "summary.json").read_text(encoding="utf-8"))
         return 0
     if not quiet:
         print_tidily(console, answer_table(summary))
@@ -128,8 +121,8 @@ def report(
     for name, files in exported.items():
         where = files[0] if len(files) == 1 else f"{len(files)} files in {result.path / 'exports' / name}"
         text = f"{name}: {where if files else 'nothing to write, no case has a valid run'}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"report: {result.path / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
+    say(console, f"report: {result.path / 'report.html'}")
     return 0
 
 
@@ -152,14 +145,9 @@ def write_ci_reports(
     from loopwise.report.markdown import markdown
 
     for option, path, render in (("--junit", junit_file, junit), ("--markdown", markdown_file, markdown)):
-        if path is None:
-            continue
-        try:
-            path.write_text(render(outcomes), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"{option}: {path} can't be written ({error.strerror}); name a file in a folder that exists"
-            ) from None
+        if path is not None:
+            with writing(option, path, is_file=True):
+                path.write_text(render(outcomes), encoding="utf-8")
 
 
 def calibrate(
@@ -168,26 +156,25 @@ def calibrate(
     """Prove the generator on this machine, and write the report."""
     from loopwise.calibrate.calibration import FULL, QUICK
     from loopwise.calibrate.calibration import calibrate as measure_all
-    from loopwise.calibrate.report import MARKDOWN, check_out, tables, write
+    from loopwise.calibrate.report import MARKDOWN, tables, write
 
-    folder = out or results_dir() / result_name("calibrate", None, datetime.now(UTC))
-    check_out(folder)
+    folder = new_folder(out or results_dir() / result_name("calibrate", None, datetime.now(UTC)))
     effort = QUICK if is_quick else FULL
     if window_s is not None:
         effort = effort._replace(window_s=window_s)
 
     def tell(step: str) -> None:
         if not as_json:
-            console.print(step, style="dim", markup=False, highlight=False)
+            say(console, step, "dim")
 
     with interruptible():
         found = measure_all(effort, seed=seed, tell=tell)
     write(found, folder)
     if as_json:
-        print_json(found.model_dump_json(indent=2))
+        print_text(found.model_dump_json(indent=2))
     else:
         console.print(tables(found))
-        console.print(f"report: {folder / MARKDOWN}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"report: {folder / MARKDOWN}")
     return FAILED_RUNS if found.problems else 0
 
 
@@ -244,26 +231,19 @@ def blame(
             "loops": sorted(loops),
             "notes": list(notes),
         }
-        print_json(json.dumps(document, indent=2))
+        print_json(document)
         return 0
     if lines and console.is_terminal:
         console.print(blame_table(lines))
     elif lines:
         for line in blame_lines(lines):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            say(console, line)
     else:
         console.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
     for sentence in (*map(short_sentence, shorts), *notes):
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        say(console, sentence)
     for name, statuses in answers.items():
         if any(not status.startswith("2") for status in statuses):
             text = ", ".join(f"{count}× {status}" for status, count in statuses.items())
-            console.print(
-                f"{name}: answered {text}; is it asked as it should be?", markup=False, soft_wrap=True
-            )
+            say(console, f"{name}: answered {text}; is it asked as it should be?")
     return 0
-
-
-def print_json(text: str) -> None:
-    """Print JSON for programs: no colours, no wrapping."""
-    print(text.rstrip("\n"))

@@ -1,12 +1,9 @@
 """What the `claims` commands do, once their arguments are read. Each returns its exit status."""
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,15 +17,13 @@ from loopwise.claims.archive import (
 )
 from loopwise.claims.claim import DECIDED, Finding, Text
 from loopwise.claims.texts import TEXTS
-from loopwise.commands import FAILED_RUNS, GATE_FAILED, command_line, new_folder, print_json
+from loopwise.commands import FAILED_RUNS, GATE_FAILED, command_line, new_folder
+from loopwise.console import print_json, say
 from loopwise.driver import generators
-from loopwise.errors import Interrupted, UsageError
+from loopwise.errors import Interrupted, UsageError, writing
 from loopwise.interrupts import interruptible
 from loopwise.machine import raise_open_files_limit
-from loopwise.progress import Live, Plain, Quiet
-
-if TYPE_CHECKING:
-    from loopwise.experiment import Watcher
+from loopwise.progress import watching
 
 
 def chosen(claim_ids: Sequence[str]) -> list[Text]:
@@ -59,7 +54,7 @@ def list_claims(console: Console, *, as_json: bool) -> int:
             }
             for text in TEXTS.values()
         ]
-        print_json(json.dumps(rows, indent=2))
+        print_json(rows)
         return 0
     from loopwise.claims.tables import list_table
 
@@ -77,7 +72,7 @@ def show(console: Console, claim_id: str, *, as_json: bool) -> int:
             "finding": finding.model_dump() if finding else None,
             "folder": str(folder) if folder else None,
         }
-        print_json(json.dumps(document, indent=2))
+        print_json(document)
         return 0
     from loopwise.claims.tables import explanation
 
@@ -88,6 +83,7 @@ def show(console: Console, claim_id: str, *, as_json: bool) -> int:
 def run(console: Console, claim_ids: Sequence[str], *, is_all: bool, out: Path | None, quiet: bool) -> int:
     """Put claims to the test, and write the page of what was found."""
     from loopwise.claims.examine import Examiner
+    from loopwise.claims.page import write_page
     from loopwise.claims.planned import planned
     from loopwise.claims.tables import finding_line, plan_table
 
@@ -98,53 +94,33 @@ def run(console: Console, claim_ids: Sequence[str], *, is_all: bool, out: Path |
     plan = planned(texts)
     if not quiet:
         console.print(plan_table(plan))
-    _make(folder)
+    with writing("--out", folder):
+        folder.mkdir(parents=True, exist_ok=True)
     raise_open_files_limit()
     found: list[Finding] = []
 
-    def say(line: str, style: str = "") -> None:
+    def tell(line: str, style: str = "") -> None:
         if not quiet:
-            console.print(line, markup=False, highlight=False, soft_wrap=True, style=style or None)
+            say(console, line, style)
 
     try:
         with interruptible(), generators(folder / "generator.log") as pool:
             pool.warm_up()
             examiner = Examiner(
-                folder, pool, lambda: _watching(console, quiet=quiet), command_line(sys.argv), tell=say
+                folder, pool, lambda: watching(console, quiet=quiet), command_line(sys.argv), tell=tell
             )
             for number, text in enumerate(texts, start=1):
-                say(f"{text.claim_id} ({number} of {len(texts)}): {text.statement}", "bold")
+                tell(f"{text.claim_id} ({number} of {len(texts)}): {text.statement}", "bold")
                 found.append(examiner.examine(text))
-                say(finding_line(found[-1]), "bold")
+                tell(finding_line(found[-1]), "bold")
     except Interrupted as error:
         raise Interrupted(
             f"{error}: {len(found)} of {len(texts)} claims are judged, and what was measured is kept; "
             f"see it with: bench.py claims report {folder}"
         ) from None
-    write_reports(folder)
+    write_page(folder, TEXTS)
     say_where(console, folder, found, quiet=quiet)
     return FAILED_RUNS if any(each.verdict == "invalid" for each in found) else 0
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--out: {folder} can't be written ({error.strerror}); name another folder"
-        ) from None
-
-
-@contextmanager
-def _watching(console: Console, *, quiet: bool) -> "Iterator[Watcher]":
-    """How the runs of one claim are shown."""
-    if quiet:
-        yield Quiet()
-    elif console.is_terminal:
-        with Live(console) as live:
-            yield live
-    else:
-        yield Plain(console)
 
 
 def say_where(console: Console, folder: Path, found: Sequence[Finding], *, quiet: bool) -> None:
@@ -154,20 +130,14 @@ def say_where(console: Console, folder: Path, found: Sequence[Finding], *, quiet
     if not quiet:
         console.print(findings_table(TEXTS, found))
         decided = sum(each.verdict in DECIDED for each in found)
-        console.print(f"{decided} of {len(found)} claims decided", markup=False, highlight=False)
-    console.print(f"claims: {folder / PAGE}", markup=False, highlight=False, soft_wrap=True)
-
-
-def write_reports(folder: Path) -> None:
-    """The report of each claim's result, and the page of all of them, from what is on disk."""
-    from loopwise.claims.page import write_page
-
-    write_page(folder, TEXTS)
+        say(console, f"{decided} of {len(found)} claims decided")
+    say(console, f"claims: {folder / PAGE}")
 
 
 def report(console: Console, folder: Path | None, *, markdown: Path | None, as_json: bool) -> int:
     """(Re)build the findings and the page of an occasion; nothing is measured again."""
     from loopwise.claims.examine import judged
+    from loopwise.claims.page import write_page
 
     folder = _newest() if folder is None else folder
     found = []
@@ -177,11 +147,11 @@ def report(console: Console, folder: Path | None, *, markdown: Path | None, as_j
         finding = place.finding()
         assert finding is not None
         found.append(finding)
-    write_reports(folder)
+    write_page(folder, TEXTS)
     if markdown is not None:
         _write_markdown(folder, markdown)
     if as_json:
-        print_json(json.dumps([each.model_dump() for each in found], indent=2))
+        print_json([each.model_dump() for each in found])
     else:
         say_where(console, folder, found, quiet=False)
     return 0
@@ -197,12 +167,8 @@ def _newest() -> Path:
 def _write_markdown(folder: Path, path: Path) -> None:
     from loopwise.claims.markdown import markdown
 
-    try:
+    with writing("--markdown", path, is_file=True):
         path.write_text(markdown(folder, TEXTS), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--markdown: {path} can't be written ({error.strerror}); name a file in a folder that exists"
-        ) from None
 
 
 def compare(console: Console, base: Path, other: Path, *, as_json: bool) -> int:
@@ -214,12 +180,12 @@ def compare(console: Console, base: Path, other: Path, *, as_json: bool) -> int:
     found = changes(list(TEXTS), *sides)
     if as_json:
         rows = [{**each._asdict(), "change": each.word} for each in found]
-        print_json(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         console.print(changes_table(base, other, found))
         same = sum(each.is_same for each in found)
         flipped = sum(each.is_flipped for each in found)
-        console.print(f"{same} of {len(found)} the same, {flipped} flipped", highlight=False)
+        say(console, f"{same} of {len(found)} the same, {flipped} flipped")
     return GATE_FAILED if any(each.is_flipped for each in found) else 0
 
 

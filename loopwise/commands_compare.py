@@ -1,6 +1,5 @@
 """What `compare` and `list results --html` do. Each returns its exit status."""
 
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from loopwise import comparison
-from loopwise.commands import gate_status, print_json, program, write_ci_reports
+from loopwise.commands import gate_status, program, write_ci_reports
+from loopwise.console import print_json, say
 from loopwise.difference import differences, refuse_different
 from loopwise.errors import UsageError
 from loopwise.paths import results_dir
@@ -52,7 +52,7 @@ def compare(
             for path, outcome in zip(others, outcomes, strict=True)
             for verdict in outcome.verdicts
         ]
-        print_json(json.dumps(rows, indent=2))
+        print_json(rows)
         return gate_status(outcomes)
     for outcome in outcomes:
         console.print(compare_table(outcome.base, outcome.other, outcome.verdicts, outcome.different))
@@ -60,7 +60,7 @@ def compare(
             console.print(sentence, style="bold red", markup=False)
     for path in written:
         kind = {".html": "page", ".json": "verdicts"}.get(path.suffix, "chart")
-        console.print(f"{kind}: {path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{kind}: {path}")
     return gate_status(outcomes)
 
 
@@ -120,7 +120,7 @@ def index(console: Console, rows: Sequence[Mapping[str, Any]], out: Path | None,
     results = results_dir()
     path = write_index(rows, results, out or results / INDEX, program=program(sys.argv))
     if as_json:
-        print_json(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
-        console.print(f"index: {path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"index: {path}")
     return 0

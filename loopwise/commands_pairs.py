@@ -1,6 +1,5 @@
 """What the commands do that put servers side by side: duel and selftest. Each returns its exit status."""
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,13 +16,13 @@ from loopwise.commands import (
     command_line,
     gate_status,
     new_folder,
-    print_json,
     write_ci_reports,
 )
 from loopwise.comparison import Outcome
+from loopwise.console import print_json, print_text, say
 from loopwise.driver import generators
 from loopwise.duel import Effort, design, fight
-from loopwise.errors import UsageError
+from loopwise.errors import UsageError, writing
 from loopwise.interrupts import interruptible
 from loopwise.machine import raise_open_files_limit
 from loopwise.model import Case, Experiment, Round, Verdict
@@ -135,7 +134,8 @@ def duel(
             seed=seed,
             label=label,
         ).model_copy(update={"command": command_line(sys.argv)})
-        result.write_experiment(experiment)
+        with writing("--out", path):
+            result.write_experiment(experiment)
         pool = stack.enter_context(generators(result.generator_log))
         verdicts = fight(result, experiment, pool, _teller(console, effort, reports))
     return _conclude(console, result, experiment, verdicts, gates=gates, reports=reports)
@@ -151,7 +151,7 @@ def _teller(console: Console, effort: Effort, reports: Reports) -> Any:
         else:
             whole = next((each for each in verdicts if each.metric == "throughput_rps" and each.ratio), None)
             text = f"{place}: {_so_far(whole)}"
-        console.print(text, markup=False, highlight=False)
+        say(console, text)
 
     return tell
 
@@ -177,25 +177,24 @@ def _conclude(
     compare = experiment.suite.compare
     baseline, candidate = (case.case_id for case in experiment.suite.cases)
     outcome = Outcome(baseline, candidate, tuple(verdicts), compare.margin, compare.confidence, gates)
-    rows = [verdict.model_dump() for verdict in verdicts]
     result.write_verdicts(verdicts)
     write_ci_reports([outcome], junit_file=reports.junit_file, markdown_file=reports.markdown_file)
     if reports.as_json:
-        print_json(json.dumps(rows, indent=2))
+        print_json([verdict.model_dump() for verdict in verdicts])
     else:
         console.print(compare_table(baseline, candidate, verdicts, ()))
         for verdict in verdicts:
             if verdict.metric in {"throughput_rps", "cpu_ms_per_request"} and not reports.quiet:
-                console.print(verdict.reason, markup=False, highlight=False)
+                say(console, verdict.reason)
         shares = [
             each.candidate.cpu_share for each in result.rounds()[0] if each.candidate.cpu_share is not None
         ]
         if shares:
             share = sum(shares) / len(shares)
-            console.print(f"CPU of both that {candidate} got: {share:.1%}.", markup=False, highlight=False)
+            say(console, f"CPU of both that {candidate} got: {share:.1%}.")
         for sentence in outcome.complaints:
             console.print(sentence, style="bold red", markup=False)
-        console.print(f"result: {result.path}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"result: {result.path}")
     return gate_status([outcome])
 
 
@@ -228,9 +227,10 @@ def selftest(
 
     def tell(step: str) -> None:
         if not as_json:
-            console.print(step, style="dim", markup=False, highlight=False)
+            say(console, step, "dim")
 
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing("--out", folder):
+        folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with interruptible(), generators(folder / "generator.log") as pool:
         chosen = trials(
@@ -242,9 +242,9 @@ def selftest(
     found = rates(outcomes)
     report.write(folder, found, outcomes)
     if as_json:
-        print_json((folder / report.JSON).read_text(encoding="utf-8"))
+        print_text((folder / report.JSON).read_text(encoding="utf-8"))
     else:
         console.print(report.tables(found))
-        console.print(f"report: {folder / report.MARKDOWN}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"report: {folder / report.MARKDOWN}")
     is_whole = all(each.verdict is not None and each.verdict.verdict != "invalid" for each in outcomes)
     return 0 if is_whole else FAILED_RUNS

@@ -14,6 +14,10 @@ LoopwiseError
 Every message is one sentence a user can act on: where, what was found, what is allowed, what to do next.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class LoopwiseError(Exception):
     """Root of everything Loopwise raises on purpose; `exit_status` is what the command line returns."""
@@ -61,3 +65,17 @@ class Interrupted(LoopwiseError):  # noqa: N818 - it is a request to stop, not a
     """The user asked to stop."""
 
     exit_status = 130
+
+
+@contextmanager
+def writing(option: str, path: Path, *, is_file: bool = False) -> Iterator[None]:
+    """Around what writes to the folder or the file that an option names.
+
+    Raises:
+        UsageError: the system forbids it.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = "name a file in a folder that exists" if is_file else "name another folder"
+        raise UsageError(f"{option}: {path} can't be written ({error.strerror}); {remedy}") from None

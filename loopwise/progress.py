@@ -1,6 +1,8 @@
 """How a running experiment looks: a live line in a terminal, plain lines elsewhere, nothing with --quiet."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -13,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from loopwise.console import say
 from loopwise.generator.order import Event
 from loopwise.machine import cores
 from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
@@ -53,11 +56,11 @@ class Plain(Quiet):
         line = f"{self._place} {outcome(run, throughput_rps)}"
         if run.status == "ok" and run.case.case_id in standing.throughputs:
             line += f", {precision(standing.throughputs[run.case.case_id])}"
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, line)
 
     def round_ended(self, found: Round) -> None:
         """Print what the round gave."""
-        self._console.print(round_outcome(found), highlight=False, markup=False, soft_wrap=True)
+        say(self._console, round_outcome(found))
 
 
 class Live(Plain):
@@ -111,6 +114,18 @@ class Live(Plain):
         pace = (time.monotonic() - self._started_s) / timed_s
         self._progress.update(self._task, left=time_left(standing, pace))
         super().run_ended(run, throughput_rps, standing)
+
+
+@contextmanager
+def watching(console: Console, *, quiet: bool) -> Iterator[Quiet]:
+    """Who shows an experiment here, while it runs."""
+    if quiet:
+        yield Quiet()
+    elif console.is_terminal:
+        with Live(console) as live:
+            yield live
+    else:
+        yield Plain(console)
 
 
 def round_outcome(found: Round) -> str:

@@ -20,7 +20,7 @@ from loopwise.calibrate.document import (
     Spread,
     UserMemory,
 )
-from loopwise.calibrate.report import check_out, markdown, tables, write
+from loopwise.calibrate.report import markdown, tables, write
 from loopwise.calibrate.targets import judge
 from loopwise.errors import UsageError
 
@@ -164,7 +164,7 @@ def test_a_cell_cannot_break_the_markdown_table() -> None:
 def test_a_folder_that_holds_something_is_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="not an empty folder"):
-        check_out(tmp_path)
+        commands.calibrate(Console(), out=tmp_path, is_quick=True, window_s=None, seed=0, as_json=True)
 
 
 @pytest.mark.parametrize(("problems", "status"), [((), 0), (("memory per user: it failed",), 3)])

@@ -13,7 +13,7 @@ from loopwise.calibrate.cost import DECLARED
 from loopwise.calibrate.document import Calibration, LatencyTruth
 from loopwise.calibrate.generation import CONNECTIONS, PERCENTILES
 from loopwise.calibrate.targets import spread
-from loopwise.errors import UsageError
+from loopwise.errors import writing
 from loopwise.report import format as fmt
 from loopwise.store import write_atomically
 
@@ -86,30 +86,16 @@ def _markdown_table(section: Section) -> Iterator[str]:
         yield f"| {' | '.join(fmt.clean(cell).replace('|', '/') for cell in cells)} |"
 
 
-def check_out(folder: Path) -> None:
-    """Refuse a folder that can't take a new calibration, before anything is measured.
-
-    Raises:
-        UsageError: it holds something.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--out: {folder} exists and is not an empty folder; name another one")
-
-
 def write(found: Calibration, folder: Path) -> None:
     """Write calibration.json and calibration.md.
 
     Raises:
         UsageError: the folder can't be written.
     """
-    try:
+    with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / JSON, found.model_dump_json(indent=2) + "\n")
         write_atomically(folder / MARKDOWN, markdown(found))
-    except OSError as error:
-        raise UsageError(
-            f"--out: {folder} can't be written ({error.strerror}); name another folder"
-        ) from None
 
 
 def _targets(found: Calibration) -> Section:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, Json, Python, Seed, console, print_json
+from loopwise.cli.options import AppDir, Json, Python, Seed, console
+from loopwise.console import print_json
 from loopwise.errors import UsageError
 
 

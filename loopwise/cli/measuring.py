@@ -17,8 +17,8 @@ from loopwise.cli.options import (
     Sets,
     checked_label,
     console,
-    print_json,
 )
+from loopwise.console import print_json, say
 from loopwise.errors import UsageError
 
 
@@ -95,7 +95,7 @@ def init(
 
     path = write_suite(folder, target, app_dir=app_dir, python=python)
     text = f"wrote {path}; measure it with: bench.py run {path}"
-    console().print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console(), text)
     return 0
 
 

@@ -1,8 +1,6 @@
-"""Options that several commands have, and what all commands print with."""
+"""Options that several commands have, and the terminal they print to."""
 
-import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,8 +66,3 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console()
-
-
-def print_json(document: object) -> None:
-    """For programs."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")

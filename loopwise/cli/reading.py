@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import FailOn, Json, JunitFile, MarkdownFile, console, print_json
+from loopwise.cli.options import FailOn, Json, JunitFile, MarkdownFile, console
+from loopwise.console import print_json
 from loopwise.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from loopwise.errors import UsageError
+from loopwise.errors import writing
 from loopwise.listing import machine_words
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report import charts_forest, compare_words, overlay, skeleton
@@ -55,7 +55,7 @@ def write_comparison(sides: Sequence[Side], paths: Sequence[Path], folder: Path)
     Raises:
         UsageError: the folder can't be written.
     """
-    try:
+    with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
         forests = [_forest(sides, side, folder) for side in sides[1:]]
         overlays = [
@@ -66,10 +66,6 @@ def write_comparison(sides: Sequence[Side], paths: Sequence[Path], folder: Path)
         ]
         page = skeleton.write(_page(sides, paths, folder, forests, overlays), folder / PAGE)
         write_atomically(folder / DOCUMENT, json.dumps(_document(sides), indent=1, allow_nan=False) + "\n")
-    except OSError as error:
-        raise UsageError(
-            f"--out: {folder} can't be written ({error.strerror}); name another folder"
-        ) from None
     files = [path for sheets in (*forests, *overlays) for path in sheets.files]
     return [page, folder / DOCUMENT, *files]
 

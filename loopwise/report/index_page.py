@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loopwise.errors import UsageError
+from loopwise.errors import writing
 from loopwise.report import skeleton
 from loopwise.report.compare_page import DOCUMENT, PAGE, link
 from loopwise.report.format import clean
@@ -79,14 +79,10 @@ def write_index(
         styles=["index.css", "sift.css"],
         scripts=["sift.js", "pick.js"],
     )
-    try:
+    with writing("--out", path, is_file=True):
         if path.parent == results:
             results.mkdir(parents=True, exist_ok=True)
         return skeleton.write(page, path)
-    except OSError as error:
-        raise UsageError(
-            f"--out: {path} can't be written ({error.strerror}); name a file in a folder that exists"
-        ) from None
 
 
 def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise.causes import first_causes
+from loopwise.console import say
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.page_data import (
@@ -68,7 +69,7 @@ def print_tidily(console: Console, renderable: RenderableType) -> None:
     with console.capture() as captured:
         console.print(renderable)
     text = "\n".join(line.rstrip() for line in captured.get().splitlines())
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(console, text)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
