@@ -1,12 +1,10 @@
 """The folder of a comparison: compare.html, its charts, and what a program may want to know of it."""
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -146,7 +144,6 @@ def _outcome(side: Side) -> Any:
 
 def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
     experiment = side.summary.experiment
-    report = path / "report.html"
     return {
         "letter": side.letter,
         "name": side.name,
@@ -155,16 +152,9 @@ def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
         "created_at": experiment.created_at,
         "machine": machine_words(experiment.environment),
         "cases": len(experiment.suite.cases),
-        "report": link(report, folder) if report.is_file() else "",
+        "report": skeleton.link(path / "report.html", folder),
         "damaged": side.summary.damaged,
     }
-
-
-def link(target: Path, folder: Path) -> str:
-    """A relative link from a page in the folder, whatever characters the path has."""
-    relative = os.path.relpath(target.resolve(), folder.resolve())
-    # Without `./` a first part with a colon would be a scheme.
-    return "./" + quote(os.fsencode(relative))
 
 
 def _inline(sheets: Sheets) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from loopwise.errors import writing
 from loopwise.report import skeleton
-from loopwise.report.compare_page import DOCUMENT, PAGE, link
+from loopwise.report.compare_page import DOCUMENT, PAGE
 from loopwise.report.format import clean
 from loopwise.store import ResultFolder
 
@@ -87,7 +87,6 @@ def write_index(
 
 def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:
     path = Path(row["path"])
-    report = path / "report.html"
     is_typable = bool(row["suite"]) and clean(row["name"]) == row["name"] and str(path).isprintable()
     return IndexLine(
         name=row["name"],
@@ -99,7 +98,7 @@ def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:
         cases=row["cases"],
         runs=row["runs"],
         not_valid=row["not valid"],
-        report=link(report, folder) if report.is_file() else "",
+        report=skeleton.link(path / "report.html", folder),
         argument=shlex.quote(str(_from_here(path))) if is_typable and ResultFolder(path).has_rows() else "",
         problem=row["problem"],
     )
@@ -115,13 +114,13 @@ def existing(results: Path, folder: Path) -> list[Existing]:
     """Comparisons below the folder of results, by name; one whose compare.json can't be read is left out."""
     found = []
     for path in sorted(results.glob(f"*/{DOCUMENT}")):
-        page = path.parent / PAGE
+        page = skeleton.link(path.parent / PAGE, folder)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             others = [(str(each["name"]), str(each["headline"])) for each in document["others"]]
             names = [str(document["base"]), *(name for name, _ in others)]
         except (OSError, ValueError, TypeError, KeyError):
             continue
-        if page.is_file() and others:
-            found.append(Existing(path.parent.name, link(page, folder), names, others[0][1]))
+        if page and others:
+            found.append(Existing(path.parent.name, page, names, others[0][1]))
     return found

@@ -7,6 +7,7 @@ never would.
 
 import json
 import math
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,12 +15,14 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from loopwise.report.format import clean
 from loopwise.report.style import MODES
+from loopwise.store import write_atomically
 
 HEAD_SCRIPT = "theme.js"
 
@@ -66,10 +69,17 @@ def render(
 
 def write(page: str, path: Path) -> Path:
     """Writes a page; whoever has the old one open never reads half a new one."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(page, encoding="utf-8")
-    beside.replace(path)
+    write_atomically(path, page)
     return path
+
+
+def link(target: Path, folder: Path) -> str:
+    """A relative link from a page in the folder, whatever characters the path has; empty where nothing is there."""
+    if not target.is_file():
+        return ""
+    relative = os.path.relpath(target.resolve(), folder.resolve())
+    # Without `./` a first part with a colon would be a scheme.
+    return "./" + quote(os.fsencode(relative))
 
 
 def policy(scripts: Sequence[str]) -> str:
