@@ -59,6 +59,12 @@ TABLE: list[tuple[str, int, str]] = [
         2,
         "--out: suite.toml/r can't be written (Not a directory); name another",
     ),
+    (
+        "selftest --out suite.toml/r",
+        2,
+        "--out: suite.toml/r can't be written (Not a directory); name another",
+    ),
+    ("calibrate --out no-result", 2, "--out: no-result exists and is not an empty folder; name another one"),
     ("run suite.toml --label a/b", 2, "--label: got 'a/b', allowed are up to 64 letters, digits, dots"),
     (f"run suite.toml --label {'x' * 65}", 2, "dashes and underscores; shorten it"),
     ("run --resume nowhere", 2, "nowhere: is no result (it has no experiment.json); name a folder made by"),
