@@ -83,16 +83,24 @@ def worker_imbalance(evidence: Evidence) -> Cause | None:
 
 
 def first_causes(runs: Sequence[Run]) -> dict[str, str]:
-    """Evidence of the cause that was named first in most usable runs of a case, by case_id; left out where none was."""
+    """Evidence of each case's first cause, by case_id, from the first run that names it."""
+    names = first_cause_names(runs)
+    evidence: dict[str, str] = {}
+    for run in runs:
+        case_id = run.case.case_id
+        if run.status == "ok" and run.causes and run.causes[0]["cause"] == names.get(case_id):
+            evidence.setdefault(case_id, run.causes[0]["evidence"])
+    return evidence
+
+
+def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
+    """The cause that most usable runs of a case name first, by case_id; left out where most name none."""
     named: dict[str, list[str]] = {}
-    evidence: dict[tuple[str, str], str] = {}
-    for run in (run for run in runs if run.status == "ok"):
-        name = run.causes[0]["cause"] if run.causes else ""
-        named.setdefault(run.case.case_id, []).append(name)
-        if name:
-            evidence.setdefault((run.case.case_id, name), run.causes[0]["evidence"])
+    for run in runs:
+        if run.status == "ok":
+            named.setdefault(run.case.case_id, []).append(run.causes[0]["cause"] if run.causes else "")
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
-    return {case_id: evidence[case_id, name] for case_id, name in most.items() if name}
+    return {case_id: name for case_id, name in most.items() if name}
 
 
 def _load(worker: WorkerEvidence, evidence: Evidence) -> float:

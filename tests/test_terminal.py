@@ -13,9 +13,10 @@ from rich.console import Console
 
 from loopwise.model import Cause, Run
 from loopwise.report import format as fmt
+from loopwise.report.page_data import short_causes
 from loopwise.report.rows import Cells
 from loopwise.report.terminal import answer_table, print_tidily
-from loopwise.report.terminal_table import bar, short_causes
+from loopwise.report.terminal_table import bar
 from loopwise.summary import Summary
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopwise.causes import first_cause_names
 from loopwise.deviation import sentence
 from loopwise.factors import name_among
 from loopwise.head_to_head import why as why_round
@@ -99,6 +100,11 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
         for check in _failed(run, "flag") if run.status == "ok" else ():
             names.setdefault(run.case.case_id, {})[words(check.name)] = None
     return {case_id: tuple(found) for case_id, found in names.items()}
+
+
+def short_causes(runs: Sequence[Run]) -> dict[str, str]:
+    """The first cause of each case in two or three words, by case_id: `loop blocked`."""
+    return {case_id: words(name) for case_id, name in first_cause_names(runs).items()}
 
 
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:

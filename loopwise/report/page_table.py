@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from loopwise.causes import first_causes
-from loopwise.model import Run
 from loopwise.report import format as fmt
 from loopwise.report.page_data import (
     ICONS,
     far_off,
     flagged,
+    short_causes,
     verdicts_by_candidate,
-    words,
 )
 from loopwise.report.rows import Cell, Cells, Facet, mode_name, server_name
 from loopwise.summary import Summary
@@ -112,16 +111,6 @@ def anchors(summary: Summary) -> dict[str, str]:
     return found
 
 
-def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
-    """The cause that `first_causes` tells, by its name: `loop blocked`."""
-    named: dict[str, list[str]] = {}
-    for run in runs:
-        if run.status == "ok":
-            name = str(run.causes[0]["cause"]) if run.causes else ""
-            named.setdefault(run.case.case_id, []).append(name)
-    return {case_id: words(max(names, key=names.count)) for case_id, names in named.items()}
-
-
 class _Table:
     """What the lines of all groups draw on."""
 
@@ -131,7 +120,7 @@ class _Table:
         self.anchors = anchors(summary)
         self.marked = flagged(summary.runs)
         self.causes = first_causes(summary.runs)
-        self.cause_names = first_cause_names(summary.runs)
+        self.cause_names = short_causes(summary.runs)
         self.verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
 
     def rows_of(self, facet: Facet) -> list[CaseRow]:

@@ -18,6 +18,7 @@ from loopwise.report.page_data import (
     far_off,
     flagged,
     metric_name,
+    short_causes,
     verdicts_by_candidate,
 )
 from loopwise.report.rows import Cells, Facet
@@ -27,7 +28,6 @@ from loopwise.report.terminal_table import (
     case_name,
     facet_table,
     plain,
-    short_causes,
 )
 from loopwise.summary import Summary
 

@@ -1,6 +1,5 @@
 """The table of cases in a terminal: which columns a width has room for, and what stands in them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from loopwise.model import Run, Verdict
+from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.rows import Cell, Cells, Facet
 
@@ -87,17 +86,6 @@ def bar(ratio: float, width: int, *, is_ascii: bool = False) -> str:
         return "#" * round(ratio * width)
     eighths = round(ratio * width * 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def short_causes(runs: Sequence[Run]) -> dict[str, str]:
-    """The cause that most usable runs of a case name first, by case_id; left out where there is none."""
-    named: dict[str, Counter[str]] = {}
-    for run in runs:
-        if run.status == "ok":
-            name = run.causes[0]["cause"] if run.causes else ""
-            named.setdefault(run.case.case_id, Counter())[name] += 1
-    most = {case_id: names.most_common(1)[0][0] for case_id, names in named.items()}
-    return {case_id: name.replace("_", " ") for case_id, name in most.items() if name}
 
 
 def against(verdict: Verdict | None, *, is_wide: bool = False) -> Text:
