@@ -56,7 +56,7 @@ def _lines(summary: Summary) -> Iterator[str]:
 
 def _rows(cells: Cells, facet: Facet) -> Iterator[str]:
     summary = cells.summary
-    names = {case.case_id: " · ".join(filter(None, facet.label(case))) for case in facet.cases}
+    names = {case.case_id: facet.told(case, " · ") for case in facet.cases}
     verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
     causes, off, marks = first_causes(summary.runs), far_off(summary, names), flagged(summary.runs)
     for case in facet.cases:

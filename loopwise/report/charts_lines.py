@@ -16,7 +16,6 @@ from loopwise.report.line_panel import (
     PLOT_HEIGHT_IN,
     left_out_words,
     line_looks,
-    line_name,
     lines_height_in,
     note_left_out,
     plot,
@@ -61,7 +60,7 @@ def distribution_panels(summary: Summary) -> list[DistributionPanel]:
     panels = []
     for facet in _readable(_line_facets(cells.facets)):
         usable = [case for case in facet.cases if cells.why_invalid(case) is None and case.case_id in curves]
-        left_out = tuple(line_name(facet, case) for case in facet.cases if case not in usable)
+        left_out = tuple(facet.told(case) for case in facet.cases if case not in usable)
         if usable:
             lines = tuple((case, curves[case.case_id]) for case in usable)
             panels.append(DistributionPanel(facet, lines, left_out))
@@ -96,7 +95,7 @@ def draw_distribution(frame: Frame, panel: DistributionPanel) -> None:
             axes.fill_between(across, lowest_ms, highest_ms, color=looks.colour, alpha=0.16, lw=0)
         axes.plot(across, median_ms, color=looks.colour, ls=looks.line, marker=looks.marker, ms=4.5,
                   markevery=marks, clip_on=False)  # fmt: skip
-        labels.append(LineEnd(float(across[-1]), float(median_ms[-1]), line_name(panel.facet, case), looks))
+        labels.append(LineEnd(float(across[-1]), float(median_ms[-1]), panel.facet.told(case), looks))
     end_labels(frame, axes, box, labels)
     note_left_out(frame, box, panel.left_out)
 
@@ -104,7 +103,7 @@ def draw_distribution(frame: Frame, panel: DistributionPanel) -> None:
 def describe_distribution(panel: DistributionPanel) -> str:
     """What the chart shows, in words, for those who can't see it."""
     spoken = [
-        f"{line_name(panel.facet, case)} from {fmt.duration(curve.median_ms[0])} at the fastest"
+        f"{panel.facet.told(case)} from {fmt.duration(curve.median_ms[0])} at the fastest"
         f" to {fmt.duration(curve.median_ms[-1])} at the {curve.quantiles[-1] * 100:.4g}th percentile"
         for case, curve in panel.lines
     ]

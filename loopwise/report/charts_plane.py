@@ -19,7 +19,6 @@ from loopwise.report.line_panel import (
     height_for,
     left_out_words,
     line_looks,
-    line_name,
     lines_height_in,
     note_left_out,
     plot,
@@ -156,7 +155,7 @@ def predicted_panels(summary: Summary) -> list[PredictedPanel]:
             for cell, found in row
             if found is not None and cell.usable and (cell.value or 0.0) > 0 and found.predicted_rps > 0
         )
-        left_out = tuple(line_name(facet, cell.case) for cell, found in row if found and not cell.usable)
+        left_out = tuple(facet.told(cell.case) for cell, found in row if found and not cell.usable)
         if points:
             panels.append(PredictedPanel(facet, points, left_out))
     return panels
@@ -241,7 +240,7 @@ def _is_by_rate(facet: Facet) -> bool:
 
 def _name(facet: Facet, case: Case) -> str:
     return (
-        f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else line_name(facet, case)
+        f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else facet.told(case)
     )
 
 
@@ -255,7 +254,7 @@ def _line_name(facet: Facet, line: Sequence[Point]) -> str:
 
 
 def _ratio_name(facet: Facet, cell: Cell, found: Prediction) -> str:
-    return f"×{(cell.value or 0.0) / found.predicted_rps:.2f} {line_name(facet, cell.case)}"
+    return f"×{(cell.value or 0.0) / found.predicted_rps:.2f} {facet.told(cell.case)}"
 
 
 def _furthest(points: Sequence[LineEnd]) -> list[LineEnd]:

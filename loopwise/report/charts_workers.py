@@ -54,7 +54,7 @@ def workers_panels(summary: Summary) -> list[WorkersPanel]:
         lines = [
             tuple(cell for cell in row if facet.series(cell.case) == name and cell.usable) for name in series
         ]
-        left_out = tuple(" ".join(facet.label(cell.case)).strip() for cell in row if not cell.usable)
+        left_out = tuple(facet.told(cell.case) for cell in row if not cell.usable)
         if (
             not (facet.by_subject or facet.by_id)
             and len({cell.case.workers for line in lines for cell in line}) > 1

@@ -67,11 +67,6 @@ def line_looks(facet: Facet, case: Case, index: int) -> ModeStyle:
     return SERIES[index % len(SERIES)] if has_own else mode_style(case.mode)
 
 
-def line_name(facet: Facet, case: Case) -> str:
-    """The case in one line, as the facet's other cases let it be called."""
-    return " ".join(part for part in facet.label(case) if part)
-
-
 def left_out_words(left_out: Sequence[str]) -> str:
     """A sentence for the alternative text; empty where nothing was left out."""
     return f" Left out as invalid: {', '.join(left_out)}." if left_out else ""

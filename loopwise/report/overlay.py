@@ -81,7 +81,7 @@ def overlay_panels(sides: Sequence[Side], metrics: tuple[str, ...]) -> list[Over
 
 def _label(facet: Facet, index: int) -> str:
     case = facet.cases[index]
-    return " · ".join(part for part in facet.label(case) if part) or fmt.clean(case.case_id)
+    return facet.told(case, " · ") or fmt.clean(case.case_id)
 
 
 def _lines(

@@ -124,7 +124,7 @@ class _Table:
         self.verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
 
     def rows_of(self, facet: Facet) -> list[CaseRow]:
-        names = {case.case_id: " ".join(facet.label(case)).strip() for case in facet.cases}
+        names = {case.case_id: facet.told(case) for case in facet.cases}
         off = far_off(self.summary, names)
         row = self.cells.row(facet.cases, "throughput_rps")
         highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
@@ -139,7 +139,7 @@ class _Table:
         return CaseRow(
             case_id=case_id,
             anchor=self.anchors[case_id],
-            name=" · ".join(part for part in facet.label(case) if part),
+            name=facet.told(case, " · "),
             mode=case.mode if case.mode.isidentifier() else "own",
             traits=self._traits(throughput, verdict.verdict if verdict else ""),
             throughput=fmt.estimate(throughput.value, throughput.low, throughput.high)

@@ -184,7 +184,7 @@ def sayable(cell: Cell, figures: str) -> str:
 def describe_rows(beginning: str, facet: Facet, figures: Sequence[str]) -> str:
     """The beginning, then each case with its figures; the first of them where there are many."""
     rows = [
-        f"{' '.join(part for part in facet.label(case) if part)} {figure}"
+        f"{facet.told(case)} {figure}"
         for case, figure in zip(facet.cases[:_SPOKEN], figures, strict=False)
     ]
     more = (

@@ -73,6 +73,10 @@ class Facet:
             return self.series(case), workers_name(case) if several_workers else ""
         return (workers_name(case), "") if several_workers else (self.series(case), workers_name(case))
 
+    def told(self, case: Case, between: str = " ") -> str:
+        """The same in one line: `async 2 workers`; empty where the case is alone."""
+        return between.join(filter(None, self.label(case)))
+
     def series(self, case: Case) -> str:
         """What the case shares with those that differ from it in workers alone: `sync`, `sync with middleware`."""
         told = self._variants.get(case.case_id, "")
