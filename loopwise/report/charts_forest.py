@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from loopwise.report.axes import set_ticks
 from loopwise.report.forest_rows import ForestPanel, ForestRow, ratio_text, why_invalid
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
+from loopwise.report.row_panel import void_slot
 from loopwise.report.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
 
 # Okabe & Ito's green, vermillion and blue; what is open has no colour.
@@ -37,7 +36,6 @@ _COLUMN_HEADER_IN = 0.2
 _AXIS_IN = 0.3
 _LABELS_MAX_IN = 1.45
 _GAP_IN = 0.1
-_VOID_SLOT_IN = 0.3
 _MARK_IN = 0.16
 _PT = 7.5
 _TICK_IN = 0.44
@@ -75,7 +73,8 @@ def draw_forest(frame: Frame, panel: ForestPanel) -> None:
             continue
         frame.text(0, top_in + middle_in, fit(row.label, plot_left_in - _GAP_IN))
         if row.verdict.ratio is None:
-            _void(frame, axes, row, (plot_left_in, top_in, width_in), middle_in)
+            reason = f"invalid: {why_invalid(row.verdict)}"
+            void_slot(frame, axes, (plot_left_in, top_in, width_in), middle_in, reason, size_pt=_PT)
             continue
         _mark(axes, middle_in, row)
         frame.text(figures_left_in, top_in + middle_in, ratio_text(row.verdict), size=_PT)
@@ -174,44 +173,9 @@ def _mark(axes: Axes, middle_in: float, row: ForestRow) -> None:
 
 def _word(frame: Frame, word: str, left_in: float, at_in: float) -> None:
     looks = VERDICT_LOOKS[word]
-    width_in, height_in = frame.size_in
-    frame.figure.add_artist(
-        Line2D(
-            [(frame.left_in + left_in + 0.06) / width_in],
-            [(frame.top_in - at_in) / height_in],
-            ls="",
-            marker=looks.marker,
-            ms=4.6,
-            mfc=PAPER if word == "undecided" else looks.colour,
-            mec=looks.colour,
-        )
-    )
+    face = PAPER if word == "undecided" else looks.colour
+    frame.mark(left_in + 0.06, at_in, marker=looks.marker, ms=4.6, mfc=face, mec=looks.colour)
     frame.text(left_in + _MARK_IN, at_in, word, size=_PT)
-
-
-def _void(
-    frame: Frame, axes: Axes, row: ForestRow, place_in: tuple[float, float, float], middle_in: float
-) -> None:
-    """A hatched slot and the reason in place of a ratio."""
-    left_in, top_in, width_in = place_in
-    slot_in = 0.135
-    axes.add_patch(
-        Rectangle(
-            (0, middle_in - slot_in / 2),
-            _VOID_SLOT_IN / width_in,
-            slot_in,
-            transform=axes.get_yaxis_transform(),
-            facecolor=PAPER,
-            edgecolor=VOID,
-            hatch=VERDICT_LOOKS["invalid"].hatch,
-            zorder=3,
-        )
-    )
-    at_in = left_in + _VOID_SLOT_IN + 0.07
-    reason = fit(f"invalid: {why_invalid(row.verdict)}", PANEL_WIDTH_IN - at_in, _PT)
-    # Paper behind the words, so that neither band nor line runs through them.
-    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
-    frame.text(at_in, top_in + middle_in, reason, size=_PT, color=MUTED, bbox=behind)
 
 
 def _words(panel: ForestPanel) -> list[str]:

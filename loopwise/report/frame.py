@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec
+from matplotlib.lines import Line2D
 
 from loopwise.report.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, text_width_in, wrap
 
@@ -61,6 +62,12 @@ class Frame:
             text,
             **{"va": "center", "ha": "left", **looks},
         )
+
+    def mark(self, left_in: float, top_in: float, **looks: Any) -> None:
+        """A marker whose middle is there."""
+        width_in, height_in = self.size_in
+        place = ([(self.left_in + left_in) / width_in], [(self.top_in - top_in) / height_in])
+        self.figure.add_artist(Line2D(*place, ls="", **looks))
 
     def heading(self, heading: str, context: str) -> None:
         """The panel's name, as high as heading_height_in says."""

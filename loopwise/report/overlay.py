@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, throughput_axis
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
+from loopwise.report.row_panel import ends, rows_axes, void_slot
 from loopwise.report.rows import ROWS_PER_FACET, Cell, Cells, Facet
 from loopwise.report.sides import Side, shared_facets
-from loopwise.report.style import GRID, INK, MUTED, PAPER, SERIES, VOID, ModeStyle, fit, text_width_in
+from loopwise.report.style import INK, MUTED, PAPER, SERIES, ModeStyle, fit, text_width_in
 
 THROUGHPUT = ("throughput_rps",)
 LATENCY = ("service_time_p50_ms", "service_time_p99_ms")
@@ -25,7 +24,6 @@ _AXIS_IN = 0.3
 _LABELS_MAX_IN = 1.4
 _LETTER_IN = 0.34
 _GAP_IN = 0.1
-_VOID_SLOT_IN = 0.3
 _PT = 7.5
 _HOLLOW = "hollow"
 
@@ -126,7 +124,7 @@ def draw_overlay(frame: Frame, panel: OverlayPanel) -> None:
         _swatch(frame, letter_left_in + 0.05, top_in + at_in, _looks(line.side))
         frame.text(letter_left_in + 0.14, top_in + at_in, panel.sides[line.side][0], size=_PT, color=MUTED)
         if not any(cell.usable and cell.value for cell in line.cells):
-            _void(frame, axes, line, (plot_left_in, top_in, width_in), at_in)
+            void_slot(frame, axes, (plot_left_in, top_in, width_in), at_in, _why(line), size_pt=_PT)
             continue
         _draw_line(axes, at_in, line)
         frame.text(figures_left_in, top_in + at_in, _figures(line.cells), size=_PT)
@@ -167,19 +165,14 @@ def _key(frame: Frame, panel: OverlayPanel) -> None:
 
 
 def _axes(frame: Frame, panel: OverlayPanel, place_in: tuple[float, float, float, float]) -> Axes:
-    left_in, top_in, width_in, height_in = place_in
-    axes = frame.axes(left_in, top_in, width_in, height_in)
-    ends = [
-        end for line in panel.lines for cell in line.cells if cell.usable for end in _ends(cell) if end > 0
+    axes = rows_axes(frame, place_in)
+    known = [
+        end for line in panel.lines for cell in line.cells if cell.usable for end in ends(cell) if end > 0
     ]
     if panel.metrics == THROUGHPUT:
-        throughput_axis(axes, "x", max(ends, default=1.0))
+        throughput_axis(axes, "x", max(known, default=1.0))
     else:
-        latency_axis(axes, "x", ends or [1.0], width_in)
-    axes.set_ylim(height_in, 0)
-    axes.set_yticks([])
-    axes.grid(axis="x")
-    axes.spines["left"].set_color(GRID)
+        latency_axis(axes, "x", known or [1.0], place_in[2])
     return axes
 
 
@@ -211,46 +204,14 @@ def _draw_line(axes: Axes, at_in: float, line: OverlayLine) -> None:
 
 
 def _swatch(frame: Frame, left_in: float, at_in: float, looks: ModeStyle) -> None:
-    width_in, height_in = frame.size_in
-    frame.figure.add_artist(
-        Line2D(
-            [(frame.left_in + left_in) / width_in],
-            [(frame.top_in - at_in) / height_in],
-            ls="",
-            marker=looks.marker,
-            ms=4.6,
-            mfc=PAPER if looks.hatch == _HOLLOW else looks.colour,
-            mec=looks.colour,
-        )
-    )
+    face = PAPER if looks.hatch == _HOLLOW else looks.colour
+    frame.mark(left_in, at_in, marker=looks.marker, ms=4.6, mfc=face, mec=looks.colour)
 
 
 def _looks(side: int) -> ModeStyle:
     """The looks of a result: from the seventh on the marks are hollow, and the letter tells those that repeat."""
     looks = SERIES[side % len(SERIES)]
     return ModeStyle(looks.colour, looks.marker, looks.line, _HOLLOW if side // len(SERIES) % 2 else "")
-
-
-def _void(
-    frame: Frame, axes: Axes, line: OverlayLine, place_in: tuple[float, float, float], at_in: float
-) -> None:
-    left_in, top_in, width_in = place_in
-    slot_in = 0.125
-    axes.add_patch(
-        Rectangle(
-            (0, at_in - slot_in / 2),
-            _VOID_SLOT_IN / width_in,
-            slot_in,
-            transform=axes.get_yaxis_transform(),
-            fill=False,
-            edgecolor=VOID,
-            hatch="////",
-        )
-    )
-    reason_left_in = left_in + _VOID_SLOT_IN + 0.07
-    reason = fit(_why(line), PANEL_WIDTH_IN - reason_left_in, _PT)
-    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
-    frame.text(reason_left_in, top_in + at_in, reason, size=_PT, color=MUTED, bbox=behind)
 
 
 def _why(line: OverlayLine) -> str:
@@ -265,7 +226,3 @@ def _figures(cells: Sequence[Cell]) -> str:
     if len(cells) == 1:
         return fmt.estimate(cells[0].value, cells[0].low, cells[0].high)
     return " · ".join(fmt.duration(cell.value if cell.usable else None) for cell in cells)
-
-
-def _ends(cell: Cell) -> list[float]:
-    return [end for end in (cell.low, cell.value, cell.high) if end is not None]

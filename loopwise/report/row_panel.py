@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.rows import Cell, Facet
-from loopwise.report.style import GRID, INK, MUTED, PAPER, VOID, fit, mode_style, text_width_in
+from loopwise.report.style import GRID, INK, LABEL_PT, MUTED, PAPER, VOID, fit, mode_style, text_width_in
 
 ROW_IN = 0.235
 BAR_IN = 0.145
@@ -20,7 +20,7 @@ _FIRST_GAP_IN = 0.04
 _COLUMN_HEADER_IN = 0.2
 _AXIS_IN = 0.32
 _LABELS_MAX_IN = 1.75
-_VOID_SLOT_IN = 0.3
+_VOID_SLOT_IN, _VOID_SLOT_HEIGHT_IN = 0.3, 0.135
 _SPOKEN = 12
 
 
@@ -67,7 +67,7 @@ class Rows:
         self.plots: list[Axes] = []
         left_in = self.plot_left_in
         for column, width_in in zip(columns, widths_in, strict=True):
-            self.plots.append(self._plot(left_in))
+            self.plots.append(rows_axes(frame, (left_in, self.top_in, self.plot_width_in, self.height_in)))
             left_in += self.plot_width_in + GAP_IN
             self._figures(left_in, column)
             left_in += width_in + GAP_IN
@@ -79,21 +79,8 @@ class Rows:
 
     def void(self, middle_in: float, cell: Cell) -> None:
         """A hatched slot and the reason in place of a number."""
-        slot = Rectangle(
-            (0, middle_in - BAR_IN / 2),
-            _VOID_SLOT_IN / self.plot_width_in,
-            BAR_IN,
-            transform=self.axes.get_yaxis_transform(),
-            fill=False,
-            edgecolor=VOID,
-            hatch="////",
-        )
-        self.axes.add_patch(slot)
-        left_in = self.plot_left_in + _VOID_SLOT_IN + 0.07
-        reason = fit(why(cell), PANEL_WIDTH_IN - left_in)
-        # Paper behind the words, so that the grid doesn't run through them.
-        behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
-        self.frame.text(left_in, self.top_in + middle_in, reason, color=MUTED, bbox=behind)
+        place_in = (self.plot_left_in, self.top_in, self.plot_width_in)
+        void_slot(self.frame, self.axes, place_in, middle_in, why(cell))
 
     def bars(self, cells: Sequence[Cell], plot: int = 0) -> None:
         """A bar from zero with its interval for each cell that can be used."""
@@ -129,20 +116,55 @@ class Rows:
             ]
         draw_strokes(self.plots[plot], strokes, color=INK, lw=1)
 
-    def _plot(self, left_in: float) -> Axes:
-        axes = self.frame.axes(left_in, self.top_in, self.plot_width_in, self.height_in)
-        axes.set_ylim(self.height_in, 0)
-        axes.set_yticks([])
-        axes.grid(axis="x")
-        axes.spines["left"].set_color(GRID)
-        return axes
-
     def _figures(self, left_in: float, column: Column) -> None:
         if column.head:
             self.frame.text(left_in, self.top_in - _COLUMN_HEADER_IN / 2, column.head, size=7, color=MUTED)
         for middle_in, text in zip(self.middles_in, column.texts, strict=True):
             if text:
                 self.frame.text(left_in, self.top_in + middle_in, text)
+
+
+def rows_axes(frame: Frame, place_in: tuple[float, float, float, float]) -> Axes:
+    """A plot of rows at this left, top, width and height: one unit of its y is one inch, counted downwards."""
+    axes = frame.axes(*place_in)
+    axes.set_ylim(place_in[3], 0)
+    axes.set_yticks([])
+    axes.grid(axis="x")
+    axes.spines["left"].set_color(GRID)
+    return axes
+
+
+def void_slot(
+    frame: Frame,
+    axes: Axes,
+    place_in: tuple[float, float, float],
+    middle_in: float,
+    reason: str,
+    *,
+    size_pt: float = LABEL_PT,
+) -> None:
+    """A hatched slot at the left edge of `rows_axes`, and the reason beside it, in place of a number.
+
+    The plot is at this left, top and width, the row's middle so far below its top.
+    """
+    left_in, top_in, width_in = place_in
+    axes.add_patch(
+        Rectangle(
+            (0, middle_in - _VOID_SLOT_HEIGHT_IN / 2),
+            _VOID_SLOT_IN / width_in,
+            _VOID_SLOT_HEIGHT_IN,
+            transform=axes.get_yaxis_transform(),
+            facecolor=PAPER,
+            edgecolor=VOID,
+            hatch="////",
+            zorder=3,
+        )
+    )
+    reason_left_in = left_in + _VOID_SLOT_IN + 0.07
+    # Paper behind the words, so that neither grid nor band runs through them.
+    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
+    words = fit(reason, PANEL_WIDTH_IN - reason_left_in, size_pt)
+    frame.text(reason_left_in, top_in + middle_in, words, size=size_pt, color=MUTED, bbox=behind)
 
 
 def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[float]) -> None:
@@ -184,8 +206,7 @@ def sayable(cell: Cell, figures: str) -> str:
 def describe_rows(beginning: str, facet: Facet, figures: Sequence[str]) -> str:
     """The beginning, then each case with its figures; the first of them where there are many."""
     rows = [
-        f"{facet.told(case)} {figure}"
-        for case, figure in zip(facet.cases[:_SPOKEN], figures, strict=False)
+        f"{facet.told(case)} {figure}" for case, figure in zip(facet.cases[:_SPOKEN], figures, strict=False)
     ]
     more = (
         f" And {len(facet.cases) - _SPOKEN} more, in the table of all cases."
