@@ -239,9 +239,7 @@ def _is_by_rate(facet: Facet) -> bool:
 
 
 def _name(facet: Facet, case: Case) -> str:
-    return (
-        f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else facet.told(case)
-    )
+    return f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else facet.told(case)
 
 
 def _line_name(facet: Facet, line: Sequence[Point]) -> str:

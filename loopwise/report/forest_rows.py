@@ -140,7 +140,9 @@ def _of_metric(metric: str) -> str:
 
 
 def _label(facet: Facet, case: Case, verdict: Verdict) -> str:
-    return " ".join(filter(None, [facet.told(case, " · ") or fmt.clean(case.case_id), fmt.clean(_part(verdict))]))
+    return " ".join(
+        filter(None, [facet.told(case, " · ") or fmt.clean(case.case_id), fmt.clean(_part(verdict))])
+    )
 
 
 def _part(verdict: Verdict) -> str:
