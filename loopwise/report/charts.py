@@ -4,12 +4,13 @@ To add a chart: a function Summary -> panels (pure data), one that draws a panel
 and a line in CHARTS.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from loopwise.report import (
@@ -31,7 +32,7 @@ from loopwise.report import (
 from loopwise.report.forest_rows import duel_panels
 from loopwise.report.format import clean
 from loopwise.report.rows import Cells
-from loopwise.report.svg import panels_of, svg_of
+from loopwise.report.svg import inline, panels_of, svg_of
 from loopwise.summary import Summary
 
 P = TypeVar("P")
@@ -243,6 +244,10 @@ class InlinePanel:
     svg: str
     alt: str
 
+    def element(self, prefix: str) -> Markup:
+        """The panel as an element of a page; the prefix makes its ids unique there."""
+        return Markup(inline(self.svg, prefix, self.alt))
+
 
 @dataclass(frozen=True)
 class ChartFile:
@@ -270,15 +275,28 @@ def save(summary: Summary, folder: Path) -> list[ChartFile]:
             svg.unlink(missing_ok=True)
             png.unlink(missing_ok=True)
             continue
-        figure = chart._sheet(summary, panels)
-        text = svg_of(figure, chart.title)
-        svg.write_text(text, encoding="utf-8")
         heights_in = [chart.height_in(panel) for panel in panels]
-        with style.look():
-            figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
-        inline = tuple(
-            InlinePanel(alone, chart.describe(panel))
-            for panel, alone in zip(panels, panels_of(text, figure, heights_in), strict=True)
-        )
-        files.append(ChartFile(name, chart.title, chart.caption(summary), svg, png, inline))
+        words = [chart.describe(panel) for panel in panels]
+        shown = save_sheet(chart._sheet(summary, panels), chart.title, heights_in, words, (svg, png))
+        files.append(ChartFile(name, chart.title, chart.caption(summary), svg, png, shown))
     return files
+
+
+def save_sheet(
+    figure: Figure, title: str, heights_in: Sequence[float], words: Sequence[str], files: tuple[Path, Path]
+) -> tuple[InlinePanel, ...]:
+    """Write what frame.sheet made as SVG and PNG, and cut its panels out of it.
+
+    Args:
+        figure: the sheet.
+        title: of the SVG.
+        heights_in: of the panels, in their order.
+        words: what each panel shows.
+        files: SVG and PNG.
+    """
+    svg, png = files
+    text = svg_of(figure, title)
+    svg.write_text(text, encoding="utf-8")
+    with style.look():
+        figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    return tuple(map(InlinePanel, panels_of(text, figure, heights_in), words))

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from loopwise.errors import writing
 from loopwise.listing import machine_words
 from loopwise.model import SCHEMA_VERSION
@@ -16,7 +14,6 @@ from loopwise.report import format as fmt
 from loopwise.report.forest_rows import forest_panels
 from loopwise.report.sheets import Kind, Sheets, save_sheets
 from loopwise.report.sides import Side, names_of, only_in, shared_facets
-from loopwise.report.svg import inline
 from loopwise.store import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
@@ -158,10 +155,7 @@ def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
 
 
 def _inline(sheets: Sheets) -> dict[str, Any]:
-    panels = [
-        Markup(inline(panel.svg, f"{sheets.name}-{index}-", panel.alt))
-        for index, panel in enumerate(sheets.panels)
-    ]
+    panels = [panel.element(f"{sheets.name}-{index}-") for index, panel in enumerate(sheets.panels)]
     return {"name": sheets.name, "title": sheets.title, "caption": sheets.caption, "panels": panels}
 
 

@@ -11,7 +11,6 @@ from loopwise.report import page_data, page_explorer, page_facts, page_table, sk
 from loopwise.report.charts import ChartFile
 from loopwise.report.page_cases import PERCENTILES, case_sections
 from loopwise.report.rows import Cells
-from loopwise.report.svg import inline
 from loopwise.summary import Summary
 
 SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
@@ -117,8 +116,5 @@ def _charts(chart_files: Sequence[ChartFile]) -> tuple[list[dict[str, Any]], lis
 
 
 def _chart(chart: ChartFile) -> dict[str, Any]:
-    panels = [
-        Markup(inline(panel.svg, f"{chart.name}-{index}-", panel.alt))
-        for index, panel in enumerate(chart.panels)
-    ]
+    panels = [panel.element(f"{chart.name}-{index}-") for index, panel in enumerate(chart.panels)]
     return {"name": chart.name, "title": chart.title, "caption": chart.caption, "panels": panels}

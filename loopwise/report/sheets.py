@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from loopwise.report import frame, style
-from loopwise.report.charts import InlinePanel
-from loopwise.report.svg import panels_of, svg_of
+from loopwise.report.charts import InlinePanel, save_sheet
 
 P = TypeVar("P")
-_PNG_DPI = 150
 _MOST_IN = 40.0
 """Heights of a sheet's panels together: in two columns, an arm's length of paper."""
 _MOST_PANELS = 12
@@ -55,13 +53,7 @@ def save_sheets(stem: Path, panels: Sequence[P], kind: Kind[P], *, title: str, c
         with style.look():
             draws = [partial(_draw, kind, panel) for panel in members]
             figure = frame.sheet(heading, caption, heights_in, draws)
-            text = svg_of(figure, heading)
-            svg.write_text(text, encoding="utf-8")
-            figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
-        inline += [
-            InlinePanel(alone, kind.describe(panel))
-            for panel, alone in zip(members, panels_of(text, figure, heights_in), strict=True)
-        ]
+        inline += save_sheet(figure, heading, heights_in, list(map(kind.describe, members)), (svg, png))
         files += [svg, png]
     return Sheets(name, title, caption, tuple(files), tuple(inline))
 
