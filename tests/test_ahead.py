@@ -1,70 +1,22 @@
 """Servers of coming runs: started in order, bounded in number, still in windows, and gone in the end."""
 
-import subprocess
-import sys
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
+from ahead_fixtures import A, B, C, D, Starter, wait_for
 from e2e_fixtures import BOUND_S, until
 
-from loopwise import processes
 from loopwise.ahead import Ahead, Start
 from loopwise.errors import Interrupted, ServerError
 from loopwise.model import PlannedRun
 from loopwise.servers import RunningServer
 
-A, B, C, D = (PlannedRun(case_id=name, replicate=1) for name in "abcd")
-
-
-class Starter:
-    """Stands for `_begin`: notes what happens, and holds the starts that it is told to."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.starts: dict[str, Start] = {}
-        self.ended: list[str] = []
-        self.threads: dict[str, threading.Thread] = {}
-        self.errors: dict[str, BaseException] = {}
-        self.gates: dict[str, threading.Event] = {}
-        self.processes: dict[str, subprocess.Popen[str]] = {}
-        self.has_begun: dict[str, threading.Event] = defaultdict(threading.Event)
-
-    def hold(self, name: str) -> threading.Event:
-        """The start will take until the event is set."""
-        self.gates[name] = gate = threading.Event()
-        return gate
-
-    def __call__(self, planned: PlannedRun, start: Start) -> RunningServer:
-        name, stack = planned.case_id, start.stack
-        if name in self.processes:
-            start.note(self.processes[name])
-        stack.callback(self.ended.append, name)
-        self.begun.append(name)
-        self.starts[name] = start
-        self.threads[name] = threading.current_thread()
-        self.has_begun[name].set()
-        if name in self.gates:
-            # What ends a server makes the start that waits for it end, too.
-            stack.callback(self.gates[name].set)
-            assert self.gates[name].wait(BOUND_S)
-        if name in self.errors:
-            raise self.errors[name]
-        return RunningServer(f"http://{name}", self.processes.get(name))
-
 
 @pytest.fixture
 def starter() -> Starter:
     return Starter()
-
-
-def wait_for(starter: Starter, *names: str) -> None:
-    for name in names:
-        assert starter.has_begun[name].wait(BOUND_S)
 
 
 def aside(action: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
@@ -242,141 +194,3 @@ def test_leaving_ends_all_that_wait_and_what_is_being_started(starter: Starter) 
     assert starter.begun == ["a", "b"]
     assert sorted(starter.ended) == ["a", "b"]
     assert not starter.threads["b"].is_alive()
-
-
-BUSY = """
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if len(sys.argv) > 1 else None
-while True:
-    pass
-"""
-
-
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process and its child, both of which compute for ever."""
-    process = processes.start([sys.executable, "-c", BUSY, "with a child"], log=tmp_path / "log")
-    until(lambda: len(family(process)) == 2 and all(cpu_s(process)))
-    yield process
-    processes.end(process, grace_s=0.0)
-
-
-def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    root = psutil.Process(process.pid)
-    return [root, *root.children(recursive=True)]
-
-
-def cpu_s(process: subprocess.Popen[str]) -> list[float]:
-    """CPU time of each, by the scheduler's clock in nanoseconds."""
-    return [int(Path(f"/proc/{each.pid}/schedstat").read_text().split()[0]) / 1e9 for each in family(process)]
-
-
-def is_stopped(process: subprocess.Popen[str]) -> bool:
-    return all(each.status() == psutil.STATUS_STOPPED for each in family(process))
-
-
-def has_gone_on(process: subprocess.Popen[str], since: list[float]) -> bool:
-    return all(now > before for now, before in zip(cpu_s(process), since, strict=True))
-
-
-@pytest.mark.e2e
-def test_a_stopped_family_uses_no_cpu_at_all_and_goes_on_afterwards(busy: subprocess.Popen[str]) -> None:
-    processes.freeze([busy])
-    until(lambda: is_stopped(busy))
-    before = cpu_s(busy)
-    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)  # others compute meanwhile
-    assert cpu_s(busy) == before
-    processes.thaw([busy])
-    until(lambda: has_gone_on(busy, before))
-
-
-@pytest.mark.e2e
-def test_a_stopped_family_is_ended_and_its_grace_is_not_waited_for(busy: subprocess.Popen[str]) -> None:
-    members = family(busy)
-    processes.freeze([busy])
-    until(lambda: is_stopped(busy))
-    processes.end(busy, grace_s=BOUND_S)
-    assert busy.returncode == -15  # by SIGTERM: it went on to hear it
-    until(lambda: not any(each.is_running() for each in members))
-
-
-@pytest.mark.e2e
-def test_waiting_servers_stand_still_in_a_window_even_if_it_never_closes(
-    busy: subprocess.Popen[str], starter: Starter
-) -> None:
-    starter.processes["a"] = busy
-    with Ahead(starter, depth=1) as ahead:
-        ahead.expect([A])
-        ahead.go_on()
-        wait_for(starter, "a")
-        ahead.pause()
-        until(lambda: is_stopped(busy))
-        before = cpu_s(busy)
-        start = ahead.take(A)  # the run before it died in its window
-        until(lambda: has_gone_on(busy, before))
-        start.end()
-
-
-KILLED = """
-import subprocess, sys, time
-from contextlib import ExitStack
-from pathlib import Path
-from loopwise import processes
-from loopwise.ahead import Ahead
-from loopwise.model import PlannedRun
-from loopwise.servers import RunningServer
-
-def begin(planned, start):
-    process = processes.start([sys.executable, "-c", sys.argv[2], "with a child"], log=Path(sys.argv[1]))
-    start.note(process)
-    time.sleep(0.5)
-    print(process.pid, flush=True)
-    return RunningServer("http://a", process)
-
-with Ahead(begin, depth=1) as ahead:
-    ahead.expect([PlannedRun(case_id="a", replicate=1)])
-    ahead.go_on()
-    while not ahead._ready:
-        time.sleep(0.01)
-    ahead.pause()
-    print("stopped", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.mark.e2e
-def test_servers_that_stand_still_end_when_the_harness_is_killed(tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", KILLED, str(tmp_path / "log"), BUSY]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as harness:
-        assert harness.stdout is not None
-        root = psutil.Process(int(harness.stdout.readline()))
-        assert harness.stdout.readline() == "stopped\n"
-        members = [root, *root.children(recursive=True)]
-        assert len(members) == 2
-        until(lambda: all(each.status() == psutil.STATUS_STOPPED for each in members))
-        others = [each for each in psutil.Process(harness.pid).children() if each != root]
-        harness.kill()
-    until(lambda: not any(is_alive(each) for each in (*members, *others)))
-    assert len(others) == 1  # the guard
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@pytest.mark.e2e
-def test_a_server_that_was_taken_is_none_of_the_guards_business(
-    starter: Starter, busy: subprocess.Popen[str]
-) -> None:
-    starter.processes["a"] = busy
-    with Ahead(starter, depth=1) as ahead:
-        ahead.expect([A])
-        ahead.go_on()
-        wait_for(starter, "a")
-        start = ahead.take(A)
-    assert busy.poll() is None
-    start.end()
-    assert busy.poll() is not None

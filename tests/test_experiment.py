@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from experiment_fixtures import Crash, Observer, figures_of, states
 from fakes import (
     HOST,
     THREE_CONDUCTS,
@@ -20,53 +21,17 @@ from fakes import (
     three_modes,
 )
 
-from loopwise.errors import EndpointError, Interrupted, ServerError
+from loopwise.errors import EndpointError, ServerError
 from loopwise.experiment import Execution, design
-from loopwise.generator.order import Event
-from loopwise.model import Case, Endpoint, Experiment, Load, PlannedRun, Run
+from loopwise.model import Endpoint, Experiment, Load
 from loopwise.plan import plan
 from loopwise.progress import Quiet
 from loopwise.servers import serve
 from loopwise.store import ResultFolder
 from loopwise.summary import summarise
-from loopwise.timing import Standing
 
 DEAD = ServerError("the server ended with status 1 before it answered")
 MODES = ("sync", "async", "to_thread")
-
-
-class Crash(BaseException):
-    """What no code expects: the power goes."""
-
-
-class Observer(Quiet):
-    """Notes what is told, and what is on disk at that moment."""
-
-    def __init__(self, result: ResultFolder, crash_after: float = math.inf) -> None:
-        self.result = result
-        self.crash_after = crash_after
-        self.told: list[tuple[str, str, int]] = []
-        self.on_disk: list[int] = []
-        self.states: list[int] = []
-        self.events: list[Event] = []
-        self.throughputs: list[float | None] = []
-
-    def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
-        del planned, total
-        self.told.append(("began", case.case_id, position))
-        if position > self.crash_after:
-            raise Crash
-
-    def run_goes_on(self, event: Event) -> None:
-        self.events.append(event)
-
-    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
-        del standing
-        self.told.append(("ended", run.case.case_id, run.order))
-        self.throughputs.append(throughput_rps)
-        self.on_disk.append(len(self.result.runs()[0]))
-        done = [each for each in self.result.experiment().plan if each.state != "planned"]
-        self.states.append(len(done))
 
 
 def executed(
@@ -75,10 +40,6 @@ def executed(
     result, experiment = new_result(folder / "r", three_modes(**options))
     bench = FakeBench(THREE_CONDUCTS | (conducts or {}))
     return result, carry_out(result, experiment, bench), bench
-
-
-def states(experiment: Experiment) -> dict[tuple[str, int], str]:
-    return {(each.case_id, each.replicate): each.state for each in experiment.plan}
 
 
 def test_every_run_is_on_disk_when_it_is_told_to_have_ended(tmp_path: Path) -> None:
@@ -141,82 +102,6 @@ def test_the_scratch_folder_of_a_run_is_gone_after_it(
     (tmp_path / "scratch").mkdir()
     executed(tmp_path, {"async": Conduct(faults={1: DEAD}), "sync": Conduct(deaths=frozenset({2}))})
     assert not list((tmp_path / "scratch").iterdir())
-
-
-def test_a_crash_in_the_middle_leaves_the_earlier_runs_and_resume_continues_exactly(tmp_path: Path) -> None:
-    whole = measured(tmp_path / "whole" / "r")
-    result, experiment = new_result(tmp_path / "cut" / "r", three_modes())
-    first, second = FakeBench(THREE_CONDUCTS), FakeBench(THREE_CONDUCTS)
-    with pytest.raises(Crash):
-        carry_out(result, experiment, first, Observer(result, crash_after=4))
-    assert len(result.runs()[0]) == 4
-    half = summarise(result)
-    assert len(half.runs) == 4
-    assert not half.damaged
-    assert result.experiment().finished_at is None
-
-    resumed = carry_out(result, result.experiment(), second)
-    assert first.served + second.served == [(each.case_id, each.replicate) for each in resumed.plan]
-    assert states(resumed) == states(whole.experiment())
-    assert figures_of(result) == figures_of(whole)
-
-
-def figures_of(result: ResultFolder) -> list[tuple[str, int, int, dict[str, int]]]:
-    return [(run.case.case_id, run.replicate, run.order, run.counts) for run in result.runs()[0]]
-
-
-def test_a_run_that_was_written_just_before_the_kill_is_not_measured_twice(tmp_path: Path) -> None:
-    result, experiment = new_result(tmp_path / "r", three_modes())
-    with pytest.raises(Crash):
-        carry_out(result, experiment, FakeBench(THREE_CONDUCTS), Observer(result, crash_after=2))
-    result.write_experiment(experiment)  # as if the kill had come between run.json and experiment.json
-    bench = FakeBench(THREE_CONDUCTS)
-    carry_out(result, result.experiment(), bench)
-    assert bench.served == [(each.case_id, each.replicate) for each in experiment.plan[2:]]
-
-
-def test_what_an_interrupted_attempt_left_does_not_mix_with_its_repetition(tmp_path: Path) -> None:
-    first = three_modes().cases[0]
-    stop = Conduct(faults={replicate: Interrupted("interrupted by SIGINT") for replicate in (1, 2, 3)})
-    result, experiment = new_result(tmp_path / "r", suite_with(first))
-    with pytest.raises(Interrupted):
-        carry_out(result, experiment, FakeBench({"sync": stop}))
-    left = result.run_folder("sync", 1) / "samples.arrow"
-    left.write_bytes(b"half a batch")
-    assert not result.runs()[0]
-    carry_out(result, result.experiment(), FakeBench())
-    assert not left.exists()
-    assert [run.status for run in result.runs()[0]] == ["ok"] * 3
-
-
-def test_resuming_what_is_complete_measures_nothing_and_changes_nothing(tmp_path: Path) -> None:
-    result = measured(tmp_path / "r")
-    before = result.experiment()
-    bench = FakeBench(THREE_CONDUCTS)
-    assert carry_out(result, before, bench) == before
-    assert not bench.served
-    assert result.experiment() == before
-
-
-def test_a_run_whose_folder_was_deleted_is_measured_again_by_resume(tmp_path: Path) -> None:
-    result = measured(tmp_path / "r")
-    folder = result.run_folder("async", 2)
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-    bench = FakeBench(THREE_CONDUCTS)
-    carry_out(result, result.experiment(), bench)
-    assert bench.served == [("async", 2)]
-    assert len(result.runs()[0]) == 9
-
-
-def test_a_run_that_cannot_be_read_is_left_alone_by_resume(tmp_path: Path) -> None:
-    result = measured(tmp_path / "r")
-    (result.run_folder("async", 2) / "run.json").write_text("{")
-    bench = FakeBench(THREE_CONDUCTS)
-    carry_out(result, result.experiment(), bench)
-    assert not bench.served
-    assert (result.run_folder("async", 2) / "samples.parquet").exists()
 
 
 def test_a_failing_case_stops_no_other_and_is_not_tried_for_ever(tmp_path: Path) -> None:

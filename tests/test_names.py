@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from fakes import case_of, suite_with
+from printed_fixtures import printed
 from report_fixtures import summary_of
 from test_answers import CLOSE, FAST, LOAD, SLOW, answers
-from test_report import printed
 
 from loopwise.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.model import App, Case, Server

@@ -1,11 +1,9 @@
 """How numbers read, what the page says, and the tables of the terminal."""
 
-import io
-import math
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -13,101 +11,20 @@ from pathlib import Path
 
 import pytest
 from page_fixtures import page_summary
-from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
-from rich.console import Console, RenderableType
+from printed_fixtures import printed
+from report_fixtures import REASON, fixture_summary, own_app_summary
 
 from loopwise.causes import first_causes
 from loopwise.deviation import Prediction
-from loopwise.model import Check, Run, Verdict
+from loopwise.model import Check, Run
 from loopwise.repeat import repeat_command
-from loopwise.report import format as fmt
-from loopwise.report import page_data, page_facts, page_table
+from loopwise.report import page_data, page_facts, page_table, skeleton
 from loopwise.report.charts import ChartFile, InlinePanel, save
-from loopwise.report.page import render_page, write_page
-from loopwise.report.terminal import answer_table, verdict_table
+from loopwise.report.page import SCRIPTS, render_page, write_page
+from loopwise.report.terminal import answer_table
 from loopwise.summary import Summary
 
 GOLDEN = Path(__file__).parent / "golden" / "report.html"
-NAN = math.nan
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (812.4, "812"),
-        (12_345.6, "12,300"),
-        (1_000_000, "1,000,000"),
-        (9.996, "10.0"),
-        (999.6, "1,000"),
-        (0.04321, "0.0432"),
-        (0, "0"),
-        (-0.0, "0"),
-        (-2.5, "-2.50"),
-        (NAN, "–"),
-        (math.inf, "–"),
-        (None, "–"),
-    ],
-)
-def test_a_number_has_three_significant_digits(value: float | None, text: str) -> None:
-    assert fmt.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "text"),
-    [
-        (790.3, 834.1, "812 [790, 834]"),
-        (None, None, "812"),
-        (NAN, NAN, "812"),
-        (790.0, math.inf, "812"),
-    ],
-)
-def test_an_estimate_carries_its_interval_if_it_has_one(
-    low: float | None, high: float | None, text: str
-) -> None:
-    assert fmt.estimate(812, low, high) == text
-
-
-@pytest.mark.parametrize(
-    ("value_ms", "low_ms", "high_ms", "text"),
-    [
-        (52.31, None, None, "52.3 ms"),
-        (0.5, None, None, "0.500 ms"),
-        (0.0432, None, None, "43.2 µs"),
-        (1234.0, 1200.0, 1300.0, "1.23 [1.20, 1.30] s"),
-        (999.0, 990.0, 1010.0, "999 [990, 1,010] ms"),
-        (0.0, None, None, "0 ms"),
-        (None, None, None, "–"),
-    ],
-)
-def test_a_latency_and_its_interval_share_the_unit_that_suits_the_value(
-    value_ms: float | None, low_ms: float | None, high_ms: float | None, text: str
-) -> None:
-    assert fmt.duration(value_ms, low_ms, high_ms) == text
-
-
-def test_ratios_and_shares_read_as_people_say_them() -> None:
-    assert fmt.ratio(2.41, 2.2, 2.6) == "×2.41 [2.20, 2.60]"
-    assert fmt.ratio(None) == "–"
-    assert fmt.share(0.0123) == "1.23 %"
-    assert fmt.share(0.0) == "0 %"
-    assert fmt.share(None) == "–"
-    assert fmt.confidence(0.999) == "99.9 %"
-    assert (fmt.count(1, "worker"), fmt.count(2, "worker")) == ("1 worker", "2 workers")
-
-
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("plain", "plain"),
-        ("two\nlines\tand  more", "two lines and more"),
-        ("\x1b[31mred", "\ufffd[31mred"),
-        ("right\u202eleft", "right\ufffdleft"),
-        ("half \ud800 a pair", "half \ufffd a pair"),
-        ("日本語 🚀 é", "日本語 🚀 é"),
-    ],
-)
-def test_control_characters_never_reach_a_reader(text: str, cleaned: str) -> None:
-    assert fmt.clean(text) == cleaned
 
 
 class Outline(HTMLParser):
@@ -155,15 +72,23 @@ def stub_charts(names: Sequence[str] = ("throughput", "percentiles")) -> list[Ch
     ]
 
 
-def without_library(page: str) -> str:
-    """The page without the packed library, whose half a megabyte tells nobody anything."""
+def without_assets(page: str) -> str:
+    """The page without style sheets, scripts, their hashes and the packed library, which have files of their own."""
+    page = re.sub(r"(?<=<style>).*?(?=</style>)|(?<=<script>).*?(?=</script>)", "…", page, flags=re.DOTALL)
+    page = re.sub(r"(?<='sha256-)[^']+", "…", page)
     begin, found, rest = page.partition('id="explorer-library">')
     return f"{begin}{found}…{rest[rest.index('</script>') :]}"
 
 
+def test_style_sheets_and_scripts_stand_in_the_page_once_and_whole() -> None:
+    page = render_page(page_summary(7), stub_charts())
+    for name in ("base.css", "report.css", "sift.css", *SCRIPTS, "theme.js"):
+        assert page.count(skeleton.source(name).strip()) == 1, name
+
+
 def test_the_page_is_the_golden_one() -> None:
     """Run with UPDATE_GOLDEN=1 to accept a change."""
-    page = without_library(render_page(page_summary(7, invalid="some"), stub_charts()))
+    page = without_assets(render_page(page_summary(7, invalid="some"), stub_charts()))
     if os.environ.get("UPDATE_GOLDEN") == "1":
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(page, encoding="utf-8")
@@ -338,72 +263,12 @@ def test_metrics_have_names_in_words(metric: str, name: str) -> None:
     assert page_data.metric_name(metric) == name
 
 
-def printed(renderable: RenderableType, width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
-    console.print(renderable)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-@pytest.mark.parametrize("cases", [1, 7, 40, 100])
-def test_at_80_columns_no_figure_is_cut(cases: int) -> None:
-    summary = fixture_summary(cases, invalid="some")
-    text = printed(answer_table(summary))
-    assert "…" not in text
-    assert all(len(line) <= 80 for line in text.splitlines())
-    for group in page_table.case_groups(summary):
-        for row in group.rows:
-            if row.invalid is None:
-                assert row.throughput in text
-    for verdict in summary.verdicts:
-        if verdict.ratio is not None:
-            assert f"{fmt.ratio(verdict.ratio)} {verdict.verdict}" in text
-
-
-def test_the_terminal_gives_the_answers_first_and_reasons_for_what_is_invalid() -> None:
-    summary = fixture_summary(7, invalid="some")
-    text = " ".join(printed(answer_table(summary)).split())
-    assert text.startswith(" ".join(summary.answers))
-    assert f"blocking is invalid: {REASON}" in text
-
-
-def test_without_a_terminal_there_are_no_escape_codes_and_markup_stays_text() -> None:
-    summary = fixture_summary(7, names="hostile", invalid="some")
-    text = printed(answer_table(summary)) + printed(verdict_table(summary.verdicts))
-    assert "\x1b" not in text
-    assert "[red]" in text
-    assert HOSTILE[:20] in text
-
-
-@pytest.mark.parametrize("make", [own_app_summary, running_server_summary])
-def test_an_app_of_ones_own_has_no_column_for_a_baseline(make: Callable[[], Summary]) -> None:
-    text = printed(answer_table(make()))
-    assert "vs baseline" not in text
-    assert "requests/s" in text
-
-
-def test_the_verdict_table_shows_word_ratio_and_sentence() -> None:
-    verdict = Verdict(
-        baseline_case="a",
-        candidate_case="b",
-        metric="service_time_p99_ms",
-        ratio=2.41,
-        ci_low=2.2,
-        ci_high=2.6,
-        verdict="worse",
-        reason="to_thread is slower than async",
-    )
-    text = " ".join(printed(verdict_table([verdict])).split())
-    assert "▼ worse ×2.41 [2.20, 2.60] p99 service time to_thread is slower than async" in text
-    assert "Nothing to compare" in printed(verdict_table([]))
-
-
 @pytest.mark.parametrize(
     ("limit", "values", "worst"),
     [
-        (10, [(2, True), (9, True)], "9.00"),
-        (10, [(400, True), (12, True)], "12.0"),
-        (10, [(9, False), (3, False)], "3.00"),
+        (10, [(2, True), (9, True)], "9"),
+        (10, [(400, True), (12, True)], "12"),
+        (10, [(9, False), (3, False)], "3"),
     ],
 )
 def test_the_worst_value_is_found_for_upper_and_lower_limits(
@@ -477,12 +342,3 @@ def test_a_case_far_from_its_prediction_is_told_below_its_numbers_and_others_are
     assert rows["sync"].predicted_ratio == "0.926"
     assert said in Outline(render_page(summary, [])).text
     assert said in " ".join(printed(answer_table(summary)).split())
-
-
-def test_the_terminal_shows_what_was_reached_of_the_bound_and_the_cpu_where_there_is_room() -> None:
-    text = printed(answer_table(own_app_summary()))
-    assert "CPU/req" in text
-    assert "÷bound" not in text
-    text = printed(answer_table(fixture_summary(100)))
-    assert "÷bound" in text
-    assert "0.926" in text

@@ -16,7 +16,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import uvloop
-from test_target_probe import PACKAGE, load_file
+from probe_fixtures import PACKAGE, load_file
 
 from loopwise import probes
 from loopwise.probes import lag_ms

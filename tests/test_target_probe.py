@@ -1,7 +1,7 @@
-import ast
+""""""
+
 import asyncio
 import gc
-import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -12,8 +12,7 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
-
-PACKAGE = Path(__file__).parents[1] / "target_app"
+from probe_fixtures import load_file
 
 SHOP = '''
 import contextlib
@@ -92,15 +91,6 @@ def probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Probed:
         return load_file("probe.py")
 
     return load
-
-
-def load_file(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"loopwise_{Path(name).stem}", PACKAGE / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Server:
@@ -349,33 +339,3 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
     assert (look["started"], look["done"]) == (4, 4)
     assert look["limiter"] == [40, 0, 0]
     assert [path.suffix for path in (tmp_path / "telemetry").iterdir()] == [".jsonl"]
-
-
-def test_the_probe_needs_nothing_but_python_3_9() -> None:
-    tree = ast.parse((PACKAGE / "probe.py").read_text(), feature_version=(3, 9))
-    imported = {
-        alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names
-    }
-    imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported <= sys.stdlib_module_names
-
-
-def test_gunicorn_is_told_the_options_that_it_has_no_flags_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOOPWISE_LOOP", "asyncio")
-    monkeypatch.setenv("LOOPWISE_HTTP", "h11")
-    monkeypatch.setenv("LOOPWISE_LIMIT_CONCURRENCY", "64")
-    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
-    assert options == {"loop": "asyncio", "http": "h11", "limit_concurrency": 64}
-
-
-def test_gunicorn_gets_defaults_where_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOPWISE_LOOP", "LOOPWISE_HTTP", "LOOPWISE_LIMIT_CONCURRENCY"):
-        monkeypatch.delenv(name, raising=False)
-    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
-    assert options == {"loop": "auto", "http": "auto", "limit_concurrency": None}
-
-
-def test_gunicorn_without_uvicorn_worker_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn_worker", None)
-    with pytest.raises(RuntimeError, match=f"run: {sys.executable} -m pip install uvicorn-worker"):
-        load_file("gunicorn_conf.py")

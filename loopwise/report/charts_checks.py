@@ -147,7 +147,11 @@ def _draw_words(
         gravest = min((mark for mark in row if mark is not None), key=lambda mark: not mark.is_void)
         if room_in >= _REASON_LEAST_IN:
             frame.text(
-                reason_left_in, top_in + middle_in, fit(_seen(gravest.detail), room_in, 7), size=7, color=MUTED
+                reason_left_in,
+                top_in + middle_in,
+                fit(_seen(gravest.detail), room_in, 7),
+                size=7,
+                color=MUTED,
             )
 
 
