@@ -177,6 +177,13 @@ class Cells:
         return clean(next(errors, "not measured"))
 
 
+def bar_ratios(row: Sequence[Cell]) -> list[float]:
+    """Each value relative to the highest of the row, 0–1; 0 where there is no number to be shown."""
+    values = [cell.value or 0.0 if cell.usable else 0.0 for cell in row]
+    highest = max(values, default=0.0)
+    return [value / highest if highest else 0.0 for value in values]
+
+
 def facets(cases: Sequence[Case]) -> list[Facet]:
     """Groups cases by subject, server and load; where no subject has two cases, by server and load alone.
 
