@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from rich import box
@@ -14,6 +14,7 @@ from loopwise import target
 from loopwise.combinations import RUNS, combinations, refused_keys
 from loopwise.command_lines import SERVERS
 from loopwise.errors import ResultError
+from loopwise.machine import machine_words
 from loopwise.paths import results_dir
 from loopwise.store import ResultFolder, find_results
 from loopwise.suite import suite_paths
@@ -101,13 +102,6 @@ def _reported(result: ResultFolder) -> tuple[str, str]:
     except (OSError, ValueError, TypeError, KeyError):
         return "", f"{path.name} can't be read; make it anew by `bench.py report {result.path}`"
     return str(next(iter(answers), "")), "; ".join(map(str, damaged[:3]))
-
-
-def machine_words(environment: Mapping[str, Any]) -> str:
-    """The machine in a few words: `Example CPU, 2 cores`."""
-    cores = environment.get("cores")
-    named = f"{cores} core{'' if cores == 1 else 's'}" if isinstance(cores, int) else ""
-    return ", ".join(part for part in (str(environment.get("cpu_model") or ""), named) if part)
 
 
 LISTINGS: dict[str, Callable[[], Rows]] = {

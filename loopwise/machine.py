@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -156,6 +157,13 @@ def describe() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": versions(),
     }
+
+
+def machine_words(environment: Mapping[str, Any]) -> str:
+    """The machine in a few words: `Example CPU, 2 cores`; what `describe` could not tell is left out."""
+    number = environment.get("cores")
+    named = f"{number} core{'' if number == 1 else 's'}" if isinstance(number, int) else ""
+    return ", ".join(part for part in (str(environment.get("cpu_model") or ""), named) if part)
 
 
 def versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from loopwise.claims.chart_data import SAYS, Bars, Lines, Panel
 from loopwise.claims.opinion import at, crossover_words, number_of
 from loopwise.model import Estimate
 from loopwise.report import format as fmt
-from loopwise.report.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
+from loopwise.report.axes import log_axis, set_ticks, throughput_axis
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, single
 from loopwise.report.line_labels import Box, LineEnd, end_labels
 from loopwise.report.style import INK, LABEL_PT, MUTED, VOID, fit, look, mode_style, text_width_in
@@ -80,12 +80,7 @@ def explain(panel: Panel) -> str:
 
 
 def _figure(metric: str, known: Estimate) -> str:
-    shown = fmt.duration if metric.endswith("_ms") else fmt.estimate
-    return shown(known.value, known.low, known.high)
-
-
-def _short(metric: str, known: Estimate) -> str:
-    return fmt.duration(known.value) if metric.endswith("_ms") else fmt.number(known.value)
+    return fmt.figure(metric, known.value, known.low, known.high)
 
 
 def _draw_bars(frame: Frame, panel: Bars) -> None:
@@ -97,15 +92,13 @@ def _draw_bars(frame: Frame, panel: Bars) -> None:
     axes.yaxis.set_visible(False)
     values = [bar.known.value for bar in panel.bars]
     ends = _ends([bar.known for bar in panel.bars])
-    start = 0.0
+    start, tick = 0.0, _tick(panel.metric)
     if min(values) < _LINEAR * max(values):
-        latency = panel.metric.endswith("_ms")
-        start = _log_axis(axes, "x", ends, width_in, is_latency=latency)
-    elif panel.metric.endswith("_ms"):
-        throughput_axis(axes, "x", max(ends))
-        set_ticks(axes, "x", axes.get_xticks().tolist(), fmt.tick_duration)
+        log_axis(axes, "x", ends, width_in, tick)
+        start = axes.get_xlim()[0]
     else:
         throughput_axis(axes, "x", max(ends))
+        set_ticks(axes, "x", axes.get_xticks().tolist(), tick)
     axes.set_xlabel(SAYS[panel.metric])
     for row, bar in enumerate(panel.bars):
         looks = mode_style(bar.mode)
@@ -115,7 +108,9 @@ def _draw_bars(frame: Frame, panel: Bars) -> None:
         top_in = _TOP_IN + (row + 0.5) * _ROW_IN
         name = fit(bar.name, _NAMES_IN - 0.1)
         frame.text(_NAMES_IN - 0.1 - text_width_in(name), top_in, name, color=INK)
-        frame.text(PANEL_WIDTH_IN - _FIGURE_IN + 0.08, top_in, _short(panel.metric, bar.known), color=MUTED)
+        frame.text(
+            PANEL_WIDTH_IN - _FIGURE_IN + 0.08, top_in, fmt.figure(panel.metric, bar.known.value), color=MUTED
+        )
 
 
 def _whisker(axes: Axes, known: Estimate, row: int) -> None:
@@ -130,7 +125,7 @@ def _draw_lines(frame: Frame, panel: Lines) -> None:
     _quiet(axes, "both")
     frame.text(0, _PLOT.top_in / 2, SAYS[panel.metric], color=MUTED)
     known = [each for line in panel.lines for _, each in line.points]
-    _log_axis(axes, "y", _ends(known), _PLOT.height_in, is_latency=panel.metric.endswith("_ms"))
+    log_axis(axes, "y", _ends(known), _PLOT.height_in, _tick(panel.metric))
     values = sorted({value for line in panel.lines for value, _ in line.points})
     _factor_axis(axes, panel.words, values)
     if panel.bracket is not None and panel.bracket.low is not None and panel.bracket.high is not None:
@@ -169,19 +164,8 @@ def _factor_axis(axes: Axes, words: str, values: Sequence[float]) -> None:
     axes.set_xlabel(words)
 
 
-def _log_axis(
-    axes: Axes, which: str, values: Sequence[float], length_in: float, *, is_latency: bool
-) -> float:
-    """A logarithmic axis around the values; returns its lower end."""
-    if is_latency:
-        latency_axis(axes, which, values, length_in)
-    else:
-        low, high = log_limits(values)
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-        room = length_in / (0.5 if which == "x" else 0.25)
-        set_ticks(axes, which, log_ticks(low, high, room), fmt.tick_number)
-    return (axes.get_xlim() if which == "x" else axes.get_ylim())[0]
+def _tick(metric: str) -> Callable[[float], str]:
+    return fmt.tick_duration if fmt.is_duration(metric) else fmt.tick_number
 
 
 def _ends(known: Sequence[Estimate]) -> list[float]:

@@ -10,11 +10,11 @@ from loopwise import servers
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.claim import Finding, Text
 from loopwise.claims.refine import suite_of
-from loopwise.claims.rules import RULES, machine_of, sweep_of
+from loopwise.claims.rules import RULES, sweep_of
 from loopwise.driver import Generator
 from loopwise.errors import Interrupted, LoopwiseError
 from loopwise.experiment import Execution, Serve, Watcher, design
-from loopwise.machine import cores, describe
+from loopwise.machine import cores, describe, machine_words
 from loopwise.model import Suite
 from loopwise.paths import scenarios_dir
 from loopwise.services import refuse_missing
@@ -85,7 +85,7 @@ class Examiner:
                 claim_id=text.claim_id,
                 verdict="invalid",
                 sentence=str(error),
-                machine=machine_of(describe()),
+                machine=machine_words(describe()),
             )
 
     def _step(self, claim_id: str, suite: Suite, place: ClaimFolder, began_s: float) -> bool:
@@ -120,7 +120,7 @@ def needs_more(text: Text, have: int) -> Finding | None:
         verdict="undecided",
         sentence=f"needs {text.needs_cores} cores, this machine has {have}; run it on a larger one",
         needs_cores=text.needs_cores,
-        machine=machine_of(describe()),
+        machine=machine_words(describe()),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loopwise.claims.claim import Text
 from loopwise.claims.opinion import crossover_words
-from loopwise.claims.page import Entry, entries
+from loopwise.claims.page import Entry, entries, first_measured
 from loopwise.claims.sources import source_of
 from loopwise.claims.tables import lesson_sentence
 from loopwise.report.format import clean
@@ -18,7 +18,7 @@ def markdown(folder: Path, texts: Mapping[str, Text]) -> str:
         ResultError: it has none.
     """
     found = entries(folder, texts)
-    first = next((each.finding for each in found if each.finding.measured_at), found[0].finding)
+    first = first_measured(found)
     lines = [
         "# Claims",
         "",

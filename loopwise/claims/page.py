@@ -1,7 +1,7 @@
 """claims.html: the verdicts at a glance, then a section for each claim; one file with everything in it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ def entries(folder: Path, texts: Mapping[str, Text]) -> list[Entry]:
 def render(found: list[Entry]) -> str:
     """The page as text."""
     counts = Counter(each.finding.verdict for each in found)
-    measured = next((each.finding for each in found if each.finding.measured_at), found[0].finding)
+    measured = first_measured(found)
     contents = {
         "claims": [_claim(each) for each in found],
         "counts": [(word, counts[word]) for word in ICONS if counts[word]],
@@ -63,6 +63,11 @@ def render(found: list[Entry]) -> str:
         sections=[("glance", "Verdicts"), ("claims", "Claims"), ("method", "Method")],
         styles=["claims.css"],
     )
+
+
+def first_measured(found: Sequence[Entry]) -> Finding:
+    """The finding whose date and machine stand for all of an occasion's."""
+    return next((each.finding for each in found if each.finding.measured_at), found[0].finding)
 
 
 def write_page(folder: Path, texts: Mapping[str, Text]) -> Path:

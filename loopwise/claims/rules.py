@@ -4,9 +4,8 @@ RULES is the table that everything else calls. A rule sees valid runs only; one 
 a valid run, says `invalid` and why: nothing is confirmed or refuted by what was not measured.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from loopwise.claims import rules_apps, rules_computing, rules_waiting
 from loopwise.claims.claim import Finding
@@ -15,6 +14,7 @@ from loopwise.claims.look import Look
 from loopwise.claims.opinion import Opinion
 from loopwise.claims.questions import Unmeasured
 from loopwise.claims.sweeps import Sweep
+from loopwise.machine import machine_words
 from loopwise.summary import Summary
 
 UNDECIDED = ", which the measurement is too noisy or too short to decide"
@@ -50,7 +50,7 @@ def _ruled(claim_id: str, rule: Callable[[Look], Opinion], summary: Summary) -> 
         "claim_id": claim_id,
         "lesson": lesson(look, claim_id),
         "measured_at": summary.experiment.created_at,
-        "machine": machine_of(summary.experiment.environment),
+        "machine": machine_words(summary.experiment.environment),
     }
     try:
         opinion = rule(look)
@@ -64,12 +64,6 @@ def _ruled(claim_id: str, rule: Callable[[Look], Opinion], summary: Summary) -> 
         crossover=opinion.crossover,
         **known,
     )
-
-
-def machine_of(environment: Mapping[str, Any]) -> str:
-    """The machine in words: `Example CPU @ 2.50GHz, 2 cores`."""
-    model, cores = environment.get("cpu_model") or "unknown CPU", environment["cores"]
-    return f"{model}, {cores} core{'s' if cores != 1 else ''}"
 
 
 RULES: dict[str, Callable[[Summary], Finding]] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from loopwise.causes import first_causes
+from loopwise.machine import machine_words
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.markdown import escape
@@ -46,8 +47,7 @@ def _lines(summary: Summary) -> Iterator[str]:
     if summary.damaged:
         yield ""
         yield from (f"- damaged: {escape(_short(each))}" for each in summary.damaged)
-    environment = experiment.environment
-    place = f"{environment.get('cpu_model', 'unknown CPU')}, {environment.get('cores', '?')} cores"
+    place = machine_words(experiment.environment) or "an unknown machine"
     yield ""
     yield escape(cells.interval_note)
     yield ""

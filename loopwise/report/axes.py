@@ -58,16 +58,19 @@ def set_ticks(axes: Axes, which: str, ticks: Sequence[float], label: Callable[[f
 
 def latency_axis(axes: Axes, which: str, values_ms: Sequence[float], length_in: float) -> None:
     """A log axis of milliseconds that holds all values."""
-    low_ms, high_ms = log_limits(values_ms)
-    if which == "x":
-        axes.set_xscale("log")
-        axes.set_xlim(low_ms, high_ms)
-    else:
-        axes.set_yscale("log")
-        axes.set_ylim(low_ms, high_ms)
-    ticks = log_ticks(low_ms, high_ms, length_in / _LABEL_IN[which])
-    set_ticks(axes, which, ticks, tick_duration)
-    fine = [tick for tick in log_ticks(low_ms, high_ms, _FINE_ROOM) if tick not in ticks]
+    log_axis(axes, which, values_ms, length_in, tick_duration)
+
+
+def log_axis(
+    axes: Axes, which: str, values: Sequence[float], length_in: float, label: Callable[[float], str]
+) -> None:
+    """A log axis that holds all values, which are positive."""
+    low, high = log_limits(values)
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+    ticks = log_ticks(low, high, length_in / _LABEL_IN[which])
+    set_ticks(axes, which, ticks, label)
+    fine = [tick for tick in log_ticks(low, high, _FINE_ROOM) if tick not in ticks]
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_minor_locator(FixedLocator(fine))
     axis.set_minor_formatter(NullFormatter())

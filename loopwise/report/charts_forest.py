@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from loopwise.report.axes import set_ticks
 from loopwise.report.forest_rows import ForestPanel, ForestRow, ratio_text, why_invalid
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.row_panel import void_slot
+from loopwise.report.row_panel import first_of, void_slot
 from loopwise.report.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
 
 # Okabe & Ito's green, vermillion and blue; what is open has no colour.
@@ -94,8 +94,7 @@ def describe_forest(panel: ForestPanel) -> str:
                 if row.verdict.ratio is not None
                 else f"{what}: invalid, {why_invalid(row.verdict)}"
             )
-    more = f" And {len(said) - spoken} more, in the table of verdicts." if len(said) > spoken else ""
-    return f"Ratios of {panel.heading}, {panel.context}. {'; '.join(said[:spoken])}.{more}"
+    return f"Ratios of {panel.heading}, {panel.context}. {first_of(said, spoken, 'verdicts')}"
 
 
 def ratio_limits(panel: ForestPanel) -> tuple[float, float]:

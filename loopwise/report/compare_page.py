@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwise.errors import writing
-from loopwise.listing import machine_words
+from loopwise.machine import machine_words
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report import charts_forest, compare_words, overlay, skeleton
 from loopwise.report import format as fmt

@@ -116,10 +116,7 @@ def _verdict_line(verdict: Verdict, names: Mapping[str, str], before: Cell, afte
 
 
 def _figure(cell: Cell, verdict: Verdict) -> str:
-    if not cell.usable:
-        return fmt.NONE
-    say = fmt.duration if verdict.metric.endswith(("_ms", "_ms_per_request")) else fmt.estimate
-    return say(cell.value, cell.low, cell.high)
+    return fmt.figure(verdict.metric, cell.value, cell.low, cell.high) if cell.usable else fmt.NONE
 
 
 class GateLine(NamedTuple):

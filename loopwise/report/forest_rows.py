@@ -9,7 +9,7 @@ from loopwise.metrics import METRICS
 from loopwise.model import TOTAL, Case, Verdict
 from loopwise.report import format as fmt
 from loopwise.report.page_data import metric_name
-from loopwise.report.rows import ROWS_PER_FACET, Cells, Facet
+from loopwise.report.rows import ROWS_PER_FACET, Cells, Facet, parts
 from loopwise.summary import Summary
 
 ROWS_TOGETHER = 16
@@ -115,20 +115,10 @@ def _panels(heading: str, context: str, rows: Sequence[ForestRow], margin: float
     if len(rows) <= ROWS_TOGETHER:
         return [ForestPanel(heading, context, tuple(groups), margin)]
     return [
-        ForestPanel(heading, f"{context}{part}", (ForestGroup(group.title, rows_),), margin)
+        ForestPanel(heading, f"{context}{part}", (ForestGroup(group.title, tuple(members)),), margin)
         for group in groups
-        for part, rows_ in _parts(group.rows)
+        for part, members in parts(group.rows, ROWS_PER_FACET)
     ]
-
-
-def _parts(rows: tuple[ForestRow, ...]) -> Iterable[tuple[str, tuple[ForestRow, ...]]]:
-    """At most ROWS_PER_FACET rows at a time, with what to add to the context."""
-    starts = range(0, len(rows), ROWS_PER_FACET)
-    for number, start in enumerate(starts, start=1):
-        yield (
-            f" · part {number} of {len(starts)}" if len(starts) > 1 else "",
-            rows[start : start + ROWS_PER_FACET],
-        )
 
 
 def _of_metric(metric: str) -> str:

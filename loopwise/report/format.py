@@ -67,6 +67,16 @@ def duration(value_ms: float | None, low_ms: float | None = None, high_ms: float
     return f"{estimate(value_ms * factor, _scaled(low_ms, factor), _scaled(high_ms, factor))} {unit}"
 
 
+def is_duration(metric: str) -> bool:
+    """Whether a metric of METRICS is milliseconds, as its name says: `service_time_p99_ms`, `cpu_ms_per_request`."""
+    return metric.endswith(("_ms", "_ms_per_request"))
+
+
+def figure(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A metric's value with its interval, in the unit that suits it."""
+    return (duration if is_duration(metric) else estimate)(value, low, high)
+
+
 def tick_duration(value_ms: float) -> str:
     """A latency on an axis: round numbers without trailing zeros, `50 ms`, `2 s`."""
     factor, unit = _time_scale(value_ms)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from loopwise.report import format as fmt
 from loopwise.report.axes import latency_axis, throughput_axis
 from loopwise.report.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.row_panel import ends, rows_axes, void_slot
-from loopwise.report.rows import ROWS_PER_FACET, Cell, Cells, Facet
+from loopwise.report.row_panel import ends, first_of, rows_axes, void_slot
+from loopwise.report.rows import ROWS_PER_FACET, Cell, Cells, Facet, parts
 from loopwise.report.sides import Side, shared_facets
 from loopwise.report.style import INK, MUTED, PAPER, SERIES, ModeStyle, fit, text_width_in
 
@@ -59,21 +59,16 @@ def overlay_panels(sides: Sequence[Side], metrics: tuple[str, ...]) -> list[Over
     base, *others = sides
     tables = [Cells(side.summary) for side in sides]
     named = tuple((side.letter, fmt.clean(side.name)) for side in sides)
-    panels = []
+    panels: list[OverlayPanel] = []
     for facet in shared_facets(base.summary, *(side.summary for side in others)):
         rows = [
             (_label(facet, index), _lines(sides, tables, facet, index, metrics))
             for index in range(len(facet.cases))
         ]
-        step = max(ROWS_PER_FACET // len(sides), 1)
-        parts = range(0, len(rows), step)
-        for number, start in enumerate(parts, start=1):
-            part = f" · part {number} of {len(parts)}" if len(parts) > 1 else ""
-            panels.append(
-                OverlayPanel(
-                    facet.heading, f"{facet.context}{part}", metrics, named, tuple(rows[start : start + step])
-                )
-            )
+        panels += [
+            OverlayPanel(facet.heading, f"{facet.context}{part}", metrics, named, tuple(members))
+            for part, members in parts(rows, max(ROWS_PER_FACET // len(sides), 1))
+        ]
     return panels
 
 
@@ -140,8 +135,7 @@ def describe_overlay(panel: OverlayPanel) -> str:
         + ", ".join(f"{panel.sides[line.side][0]} {_figures(line.cells) or _why(line)}" for line in lines)
         for label, lines in panel.rows
     ]
-    more = f" And {len(said) - spoken} more, in the table of verdicts." if len(said) > spoken else ""
-    return f"{what} of {panel.heading}, {panel.context}. {key}. {'; '.join(said[:spoken])}.{more}"
+    return f"{what} of {panel.heading}, {panel.context}. {key}. {first_of(said, spoken, 'verdicts')}"
 
 
 def _placed(panel: OverlayPanel) -> Iterator[tuple[float, str, OverlayLine]]:

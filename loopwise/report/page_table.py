@@ -14,7 +14,7 @@ from loopwise.report.page_data import (
     short_causes,
     verdicts_by_candidate,
 )
-from loopwise.report.rows import Cell, Cells, Facet, mode_name, server_name
+from loopwise.report.rows import Cell, Cells, Facet, bar_ratios, mode_name, server_name
 from loopwise.summary import Summary
 
 ANCHOR = "case-"
@@ -127,13 +127,12 @@ class _Table:
         names = {case.case_id: facet.told(case) for case in facet.cases}
         off = far_off(self.summary, names)
         row = self.cells.row(facet.cases, "throughput_rps")
-        highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
-        return [self._row(cell, facet, highest_rps, off) for cell in row]
+        ratios = zip(row, bar_ratios(row), strict=True)
+        return [self._row(cell, facet, bar_ratio, off) for cell, bar_ratio in ratios]
 
-    def _row(self, throughput: Cell, facet: Facet, highest_rps: float, off: Mapping[str, str]) -> CaseRow:
+    def _row(self, throughput: Cell, facet: Facet, bar_ratio: float, off: Mapping[str, str]) -> CaseRow:
         case = throughput.case
         case_id = case.case_id
-        usable = throughput.usable and throughput.value is not None
         cells = {name: self.cells.cell(case, metric) for name, metric in _COLUMNS.items()}
         verdict = self.verdicts.get(case_id)
         return CaseRow(
@@ -143,9 +142,9 @@ class _Table:
             mode=case.mode if case.mode.isidentifier() else "own",
             traits=self._traits(throughput, verdict.verdict if verdict else ""),
             throughput=fmt.estimate(throughput.value, throughput.low, throughput.high)
-            if usable
+            if throughput.usable
             else fmt.NONE,
-            bar_ratio=(throughput.value or 0.0) / highest_rps if usable and highest_rps else 0.0,
+            bar_ratio=bar_ratio,
             predicted=fmt.number(throughput.predicted),
             predicted_ratio=fmt.number(throughput.predicted_ratio),
             p50=_duration(cells["p50"]),
@@ -154,7 +153,7 @@ class _Table:
             cpu=fmt.duration(cells["cpu"].value) if cells["cpu"].usable else fmt.NONE,
             sorted_by={
                 "verdict": _BEST_FIRST.index(verdict.verdict) if verdict else None,
-                "throughput": throughput.value if usable else None,
+                "throughput": throughput.value if throughput.usable else None,
                 "reached": throughput.predicted_ratio,
                 **{name: cell.value if cell.usable else None for name, cell in cells.items()},
             },

@@ -205,15 +205,14 @@ def sayable(cell: Cell, figures: str) -> str:
 
 def describe_rows(beginning: str, facet: Facet, figures: Sequence[str]) -> str:
     """The beginning, then each case with its figures; the first of them where there are many."""
-    rows = [
-        f"{facet.told(case)} {figure}" for case, figure in zip(facet.cases[:_SPOKEN], figures, strict=False)
-    ]
-    more = (
-        f" And {len(facet.cases) - _SPOKEN} more, in the table of all cases."
-        if len(facet.cases) > _SPOKEN
-        else ""
-    )
-    return f"{beginning} {'; '.join(rows)}.{more}"
+    rows = [f"{facet.told(case)} {figure}" for case, figure in zip(facet.cases, figures, strict=True)]
+    return f"{beginning} {first_of(rows, _SPOKEN, 'all cases')}"
+
+
+def first_of(said: Sequence[str], most: int, table: str) -> str:
+    """The first ones as a sentence, and how many more there are in which table."""
+    more = f" And {len(said) - most} more, in the table of {table}." if len(said) > most else ""
+    return f"{'; '.join(said[:most])}.{more}"
 
 
 def ends(cell: Cell) -> list[float]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loopwise.factors import variant
 from loopwise.model import TOTAL, Case, Server
@@ -15,6 +15,7 @@ from loopwise.summary import Summary
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
 
+_T = TypeVar("_T")
 _COLUMNS = (
     *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
     "reason",
@@ -177,6 +178,13 @@ class Cells:
         return clean(next(errors, "not measured"))
 
 
+def bar_ratios(row: Sequence[Cell]) -> list[float]:
+    """Each value relative to the highest of the row, 0–1; 0 where there is no number to be shown."""
+    values = [cell.value or 0.0 if cell.usable else 0.0 for cell in row]
+    highest = max(values, default=0.0)
+    return [value / highest if highest else 0.0 for value in values]
+
+
 def facets(cases: Sequence[Case]) -> list[Facet]:
     """Groups cases by subject, server and load; where no subject has two cases, by server and load alone.
 
@@ -195,6 +203,15 @@ def facets(cases: Sequence[Case]) -> list[Facet]:
             found += [Facet(clean(name), context, _by_mode(members)) for name, members in subjects.items()]
     order = {clean(case.subject): index for index, case in reversed(list(enumerate(cases)))}
     return sorted(found, key=lambda facet: order.get(facet.heading, 0))
+
+
+def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:
+    """At most so many rows at a time, each time with what to add to the panel's context: ` · part 1 of 2`."""
+    starts = range(0, len(rows), most)
+    return [
+        (f" · part {number} of {len(starts)}" if len(starts) > 1 else "", rows[start : start + most])
+        for number, start in enumerate(starts, start=1)
+    ]
 
 
 def mode_name(case: Case) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.rows import Cell, Cells, Facet
+from loopwise.report.rows import Cell, Cells, Facet, bar_ratios
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
@@ -164,13 +164,10 @@ def _table(columns: Sequence[_Column], width: int) -> Table:
 
 
 def _bars(row: Sequence[Cell], around: Surroundings, width: int) -> list[Text]:
-    highest_rps = max((cell.value or 0.0 for cell in row if cell.usable), default=0.0)
-    bars = []
-    for cell in row:
-        ratio = (cell.value or 0.0) / highest_rps if cell.usable and highest_rps else 0.0
-        colour = MODE_COLOURS.get(cell.case.mode, "")
-        bars.append(Text(bar(ratio, width, is_ascii=around.is_ascii), style=colour))
-    return bars
+    return [
+        Text(bar(ratio, width, is_ascii=around.is_ascii), style=MODE_COLOURS.get(cell.case.mode, ""))
+        for cell, ratio in zip(row, bar_ratios(row), strict=True)
+    ]
 
 
 def _throughput(cell: Cell) -> Text:
