@@ -139,6 +139,34 @@ def test_a_killed_generator_costs_one_run_and_none_of_the_rows_it_had_written(tm
     assert bench.left_behind() == []
 
 
+def test_a_server_killed_in_its_window_costs_one_run_and_nothing_that_was_seen_of_it(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    process = bench.start("run", suite_of(tmp_path, [1], 0.8), "--out", result)
+    until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
+    # The next run's server may stand beside it already, but nobody talks to that.
+    (server,) = (
+        server
+        for server in bench.processes("loopwise_probe")
+        if any(connection.status == psutil.CONN_ESTABLISHED for connection in server.net_connections())
+    )
+    server.kill()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    folder = ResultFolder(result)
+    first, second = runs_of(result)
+    assert first.status == "invalid"
+    assert {check.name for check in first.checks if not check.ok} >= {"errors", "restarted"}
+    assert [(worker.pid, worker.fate) for worker in first.workers] == [(server.pid, "ended")]
+    assert folder.samples(first).num_rows > 0
+    telemetry = folder.telemetry(first, ["pid", "requests_done", "loop_lag_max_ms"])
+    assert telemetry is not None
+    told = [row for row in telemetry.to_pylist() if row["pid"] == server.pid]
+    assert any(row["requests_done"] for row in told)
+    assert any(row["loop_lag_max_ms"] is not None for row in told)
+    assert second.status == "ok"
+    assert bench.left_behind() == []
+
+
 STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
