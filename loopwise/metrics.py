@@ -35,6 +35,7 @@ METRICS: dict[str, Metric] = {
     "loop_lag_p99_ms": Metric("ms", "lower", is_log=False),
     "loop_stall_max_ms": Metric("ms", "lower", is_log=False),
     "worker_share_max": Metric("", is_log=False),
+    "victim_p50_ms": Metric("ms", "lower"),
     "victim_p99_ms": Metric("ms", "lower"),
     "generator_lag_mean_ms": Metric("ms"),
     "generator_lag_p99_ms": Metric("ms"),
@@ -88,7 +89,8 @@ def figures_of(rows: RunRows) -> RunFigures:
         result.metrics[whole, "generator_lag_p99_ms"] = _one_rank(lag_ns, 0.99) / 1e6
     waited_ns = rows.duration_ns("response", arrived & is_victim & is_ok)
     if waited_ns.size:
-        result.metrics[whole, "victim_p99_ms"] = _one_rank(waited_ns, 0.99) / 1e6
+        for name in ("p50", "p99"):
+            result.metrics[whole, f"victim_{name}_ms"] = _one_rank(waited_ns, PERCENTILES[name]) / 1e6
     _host(result, whole, rows.run)
     return result
 

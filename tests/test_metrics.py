@@ -90,8 +90,20 @@ def test_victim_rows_stand_apart_and_count_from_when_they_were_due(tmp_path: Pat
     assert beside.endpoint == "GET /"
     assert beside.metrics["GET /", "victim_p99_ms"] == 50.0
     assert beside.counts == alone.counts | {"rows": 52, "victim_rows": 2}
-    assert {key: value for key, value in beside.metrics.items() if key[1] != "victim_p99_ms"} == alone.metrics
+    assert {
+        key: value for key, value in beside.metrics.items() if not key[1].startswith("victim_")
+    } == alone.metrics
     assert {endpoint for endpoint, _ in beside.metrics} == {"GET /"}
+
+
+def test_of_few_looks_the_median_tells_more_than_the_slowest(tmp_path: Path) -> None:
+    looks = [
+        FakeRow(due_ns + wait_ns, wait_ns, "victim /health", scheduled_ns=due_ns)
+        for due_ns, wait_ns in ((100 * MS, 3 * MS), (150 * MS, 90 * MS), (200 * MS, 1 * MS))
+    ]
+    result = found([*steady(50), *looks], closed(), tmp_path)
+    assert result.metrics["GET /", "victim_p50_ms"] == 3.0
+    assert result.metrics["GET /", "victim_p99_ms"] == 90.0
 
 
 @pytest.mark.parametrize(("count", "is_shown"), [(9_999, False), (10_000, True)])

@@ -5,14 +5,14 @@ from loopwise.claims.look import Look, measured
 from loopwise.claims.opinion import Opinion, between, number_of, word
 from loopwise.claims.questions import Judged, Unmeasured, at_least, at_most, judge, same
 from loopwise.claims.rules_computing import GAIN
-from loopwise.claims.rules_waiting import RESPONSE_P99, RPS, SERVES_MORE, VICTIM
+from loopwise.claims.rules_waiting import RESPONSE_P99, RPS, SERVES_MORE, VICTIM_P50
 from loopwise.claims.sweeps import Sweep, sweep
 from loopwise.measured import CaseFigures
 from loopwise.stats import LogRatio
 
 DOUBLED = 2.0
 RELIEF = 1.5
-"""From this factor of /health's p99 on, leaving the loop is a help to others."""
+"""From this factor of /health's median on, leaving the loop is a help to others."""
 LITTLE = 0.25
 """±25 %: what differs less than this matters little beside a factor of two."""
 
@@ -102,7 +102,7 @@ def c15(look: Look) -> Opinion:
         raise Unmeasured("the result has no case of sqlite in mode async, and the rule needs some")
     gains = judge([at_least(look.ratio(cases[n, "async"], cases[n, "sync"], RPS), GAIN) for n in rows])
     (relief,) = judge(
-        [at_least(look.ratio(cases[rows[-1], "blocking"], cases[rows[-1], "async"], VICTIM), RELIEF)]
+        [at_least(look.ratio(cases[rows[-1], "blocking"], cases[rows[-1], "async"], VICTIM_P50), RELIEF)]
     )
     nothing = all(each.no for each in gains)
     told = " and ".join(
@@ -115,8 +115,8 @@ def c15(look: Look) -> Opinion:
             confirmed=all(each.yes for each in gains),
             refuted=nothing and relief.no,
         ),
-        f"aiosqlite in async def serves {told} of what sqlite3 serves in def; beside sqlite3 on the loop /health's "
-        f"p99 is {relief.times} as long as beside it",
+        f"aiosqlite in async def serves {told} of what sqlite3 serves in def; beside sqlite3 on the loop the "
+        f"median of /health is {relief.times} as long as beside it",
         gains[0],
         cases[rows[0], "async"],
     )

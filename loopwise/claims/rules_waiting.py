@@ -12,6 +12,8 @@ from loopwise.claims.sweeps import Sweep, sweep
 from loopwise.model import Estimate
 
 RPS, VICTIM, RESPONSE_P99 = "throughput_rps", "victim_p99_ms", "response_time_p99_ms"
+VICTIM_P50 = "victim_p50_ms"
+"""Of twenty looks a second, what tells two waits apart that scatter: their p99 is the slowest single one."""
 SERVES_MORE = 1.1
 """From this ratio of throughput on, one side is said to serve more: twice the usual margin of 5 %, so that a search
 does not end on a difference nobody would notice."""

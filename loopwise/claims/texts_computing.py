@@ -84,13 +84,13 @@ COMPUTING = (
         statement="A process pool lets an async app use more cores.",
         belief="Each process has its own GIL, and the loop only waits for the answer.",
         experiment=(
-            "Computing of 0.2, 1, 5 and 20 ms under one worker and 8 users: on the loop, and in a pool of "
+            "Computing of 0.1, 1 and 20 ms under one worker and 8 users: on the loop, and in a pool of "
             "one process per core."
         ),
         prediction=(
             "Cores ÷ CPU time in the pool: 2 ÷ 0.020 s = 100 a second against 50. Each call is pickled, "
             "piped and answered by two threads and two processes (Python: concurrent.futures): some tenths "
-            "of a millisecond, so that 0.2 ms of work must lose."
+            "of a millisecond, so that 0.1 ms of work must lose."
         ),
         truth=(
             "For work that is larger than the hop to the pool and back. Smaller work is done faster where "
