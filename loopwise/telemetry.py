@@ -114,7 +114,7 @@ class Telemetry:
             )
             self.samples.append(host)
             for process in self._processes():
-                with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                with suppress(psutil.NoSuchProcess):
                     self.samples.append(_sample_process(process, now_ns))
             return now_ns
 
@@ -133,7 +133,14 @@ class Telemetry:
 
 
 def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
+    """One row of a living process.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended; also while it is still in the process table for its parent to ask after.
+    """
     with process.oneshot():
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.ZombieProcess(process.pid)
         cpu = process.cpu_times()
         switches = process.num_ctx_switches()
         return Sample(

@@ -10,8 +10,6 @@ from loopwise.model import Worker
 if TYPE_CHECKING:
     from loopwise.telemetry import Sample
 
-ENDED_NS = 500_000_000
-"""A process that was not seen for so long before the window closed is gone: it is looked at ten times a second."""
 PARTS = 5
 """Memory grows steadily if each fifth of the window holds more than the one before."""
 MIN_GROWTH_MB = 8.0
@@ -26,7 +24,7 @@ def worker_figures(
     Args:
         samples: of the whole run.
         start_ns: the window's first sample.
-        end_ns: its last.
+        end_ns: its last. Whoever lives has a row there; a worker without one has ended.
         pids: of the workers that were ready.
     """
     seen = [sample for sample in samples if sample.role == "server" and sample.time_ns <= end_ns]
@@ -42,7 +40,7 @@ def worker_figures(
     for pid, rows in by_pid.items():
         count = requests[pid]
         inside = [row for row in rows if row.time_ns >= start_ns]
-        is_gone = not rows or rows[-1].time_ns < end_ns - ENDED_NS
+        is_gone = not rows or rows[-1].time_ns < end_ns
         found.append(
             Worker(
                 pid=pid,

@@ -7,7 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
+from e2e_fixtures import until
 
 from loopwise import machine
 from loopwise.telemetry import HOST_PID, Sample, Telemetry, window_figures
@@ -168,5 +170,18 @@ def test_a_thorough_sample_misses_no_process_that_just_began() -> None:
     try:
         telemetry.sample(is_thorough=True)
         assert child.pid in {sample.pid for sample in telemetry.samples}
+    finally:
+        child.communicate()
+
+
+def test_a_killed_process_has_no_row_though_nobody_has_asked_after_it() -> None:
+    telemetry = Telemetry(os.getpid())
+    child = psutil.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        before_ns = telemetry.sample(is_thorough=True)
+        child.kill()
+        until(lambda: child.status() == psutil.STATUS_ZOMBIE)
+        telemetry.sample(is_thorough=True)
+        assert [sample.time_ns for sample in telemetry.samples if sample.pid == child.pid] == [before_ns]
     finally:
         child.communicate()

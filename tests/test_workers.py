@@ -111,6 +111,12 @@ def test_a_worker_that_went_or_came_is_told_from_one_that_stayed() -> None:
     assert fates == {7: "", 8: "ended", 9: "appeared"}
 
 
+def test_a_worker_that_went_just_before_the_window_closed_is_gone() -> None:
+    samples = worker_rows(7, 30) + worker_rows(8, 10, until_s=2.9)
+    fates = {worker.pid: worker.fate for worker in worker_figures(samples, *WINDOW, pids=[7, 8])}
+    assert fates == {7: "", 8: "ended"}
+
+
 def test_a_worker_that_was_never_seen_is_gone() -> None:
     found = worker_figures(worker_rows(7, 30), *WINDOW, pids=[7, 8])
     assert [(worker.pid, worker.requests, worker.fate) for worker in found] == [
