@@ -107,7 +107,7 @@
     part("chosen").textContent = `${shown.length} of ${data.cases.length} cases`;
   };
 
-  // The library is unpacked when it is first needed: the page opens without it.
+  // The library is unpacked once; the page opens without it.
   let loading = null;
   const library = () => {
     loading ??= (async () => {
@@ -162,7 +162,7 @@
     shown = rows(data, choice);
     reflect();
     tell();
-    if (!isNear) return;
+    if (!isDue) return;
     try {
       await library();
       if (turn !== wanted) return;
@@ -244,17 +244,18 @@
   };
   for (const button of card.querySelectorAll("[data-act]")) button.addEventListener("click", () => acts[button.dataset.act](button));
 
-  let isNear = false;
+  let isDue = false;
   section.querySelector(".without").remove();
   card.hidden = false;
   reflect();
   draw();
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    isNear = true;
-    observer.disconnect();
-    draw();
-  }, { rootMargin: "600px" }).observe(card);
+  // The page is seen first; then the library is unpacked, wherever the reader is: a picture or a print of the whole page has the chart.
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      isDue = true;
+      draw();
+    }),
+  );
 
   const arrive = () => {
     if (!location.hash.startsWith(PREFIX)) return;
@@ -267,7 +268,7 @@
   document.addEventListener("loopwise:theme", draw);
   let width = drawing.clientWidth;
   new ResizeObserver(() => {
-    if (!isNear || Math.abs(drawing.clientWidth - width) < 24) return;
+    if (!isDue || Math.abs(drawing.clientWidth - width) < 24) return;
     width = drawing.clientWidth;
     draw();
   }).observe(drawing);
