@@ -161,7 +161,7 @@ def _so_far(verdict: Verdict | None) -> str:
         return "nothing to compare yet"
     if verdict.ci_low is None or verdict.ci_high is None:
         return f"throughput ×{verdict.ratio:.4f}"
-    return f"throughput ×{verdict.ratio:.4f} ±{(verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio:.2%}"
+    return f"throughput ×{verdict.ratio:.4f} ±{100 * (verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio:.2f} %"
 
 
 def _conclude(
@@ -191,7 +191,7 @@ def _conclude(
         ]
         if shares:
             share = sum(shares) / len(shares)
-            say(console, f"CPU of both that {candidate} got: {share:.1%}.")
+            say(console, f"CPU of both that {candidate} got: {100 * share:.1f} %.")
         for sentence in outcome.complaints:
             console.print(sentence, style="bold red", markup=False)
         say(console, f"result: {result.path}")

@@ -190,7 +190,7 @@ def _late(seen: Seen) -> Iterator[str]:
     if seen.figures.case.load.model == "closed" and lag_ms and service_ms:
         idle = lag_ms / (lag_ms + service_ms)
         if idle > 1 - AT_BOUND:
-            yield f"the generator read answers {lag_ms:.3g} ms late, so {idle:.0%} of its users' time is its own"
+            yield f"the generator read answers {lag_ms:.3g} ms late: {100 * idle:.0f} % of its users' time is its own"
 
 
 def _flags(seen: Seen) -> Iterator[str]:

@@ -66,7 +66,7 @@ def steal() -> Symptom:
     return _symptom(
         "steal",
         ratio <= MAX_STEAL_RATIO,
-        f"{ratio:.1%} of the CPU in the last {STEAL_WATCH_S:g} s",
+        f"{100 * ratio:.1f} % of the CPU in the last {STEAL_WATCH_S:g} s",
         "measure when the host is quieter, or compare by ratios only",
     )
 
@@ -77,7 +77,7 @@ def load() -> Symptom:
     return _symptom(
         "idle",
         busy <= MAX_LOAD_PER_CORE,
-        f"CPU {busy:.0%} busy before we begin",
+        f"CPU {100 * busy:.0f} % busy before we begin",
         "end what else runs (see `top`)",
     )
 
@@ -97,7 +97,7 @@ def swap() -> Symptom:
     """Memory that is memory."""
     used = psutil.swap_memory().percent / 100
     return _symptom(
-        "swap", used < 0.1, f"{used:.0%} in use", "free memory, or turn swap off (`sudo swapoff -a`)"
+        "swap", used < 0.1, f"{100 * used:.0f} % in use", "free memory, or turn swap off (`sudo swapoff -a`)"
     )
 
 

@@ -102,7 +102,7 @@ def check_round(found: Round) -> tuple[Check, ...]:
                 "generator_cpu",
                 ratio,
                 MAX_GENERATOR_CPU_RATIO,
-                f"the generator used {ratio:.0%} of a core and may be the bottleneck; lower users",
+                f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users",
             )
         )
     if "clock_step_ms" in generator:
@@ -123,7 +123,8 @@ def check_round(found: Round) -> tuple[Check, ...]:
                 "steal",
                 stolen,
                 MAX_STEAL_RATIO,
-                f"the hypervisor took {stolen:.0%} of the CPU during the round; measure when the host is quieter",
+                f"the hypervisor took {100 * stolen:.0f} % of the CPU during the round; "
+                "measure when the host is quieter",
                 is_void=False,
             )
         )
@@ -136,7 +137,7 @@ def _errors(side: str, counts: Mapping[str, int]) -> Check:
         "errors",
         ratio,
         MAX_ERROR_RATIO,
-        f"{ratio:.1%} of the {side}'s requests failed; see the error column of its samples and {side}.log",
+        f"{100 * ratio:.1f} % of the {side}'s requests failed; see the error column of its samples and {side}.log",
     )
 
 

@@ -120,7 +120,7 @@ def _clauses(made: Scaling, found: Fit, margin: float, load_bound: str) -> Itera
     if load_bound:
         yield f"; its {load_bound} are all there is to serve, so more of them may show more"
     if made.misfit_ratio > POOR_FIT:
-        yield f"; the curve misses a point by {made.misfit_ratio:.0%} and describes it badly"
+        yield f"; the curve misses a point by {100 * made.misfit_ratio:.0f} % and describes it badly"
 
 
 def _workers(count: int) -> str:
@@ -128,8 +128,8 @@ def _workers(count: int) -> str:
 
 
 def _shown(parameter: Parameter) -> str:
-    """`3.1% [1.2, 5]`."""
-    value = f"{_digits(parameter.value)}%"
+    """`3.1 % [1.2, 5]`."""
+    value = f"{_digits(parameter.value)} %"
     if parameter.low is None or parameter.high is None:
         return value
     return f"{value} [{_digits(parameter.low)}, {_digits(parameter.high)}]"

@@ -49,8 +49,8 @@ def times(ratio: Estimate) -> str:
 
 
 def percent(share: float) -> str:
-    """`5%`, `2.5%`."""
-    return f"{share * 100:.4g}%"
+    """`5 %`, `2.5 %`."""
+    return f"{share * 100:.4g} %"
 
 
 def _short(value: float | None) -> str:

@@ -70,7 +70,7 @@ def frequency(facts: "Facts") -> Check | None:
         effect="flag",
         ok=change <= MAX_FREQUENCY_CHANGE,
         detail=(
-            f"the CPU's clock went to {ratio:.0%} of what it was at the window's start; "
+            f"the CPU's clock went to {100 * ratio:.0f} % of what it was at the window's start; "
             "set the governor to performance, or let the machine cool"
         ),
     )

@@ -54,7 +54,7 @@ def errors(facts: Facts) -> Check:
         limit=MAX_ERROR_RATIO,
         effect="void",
         ok=ratio <= MAX_ERROR_RATIO,
-        detail=f"{ratio:.1%} of the requests failed; see the error column of its samples and server.log",
+        detail=f"{100 * ratio:.1f} % of the requests failed; see the error column of its samples and server.log",
     )
 
 
@@ -83,7 +83,7 @@ def generator_cpu(facts: Facts) -> Check | None:
         limit=MAX_GENERATOR_CPU_RATIO,
         effect="void",
         ok=ratio <= MAX_GENERATOR_CPU_RATIO,
-        detail=f"the generator used {ratio:.0%} of a core and may be the bottleneck; lower users or rate_rps",
+        detail=f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps",
     )
 
 
@@ -160,7 +160,7 @@ def drift(facts: Facts) -> Check | None:
         effect="flag",
         ok=not found.is_beyond,
         detail=(
-            f"{found.what} {direction} by {abs(found.size):.0%} from the window's start to its end: "
+            f"{found.what} {direction} by {100 * abs(found.size):.0f} % from the window's start to its end: "
             "the server was still warming up, or something grows; raise warmup_s"
         ),
     )
@@ -236,7 +236,10 @@ def steal(facts: Facts) -> Check | None:
         limit=MAX_STEAL_RATIO,
         effect="flag",
         ok=ratio <= MAX_STEAL_RATIO,
-        detail=f"the hypervisor took {ratio:.0%} of the CPU during the window; measure when the host is quieter",
+        detail=(
+            f"the hypervisor took {100 * ratio:.0f} % of the CPU during the window; "
+            "measure when the host is quieter"
+        ),
     )
 
 

@@ -46,8 +46,9 @@ def worker_share(run: Run) -> Check | None:
         effect="flag",
         ok=uneven <= MAX_UNEVEN,
         detail=(
-            f"one of {len(known)} workers served {max(known) / sum(known):.0%} of the requests; workers share one "
-            "queue of connections: raise users, set new_connection_per_request, or take a server that balances"
+            f"one of {len(known)} workers served {100 * max(known) / sum(known):.0f} % of the requests; "
+            "workers share one queue of connections: raise users, set new_connection_per_request, or take a server "
+            "that balances"
         ),
     )
 

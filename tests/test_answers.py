@@ -85,7 +85,7 @@ def test_where_no_bound_explains_it_the_answer_tells_what_was_seen_to_hold_the_s
 def test_equals_are_named_beside_each_other() -> None:
     suite = suite_with(SYNC, ASYNC, THREAD)
     (found,) = answers(suite, {"sync": SLOW, "async": FAST, "to_thread": CLOSE})
-    assert "(and so does async, within ±5%)" in found
+    assert "(and so does async, within ±5 %)" in found
     assert found.endswith("; the slowest, sync, 791 [789, 793] requests/s.")
 
 

@@ -167,7 +167,7 @@ def test_a_side_without_a_valid_run_makes_one_invalid_verdict_that_says_why(tmp_
         assert found.verdict == "invalid"
         assert found.ratio is None
         assert found.reason.startswith(
-            "sync now and before can't be compared: generator_cpu: the generator used 97%"
+            "sync now and before can't be compared: generator_cpu: the generator used 97 %"
         )
 
 

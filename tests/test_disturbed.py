@@ -62,7 +62,7 @@ def test_it_is_kept_with_its_rows_and_marked_and_in_no_estimate(tmp_path: Path) 
     assert disturbed.table.equals(summarise(quiet).table)
     assert disturbed.verdicts == summarise(quiet).verdicts
     assert [
-        "async" in sentence and "replicate 2, disturbed and repeated: the hypervisor took 40%" in sentence
+        "async" in sentence and "replicate 2, disturbed and repeated: the hypervisor took 40 %" in sentence
         for sentence in trouble(disturbed)
     ] == [True]
 

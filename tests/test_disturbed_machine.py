@@ -131,7 +131,7 @@ def test_what_was_repeated_is_kept_with_its_rows_and_named_and_counts_nowhere(
             case_id, replicate = run.case.case_id, run.replicate
             assert each.result.samples(run).num_rows == run.counts["rows"] > 0
             assert each.result.folder_of(run).name == f"{replicate}-disturbed-1"
-            name, taken = case_name(run.case, cases), f"{run.host['steal_ratio']:.0%}"
+            name, taken = case_name(run.case, cases), f"{100 * run.host['steal_ratio']:.0f} %"
             which = rf"{re.escape(name)}, replicates? [^a-z]*\b{replicate}\b[^a-z]*"
             words = rf"{which}, disturbed and repeated: .* took {taken} "
             assert any(re.match(words, line) for line in named)

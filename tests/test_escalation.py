@@ -197,7 +197,7 @@ def test_a_round_in_which_the_generator_dies_keeps_its_rows_and_counts_for_nothi
 
 BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "errors": ({"error_ratio": 0.5}, "invalid", "requests failed"),
-    "generator_cpu": ({"generator_cpu_ratio": 0.97}, "invalid", "the generator used 97% of a core"),
+    "generator_cpu": ({"generator_cpu_ratio": 0.97}, "invalid", "the generator used 97 % of a core"),
     "no window": ({"is_windowless": True}, "failed", "the generator ended without a window"),
 }
 

@@ -168,7 +168,7 @@ def test_invalid_runs_are_kept_marked_and_in_no_estimate(tmp_path: Path) -> None
     row = table["async", "throughput_rps"]
     assert math.isnan(row["value"])
     assert not row["valid"]
-    assert row["reason"].startswith("generator_cpu: the generator used 97% of a core")
+    assert row["reason"].startswith("generator_cpu: the generator used 97 % of a core")
     assert table["sync", "throughput_rps"]["reason"].startswith("errors: ")
     assert len(summary.cases["async"].spoilt) == 3
     assert {verdict.verdict for verdict in summary.verdicts} == {"invalid"}

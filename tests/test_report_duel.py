@@ -21,7 +21,7 @@ from loopwise.summary import Summary, summarise
 from loopwise.verdicts import judge_rounds
 
 NAMES = ("git-main", "shop.main-app")
-STOLEN = Check(name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20%")
+STOLEN = Check(name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20 %")
 
 
 def side(rps: float, endpoints: tuple[str, ...]) -> Side:
@@ -145,7 +145,7 @@ def test_rounds_that_broke_are_named_and_in_no_figure(tmp_path: Path) -> None:
     summary = build(duelled(tmp_path / "duel", round_of(1), broken, marked))
     assert page_data.trouble(summary) == [
         "round 2, failed: the candidate's server died",
-        "round 3, marked: the hypervisor took 20%",
+        "round 3, marked: the hypervisor took 20 %",
     ]
     assert {verdict.replicates for verdict in summary.verdicts} == {2}
 

@@ -140,7 +140,7 @@ def test_the_fewest_workers_that_are_the_same_as_the_best_are_recommended() -> N
     assert (found.workers, found.best_workers, found.recommended_workers) == (FOUR, 4, 2)
     assert found.case_ids == ("w1", "w2", "w4", "w8")
     assert found.sentence.startswith("sleep(ms=50) sync scales to 4 workers: contention ")
-    assert "; 2 workers already serve the same within ±5%" in found.sentence
+    assert "; 2 workers already serve the same within ±5 %" in found.sentence
     assert ", coherency " in found.sentence
 
 
@@ -153,7 +153,7 @@ def test_a_difference_that_noise_leaves_open_recommends_no_fewer() -> None:
 
 def test_more_workers_that_bring_nothing_are_told_so() -> None:
     (found,) = scalings({1: (200, 201, 202), 2: (150, 151, 152), 4: (100, 101, 102)})
-    assert found.sentence.startswith("sleep(ms=50) sync gains nothing from more workers: contention 100% [")
+    assert found.sentence.startswith("sleep(ms=50) sync gains nothing from more workers: contention 100 % [")
 
 
 def test_a_throughput_that_the_users_bound_is_told_so() -> None:

@@ -157,8 +157,8 @@ def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
     assert head == f"| {' | '.join(report.COLUMNS)} |"
     assert rule.count("---") == len(report.COLUMNS)
     assert rows == [
-        "| blocks, then slices | cpu | nothing | 10 | 9 same, 1 undecided | 0% [0%, 31%] | ±1.00% | 4 s |",
-        "| duel | cpu | 3% | 10 | 1 better, 9 worse | 100% [69%, 100%], 1 the wrong way | ±1.00% | 39 s |",
+        "| blocks, then slices | cpu | nothing | 10 | 9 same, 1 undecided | 0 % [0 %, 31 %] | ±1.00 % | 4 s |",
+        "| duel | cpu | 3 % | 10 | 1 better, 9 worse | 100 % [69 %, 100 %], 1 the wrong way | ±1.00 % | 39 s |",
     ]
 
 
@@ -169,9 +169,9 @@ def test_the_terminal_shows_the_same_cells_and_what_an_alarm_means(
     printed = capsys.readouterr().out
     for cell in (
         "9 same, 1 undecided",
-        "0% [0%, 31%]",
-        "100% [69%, 100%], 1 the wrong way",
-        "±1.00%",
+        "0 % [0 %, 31 %]",
+        "100 % [69 %, 100 %], 1 the wrong way",
+        "±1.00 %",
         "39 s",
     ):
         assert cell in printed

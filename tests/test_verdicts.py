@@ -109,11 +109,11 @@ def judge(given_: Contest, margin: float = MARGIN) -> Verdict:
         (
             contest(known(1.003, 0.99), pairing="duel", endpoint="GET /x"),
             "async serves 1.003 times [0.99, 1.016] the requests of sync on GET /x, measured side by side: "
-            "the same within ±5%",
+            "the same within ±5 %",
         ),
         (
             contest(known(1.5, 0.9)),
-            "async serves 1.5 times [0.9, 2.5] the requests of sync: undecided, too wide to decide at ±5%",
+            "async serves 1.5 times [0.9, 2.5] the requests of sync: undecided, too wide to decide at ±5 %",
         ),
         (
             contest(known(1.5, None)),
@@ -149,7 +149,7 @@ def test_the_slower_side_is_explained_where_it_runs_at_its_own_bound(sync_rps: f
 def test_a_slower_candidate_is_the_one_explained() -> None:
     found = explain(case_of("s", "sync"), case_of("b", "blocking"), {"b": 19.5}, 1)
     assert found == {"worse": "blocking serves one request at a time on its event loop"}
-    assert judge(contest(known(1.0, 0.99), explains=found)).reason.endswith("the same within ±5%")
+    assert judge(contest(known(1.0, 0.99), explains=found)).reason.endswith("the same within ±5 %")
 
 
 def test_a_bound_that_both_sides_share_explains_nothing() -> None:

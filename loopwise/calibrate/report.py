@@ -161,7 +161,7 @@ def _percentile_rows(truth: LatencyTruth) -> Iterator[tuple[str, ...]]:
             _duration(truth.reported_us.get(percentile)),
             _duration(truth.packets_us.get(percentile)),
             fmt.NONE if error_us is None else f"{error_us:+,.1f} µs",
-            fmt.NONE if error_ratio is None else f"{error_ratio:+,.1%}",
+            fmt.NONE if error_ratio is None else f"{100 * error_ratio:+,.1f} %",
             _duration(truth.lag_us.get(percentile)),
         )
 

@@ -74,14 +74,14 @@ def spread(value: Spread) -> str:
 
 def _latency(found: Calibration, situation: Literal["steady", "saturated"] | str, percentile: str) -> Target:
     figure = f"{percentile} against the packets, {situation}"
-    reach = f"within {MAX_ERROR_RATIO:.0%} or {MAX_ERROR_US:g} µs"
+    reach = f"within {100 * MAX_ERROR_RATIO:.0f} % or {MAX_ERROR_US:g} µs"
     truth = next((t for t in _ours(found.latency) if t.situation == situation), None)
     error_us = None if truth is None else truth.error_us(percentile)
     error_ratio = None if truth is None else truth.error_ratio(percentile)
     if truth is None or error_us is None or error_ratio is None:
         return _unmeasured(figure, reach, "there was no packet capture of this run")
     is_met = abs(error_us) <= MAX_ERROR_US or abs(error_ratio) <= MAX_ERROR_RATIO
-    return _target(figure, reach, f"{error_us:+.1f} µs ({error_ratio:+.2%})", is_met, _dropped(truth))
+    return _target(figure, reach, f"{error_us:+.1f} µs ({100 * error_ratio:+.2f} %)", is_met, _dropped(truth))
 
 
 def _ours(truths: Iterable[LatencyTruth]) -> list[LatencyTruth]:

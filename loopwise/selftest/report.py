@@ -46,11 +46,11 @@ def _cells(rate: Rate) -> tuple[str, ...]:
     return (
         rate.method,
         rate.workload,
-        f"{rate.difference:.0%}" if rate.difference else "nothing",
+        f"{100 * rate.difference:.0f} %" if rate.difference else "nothing",
         str(rate.trials),
         words,
-        f"{rate.alarms.value:.0%} [{low:.0%}, {high:.0%}]{wrong}",
-        "" if rate.half_width is None else f"±{rate.half_width:.2%}",
+        f"{100 * rate.alarms.value:.0f} % [{100 * low:.0f} %, {100 * high:.0f} %]{wrong}",
+        "" if rate.half_width is None else f"±{100 * rate.half_width:.2f} %",
         f"{rate.duration_s:.0f} s",
     )
 
