@@ -160,7 +160,7 @@ def drift(facts: Facts) -> Check | None:
         effect="flag",
         ok=not found.is_beyond,
         detail=(
-            f"{found.what} {direction} by {100 * abs(found.size):.0f} % from the window's start to its end: "
+            f"{found.what} {direction} over the window by {100 * abs(found.size):.0f} % of its median: "
             "the server was still warming up, or something grows; raise warmup_s"
         ),
     )
