@@ -66,20 +66,19 @@ def _answer(
     if not known:
         return f"no valid measurement ({rivals[0].reason or 'not measured yet'})."
     best, throughput = max(known.values(), key=lambda pair: pair[1].value)
-    best, ties = fewest_as_good(
+    best, peers = fewest_as_good(
         best, [each for each, _ in known.values()], margin=margin, confidence=confidence
     )
     throughput = known[best.case.case_id][1]
     text = f"{_name(best.case, rivals)} serves {_rate(throughput)}"
-    peers = [each for each in ties if each.case.workers == best.case.workers and each is not best]
     if peers:
-        names = " and ".join(_name(each.case, rivals, workers=False) for each in peers)
-        text += f" (and so does {names}, within ±{percent(margin)})"
+        does = "does" if len(peers) == 1 else "do"
+        text += f" (and so {does} {_listed(peers, rivals)}, within ±{percent(margin)})"
     words = words_against(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
     open_ = [
         known[case_id][0]
         for case_id, word in words.items()
-        if word in {"undecided", "invalid"} and known[case_id][0] not in ties
+        if word in {"undecided", "invalid"} and known[case_id][0] not in peers
     ]
     against = _against(best, verdicts, cases, causes) or _against_slowest(best, list(known.values()), causes)
     invalid = len(rivals) - len(known)
@@ -91,20 +90,23 @@ def _not_told_apart(others: list[CaseFigures], rivals: list[CaseFigures]) -> str
     """Who may be as good for all that was measured: a winner by noise must not look like one."""
     if not others:
         return ""
-    names = [_name(each.case, rivals) for each in others]
-    shown = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f" Not told apart from it: {shown}."
+    return f" Not told apart from it: {_listed(others, rivals)}."
+
+
+def _listed(some: list[CaseFigures], rivals: list[CaseFigures]) -> str:
+    names = [_name(each.case, rivals) for each in some]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def fewest_as_good(
     best: CaseFigures, rivals: Iterable[CaseFigures], *, margin: float, confidence: float
 ) -> tuple[CaseFigures, list[CaseFigures]]:
-    """Of the best and those that are the same as it, the one with the fewest workers; and all that are the same."""
+    """Of the best and those that are the same as it, the one with the fewest workers; and the others of them."""
     rivals = list(rivals)
     words = words_against(best, rivals, margin=margin, confidence=confidence)
-    ties = [each for each in rivals if words.get(each.case.case_id) == "same"]
-    fewest = min([best, *ties], key=lambda each: (each.case.workers or 0, each is not best))
-    return fewest, ties
+    equals = [each for each in rivals if each is best or words.get(each.case.case_id) == "same"]
+    fewest = min(equals, key=lambda each: (each.case.workers or 0, each is not best))
+    return fewest, [each for each in equals if each is not fewest]
 
 
 def words_against(
@@ -116,22 +118,20 @@ def words_against(
     return {verdict.candidate_case: verdict.verdict for verdict in judged}
 
 
-def _name(case: Case, rivals: list[CaseFigures], *, workers: bool = True) -> str:
+def _name(case: Case, rivals: list[CaseFigures]) -> str:
     """What a case is called among those of one answer; never as another one."""
     cases = [each.case for each in rivals]
-    name = _words(case, cases, workers=workers)
-    is_shared = (
-        sum(_words(each, cases, workers=True) == _words(case, cases, workers=True) for each in cases) > 1
-    )
+    name = _words(case, cases)
+    is_shared = sum(_words(each, cases) == name for each in cases) > 1
     return f"{name} ({case.case_id})" if is_shared else name
 
 
-def _words(case: Case, cases: list[Case], *, workers: bool) -> str:
+def _words(case: Case, cases: list[Case]) -> str:
     several = len({each.workers for each in cases}) > 1
     mode = "the app" if case.mode == "own" else case.mode
     told = variant(case, cases)
     name = f"{mode} ({told})" if told else mode
-    if not workers or case.workers is None or (case.mode != "own" and not several):
+    if case.workers is None or (case.mode != "own" and not several):
         return name
     return f"{name} with {case.workers} worker{'s' if case.workers != 1 else ''}"
 

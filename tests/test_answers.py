@@ -1,5 +1,6 @@
 """The answer in one sentence per subject."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,10 +90,25 @@ def test_equals_are_named_beside_each_other() -> None:
     assert found.endswith("; the slowest, sync, 791 [789, 793] requests/s.")
 
 
+def test_an_equal_with_more_workers_is_named_among_the_others() -> None:
+    process, rival = (
+        case_of(f"{mode}-w{server.workers}", mode, server=server, load=LOAD)
+        for mode, server in (("process", FEW), ("blocking", MANY))
+    )
+    values = {"process-w1": FAST, "blocking-w2": CLOSE, "sync": SLOW}
+    (found,) = answers(suite_with(SYNC, process, rival), values)
+    assert "process with 1 worker serves 1,610" in found
+    assert "(and so does blocking with 2 workers, within ±5 %)" in found
+    (found,) = answers(suite_with(process, rival, ASYNC), {**values, "async": FAST})
+    assert re.search(r"\(and so do [^()]* and [^()]*, within ±5 %\)", found)
+
+
 def test_among_equals_the_fewest_workers_win() -> None:
     suite = suite_with(*(case_of(f"w{s.workers}", "async", server=s, load=LOAD) for s in (FEW, MANY)))
     (found,) = answers(suite, {"w1": FAST, "w2": CLOSE})
     assert found.startswith("sleep(ms=50): async with 1 worker serves 1,610")
+    assert "(and so does async with 2 workers, within ±5 %)" in found
+    assert "Not told apart" not in found
     (found,) = answers(suite, {"w1": SLOW, "w2": FAST})
     assert found.startswith("sleep(ms=50): async with 2 workers serves 1,610")
 
