@@ -35,7 +35,7 @@ Gauge = Callable[[], Mapping[str, int]]
 
 
 def bucket(lag_s: float) -> int:
-    """Number of the bucket that a lag falls into; loopwise.probes turns it back."""
+    """Number of the bucket that a lag falls into; loopwise.servers.probe_logs turns it back."""
     lag_us = max(0, int(lag_s * 1e6))
     shift = max(0, lag_us.bit_length() - 5)
     return shift * SUB_BUCKETS + (lag_us >> shift)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 PROCESSES = "LOOPWISE_POOL_PROCESSES"
 LOST = "loopwise_pool: "
-"""Begins the line on stderr for each pool that is lost; the harness counts them (loopwise/servers.py)."""
+"""Begins the line on stderr for each pool that is lost; the harness counts them (loopwise/servers/lifecycle.py)."""
 GREETING_S = 0.01
 """How long a process stays busy when greeted, so that one fast process cannot answer for all."""
 

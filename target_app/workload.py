@@ -47,7 +47,7 @@ class Workload(Generic[P]):
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Modes that make no sense for it, and why: `got "blocking" (why), allowed for noop are …`."""
     needs: Callable[[P], tuple[str, ...]] = lambda _params: ()
-    """Services, by their names in loopwise/services.py, that must run; their addresses are in the environment."""
+    """Services (SERVICES in loopwise/servers/services.py) that must run; their addresses are in the environment."""
     refuses: Callable[[P, str], tuple[str, str] | None] = lambda _params, _mode: None
     """Why it can't be served with these parameters in this mode here, as (key, sentence): what is not installed."""
     start: Callable[[], AbstractContextManager[None] | AbstractAsyncContextManager[None]] = nullcontext

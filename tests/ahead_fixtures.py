@@ -6,9 +6,9 @@ from collections import defaultdict
 
 from e2e_fixtures import BOUND_S
 
-from loopwise.ahead import Start
+from loopwise.measure.prestart import Start
 from loopwise.model import PlannedRun
-from loopwise.servers import RunningServer
+from loopwise.servers.lifecycle import RunningServer
 
 A, B, C, D = (PlannedRun(case_id=name, replicate=1) for name in "abcd")
 

@@ -6,7 +6,7 @@ from itertools import combinations
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from loopwise.report import style
+from loopwise.report.charts.kit import style
 
 
 def assert_texts_have_room(figure: Figure) -> None:

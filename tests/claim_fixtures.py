@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 from fakes import experiment_of, run_of
 
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.metrics import RunFigures
+from loopwise.analysis.summary import COLUMNS, Summary
 from loopwise.claims.examine import suite_path
-from loopwise.measured import CaseFigures
-from loopwise.metrics import RunFigures
 from loopwise.model import Case, Run, Suite
+from loopwise.servers.target import Description
 from loopwise.suite import load_suite
-from loopwise.summary import COLUMNS, Summary
-from loopwise.target import Description
 
 CLAIM_IDS = tuple(f"C{number:02}" for number in range(1, 21))
 METRICS = (

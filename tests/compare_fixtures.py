@@ -8,13 +8,13 @@ from typing import Literal
 from fakes import case_of, experiment_of, suite_with
 from report_fixtures import REASON, Invalid, Names, fixture_summary
 
-from loopwise.comparison import Gate, Outcome
-from loopwise.contest import COMPARED
-from loopwise.measured import CaseFigures
+from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.gates import Gate, Outcome
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.summary import Summary
 from loopwise.model import Round, Verdict
 from loopwise.report.sides import Side, sides_of
-from loopwise.store import ResultFolder
-from loopwise.summary import Summary
+from loopwise.results.folder import ResultFolder
 
 Word = Literal["better", "worse", "same", "undecided", "invalid"]
 SHAPES: tuple[tuple[Word, float, float, float], ...] = (

@@ -12,7 +12,7 @@ from fakes import Conduct
 
 from loopwise import cli
 from loopwise.model import Round
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
 
 BASE, OTHER = "old-app", "new-app"
 """What `old:app` and `new:app` are called."""

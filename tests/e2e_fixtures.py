@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from loopwise.model import Run
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
 
 ROOT = Path(__file__).parents[1]
 MARK = "LOOPWISE_TEST_MARK"

@@ -2,11 +2,11 @@
 
 import math
 
-from loopwise.generator.order import Event
+from loopwise.generator.protocol import Event
+from loopwise.measure.duration import Standing
 from loopwise.model import Case, Experiment, PlannedRun, Run
-from loopwise.progress import Quiet
-from loopwise.store import ResultFolder
-from loopwise.timing import Standing
+from loopwise.report.terminal.progress import Quiet
+from loopwise.results.folder import ResultFolder
 
 
 class Crash(BaseException):

@@ -12,13 +12,13 @@ from unittest import mock
 from fakes import EPOCH_NS, HOST, WARMUP_NS, Conduct, FakeBench, FakeRow, figures_of, record
 
 from loopwise.errors import GeneratorError
-from loopwise.experiment import Execution, Watcher
-from loopwise.generator.order import ABBA, Event, Order, Slice
+from loopwise.generator.protocol import ABBA, Event, Order, Slice
 from loopwise.generator.recorder import Recorder
+from loopwise.measure.experiment import Execution, Watcher
+from loopwise.measure.pairs import Measured, Rounds
 from loopwise.model import SIDES, Endpoint, Experiment, SideName
-from loopwise.pairs import Measured, Rounds
-from loopwise.progress import Quiet
-from loopwise.store import ResultFolder
+from loopwise.report.terminal.progress import Quiet
+from loopwise.results.folder import ResultFolder
 
 MOOD_RATIO = 0.05
 """Standard deviation of the log of what the machine gives to both sides of a round alike."""
@@ -167,15 +167,15 @@ def on_fakes(bench: PairBench) -> Iterator[PairBench]:
     """Whatever is measured within a `with` block is measured on the bench, the commands' work included."""
     execution, rounds = partial(Execution, serve=bench.serve), partial(Rounds, serve=bench.serve)
     places: dict[str, Any] = {
-        "loopwise.runs.window_figures": lambda *_: bench.host,
-        "loopwise.runs.changes": lambda *_: {},
-        "loopwise.target.calibrate": lambda: {"cpu_iterations_per_ms": 9.0},
-        "loopwise.duel.Rounds": rounds,
+        "loopwise.measure.run.window_figures": lambda *_: bench.host,
+        "loopwise.measure.run.changes": lambda *_: {},
+        "loopwise.servers.target.calibrate": lambda: {"cpu_iterations_per_ms": 9.0},
+        "loopwise.measure.duel.Rounds": rounds,
         "loopwise.selftest.trials.Rounds": rounds,
         "loopwise.selftest.trials.Execution": execution,
-        "loopwise.commands.Execution": execution,
-        "loopwise.commands.generators": lambda _: nullcontext(bench),
-        "loopwise.commands_pairs.generators": lambda _: nullcontext(bench),
+        "loopwise.cli.commands.Execution": execution,
+        "loopwise.cli.commands.generators": lambda _: nullcontext(bench),
+        "loopwise.cli.commands_pairs.generators": lambda _: nullcontext(bench),
     }
     with ExitStack() as stack:
         for place, fake in places.items():

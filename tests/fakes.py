@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from loopwise.errors import GeneratorError
-from loopwise.experiment import Execution, Watcher
-from loopwise.generator.order import Event, Figures, Order
-from loopwise.generator.recorder import KERNEL, SCHEMA, Recorder
+from loopwise.generator.protocol import Event, Figures, Order
+from loopwise.generator.recorder import Recorder
+from loopwise.measure.experiment import Execution, Watcher
+from loopwise.measure.plan import plan
 from loopwise.model import (
     VICTIM,
     Case,
@@ -30,10 +31,11 @@ from loopwise.model import (
     Suite,
     Window,
 )
-from loopwise.plan import plan
-from loopwise.progress import Quiet
-from loopwise.servers import RunningServer
-from loopwise.store import ResultFolder
+from loopwise.report.terminal.progress import Quiet
+from loopwise.results.columns import KERNEL
+from loopwise.results.columns import SAMPLES as SCHEMA
+from loopwise.results.folder import ResultFolder
+from loopwise.servers.lifecycle import RunningServer
 
 EPOCH_NS = 1_700_000_000_000_000_000
 WARMUP_NS = 200_000_000
@@ -89,10 +91,10 @@ class FakeBench:
         """The machine's figures in the run that ended last."""
 
     def warm_up(self) -> None:
-        """As loopwise.driver.Generators."""
+        """As loopwise.generator.client.Generators."""
 
     def go(self) -> None:
-        """As loopwise.driver.Generators."""
+        """As loopwise.generator.client.Generators."""
 
     def conduct(self, case_id: str) -> Conduct:
         return self.conducts.get(case_id, Conduct())
@@ -297,8 +299,8 @@ def carry_out(
 ) -> Experiment:
     """Execute on the fake bench, on a machine whose figures are HOST but for the steal that its conduct says."""
     with (
-        mock.patch("loopwise.runs.window_figures", side_effect=lambda *_: bench.host),
-        mock.patch("loopwise.runs.changes", return_value={}),
+        mock.patch("loopwise.measure.run.window_figures", side_effect=lambda *_: bench.host),
+        mock.patch("loopwise.measure.run.changes", return_value={}),
     ):
         return Execution(result, experiment, bench, watcher or Quiet(), serve=bench.serve).run()
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.ipc
 
-from loopwise.driver import Generator
-from loopwise.generator.order import Event, Order
+from loopwise.generator.client import Generator
+from loopwise.generator.protocol import Event, Order
 from loopwise.model import VICTIM, Endpoint, Load
 
 

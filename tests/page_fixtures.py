@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from report_fixtures import fixture_summary
 
-from loopwise.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
+from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
+from loopwise.analysis.summary import Summary
 from loopwise.model import Run, Worker
-from loopwise.summary import Summary
 
 STEPS = 26
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from loopwise.model import CauseName, Run  # noqa: E402 - a checkout runs as it is
-from loopwise.store import ResultFolder  # noqa: E402
+from loopwise.results.folder import ResultFolder  # noqa: E402
 
 
 class Provocation(NamedTuple):

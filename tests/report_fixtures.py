@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import (
     App,
     Case,
@@ -20,7 +21,6 @@ from loopwise.model import (
     Verdict,
     Window,
 )
-from loopwise.summary import Summary
 
 Names = Literal["plain", "long", "hostile"]
 Invalid = Literal["none", "some", "all"]

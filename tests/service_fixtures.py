@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loopwise.services import SERVICES, Services
+from loopwise.servers.services import SERVICES, Services
 
 
 @contextmanager

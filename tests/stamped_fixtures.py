@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from fault_server import OK, Behaviour, FaultServer, Request, says
 from generator_fixtures import Generated, generate
 
-from loopwise.driver import Generators
+from loopwise.generator.client import Generators
 
-HEAD = "from locust import *\nfrom loopwise.generator.stamped import StampedUser\n"
+HEAD = "from locust import *\nfrom loopwise.generator.stamped_user import StampedUser\n"
 STRANGER = "http://192.0.2.1"
 """TEST-NET-1 (RFC 5737): nobody's address."""
 

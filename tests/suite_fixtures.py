@@ -9,8 +9,8 @@ import pytest
 
 from loopwise.errors import SuiteError
 from loopwise.model import Cost, Suite
+from loopwise.servers.target import Description
 from loopwise.suite import load_suite
-from loopwise.target import Description
 
 MODES = {
     "noop": ("async", "sync"),

@@ -8,10 +8,10 @@ import pytest
 from ahead_fixtures import A, B, C, D, Starter, wait_for
 from e2e_fixtures import BOUND_S, until
 
-from loopwise.ahead import Ahead, Start
 from loopwise.errors import Interrupted, ServerError
+from loopwise.measure.prestart import Ahead, Start
 from loopwise.model import PlannedRun
-from loopwise.servers import RunningServer
+from loopwise.servers.lifecycle import RunningServer
 
 
 @pytest.fixture

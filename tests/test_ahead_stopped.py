@@ -10,8 +10,8 @@ import pytest
 from ahead_fixtures import A, Starter, wait_for
 from e2e_fixtures import BOUND_S, until
 
-from loopwise import processes
-from loopwise.ahead import Ahead
+from loopwise.measure.prestart import Ahead
+from loopwise.servers import processes
 
 BUSY = """
 import os, subprocess, sys, time
@@ -90,9 +90,9 @@ import subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
 from loopwise import processes
-from loopwise.ahead import Ahead
+from loopwise.measure.prestart import Ahead
 from loopwise.model import PlannedRun
-from loopwise.servers import RunningServer
+from loopwise.servers.lifecycle import RunningServer
 
 def begin(planned, start):
     process = processes.start([sys.executable, "-c", sys.argv[2], "with a child"], log=Path(sys.argv[1]))

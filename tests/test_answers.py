@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from fakes import case_of, experiment_of, suite_with
 
-from loopwise.answers import answer_all
-from loopwise.contest import explain, within_blocks
-from loopwise.measured import CaseFigures
-from loopwise.metrics import RunFigures
+from loopwise.analysis.conclusions import answer_all
+from loopwise.analysis.contest import explain, within_blocks
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.metrics import RunFigures
+from loopwise.analysis.verdicts import judge_family
 from loopwise.model import Case, Comparison, Load, Server, Suite, Verdict
-from loopwise.verdicts import judge_family
 
 FEW, MANY = Server(workers=1), Server(workers=2)
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from fakes import Conduct, measured
 
+from loopwise.analysis.summary import COLUMNS, summarise
 from loopwise.model import SCHEMA_VERSION, Verdict
 from loopwise.report.build import build
-from loopwise.store import ResultFolder
-from loopwise.summary import COLUMNS, summarise
+from loopwise.results.folder import ResultFolder
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from loopwise.calibrate.pcap import Exchange
 from loopwise.calibrate.peers import Answered, parse_hey, parse_wrk
 from loopwise.calibrate.schedule import accuracy
 from loopwise.generator.arrivals import arrival_times, stretches
-from loopwise.generator.order import Figures
+from loopwise.generator.protocol import Figures
 from loopwise.model import Load
 
 SECOND = 1_000_000_000

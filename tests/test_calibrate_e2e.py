@@ -20,10 +20,10 @@ from loopwise.calibrate.fixed_answer import ANSWER, BODY
 from loopwise.calibrate.generation import Bench
 from loopwise.calibrate.peers import children_pinned, run_peer
 from loopwise.calibrate.static_server import StaticServer, serve_static
-from loopwise.command_lines import HOST
-from loopwise.driver import generators
 from loopwise.errors import GeneratorError, ServerError
+from loopwise.generator.client import generators
 from loopwise.model import Load
+from loopwise.servers.specs import HOST
 
 pytestmark = pytest.mark.e2e
 

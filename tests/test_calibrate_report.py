@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loopwise import commands
 from loopwise.calibrate.calibration import QUICK, Effort
 from loopwise.calibrate.cost import DECLARED, FAST, STAMPED, Round, summarise
 from loopwise.calibrate.document import (
@@ -22,6 +21,7 @@ from loopwise.calibrate.document import (
 )
 from loopwise.calibrate.report import markdown, tables, write
 from loopwise.calibrate.targets import judge
+from loopwise.cli import commands
 from loopwise.errors import UsageError
 
 ROUND = Round(requests=1000, errors=0, cpu_s=0.012, wall_s=1.0, server_cpu_s=0.5)

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
-from loopwise.causes import CAUSES, RANKS, find, rank
-from loopwise.evidence import Evidence, Pool, WorkerEvidence
+from loopwise.analysis.causes import CAUSES, RANKS, find, rank
+from loopwise.analysis.signals import Evidence, Pool, WorkerEvidence
 from loopwise.model import CauseName, Run, Worker
-from loopwise.store import TELEMETRY
+from loopwise.results.columns import TELEMETRY
 
 QUIET = WorkerEvidence(share=1.0, cpu_ratio=0.2, wait_ratio=0.01, held_ratio=0.002, stall_ms=4.2)
 HEALTHY = Evidence(

@@ -25,19 +25,19 @@ from report_fixtures import (
     summary_of,
 )
 
-from loopwise.factors import identity
+from loopwise.analysis.scaling import Scaling
+from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Server
-from loopwise.report import style
-from loopwise.report.axes import linear_ticks, log_limits, log_ticks, quantile_position
-from loopwise.report.charts import CHARTS, save
-from loopwise.report.charts_lines import distribution_panels
-from loopwise.report.charts_rows import PERCENTILES, percentile_panels, throughput_panels
-from loopwise.report.charts_workers import scaling, workers_panels
-from loopwise.report.line_labels import spread
-from loopwise.report.rows import ROWS_PER_FACET, Cells, facets
-from loopwise.report.svg import inline, svg_of
-from loopwise.scaling import Scaling
-from loopwise.summary import Summary
+from loopwise.model.factors import identity
+from loopwise.report.cells import ROWS_PER_FACET, Cells, facets
+from loopwise.report.charts.bars import PERCENTILES, percentile_panels, throughput_panels
+from loopwise.report.charts.kit import style
+from loopwise.report.charts.kit.axes import linear_ticks, log_limits, log_ticks, quantile_position
+from loopwise.report.charts.kit.line_labels import spread
+from loopwise.report.charts.kit.svg import inline, svg_of
+from loopwise.report.charts.percentiles import distribution_panels
+from loopwise.report.charts.table import CHARTS, save
+from loopwise.report.charts.workers import scaling, workers_panels
 
 WITHOUT_ROWS = ["throughput", "percentiles", "distribution", "victim", "resources"]
 """Charts of one case, where nothing but the table is there."""

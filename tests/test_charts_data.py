@@ -16,18 +16,18 @@ from report_fixtures import (
     summary_of,
 )
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Server
-from loopwise.report import style
-from loopwise.report.charts import CHARTS, save
-from loopwise.report.charts_costs import resources_panels, victim_panels
-from loopwise.report.charts_histogram import histogram_panels
-from loopwise.report.charts_lines import MANY_PANELS, distribution_panels
-from loopwise.report.charts_plane import plane_panels, predicted_panels
-from loopwise.report.charts_rate import rate_panels
-from loopwise.report.charts_shares import shares_panels
-from loopwise.report.charts_time import timeline_panels
-from loopwise.report.charts_workers import spaced, workers_panels
-from loopwise.summary import Summary
+from loopwise.report.charts.costs import resources_panels, victim_panels
+from loopwise.report.charts.histogram import histogram_panels
+from loopwise.report.charts.kit import style
+from loopwise.report.charts.percentiles import MANY_PANELS, distribution_panels
+from loopwise.report.charts.plane import plane_panels, predicted_panels
+from loopwise.report.charts.rate import rate_panels
+from loopwise.report.charts.shares import shares_panels
+from loopwise.report.charts.table import CHARTS, save
+from loopwise.report.charts.timelines import timeline_panels
+from loopwise.report.charts.workers import spaced, workers_panels
 
 SCHEMA_PAGE = Path(__file__).resolve().parents[1] / "docs" / "schema.md"
 

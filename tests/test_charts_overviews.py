@@ -14,13 +14,13 @@ from report_fixtures import (
     summary_of,
 )
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Load
-from loopwise.report import charts_heatmap
-from loopwise.report.charts import CHARTS
-from loopwise.report.charts_checks import checks_panels
-from loopwise.report.charts_heatmap import heatmap_panels, luminance
-from loopwise.report.charts_time import RUNS_SHOWN, chosen, panel_of, timeline_panels
-from loopwise.summary import Summary
+from loopwise.report.charts import heatmap as charts_heatmap
+from loopwise.report.charts.checks import checks_panels
+from loopwise.report.charts.heatmap import heatmap_panels, luminance
+from loopwise.report.charts.table import CHARTS
+from loopwise.report.charts.timelines import RUNS_SHOWN, chosen, panel_of, timeline_panels
 
 
 def table_value(summary: Summary, case_id: str, metric: str, column: str = "value") -> float:

@@ -6,10 +6,10 @@ import pytest
 from fastapi.routing import APIRoute
 
 from loopwise.claims.texts import TEXTS
+from loopwise.measure.duration import duration
 from loopwise.model import Case, Suite
 from loopwise.paths import scenarios_dir
 from loopwise.suite import load_suite
-from loopwise.timing import duration
 from target_app.lessons import blocking, cpu, databases, http_clients, threads, waiting
 
 CLAIMS = [f"C{number:02}" for number in range(1, 21)]

@@ -13,7 +13,7 @@ import pytest
 from claim_fixtures import describe_any, suite_of_claim, typical
 from fakes import Conduct, FakeBench
 
-from loopwise import cli, commands_claims
+from loopwise import cli
 from loopwise.claims import archive, examine
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.claim import Finding, Text
@@ -23,10 +23,11 @@ from loopwise.claims.refine import entry_of, suite_of
 from loopwise.claims.rules import RULES, SWEEPS
 from loopwise.claims.sources import source_of
 from loopwise.claims.texts import TEXTS
+from loopwise.cli import commands_claims
 from loopwise.errors import Interrupted, ResultError, UsageError
 from loopwise.model import Case
-from loopwise.progress import Quiet
-from loopwise.servers import RunningServer
+from loopwise.report.terminal.progress import Quiet
+from loopwise.servers.lifecycle import RunningServer
 
 Bench = Callable[..., tuple[int, str, str]]
 C01, C04 = TEXTS["C01"], TEXTS["C04"]
@@ -63,10 +64,10 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     monkeypatch.setattr(
         "loopwise.claims.planned.load_suite", lambda path: suite_of_claim(Path(path).stem.upper())
     )
-    monkeypatch.setattr("loopwise.target.calibrate", lambda: {"cpu_iterations_per_ms": 1000.0})
+    monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 1000.0})
     with (
-        mock.patch("loopwise.runs.window_figures", side_effect=lambda *_: made.host),
-        mock.patch("loopwise.runs.changes", return_value={}),
+        mock.patch("loopwise.measure.run.window_figures", side_effect=lambda *_: made.host),
+        mock.patch("loopwise.measure.run.changes", return_value={}),
     ):
         yield made
 

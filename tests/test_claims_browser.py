@@ -9,11 +9,11 @@ from browser_fixtures import MARKS, browser, visit
 from claim_fixtures import CLAIM_IDS, suite_of_claim, summary_in, typical
 from playwright.sync_api import Browser
 
+from loopwise.analysis.summary import Summary
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.page import write_page
 from loopwise.claims.rules import RULES
 from loopwise.claims.texts import TEXTS
-from loopwise.summary import Summary
 
 __all__ = ["browser"]
 pytestmark = MARKS

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
+from loopwise.analysis.stats import LogRatio, paired
 from loopwise.claims.questions import Answer, Question, at_least, at_most, judge, over, same, times
 from loopwise.model import Estimate
-from loopwise.stats import LogRatio, paired
 
 
 def ratio(value: float, half: float) -> LogRatio:

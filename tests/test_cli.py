@@ -13,12 +13,12 @@ import pytest
 from cli_fixtures import Bench, commanding
 from fakes import Conduct, FakeBench
 
-from loopwise import commands
-from loopwise.combinations import RUNS
-from loopwise.doctor import CHECKUPS, Symptom, is_fit
+from loopwise.calibrate.doctor import CHECKUPS, Symptom, is_fit
+from loopwise.cli import commands
 from loopwise.errors import Interrupted, ServerError
-from loopwise.experiment import Execution
-from loopwise.store import ResultFolder
+from loopwise.measure.experiment import Execution
+from loopwise.results.folder import ResultFolder
+from loopwise.servers.combinations import RUNS
 
 COMMANDS = (
     "run",
@@ -172,7 +172,9 @@ def test_init_writes_a_suite_that_it_names(bench: Bench, tmp_path: Path) -> None
 @pytest.fixture(autouse=True)
 def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """`list combinations` asks real servers in tests/test_e2e_servers.py."""
-    monkeypatch.setattr("loopwise.combinations._answers", lambda _name, paths, *_: dict.fromkeys(paths, RUNS))
+    monkeypatch.setattr(
+        "loopwise.servers.combinations._answers", lambda _name, paths, *_: dict.fromkeys(paths, RUNS)
+    )
 
 
 @pytest.mark.parametrize(("state", "status"), [("ok", 0), ("warn", 0), ("fail", 1)])
@@ -180,7 +182,7 @@ def test_doctor_fails_only_where_nothing_can_be_measured(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, state: Any, status: int
 ) -> None:
     found = [Symptom("cores", "ok", "2", ""), Symptom("steal", state, "9 %", "wait")]
-    monkeypatch.setattr("loopwise.doctor.diagnose", lambda: found)
+    monkeypatch.setattr("loopwise.calibrate.doctor.diagnose", lambda: found)
     assert is_fit(found) is (status == 0)
     ended, out, _ = bench("doctor", "--json")
     assert ended == status

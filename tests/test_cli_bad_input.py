@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from fakes import case_of, measured, suite_with
 
-from loopwise import cli, commands
+from loopwise import cli
+from loopwise.cli import commands
+from loopwise.cli.listing import LISTINGS
 from loopwise.errors import GeneratorError, LoopwiseError, UsageError
-from loopwise.listing import LISTINGS
 from loopwise.model import SCHEMA_VERSION
 
 BENCH = Path(__file__).parents[1] / "bench.py"

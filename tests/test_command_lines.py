@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from suite_fixtures import sentence
 
-from loopwise.command_lines import NEEDS, REFUSALS, SERVERS, refusal, remedy
 from loopwise.model import Server
+from loopwise.servers.specs import NEEDS, REFUSALS, SERVERS, refusal, remedy
 
 # server, options -> what its command line holds
 COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [

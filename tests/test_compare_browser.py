@@ -9,10 +9,10 @@ from compare_fixtures import result_in, sides
 from playwright.sync_api import Browser
 from report_fixtures import HOSTILE
 
-from loopwise import listing
-from loopwise.comparison import parse_gate
-from loopwise.report.compare_page import write_comparison
-from loopwise.report.index_page import write_index
+from loopwise.analysis.gates import parse_gate
+from loopwise.cli import listing
+from loopwise.report.html.compare import write_comparison
+from loopwise.report.html.index import write_index
 
 __all__ = ["browser"]
 pytestmark = MARKS

@@ -15,13 +15,13 @@ from compare_fixtures import result_in, sides, summary_with_cases, verdicts_on
 from fakes import measured
 from report_fixtures import HOSTILE
 
-from loopwise import listing
-from loopwise.comparison import Outcome, parse_gate
+from loopwise.analysis.gates import Outcome, parse_gate
+from loopwise.cli import listing
 from loopwise.errors import UsageError
-from loopwise.report.compare_page import file_name, write_comparison
 from loopwise.report.compare_words import ALLOWED, ONLY_SHOWN, difference_lines, gate_lines, headline
-from loopwise.report.index_page import existing, write_index
-from loopwise.report.markdown import markdown
+from loopwise.report.export.pull_request import markdown
+from loopwise.report.html.compare import file_name, write_comparison
+from loopwise.report.html.index import existing, write_index
 from loopwise.report.sides import names_of, only_in, sides_of
 
 NASTY = ("<script>alert(1)</script>", "a'b\"c", "../../etc/passwd", "日本語 🚀", "x" * 300)

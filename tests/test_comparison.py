@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
-from loopwise.comparison import (
+from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.difference import differences, refuse_different
+from loopwise.analysis.gates import (
     CALIBRATION,
     Gate,
     Outcome,
@@ -20,13 +22,11 @@ from loopwise.comparison import (
     parse_gate,
     unjudged,
 )
-from loopwise.contest import COMPARED
-from loopwise.difference import differences, refuse_different
+from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
 from loopwise.model import Verdict
-from loopwise.report.junit import junit
-from loopwise.report.markdown import markdown
-from loopwise.summary import Summary, summarise
+from loopwise.report.export.junit import junit
+from loopwise.report.export.pull_request import markdown
 
 
 def verdict_of(

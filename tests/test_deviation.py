@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fakes import case_of, run_of
 
-from loopwise.deviation import Prediction, judge, predict, sentence
-from loopwise.measured import CaseFigures
-from loopwise.metrics import RunFigures
+from loopwise.analysis.deviation import Prediction, judge, predict, sentence
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.metrics import RunFigures
 from loopwise.model import Case, Check, Cost, Estimate, Load, Part, Run
 
 BOUND = 200.0

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
-from loopwise.digest import (
+from loopwise.analysis.digest import (
     EDGES_MS,
     MAX_ENDPOINTS,
     MAX_STEPS,
@@ -21,10 +21,10 @@ from loopwise.digest import (
     Latencies,
     digest,
 )
+from loopwise.analysis.rows import RunRows
+from loopwise.analysis.stats import nearest_rank
 from loopwise.model import TOTAL, Endpoint, Load, Run, Window
-from loopwise.run_rows import RunRows
-from loopwise.stats import nearest_rank
-from loopwise.store import TELEMETRY
+from loopwise.results.columns import TELEMETRY
 
 MS = 1_000_000
 SECOND = 1000 * MS

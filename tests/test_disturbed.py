@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from fakes import THREE_CONDUCTS, Conduct, FakeBench, carry_out, measured, new_result, three_modes
 
+from loopwise.analysis.summary import summarise
+from loopwise.measure.plan import repeats
 from loopwise.model import Case, Experiment, PlannedRun, Replicates
-from loopwise.plan import repeats
-from loopwise.progress import Quiet
-from loopwise.report.page_data import trouble
-from loopwise.store import ResultFolder
-from loopwise.summary import summarise
+from loopwise.report.terminal.progress import Quiet
+from loopwise.report.words import trouble
+from loopwise.results.folder import ResultFolder
 
 ONE_BURST = THREE_CONDUCTS | {"async": replace(THREE_CONDUCTS["async"], steal={2: [0.4]})}
 """Replicate 2 of async is disturbed, its repetition is not."""

@@ -10,12 +10,12 @@ import pytest
 from fake_pairs import PairBench, carry_out_all
 from fakes import Conduct, case_of, new_result, suite_with
 
+from loopwise.analysis.checks import MAX_STEAL_RATIO
+from loopwise.analysis.summary import Summary, summarise
+from loopwise.measure.plan import REPEATED_PART
 from loopwise.model import Comparison, Run
-from loopwise.plan import REPEATED_PART
-from loopwise.report.page_data import case_name, trouble
-from loopwise.store import ResultFolder
-from loopwise.summary import Summary, summarise
-from loopwise.validity import MAX_STEAL_RATIO
+from loopwise.report.words import case_name, trouble
+from loopwise.results.folder import ResultFolder
 
 SEEDS = range(16)
 LASTS = 0.7

@@ -13,24 +13,24 @@ from fakes import case_of, measured, run_of
 from pydantic import BaseModel
 
 from loopwise import machine, model
-from loopwise.causes import CAUSES
+from loopwise.analysis.causes import CAUSES
+from loopwise.analysis.checks import CHECKS, Facts, check
+from loopwise.analysis.deviation import Prediction
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.scaling import Scaling
+from loopwise.analysis.summary import COLUMNS
+from loopwise.analysis.workers import window_figures
 from loopwise.claims.claim import Bracket, Finding, Lesson
 from loopwise.cli import app
-from loopwise.combinations import refused_keys
-from loopwise.command_lines import SERVERS
-from loopwise.deviation import Prediction
-from loopwise.generator.http import ERROR_KINDS
-from loopwise.generator.order import Figures
-from loopwise.generator.recorder import SCHEMA, UNFINISHED
-from loopwise.metrics import METRICS
+from loopwise.generator.connection import ERROR_KINDS
+from loopwise.generator.protocol import Figures
 from loopwise.model import Load, Run
 from loopwise.report.build import build
-from loopwise.scaling import Scaling
-from loopwise.store import TELEMETRY
+from loopwise.results.columns import SAMPLES as SCHEMA
+from loopwise.results.columns import TELEMETRY, UNFINISHED, Sample
+from loopwise.servers.combinations import refused_keys
+from loopwise.servers.specs import SERVERS
 from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
-from loopwise.summary import COLUMNS
-from loopwise.telemetry import Sample, window_figures
-from loopwise.validity import CHECKS, Facts, check
 from target_app.features import FEATURES
 
 SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
@@ -146,7 +146,7 @@ def test_refusals_and_features_are_those_of_the_code() -> None:
 
 def test_every_kind_of_error_in_the_generator_is_documented() -> None:
     kinds = {UNFINISHED, *ERROR_KINDS.values()}
-    for name in ("http.py", "reactor.py"):
+    for name in ("connection.py", "reactor.py"):
         for node in ast.walk(ast.parse((ROOT / "loopwise" / "generator" / name).read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "fail":
                 kinds |= texts(ast.walk(node.args[0]))

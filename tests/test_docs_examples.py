@@ -11,11 +11,11 @@ from docs_fixtures import ROOT, blocks, text_of
 from fakes import HOST, case_of, run_of
 from report_fixtures import fixture_summary
 
+from loopwise.analysis.checks import Facts
+from loopwise.analysis.verdicts import RULES
 from loopwise.model import Server
-from loopwise.report.charts import Chart
+from loopwise.report.charts.table import Chart
 from loopwise.suite import load_suite
-from loopwise.validity import Facts
-from loopwise.verdicts import RULES
 from target_app.features import Routing
 from target_app.modes import MODES
 from target_app.workloads import WORKLOADS
@@ -51,7 +51,7 @@ import sys
 from gevent import monkey
 monkey.patch_all()
 from pathlib import Path
-from loopwise.generator.scripted import load_script
+from loopwise.generator.locustfile import load_script
 for path in sys.argv[1:]:
     users, shape = load_script(Path(path))
     print(*sorted(user.__name__ for user in users), type(shape).__name__)
@@ -99,7 +99,7 @@ def test_the_example_of_a_mode_builds_a_coroutine_with_a_sentence() -> None:
 
 
 def test_the_example_of_a_server_serves_the_probe_on_the_loopback_port() -> None:
-    argv = example("loopwise/command_lines.py")["daphne_argv"](Server(), "python", 8123, Path("/scratch"))
+    argv = example("loopwise/servers/specs.py")["daphne_argv"](Server(), "python", 8123, Path("/scratch"))
     assert argv == ["python", "-m", "daphne", "--bind", "127.0.0.1", "--port", "8123", "loopwise_probe:app"]
 
 
@@ -127,12 +127,12 @@ def test_the_example_of_a_check_passes_flags_or_does_not_apply(
     host: dict[str, float], ok: bool | None
 ) -> None:
     run = run_of(case_of("c"), host=host)
-    found = example("loopwise/validity.py")["machine_cpu"](Facts(run, 1.0, None, None, None))
+    found = example("loopwise/analysis/checks.py")["machine_cpu"](Facts(run, 1.0, None, None, None))
     assert (found and found.ok) is ok
 
 
 @pytest.mark.parametrize(("low", "high", "word"), [(1.0, 1.2, "is_no_worse"), (0.8, 1.0, "is_no_better")])
 def test_the_example_of_a_rule_holds_where_no_other_does(low: float, high: float, word: str) -> None:
-    names = example("loopwise/verdicts.py")
+    names = example("loopwise/analysis/verdicts.py")
     assert [name for name in ("is_no_worse", "is_no_better") if names[name](low, high, 0.05)] == [word]
     assert not any(holds(low, high, 0.05) for holds in RULES.values())

@@ -19,11 +19,11 @@ from duel_fixtures import (
 )
 from fakes import case_of
 
-from loopwise import duel
-from loopwise.contest import COMPARED
+from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.verdicts import judge_rounds
+from loopwise.measure import duel
 from loopwise.model import SIDES, TOTAL
-from loopwise.store import ResultFolder
-from loopwise.verdicts import judge_rounds
+from loopwise.results.folder import ResultFolder
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_precise_means_both_throughput_and_cpu(fight: Fight) -> None:
 def test_a_duel_of_computing_routes_is_calibrated_once(
     monkeypatch: pytest.MonkeyPatch, workload: str, is_calibrated: bool
 ) -> None:
-    monkeypatch.setattr("loopwise.target.calibrate", lambda: {"cpu_iterations_per_ms": 9.0})
+    monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 9.0})
     sides = (case_of(name, workload=workload) for name in ("one", "two"))
     found = duel.design(*sides, name="d", margin=0.01, effort=duel.Effort(), seed=1, label=None)
     assert found.calibration == ({"cpu_iterations_per_ms": 9.0} if is_calibrated else {})

@@ -10,7 +10,7 @@ from duel_fixtures import BASE, OTHER, SHORT, Fight, X, Y, calm, fighting, furni
 from fakes import Conduct
 
 from loopwise.errors import EndpointError, Interrupted, ServerError
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
 
 DEAD = ServerError("the server ended with status 1 before it answered")
 

@@ -4,7 +4,7 @@ import pytest
 from e2e_fixtures import Bench
 from provoke import PROVOCATIONS, STALL, first_cause, runs_by_name, write_suite
 
-from loopwise.causes import CAUSES
+from loopwise.analysis.causes import CAUSES
 from loopwise.model import Run
 
 pytestmark = pytest.mark.e2e

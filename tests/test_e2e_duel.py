@@ -9,7 +9,7 @@ import pytest
 from e2e_fixtures import Bench, app_file, is_free, until
 
 from loopwise.model import SIDES, TOTAL, Round
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
 
 pytestmark = pytest.mark.e2e
 

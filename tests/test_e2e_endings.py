@@ -12,8 +12,8 @@ import pyarrow.ipc
 import pytest
 from e2e_fixtures import PLAIN_APP, Bench, app_file, runs_of, until
 
-from loopwise import processes
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
+from loopwise.servers import processes
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,8 @@ import pytest
 from e2e_fixtures import ROOT, Bench, runs_of
 from fault_server import FaultServer
 
-from loopwise.servers import free_port
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
+from loopwise.servers.lifecycle import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -13,11 +13,11 @@ import psutil
 import pytest
 from e2e_fixtures import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
 
-from loopwise.combinations import RUNS
-from loopwise.command_lines import SERVERS
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server
-from loopwise.servers import free_port, serve
+from loopwise.servers.combinations import RUNS
+from loopwise.servers.lifecycle import free_port, serve
+from loopwise.servers.specs import SERVERS
 
 pytestmark = pytest.mark.e2e
 

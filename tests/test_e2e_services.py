@@ -10,7 +10,7 @@ import pytest
 from e2e_fixtures import Bench, runs_of, until
 from service_fixtures import need_postgres
 
-from loopwise.services import Services
+from loopwise.servers.services import Services
 
 pytestmark = pytest.mark.e2e
 

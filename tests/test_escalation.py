@@ -10,17 +10,17 @@ from fake_pairs import PairBench, carry_out_all, on_fakes
 from fakes import Conduct, case_of, new_result, suite_with
 from rich.console import Console
 
-from loopwise import commands
-from loopwise.contest import COMPARED, MIN_ROUNDS
+from loopwise.analysis.contest import COMPARED, MIN_ROUNDS
+from loopwise.analysis.summary import summarise
+from loopwise.cli import commands
 from loopwise.errors import Interrupted, ServerError
-from loopwise.escalation import undecided
-from loopwise.generator.order import ABBA
+from loopwise.generator.protocol import ABBA
+from loopwise.measure.slices import undecided
 from loopwise.model import SIDES, TOTAL, Comparison, Experiment, Round, Suite, Verdict
-from loopwise.progress import Quiet
 from loopwise.report.build import build
-from loopwise.report.page_data import trouble
-from loopwise.store import ResultFolder
-from loopwise.summary import summarise
+from loopwise.report.terminal.progress import Quiet
+from loopwise.report.words import trouble
+from loopwise.results.folder import ResultFolder
 
 DEAD = ServerError("the server ended with status 1 before it answered")
 NOISE, CALM = 0.25, 0.004

@@ -21,14 +21,14 @@ from fakes import (
     three_modes,
 )
 
+from loopwise.analysis.summary import summarise
 from loopwise.errors import EndpointError, ServerError
-from loopwise.experiment import Execution, design
+from loopwise.measure.experiment import Execution, design
+from loopwise.measure.plan import plan
 from loopwise.model import Endpoint, Experiment, Load
-from loopwise.plan import plan
-from loopwise.progress import Quiet
-from loopwise.servers import serve
-from loopwise.store import ResultFolder
-from loopwise.summary import summarise
+from loopwise.report.terminal.progress import Quiet
+from loopwise.results.folder import ResultFolder
+from loopwise.servers.lifecycle import serve
 
 DEAD = ServerError("the server ended with status 1 before it answered")
 MODES = ("sync", "async", "to_thread")
@@ -223,7 +223,7 @@ def test_victim_rows_and_a_mix_go_through_the_whole_pipeline(tmp_path: Path) -> 
 
 
 def test_a_design_decides_everything_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loopwise.target.calibrate", lambda: {"cpu_iterations_per_ms": 9.0})
+    monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 9.0})
     suite = three_modes(seed=5)
     found = design(suite, seed=None, label="before", name="fake-1")
     assert (found.seed, found.label, found.name, found.suite) == (5, "before", "fake-1", suite)

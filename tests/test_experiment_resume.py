@@ -15,8 +15,8 @@ from fakes import (
     three_modes,
 )
 
+from loopwise.analysis.summary import summarise
 from loopwise.errors import Interrupted
-from loopwise.summary import summarise
 
 
 def test_a_crash_in_the_middle_leaves_the_earlier_runs_and_resume_continues_exactly(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from page_fixtures import page_summary
 from playwright.sync_api import Browser, Page, expect
 from report_fixtures import REASON
 
-from loopwise.report.page import write_page
-from loopwise.report.style import MODES
+from loopwise.report.charts.kit.style import MODES
+from loopwise.report.html.page import write_page
 
 __all__ = ["browser"]
 pytestmark = MARKS

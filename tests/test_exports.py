@@ -17,12 +17,12 @@ from fakes import Conduct, measured, suite_with, three_modes
 from report_fixtures import HOSTILE, fixture_summary
 
 from loopwise import cli
+from loopwise.analysis.summary import COLUMNS, Summary, summarise
 from loopwise.errors import UsageError
-from loopwise.exports import EXPORTS, OF_ROWS, export, parse_formats
-from loopwise.exports.tidy import SCHEMA
 from loopwise.model import SCHEMA_VERSION, Round
-from loopwise.store import ResultFolder
-from loopwise.summary import COLUMNS, Summary, summarise
+from loopwise.report.export.formats import EXPORTS, OF_ROWS, export, parse_formats
+from loopwise.report.export.tidy import SCHEMA
+from loopwise.results.folder import ResultFolder
 
 VOID = Conduct(generator_cpu_ratio=0.97)
 CONDUCTS = {"sync": Conduct(400.0), "async": Conduct(900.0), "to_thread": VOID}

@@ -17,12 +17,12 @@ from fakes import EPOCH_NS, FakeRow, case_of, new_result, run_of, suite_with, ta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwise.exports import export
-from loopwise.exports.hgrm import distribution
-from loopwise.exports.tallies import MAX_NAME, Spread, file_name
+from loopwise.analysis.summary import Summary, summarise
 from loopwise.model import Case, Endpoint, Load, Run, Window
-from loopwise.store import ResultFolder
-from loopwise.summary import Summary, summarise
+from loopwise.report.export.formats import export
+from loopwise.report.export.hgrm import distribution
+from loopwise.report.export.tallies import MAX_NAME, Spread, file_name
+from loopwise.results.folder import ResultFolder
 
 MS = 1_000_000
 LINE = re.compile(r" *([\d.]+) ([\d.]{14}) +(\d+)(?: +([\d.]+))?")

@@ -12,24 +12,32 @@ from compare_fixtures import SHAPES, duel_summary, sides, summary_with_cases, ve
 from matplotlib.figure import Figure
 from report_fixtures import HOSTILE
 
-from loopwise.contest import COMPARED
+from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.verdicts import RULES
 from loopwise.model import Verdict
-from loopwise.report import charts_forest, overlay, style
-from loopwise.report.charts_forest import (
+from loopwise.report.cells import ROWS_PER_FACET, Cells
+from loopwise.report.charts import forest as charts_forest
+from loopwise.report.charts import overlay
+from loopwise.report.charts.forest import (
     VERDICT_LOOKS,
     draw_forest,
     panel_height_in,
     ratio_limits,
     ratio_ticks,
 )
-from loopwise.report.compare_page import FOREST, OVERLAY
-from loopwise.report.forest_rows import ForestPanel, duel_panels, forest_panels, ratio_text, why_invalid
-from loopwise.report.frame import single
-from loopwise.report.overlay import LATENCY, THROUGHPUT, OverlayPanel, overlay_panels
-from loopwise.report.rows import ROWS_PER_FACET, Cells
-from loopwise.report.sheets import save_sheets
+from loopwise.report.charts.forest_rows import (
+    ForestPanel,
+    duel_panels,
+    forest_panels,
+    ratio_text,
+    why_invalid,
+)
+from loopwise.report.charts.kit import style
+from loopwise.report.charts.kit.frame import single
+from loopwise.report.charts.overlay import LATENCY, THROUGHPUT, OverlayPanel, overlay_panels
+from loopwise.report.charts.sheets import save_sheets
+from loopwise.report.html.compare import FOREST, OVERLAY
 from loopwise.report.sides import Side, shared_facets, sides_of
-from loopwise.verdicts import RULES
 
 COMPARISONS: dict[str, Callable[[], tuple[Side, ...]]] = {
     "1 case": lambda: sides(1),

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwise.generator.http import Connection
-from loopwise.generator.recorder import SCHEMA, Names
+from loopwise.generator.connection import Connection
+from loopwise.generator.recorder import Names
 from loopwise.generator.request import Request, prepare
 from loopwise.model import Endpoint
+from loopwise.results.columns import SAMPLES as SCHEMA
 
 END = None
 """Among segments: the peer closes."""

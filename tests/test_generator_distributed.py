@@ -13,11 +13,11 @@ from e2e_fixtures import until
 from fault_server import FaultServer
 from generator_fixtures import Generated, get
 
-from loopwise.driver import Generator, GeneratorProcess
 from loopwise.errors import GeneratorError
-from loopwise.generator.order import Event, Order
+from loopwise.generator.client import Generator, GeneratorProcess
+from loopwise.generator.protocol import Event, Order
 from loopwise.model import VICTIM, Load
-from loopwise.store import seal_samples
+from loopwise.results.folder import seal_samples
 
 pytestmark = pytest.mark.e2e
 
@@ -124,7 +124,7 @@ def test_a_locust_file_is_shared_by_two_processes(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     text = """
     from locust import constant, task
-    from loopwise.generator.stamped import StampedUser
+    from loopwise.generator.stamped_user import StampedUser
 
     class Visitor(StampedUser):
         wait_time = constant(0.02)

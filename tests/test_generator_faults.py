@@ -13,9 +13,9 @@ from e2e_fixtures import until
 from fault_server import LARGE_BYTES, FaultServer
 from generator_fixtures import generate, get
 
-from loopwise.driver import GeneratorProcess
+from loopwise.generator.client import GeneratorProcess
 from loopwise.model import Endpoint
-from loopwise.servers import free_port
+from loopwise.servers.lifecycle import free_port
 
 pytestmark = pytest.mark.e2e
 

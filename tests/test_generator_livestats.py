@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwise.generator.recorder import UNFINISHED, Recorder, Row
+from loopwise.generator.recorder import Recorder, Row
+from loopwise.results.columns import UNFINISHED
 
 with pytest.MonkeyPatch.context() as patch:
     # Locust would patch the standard library of all tests.

@@ -11,8 +11,8 @@ from generator_fixtures import generate, get
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwise.driver import GeneratorProcess
 from loopwise.generator.arrivals import Stretch, arrival_times
+from loopwise.generator.client import GeneratorProcess
 from loopwise.model import VICTIM, Arrivals, Endpoint
 
 RATES = st.floats(0.1, 100_000)

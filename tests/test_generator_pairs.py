@@ -10,10 +10,10 @@ import pytest
 from fault_server import FaultServer
 from generator_fixtures import get
 
-from loopwise.driver import GeneratorProcess
-from loopwise.generator.order import ABBA, Event, Order, Rival, Slice
+from loopwise.generator.client import GeneratorProcess
+from loopwise.generator.protocol import ABBA, Event, Order, Rival, Slice
 from loopwise.model import SIDES, Load, SideName
-from loopwise.servers import free_port
+from loopwise.servers.lifecycle import free_port
 
 pytestmark = pytest.mark.e2e
 

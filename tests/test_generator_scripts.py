@@ -9,8 +9,8 @@ import pytest
 from fault_server import FaultServer
 from generator_fixtures import Generated, generate
 
-from loopwise.driver import Generators, generators
 from loopwise.errors import GeneratorError
+from loopwise.generator.client import Generators, generators
 
 pytestmark = pytest.mark.e2e
 
@@ -286,7 +286,7 @@ def test_a_victim_is_probed_beside_any_script_and_is_none_of_its_users(
     client: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
     text = f"""
-    from loopwise.generator.stamped import StampedUser
+    from loopwise.generator.stamped_user import StampedUser
 
     class Visitor({client}):
         wait_time = constant(0.02)

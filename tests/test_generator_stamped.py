@@ -11,7 +11,7 @@ from fault_server import FaultServer
 from generator_fixtures import generate
 from stamped_fixtures import HEAD, ask
 
-from loopwise.driver import Generators, generators
+from loopwise.generator.client import Generators, generators
 
 pytestmark = pytest.mark.e2e
 

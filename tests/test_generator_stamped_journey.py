@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stamped_fixtures import STRANGER, Asked, ask
 
-from loopwise.driver import Generators, generators
+from loopwise.generator.client import Generators, generators
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ import pytest
 from fault_server import OK, Behaviour, FaultServer, Request, says
 from generator_fixtures import generate, get
 
-from loopwise.driver import GeneratorProcess
+from loopwise.generator.client import GeneratorProcess
 from loopwise.model import Endpoint
 
 pytestmark = pytest.mark.e2e

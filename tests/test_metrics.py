@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes import EPOCH_NS, HOST, FakeRow, case_of, run_of, table_of
 
-from loopwise.metrics import METRICS, RunFigures, figures
+from loopwise.analysis.metrics import METRICS, RunFigures, figures
 from loopwise.model import TOTAL, Endpoint, Load, Run, Worker
 
 MS = 1_000_000

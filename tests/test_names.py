@@ -9,12 +9,13 @@ from printed_fixtures import printed
 from report_fixtures import summary_of
 from test_answers import CLOSE, FAST, LOAD, SLOW, answers
 
-from loopwise.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.model import App, Case, Server
-from loopwise.report import page_data, page_table
-from loopwise.report.charts_workers import describe_workers, workers_panels
-from loopwise.report.rows import Cells, server_name
-from loopwise.report.terminal import answer_table
+from loopwise.model.factors import VARIANTS, name_among, tell_apart, variant
+from loopwise.report import words as page_data
+from loopwise.report.cells import Cells, server_name
+from loopwise.report.charts.workers import describe_workers, workers_panels
+from loopwise.report.html import table as page_table
+from loopwise.report.terminal.answer import answer_table
 
 
 def app(**options: str) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from browser_fixtures import MARKS, Visit, browser, visit
 from page_fixtures import page_summary
 from playwright.sync_api import Browser, Page, expect
 
-from loopwise.report.charts import save
-from loopwise.report.page import write_page
-from loopwise.summary import Summary
+from loopwise.analysis.summary import Summary
+from loopwise.report.charts.table import save
+from loopwise.report.html.page import write_page
 
 __all__ = ["browser"]
 pytestmark = MARKS

@@ -7,8 +7,8 @@ from browser_fixtures import MARKS, browser, visit
 from page_fixtures import page_summary
 from playwright.sync_api import Browser
 
-from loopwise.report.charts import save
-from loopwise.report.page import write_page
+from loopwise.report.charts.table import save
+from loopwise.report.html.page import write_page
 
 __all__ = ["browser"]
 pytestmark = MARKS

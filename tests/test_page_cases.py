@@ -9,12 +9,13 @@ import pytest
 from page_fixtures import a_digest, dressed, page_summary
 from report_fixtures import REASON, fixture_summary, own_app_summary, running_server_summary
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import Run, Worker
 from loopwise.report import format as fmt
-from loopwise.report import page_cases, page_table
-from loopwise.report.page_cases import CaseSection, case_sections
-from loopwise.report.page_timeline import POINTS, path, thinned, timeline
-from loopwise.summary import Summary
+from loopwise.report.html import cases as page_cases
+from loopwise.report.html import table as page_table
+from loopwise.report.html.cases import CaseSection, case_sections
+from loopwise.report.html.timeline import POINTS, path, thinned, timeline
 
 NAN = math.nan
 

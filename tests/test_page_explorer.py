@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
-from loopwise.report import page_explorer, skeleton, vega
-from loopwise.report.page_explorer import explorer_data
-from loopwise.report.style import MODES
-from loopwise.summary import Summary
+from loopwise.analysis.summary import Summary
+from loopwise.report.charts.kit.style import MODES
+from loopwise.report.html import explorer as page_explorer
+from loopwise.report.html import skeleton, vega
+from loopwise.report.html.explorer import explorer_data
 
 
 def test_every_cell_is_a_figure_of_the_summary() -> None:

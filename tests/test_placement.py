@@ -6,7 +6,7 @@ import pytest
 from fakes import case_of
 
 from loopwise.model import Server
-from loopwise.placement import Placement, place
+from loopwise.servers.pinning import Placement, place
 
 ANYWHERE = Placement()
 

@@ -7,8 +7,8 @@ from fakes import EPOCH_NS, case_of, experiment_of, suite_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loopwise.measure.plan import next_block, plan
 from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window
-from loopwise.plan import next_block, plan
 
 steady = settings(
     deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from fakes import case_of
 
+from loopwise.analysis.bounds import Bound, bounds
 from loopwise.model import Cost, Load, Part, Server
-from loopwise.predict import Bound, bounds
 from target_app.modes import MODES
 
 CORES = 2

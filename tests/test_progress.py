@@ -7,10 +7,10 @@ import pytest
 from fakes import case_of, run_of
 from rich.console import Console
 
-from loopwise.generator.order import Event
+from loopwise.generator.protocol import Event
+from loopwise.measure.duration import Span, Standing
 from loopwise.model import Check, Estimate, PlannedRun, Run
-from loopwise.progress import Live, Plain, Quiet, outcome, precision, time_left
-from loopwise.timing import Span, Standing
+from loopwise.report.terminal.progress import Live, Plain, Quiet, outcome, precision, time_left
 
 CASE = case_of("sleep-async")
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from fakes import Conduct, FakeBench, carry_out, measured, new_result, three_modes
 
+from loopwise.analysis.reading import read_runs
+from loopwise.analysis.rows import COLUMNS, RunRows
+from loopwise.analysis.summary import summarise
 from loopwise.model import Run
-from loopwise.reading import read_runs
-from loopwise.run_rows import COLUMNS, RunRows
-from loopwise.store import ResultFolder
-from loopwise.summary import summarise
+from loopwise.results.folder import ResultFolder
 
 
 def test_never_more_than_one_runs_rows_are_in_memory(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_never_more_than_one_runs_rows_are_in_memory(tmp_path: Path) -> None:
             gc.collect()
             most = max(most, sum(each() is not None for each in alive))
 
-    with mock.patch("loopwise.reading.RunRows", Watched):
+    with mock.patch("loopwise.analysis.reading.RunRows", Watched):
         summary = summarise(result)
     gc.collect()
     assert len(alive) == 3 * 9

@@ -10,8 +10,8 @@ from report_fixtures import HOSTILE, fixture_summary, own_app_summary
 from suite_fixtures import FakeTarget, suite_file
 
 from loopwise.model import Case, Experiment, Suite
-from loopwise.repeat import case_command, repeat_command, toml
 from loopwise.suite import load_suite
+from loopwise.suite.to_toml import case_command, repeat_command, toml
 
 MIXED = """
     [load]

@@ -14,15 +14,18 @@ from page_fixtures import page_summary
 from printed_fixtures import printed
 from report_fixtures import REASON, fixture_summary, own_app_summary
 
-from loopwise.causes import first_causes
-from loopwise.deviation import Prediction
+from loopwise.analysis.causes import first_causes
+from loopwise.analysis.deviation import Prediction
+from loopwise.analysis.summary import Summary
 from loopwise.model import Check, Run
-from loopwise.repeat import repeat_command
-from loopwise.report import page_data, page_facts, page_table, skeleton
-from loopwise.report.charts import ChartFile, InlinePanel, save
-from loopwise.report.page import SCRIPTS, render_page, write_page
-from loopwise.report.terminal import answer_table
-from loopwise.summary import Summary
+from loopwise.report import words as page_data
+from loopwise.report.charts.table import ChartFile, InlinePanel, save
+from loopwise.report.html import facts as page_facts
+from loopwise.report.html import skeleton
+from loopwise.report.html import table as page_table
+from loopwise.report.html.page import SCRIPTS, render_page, write_page
+from loopwise.report.terminal.answer import answer_table
+from loopwise.suite.to_toml import repeat_command
 
 GOLDEN = Path(__file__).parent / "golden" / "report.html"
 

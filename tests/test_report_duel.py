@@ -10,15 +10,15 @@ import pytest
 from fakes import case_of, experiment_of, suite_with
 from rich.console import Console
 
-from loopwise.commands import report
+from loopwise.analysis.summary import Summary, summarise
+from loopwise.analysis.verdicts import judge_rounds
+from loopwise.cli.commands import report
 from loopwise.errors import ResultError
 from loopwise.model import TOTAL, App, Check, Comparison, Endpoint, Round, Side
-from loopwise.report import page_data
+from loopwise.report import words as page_data
 from loopwise.report.build import build
-from loopwise.report.terminal import answer_table
-from loopwise.store import ResultFolder
-from loopwise.summary import Summary, summarise
-from loopwise.verdicts import judge_rounds
+from loopwise.report.terminal.answer import answer_table
+from loopwise.results.folder import ResultFolder
 
 NAMES = ("git-main", "shop.main-app")
 STOLEN = Check(name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20 %")

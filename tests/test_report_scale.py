@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from loopwise.analysis.summary import Summary, summarise
 from loopwise.calibrate import report_scale
 from loopwise.calibrate.synthetic_result import make_result
-from loopwise.store import ResultFolder
-from loopwise.summary import Summary, summarise
+from loopwise.results.folder import ResultFolder
 
 
 @pytest.fixture(scope="module")

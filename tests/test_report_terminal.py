@@ -6,11 +6,11 @@ import pytest
 from printed_fixtures import printed
 from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report import page_table
-from loopwise.report.terminal import answer_table, verdict_table
-from loopwise.summary import Summary
+from loopwise.report.html import table as page_table
+from loopwise.report.terminal.answer import answer_table, verdict_table
 
 
 @pytest.mark.parametrize("cases", [1, 7, 40, 100])

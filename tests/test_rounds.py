@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fakes import EPOCH_NS, FakeRow, table_of
 
-from loopwise.generator.order import Slice
+from loopwise.analysis.rounds import check_round, side_of
+from loopwise.generator.protocol import Slice
 from loopwise.model import SIDES, TOTAL, Round, Side, SideName
-from loopwise.rounds import check_round, side_of
 
 MS = 1_000_000
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_answers import figures_of
 
+from loopwise.analysis.scaling import Scaling, scale_all
+from loopwise.analysis.usl import Fit, divisor, fit
 from loopwise.model import Load, Server
-from loopwise.scaling import Scaling, scale_all
-from loopwise.usl import Fit, divisor, fit
 
 LOAD = Load(users=10_000, measure_s=1)
 FOUR, THREE = (1, 2, 4, 8), (1, 2, 4)

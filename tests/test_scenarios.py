@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from loopwise import target
+from loopwise.measure.duration import duration
 from loopwise.model import Suite
 from loopwise.paths import results_dir, scenarios_dir, target_app_dir
+from loopwise.servers import target
 from loopwise.suite import baseline_pairs, load_suite, suite_paths
-from loopwise.timing import duration
 
 
 @pytest.mark.parametrize("name", suite_paths())

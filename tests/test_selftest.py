@@ -14,11 +14,11 @@ from suite_fixtures import FakeTarget
 
 from loopwise import cli
 from loopwise.errors import ServerError
+from loopwise.results.folder import ResultFolder
 from loopwise.selftest import report
 from loopwise.selftest.suites import CPU, DIFFERENCES, EQUAL, NOOP, SLEEP, UNEQUAL, Trial, cases_of, trials
 from loopwise.selftest.tally import Outcome
 from loopwise.selftest.trials import BLOCKS, DUEL, DUEL_DIFFERENCE, Effort, run_blocks, run_duels
-from loopwise.store import ResultFolder
 from loopwise.suite import make_suite
 
 DEAD = ServerError("the server ended with status 1 before it answered")

@@ -10,11 +10,11 @@ import psutil
 import pytest
 from fakes import FakeBench, carry_out, case_of, new_result, suite_with
 
-from loopwise import services
 from loopwise.errors import EndpointError, Interrupted, ServiceError, UsageError
 from loopwise.model import Case
-from loopwise.servers import RunningServer
-from loopwise.services import SEED, Service, Services
+from loopwise.servers import services
+from loopwise.servers.lifecycle import RunningServer
+from loopwise.servers.services import SEED, Service, Services
 
 SERVES = "import json, os, time; print(json.dumps({'WHO': str(os.getpid())}), flush=True); time.sleep(60)"
 DIES = "import sys; sys.exit('no room on this machine')"

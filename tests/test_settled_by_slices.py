@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from loopwise.contest import Contest, settled_by_slices
+from loopwise.analysis.contest import Contest, settled_by_slices
+from loopwise.analysis.stats import LogRatio, paired
 from loopwise.model import TOTAL, Round, Side
-from loopwise.stats import LogRatio, paired
 
 
 def rounds(*ratios: float, status: str = "ok") -> list[Round]:

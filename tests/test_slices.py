@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 from fakes import case_of
 
-from loopwise.contest import MIN_ROUNDS
-from loopwise.escalation import Escalation, round_s, sliced
+from loopwise.analysis.contest import MIN_ROUNDS
+from loopwise.measure.pairs import Pair
+from loopwise.measure.slices import Escalation, round_s, sliced
 from loopwise.model import TOTAL, Comparison, Load, Round, Side
-from loopwise.pairs import Pair
 
 MODES = ("sync", "async")
 

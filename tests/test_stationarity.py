@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loopwise.stationarity import MAX_DRIFT, SUB_WINDOWS, Drift, drift, kendall_s, p_value, trend_size
+from loopwise.analysis.drift import MAX_DRIFT, SUB_WINDOWS, Drift, drift, kendall_s, p_value, trend_size
 
 FLOATS = NDArray[np.float64]
 Shape = Callable[[FLOATS], FLOATS]

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from loopwise.model import Estimate
-from loopwise.stats import (
+from loopwise.analysis.stats import (
     estimate,
     nearest_rank,
     paired_ratio,
@@ -18,6 +17,7 @@ from loopwise.stats import (
     t_half_width,
     unpaired_ratio,
 )
+from loopwise.model import Estimate
 
 steady = settings(
     deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], max_examples=80

@@ -13,12 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import EPOCH_NS, FakeRow, measured, new_result, record, three_modes
 
+from loopwise.analysis.summary import summarise
 from loopwise.errors import ResultError
 from loopwise.generator.recorder import Recorder
 from loopwise.model import SCHEMA_VERSION
-from loopwise.store import STREAM, ResultFolder, find_results, result_name, seal_samples, write_atomically
-from loopwise.summary import summarise
-from loopwise.telemetry import Sample
+from loopwise.results.columns import Sample
+from loopwise.results.folder import (
+    STREAM,
+    ResultFolder,
+    find_results,
+    result_name,
+    seal_samples,
+    write_atomically,
+)
 
 TYPES = {
     "scheduled_ns": pa.int64(),

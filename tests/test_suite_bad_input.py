@@ -198,7 +198,7 @@ def test_a_target_app_that_cannot_answer_is_a_failure_and_no_suite_error(
     package = tmp_path / "target_app"
     package.mkdir()
     suite_file(package, "", "__init__.py")
-    monkeypatch.setattr("loopwise.target.target_app_dir", lambda: tmp_path)
+    monkeypatch.setattr("loopwise.servers.target.target_app_dir", lambda: tmp_path)
     suite = str(suite_file(tmp_path, ENTRY))
     answers = {
         "raise SystemExit('broken today')": r"ended with status 1 \(broken today\)",

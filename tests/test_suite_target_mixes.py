@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from suite_fixtures import FakeTarget, ids_of, sentence, suite_of
 
-from loopwise.factors import case_factors
-from loopwise.placement import Placement, place
-from loopwise.servers import environment
+from loopwise.model.factors import case_factors
+from loopwise.servers.lifecycle import environment
+from loopwise.servers.pinning import Placement, place
 
 MIX = """
 [[matrix]]

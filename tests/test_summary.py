@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from fakes import THREE_CONDUCTS, Conduct, case_of, measured, rows_by, suite_with, three_modes
 
-from loopwise.contest import COMPARED
+from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.summary import COLUMNS, Summary, summarise
 from loopwise.errors import ServerError
-from loopwise.metrics import METRICS
 from loopwise.model import Load, Server, Suite, Verdict
-from loopwise.summary import COLUMNS, Summary, summarise
 
 GOLDEN = Path(__file__).parent / "golden"
 PROMISED = (

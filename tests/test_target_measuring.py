@@ -18,8 +18,8 @@ import pytest
 import uvloop
 from probe_fixtures import PACKAGE, load_file
 
-from loopwise import probes
-from loopwise.probes import lag_ms
+from loopwise.servers import probe_logs as probes
+from loopwise.servers.probe_logs import lag_ms
 
 measuring = load_file("measuring.py")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]

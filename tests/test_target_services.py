@@ -10,7 +10,7 @@ import httpx
 import pytest
 from service_fixtures import need_postgres, running
 
-from loopwise.services import SERVICES
+from loopwise.servers.services import SERVICES
 from target_app import upstream as service
 from target_app.answers import WrongAnswerError
 from target_app.app import create_app

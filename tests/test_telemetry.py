@@ -12,7 +12,9 @@ import pytest
 from e2e_fixtures import until
 
 from loopwise import machine
-from loopwise.telemetry import HOST_PID, Sample, Telemetry, window_figures
+from loopwise.analysis.workers import window_figures
+from loopwise.results.columns import HOST_PID, Sample
+from loopwise.servers.telemetry import Telemetry
 
 
 def host(time_ns: int, cpu_s: float, total_s: float, steal_s: float = 0.0) -> Sample:

@@ -11,13 +11,13 @@ from report_fixtures import fixture_summary, own_app_summary, running_server_sum
 from rich.cells import cell_len
 from rich.console import Console
 
+from loopwise.analysis.summary import Summary
 from loopwise.model import Cause, Run
 from loopwise.report import format as fmt
-from loopwise.report.page_data import short_causes
-from loopwise.report.rows import Cells
-from loopwise.report.terminal import answer_table, print_tidily
-from loopwise.report.terminal_table import bar
-from loopwise.summary import Summary
+from loopwise.report.cells import Cells
+from loopwise.report.terminal.answer import answer_table, print_tidily
+from loopwise.report.terminal.table import bar
+from loopwise.report.words import short_causes
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -9,10 +9,10 @@ import pytest
 from suite_fixtures import FakeTarget
 
 from loopwise.errors import UsageError
-from loopwise.init import own_endpoints, write_suite
 from loopwise.model import Suite
 from loopwise.suite import baseline_pairs, load_suite, make_suite
-from loopwise.trial import trial_document
+from loopwise.suite.scaffold import own_endpoints, write_suite
+from loopwise.suite.trial import trial_document
 
 PLAIN_APP = "async def app(scope, receive, send): ...\n"
 SHOP = """

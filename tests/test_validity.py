@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fakes import EPOCH_NS, case_of, run_of
 
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
+from loopwise.analysis.drift import Drift
 from loopwise.model import Check, Load, Run, Window, Worker
-from loopwise.stationarity import Drift
-from loopwise.validity import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})

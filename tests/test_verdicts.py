@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verdict_fixtures import HIGHER, INF, LOWER, MARGIN, NAN, contest, known, steady
 
-from loopwise.contest import COMPARED, Contest, explain, pair_up
-from loopwise.factors import tell_apart
-from loopwise.metrics import METRICS
-from loopwise.model import Case, Cost, Estimate, Load, Server, Verdict
-from loopwise.sentences import SAYS, times
-from loopwise.stats import LogRatio, paired
-from loopwise.verdicts import (
+from loopwise.analysis.contest import COMPARED, Contest, explain, pair_up
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.sentences import SAYS, times
+from loopwise.analysis.stats import LogRatio, paired
+from loopwise.analysis.verdicts import (
     RULES,
     decide,
     judge_family,
     smallest_alpha,
 )
+from loopwise.model import Case, Cost, Estimate, Load, Server, Verdict
+from loopwise.model.factors import tell_apart
 
 
 def ratio_of(value: float, low: float | None, high: float | None, replicates: int = 5) -> Estimate:

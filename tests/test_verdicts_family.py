@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from verdict_fixtures import HIGHER, LOWER, MARGIN, contest, known, steady
 
-from loopwise.model import Check, Estimate, Round, Side
-from loopwise.stats import LogRatio, paired
-from loopwise.verdicts import (
+from loopwise.analysis.stats import LogRatio, paired
+from loopwise.analysis.verdicts import (
     confidences,
     decide,
     judge_family,
@@ -19,6 +18,7 @@ from loopwise.verdicts import (
     smallest_alpha,
     undecided_pairs,
 )
+from loopwise.model import Check, Estimate, Round, Side
 
 logs = st.lists(st.floats(min_value=-1.0, max_value=1.0), min_size=2, max_size=8)
 

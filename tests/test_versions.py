@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loopwise.errors import UsageError
-from loopwise.versions import Version, case_of, names_of, served_from
+from loopwise.measure.versions import Version, case_of, names_of, served_from
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from loopwise import probes
-from loopwise.store import TELEMETRY
-from loopwise.telemetry import Sample, join, window_figures
-from loopwise.workers import loop_figures, steady_growth, worker_figures
+from loopwise.analysis.workers import loop_figures, steady_growth, window_figures, worker_figures
+from loopwise.results.columns import TELEMETRY, Sample
+from loopwise.servers import probe_logs as probes
+from loopwise.servers.telemetry import join
 
 
 def line(time_ns: int, done: int = 0, **figures: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from scipy.special import stdtrit
 
-from loopwise.contest import Contest
-from loopwise.stats import LogRatio
+from loopwise.analysis.contest import Contest
+from loopwise.analysis.stats import LogRatio
 
 NAN, INF = math.nan, math.inf
 MARGIN = 0.05

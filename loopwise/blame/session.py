@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from loopwise import servers
 from loopwise.errors import ServerError
 from loopwise.model import App, Case, Endpoint, Server
 from loopwise.paths import target_app_dir
+from loopwise.servers import lifecycle as servers
 
 AT_ONCE = 4
 """Requests in flight in the second half: enough that callbacks of several requests meet."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loopwise.errors import UsageError
-from loopwise.init import own_endpoints
 from loopwise.model import Case
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
-from loopwise.trial import trial_document
+from loopwise.suite.scaffold import own_endpoints
+from loopwise.suite.trial import trial_document
 
 
 def subjects(target: str, endpoints: Sequence[str], app_dir: Path, python: Path | None) -> list[Case]:

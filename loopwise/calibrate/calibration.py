@@ -19,8 +19,8 @@ from loopwise.calibrate.peers import installed
 from loopwise.calibrate.schedule import measure_schedule
 from loopwise.calibrate.static_server import StaticServer, find_program, serve_static
 from loopwise.calibrate.targets import judge
-from loopwise.driver import generators
 from loopwise.errors import RunError
+from loopwise.generator.client import generators
 
 
 class Effort(NamedTuple):

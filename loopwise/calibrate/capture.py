@@ -11,11 +11,11 @@ from typing import NamedTuple, TypeVar
 
 import psutil
 
-from loopwise import processes
 from loopwise.calibrate.document import Missing
 from loopwise.calibrate.pcap import Exchange, exchanges, read_segments
 from loopwise.calibrate.static_server import find_program
 from loopwise.errors import RunError
+from loopwise.servers import processes
 
 INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 BUFFER_KIB = 131_072

@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from loopwise.analysis.stats import nearest_rank
 from loopwise.calibrate.static_server import StaticServer
-from loopwise.driver import Generator
-from loopwise.generator.order import Event, Figures, Order
-from loopwise.generator.recorder import KERNEL, UNFINISHED
+from loopwise.generator.client import Generator
+from loopwise.generator.protocol import Event, Figures, Order
 from loopwise.model import Endpoint, Load
 from loopwise.paths import scenarios_dir
-from loopwise.stats import nearest_rank
-from loopwise.store import seal_samples
+from loopwise.results.columns import KERNEL, UNFINISHED
+from loopwise.results.folder import seal_samples
 
 INTS = NDArray[np.int64]
 MASK = NDArray[np.bool_]

@@ -7,9 +7,9 @@ import psutil
 
 from loopwise.calibrate.document import UserMemory
 from loopwise.calibrate.generation import Bench
-from loopwise.driver import GeneratorProcess, Hear
 from loopwise.errors import RunError
-from loopwise.generator.order import Event, Order
+from loopwise.generator.client import GeneratorProcess, Hear
+from loopwise.generator.protocol import Event, Order
 from loopwise.model import Load
 
 FEW_USERS = 100

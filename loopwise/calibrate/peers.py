@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from loopwise import processes
 from loopwise.calibrate.document import Missing
 from loopwise.calibrate.generation import CONNECTIONS
 from loopwise.calibrate.static_server import StaticServer, find_program
 from loopwise.errors import GeneratorError
+from loopwise.servers import processes
 
 GRACE_S = 10.0
 """A peer that has not ended so long after its time hangs."""

@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from loopwise import machine
-from loopwise.driver import Generators, generators
+from loopwise.analysis.stats import paired_ratio
 from loopwise.errors import LoopwiseError
-from loopwise.generator.order import Order
+from loopwise.generator.client import Generators, generators
+from loopwise.generator.protocol import Order
 from loopwise.model import Case, Endpoint, Load, Server
-from loopwise.placement import Placement, place
-from loopwise.servers import serve
-from loopwise.stats import paired_ratio
+from loopwise.servers.lifecycle import serve
+from loopwise.servers.pinning import Placement, place
 
 WITH, WITHOUT = "with", "without"
 TARGET = 0.98

@@ -80,11 +80,11 @@ def _phases(path: Path) -> int:
         print(f"  {part:8} {now_s - last_s:5.1f} s", flush=True)
         last_s = now_s
 
+    from loopwise.analysis.summary import summarise
     from loopwise.report.build import write_tables
-    from loopwise.report.charts import save
-    from loopwise.report.page import write_page
-    from loopwise.store import ResultFolder
-    from loopwise.summary import summarise
+    from loopwise.report.charts.table import save
+    from loopwise.report.html.page import write_page
+    from loopwise.results.folder import ResultFolder
 
     tell("imports")
     result = ResultFolder(path)

@@ -4,12 +4,12 @@ from itertools import takewhile
 
 import numpy as np
 
+from loopwise.analysis.stats import nearest_rank
 from loopwise.calibrate.document import RowSize, ScheduleAccuracy
 from loopwise.calibrate.generation import INTS, Bench, Generated
 from loopwise.errors import RunError
 from loopwise.generator.arrivals import arrival_times, stretches
 from loopwise.model import Load
-from loopwise.stats import nearest_rank
 
 RATES_RPS = (200.0, 1000.0, 2000.0, 5000.0)
 WINDOWS = 2

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from loopwise import processes
 from loopwise.calibrate.fixed_answer import BACKLOG, BODY
-from loopwise.command_lines import HOST
 from loopwise.errors import ServerError
-from loopwise.servers import POLL_S, free_port
+from loopwise.servers import processes
+from loopwise.servers.lifecycle import POLL_S, free_port
+from loopwise.servers.specs import HOST
 
 PROGRAM = Path(__file__).with_name("fixed_answer.py")
 START_TIMEOUT_S = 10.0

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from loopwise.assess import assess
-from loopwise.experiment import design
-from loopwise.generator.recorder import KERNEL, SCHEMA
+from loopwise.analysis.assess import assess
+from loopwise.analysis.workers import window_figures
+from loopwise.measure.experiment import design
+from loopwise.measure.run import begin
 from loopwise.model import VICTIM, Case, Experiment, Run, Suite, Window, Worker
-from loopwise.runs import begin
-from loopwise.store import STREAM, ResultFolder, seal_samples
+from loopwise.results.columns import KERNEL, Sample
+from loopwise.results.columns import SAMPLES as SCHEMA
+from loopwise.results.folder import STREAM, ResultFolder, seal_samples
 from loopwise.suite import make_suite
-from loopwise.telemetry import Sample, window_figures
 
 USERS = 100
 VICTIM_PATH, VICTIM_RPS = "/health", 20

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from loopwise.analysis.summary import Summary, summarise
 from loopwise.claims.claim import CLAIMS_SCHEMA_VERSION, Finding
 from loopwise.claims.look import merged
 from loopwise.errors import ResultError
 from loopwise.paths import results_dir
-from loopwise.store import EXPERIMENT, ResultFolder, write_atomically
-from loopwise.summary import Summary, summarise
+from loopwise.results.folder import EXPERIMENT, ResultFolder, write_atomically
 
 FINDING, SEARCHED, PAGE = "finding.json", "searched", "claims.html"
 

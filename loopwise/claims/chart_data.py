@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.stats import estimate
+from loopwise.analysis.summary import Summary
 from loopwise.claims.axes import RATE, USERS, Axis, hit_ratio, param, part_param
 from loopwise.claims.claim import Bracket, Finding
 from loopwise.claims.look import Look
 from loopwise.claims.questions import CONFIDENCE
 from loopwise.claims.rules_apps import blocked_share, endpoint_of
-from loopwise.measured import CaseFigures
 from loopwise.model import Estimate
-from loopwise.stats import estimate
-from loopwise.summary import Summary
 
 SAYS = {
     "throughput_rps": "requests a second",

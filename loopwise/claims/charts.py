@@ -10,11 +10,11 @@ from loopwise.claims.chart_data import SAYS, Bars, Lines, Panel
 from loopwise.claims.opinion import at, crossover_words, number_of
 from loopwise.model import Estimate
 from loopwise.report import format as fmt
-from loopwise.report.axes import log_axis, set_ticks, throughput_axis
-from loopwise.report.frame import PANEL_WIDTH_IN, Frame, single
-from loopwise.report.line_labels import Box, LineEnd, end_labels
-from loopwise.report.style import INK, LABEL_PT, MUTED, VOID, fit, look, mode_style, text_width_in
-from loopwise.report.svg import svg_of
+from loopwise.report.charts.kit.axes import log_axis, set_ticks, throughput_axis
+from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, single
+from loopwise.report.charts.kit.line_labels import Box, LineEnd, end_labels
+from loopwise.report.charts.kit.style import INK, LABEL_PT, MUTED, VOID, fit, look, mode_style, text_width_in
+from loopwise.report.charts.kit.svg import svg_of
 
 _ROW_IN = 0.3
 _TOP_IN = 0.05

@@ -6,23 +6,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopwise import servers
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.claim import Finding, Text
 from loopwise.claims.refine import suite_of
 from loopwise.claims.rules import RULES, sweep_of
-from loopwise.driver import Generator
 from loopwise.errors import Interrupted, LoopwiseError
-from loopwise.experiment import Execution, Serve, Watcher, design
+from loopwise.generator.client import Generator
 from loopwise.machine import cores, describe, machine_words
+from loopwise.measure.duration import duration
+from loopwise.measure.experiment import Execution, Serve, Watcher, design
 from loopwise.model import Suite
 from loopwise.paths import scenarios_dir
-from loopwise.services import refuse_missing
-from loopwise.store import ResultFolder
+from loopwise.results.folder import ResultFolder
+from loopwise.servers import lifecycle as servers
+from loopwise.servers.services import refuse_missing
+from loopwise.servers.target import describe as ask_target
 from loopwise.suite import load_suite
 from loopwise.suite.expand import Describe
-from loopwise.target import describe as ask_target
-from loopwise.timing import duration
 
 STEPS = 4
 """Values that a search tries at most: each halves the bracket."""

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from loopwise.analysis.measured import CaseFigures
 from loopwise.claims.claim import Lesson
 from loopwise.claims.look import Look
 from loopwise.claims.questions import CONFIDENCE
-from loopwise.measured import CaseFigures
 
 
 class Gauge(NamedTuple):

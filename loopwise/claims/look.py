@@ -7,16 +7,16 @@ from typing import Any
 
 from scipy.special import stdtrit
 
-from loopwise.causes import first_causes
+from loopwise.analysis.causes import first_causes
+from loopwise.analysis.contest import is_usable, pair_up
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.stats import LogRatio, unpaired
+from loopwise.analysis.summary import Summary
 from loopwise.claims.axes import Axis
 from loopwise.claims.questions import Unmeasured
-from loopwise.contest import is_usable, pair_up
-from loopwise.factors import matches
-from loopwise.measured import CaseFigures
-from loopwise.metrics import METRICS
 from loopwise.model import Case, Run, Verdict
-from loopwise.stats import LogRatio, unpaired
-from loopwise.summary import Summary
+from loopwise.model.factors import matches
 
 APART = 1000
 """Replicates of a search's results are numbered from so many on, each result on its own: no block holds two of them."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from loopwise.analysis.measured import CaseFigures
 from loopwise.claims.claim import Bracket, Word
 from loopwise.claims.questions import Judged
-from loopwise.measured import CaseFigures
 from loopwise.report.format import number
 
 

@@ -14,8 +14,8 @@ from loopwise.claims.claim import Finding, Text, Word
 from loopwise.claims.opinion import crossover_words
 from loopwise.claims.sources import source_of
 from loopwise.claims.tables import lesson_sentence
-from loopwise.report import skeleton
-from loopwise.report.svg import inline
+from loopwise.report.charts.kit.svg import inline
+from loopwise.report.html import skeleton
 
 ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
 """A verdict is told by its word and its mark, never by colour alone."""

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from loopwise.analysis.stats import LogRatio
+from loopwise.analysis.verdicts import is_better, is_same, is_worse
 from loopwise.model import Estimate
 from loopwise.report.format import number
-from loopwise.stats import LogRatio
-from loopwise.verdicts import is_better, is_same, is_worse
 
 Answer = Literal["yes", "no", "open"]
 CONFIDENCE = 0.95

@@ -6,9 +6,9 @@ from typing import Any
 
 from loopwise.errors import UsageError
 from loopwise.model import LOAD_KEYS, Case, Comparison, Suite
+from loopwise.servers.target import describe as ask_target
 from loopwise.suite import make_suite
 from loopwise.suite.expand import Describe
-from loopwise.target import describe as ask_target
 
 
 def suite_of(cases: Sequence[Case], like: Suite, name: str, *, describe: Describe = ask_target) -> Suite:

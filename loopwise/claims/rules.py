@@ -7,6 +7,7 @@ a valid run, says `invalid` and why: nothing is confirmed or refuted by what was
 from collections.abc import Callable
 from functools import partial
 
+from loopwise.analysis.summary import Summary
 from loopwise.claims import rules_apps, rules_computing, rules_waiting
 from loopwise.claims.claim import Finding
 from loopwise.claims.lessons import lesson
@@ -15,7 +16,6 @@ from loopwise.claims.opinion import Opinion
 from loopwise.claims.questions import Unmeasured
 from loopwise.claims.sweeps import Sweep
 from loopwise.machine import machine_words
-from loopwise.summary import Summary
 
 UNDECIDED = ", which the measurement is too noisy or too short to decide"
 

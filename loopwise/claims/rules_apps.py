@@ -1,5 +1,7 @@
 """Rules of the claims about whole apps: neighbours, drivers, clients, caches and servers. Pure."""
 
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.stats import LogRatio
 from loopwise.claims.axes import hit_ratio, part_param
 from loopwise.claims.look import Look, measured
 from loopwise.claims.opinion import Opinion, between, number_of, word
@@ -7,8 +9,6 @@ from loopwise.claims.questions import Judged, Unmeasured, at_least, at_most, jud
 from loopwise.claims.rules_computing import GAIN
 from loopwise.claims.rules_waiting import RESPONSE_P99, RPS, SERVES_MORE, VICTIM_P50
 from loopwise.claims.sweeps import Sweep, sweep
-from loopwise.measured import CaseFigures
-from loopwise.stats import LogRatio
 
 DOUBLED = 2.0
 RELIEF = 1.5

@@ -1,12 +1,12 @@
 """Rules of the claims about computing: the event loop, threads and processes that share cores. Pure."""
 
+from loopwise.analysis.contest import is_usable
 from loopwise.claims.axes import WORKERS, param
 from loopwise.claims.look import Look
 from loopwise.claims.opinion import Opinion, between, number_of, word
 from loopwise.claims.questions import at_least, at_most, judge
 from loopwise.claims.rules_waiting import RPS, SERVES_MORE, VICTIM
 from loopwise.claims.sweeps import Sweep, sweep
-from loopwise.contest import is_usable
 
 GAIN = 1.2
 """Nobody rewrites a route for less than a fifth, and the hop to a thread costs 5 ms of work less than that."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loopwise.analysis.measured import CaseFigures
 from loopwise.claims.axes import Axis
 from loopwise.claims.claim import Bracket
 from loopwise.claims.questions import Judged, Question, Unmeasured, judge
 from loopwise.claims.search import Point, bracket, next_value
-from loopwise.measured import CaseFigures
 from loopwise.model import Case
 
 Group = dict[str, CaseFigures]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import typer
 
 from loopwise.cli import claims, instruments, measuring, pairs, reading
+from loopwise.cli.interrupts import interruptible
 from loopwise.errors import LoopwiseError
-from loopwise.interrupts import interruptible
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": measuring.run,

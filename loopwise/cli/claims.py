@@ -23,7 +23,7 @@ def claims(context: typer.Context) -> int | None:
 @app.command(name="list")
 def list_(as_json: Json = False) -> int:
     """List the claims, with the last verdict on this machine."""
-    from loopwise import commands_claims
+    from loopwise.cli import commands_claims
 
     return commands_claims.list_claims(console(), as_json=as_json)
 
@@ -34,7 +34,7 @@ def show(
     as_json: Json = False,
 ) -> int:
     """Explain a claim: who believes it, how it is tested, what was found here, what to do."""
-    from loopwise import commands_claims
+    from loopwise.cli import commands_claims
 
     return commands_claims.show(console(), claim_id, as_json=as_json)
 
@@ -54,7 +54,7 @@ def run(
     ] = False,
 ) -> int:
     """Measure claims and judge them."""
-    from loopwise import commands_claims
+    from loopwise.cli import commands_claims
 
     return commands_claims.run(console(), claim_ids or (), is_all=is_all, out=out, quiet=quiet)
 
@@ -71,7 +71,7 @@ def report(
     as_json: Json = False,
 ) -> int:
     """(Re)build the findings and claims.html; nothing is measured again."""
-    from loopwise import commands_claims
+    from loopwise.cli import commands_claims
 
     return commands_claims.report(console(), folder, markdown=markdown, as_json=as_json)
 
@@ -83,6 +83,6 @@ def compare(
     as_json: Json = False,
 ) -> int:
     """Tell whether two runs of the claims say the same; exit status 1 where a verdict flipped."""
-    from loopwise import commands_claims
+    from loopwise.cli import commands_claims
 
     return commands_claims.compare(console(), base, other, as_json=as_json)

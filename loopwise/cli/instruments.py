@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.options import AppDir, Json, Python, Seed, console
-from loopwise.console import print_json
 from loopwise.errors import UsageError
+from loopwise.report.terminal.console import print_json
 
 
 def doctor(as_json: Json = False) -> int:
     """Tell whether this machine is fit to measure: one line per check, with the remedy."""
-    from loopwise.doctor import diagnose, diagnosis_table, is_fit
+    from loopwise.calibrate.doctor import diagnose, diagnosis_table, is_fit
 
     found = diagnose()
     if as_json:
@@ -37,7 +37,7 @@ def calibrate(
     as_json: Json = False,
 ) -> int:
     """Prove the load generator on this machine: its price, its latencies against packets, its schedule."""
-    from loopwise import commands
+    from loopwise.cli import commands
 
     return commands.calibrate(
         console(),
@@ -72,7 +72,7 @@ def blame(
     as_json: Json = False,
 ) -> int:
     """Name the lines that hold the event loop, most time first; an untimed pass of its own."""
-    from loopwise import commands
+    from loopwise.cli import commands
 
     if loop not in {"auto", "asyncio", "uvloop"}:
         raise UsageError(f"--loop: got {loop!r}, allowed are auto, asyncio, uvloop; choose one of them")

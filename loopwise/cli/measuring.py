@@ -18,8 +18,8 @@ from loopwise.cli.options import (
     checked_label,
     console,
 )
-from loopwise.console import print_json, say
 from loopwise.errors import UsageError
+from loopwise.report.terminal.console import print_json, say
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
     quiet: Quietly = False,
 ) -> int:
     """Measure a suite and report it."""
-    from loopwise import commands
+    from loopwise.cli import commands
 
     if resume is not None:
         given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
@@ -71,9 +71,9 @@ def try_(
     quiet: Quietly = False,
 ) -> int:
     """Measure an app of your own, or a server that runs, without writing a suite."""
-    from loopwise import commands
+    from loopwise.cli import commands
     from loopwise.suite import make_suite
-    from loopwise.trial import trial_document
+    from loopwise.suite.trial import trial_document
 
     document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
     suite = make_suite(
@@ -91,7 +91,7 @@ def init(
     python: Python = None,
 ) -> int:
     """Write a commented suite to begin with."""
-    from loopwise.init import write_suite
+    from loopwise.suite.scaffold import write_suite
 
     path = write_suite(folder, target, app_dir=app_dir, python=python)
     text = f"wrote {path}; measure it with: bench.py run {path}"
@@ -107,9 +107,9 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Validate a suite and print its plan: cases, order, and the time it will take."""
-    from loopwise.services import refuse_missing
+    from loopwise.measure.outline import outline, outline_table
+    from loopwise.servers.services import refuse_missing
     from loopwise.suite import load_suite
-    from loopwise.suite.outline import outline, outline_table
 
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
     refuse_missing({need for case in loaded.cases for need in case.needs})

@@ -61,9 +61,9 @@ def duel(
     quiet: Quietly = False,
 ) -> int:
     """Two versions head to head: did my change cost anything? About half a minute."""
-    from loopwise import commands_pairs
-    from loopwise.duel import WARMUP_S, Effort
-    from loopwise.versions import Version
+    from loopwise.cli import commands_pairs
+    from loopwise.measure.duel import WARMUP_S, Effort
+    from loopwise.measure.versions import Version
 
     sides = (
         Version(baseline, app_, base_app_dir, base_python),
@@ -114,7 +114,7 @@ def selftest(
     as_json: Json = False,
 ) -> int:
     """Show the method at work here: false alarms on equal cases, and power to find injected differences."""
-    from loopwise import commands_pairs
+    from loopwise.cli import commands_pairs
 
     return commands_pairs.selftest(
         console(),

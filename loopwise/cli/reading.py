@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.options import FailOn, Json, JunitFile, MarkdownFile, console
-from loopwise.console import print_json
 from loopwise.errors import UsageError
+from loopwise.report.terminal.console import print_json
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
     as_json: Json = False,
 ) -> int:
     """(Re)build charts, tables and report.html of a result; nothing is measured again."""
-    from loopwise import commands
+    from loopwise.cli import commands
 
     return commands.report(console(), result, as_json=as_json, formats=export or ())
 
@@ -45,7 +45,7 @@ def compare(
     as_json: Json = False,
 ) -> int:
     """Overlay results: a verdict for every case they share."""
-    from loopwise import commands_compare
+    from loopwise.cli import commands_compare
 
     return commands_compare.compare(
         console(),
@@ -75,7 +75,7 @@ def list_(
     as_json: Json = False,
 ) -> int:
     """List what there is to choose from."""
-    from loopwise.listing import LISTINGS, listing_table
+    from loopwise.cli.listing import LISTINGS, listing_table
 
     if what not in LISTINGS:
         raise UsageError(f"list: got {what!r}, allowed are {', '.join(LISTINGS)}; choose one of them")
@@ -83,7 +83,7 @@ def list_(
         raise UsageError("list: --html is for results, and --out for --html; write `list results --html`")
     rows = LISTINGS[what]()
     if html:
-        from loopwise.commands_compare import index
+        from loopwise.cli.commands_compare import index
 
         return index(console(), rows, out, as_json=as_json)
     if as_json:

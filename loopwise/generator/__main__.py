@@ -11,12 +11,12 @@ import os
 import sys
 import traceback
 
-from loopwise.generator.distributed import Distributed, Workers
-from loopwise.generator.http import keep_stamping
+from loopwise.generator.connection import keep_stamping
 from loopwise.generator.kinds import traffic_of
-from loopwise.generator.order import Event, Order
+from loopwise.generator.protocol import Event, Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.session import Alone, Crew, run
+from loopwise.generator.workers import Distributed, Workers
 
 
 class Crews:

@@ -1,7 +1,7 @@
 """Which traffic an order asks for."""
 
-from loopwise.generator.order import Order
 from loopwise.generator.pairs import PairTraffic
+from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.traffic import DeclaredTraffic, ScriptedTraffic, Traffic
 

@@ -5,13 +5,13 @@ from time import time_ns
 from typing import Any
 from urllib.parse import urlsplit
 
-from loopwise.generator.declared import ClosedUser, deal
-from loopwise.generator.http import Connection
-from loopwise.generator.order import ABBA, Order, Slice
+from loopwise.generator.connection import Connection
+from loopwise.generator.protocol import ABBA, Order, Slice
 from loopwise.generator.reactor import resolve
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
 from loopwise.generator.traffic import ReactorTraffic
+from loopwise.generator.users import ClosedUser, deal
 from loopwise.model import SIDES, Endpoint, SideName
 
 

@@ -17,9 +17,10 @@ import gevent
 from gevent import monkey
 from gevent.hub import Waiter
 
-from loopwise.generator.http import USER_STAMP, Address, Connection, Owner
-from loopwise.generator.recorder import UNFINISHED, Recorder
+from loopwise.generator.connection import USER_STAMP, Address, Connection, Owner
+from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
+from loopwise.results.columns import UNFINISHED
 
 HUB_INTERVAL_NS = 5_000_000
 """How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more."""

@@ -11,31 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from loopwise.results.columns import KERNEL, SAMPLES, TEXT, UNFINISHED, USER
+
 FLUSH_INTERVAL_S = 0.25
-KERNEL, USER = "kernel", "user"
-UNFINISHED = "unfinished"
-"""Error of a request that the end of the run cut off: a row, but nobody's failure."""
 
 
 Row = tuple[int | None, int, int, int, int, int, int | None, int, int | None, int]
-"""One request as the hot path appends it, in the order of SCHEMA; texts are their numbers (Names)."""
+"""One request as the hot path appends it, in the order of SAMPLES; texts are their numbers (Names)."""
 
-TEXT = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [
-        pa.field("scheduled_ns", pa.int64()),
-        pa.field("sent_ns", pa.int64(), nullable=False),
-        pa.field("received_ns", pa.int64(), nullable=False),
-        pa.field("read_ns", pa.int64(), nullable=False),
-        pa.field("endpoint", TEXT, nullable=False),
-        pa.field("status", pa.int16(), nullable=False),
-        pa.field("error", TEXT),
-        pa.field("bytes", pa.int32(), nullable=False),
-        pa.field("connection", pa.int32()),
-        pa.field("stamp", TEXT, nullable=False),
-    ]
-)
-STORED = [field.with_type(pa.int32()) if field.type == TEXT else field for field in SCHEMA]
+STORED = [field.with_type(pa.int32()) if field.type == TEXT else field for field in SAMPLES]
 """The columns as rows hold them: texts are their numbers."""
 
 
@@ -120,7 +104,7 @@ class Recorder:
         self._sink = sink
         # Dictionaries grow while the run goes on; deltas keep the stream valid without rewriting them.
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-        self._writer = pa.ipc.new_stream(sink, SCHEMA, options=options)
+        self._writer = pa.ipc.new_stream(sink, SAMPLES, options=options)
 
     @property
     def rows(self) -> int:
@@ -141,9 +125,9 @@ class Recorder:
         self.failures += int(failed(batch, self).sum())
         arrays = [_array(field, batch[field.name]) for field in STORED]
         for name, texts in (("endpoint", self.endpoints), ("error", self.errors), ("stamp", self.stamps)):
-            index = SCHEMA.get_field_index(name)
+            index = SAMPLES.get_field_index(name)
             arrays[index] = pa.DictionaryArray.from_arrays(arrays[index], texts.column())
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=SCHEMA))
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=SAMPLES))
         self._sink.flush()
         self.written += len(rows)
         if self.on_flush is not None:

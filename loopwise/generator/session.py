@@ -14,8 +14,8 @@ from locust.env import Environment
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.kinds import traffic_of
-from loopwise.generator.order import Event, Figures, Order, Slice
 from loopwise.generator.pairs import PairTraffic, alternate
+from loopwise.generator.protocol import Event, Figures, Order, Slice
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.traffic import Traffic
 

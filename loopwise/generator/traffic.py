@@ -10,14 +10,14 @@ import locust
 from locust.env import Environment
 
 from loopwise.generator.arrivals import Stretch, stretches
-from loopwise.generator.declared import ClosedUser, ScheduleUser, deal
 from loopwise.generator.livestats import feed
-from loopwise.generator.order import Order
+from loopwise.generator.locustfile import forbid_strangers, load_script, record_requests
+from loopwise.generator.protocol import Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
-from loopwise.generator.scripted import forbid_strangers, load_script, record_requests
-from loopwise.generator.stamped import REACTOR, StampedUser
+from loopwise.generator.stamped_user import REACTOR, StampedUser
+from loopwise.generator.users import ClosedUser, ScheduleUser, deal
 from loopwise.model import VICTIM, Endpoint, Load
 
 VICTIM_RATE_RPS = 20.0

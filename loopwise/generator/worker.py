@@ -18,12 +18,12 @@ import locust
 from gevent.fileobject import FileObject
 from locust.env import Environment
 
-from loopwise.generator.distributed import FINISH, MARK, ORDER, REPORT
-from loopwise.generator.http import keep_stamping
+from loopwise.generator.connection import keep_stamping
 from loopwise.generator.kinds import traffic_of
-from loopwise.generator.order import Order
+from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.traffic import Traffic
+from loopwise.generator.workers import FINISH, MARK, ORDER, REPORT
 
 
 class Worker:

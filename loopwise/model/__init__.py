@@ -3,8 +3,8 @@
 What is written to disk (`experiment.json`, `run.json`) is these classes as JSON; docs/schema.md explains each field.
 """
 
-from loopwise.model.noun import SCHEMA_VERSION, Noun
-from loopwise.model.runs import (
+from loopwise.model.base import SCHEMA_VERSION, Noun
+from loopwise.model.run import (
     TOTAL,
     VICTIM,
     Cause,
@@ -33,7 +33,7 @@ from loopwise.model.suite import (
     ServerName,
     Suite,
 )
-from loopwise.model.verdicts import SIDES, Estimate, Pairing, Round, Side, SideName, Verdict
+from loopwise.model.verdict import SIDES, Estimate, Pairing, Round, Side, SideName, Verdict
 
 __all__ = [
     "LOAD_KEYS",

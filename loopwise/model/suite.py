@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from loopwise.model.noun import Noun
+from loopwise.model.base import Noun
 
 ServerName = Literal["uvicorn", "gunicorn", "gunicorn-asgi", "granian", "hypercorn"]
 Arrivals = Literal["poisson", "constant"]

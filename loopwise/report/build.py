@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
+from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
-from loopwise.report.charts import save
-from loopwise.report.page import write_page
-from loopwise.store import ResultFolder, write_atomically
-from loopwise.summary import Summary, summarise
+from loopwise.report.charts.table import save
+from loopwise.report.html.page import write_page
+from loopwise.results.folder import ResultFolder, write_atomically
 
 
 def build(result: ResultFolder) -> Summary:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from loopwise.comparison import Gate, Outcome, complaints
-from loopwise.difference import Difference
+from loopwise.analysis.difference import Difference
+from loopwise.analysis.gates import Gate, Outcome, complaints
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.forest_rows import ratio_text, why_invalid
-from loopwise.report.page_data import ICONS, metric_name
-from loopwise.report.rows import Cell, Cells
+from loopwise.report.cells import Cell, Cells
+from loopwise.report.charts.forest_rows import ratio_text, why_invalid
 from loopwise.report.sides import Side
+from loopwise.report.words import ICONS, metric_name
 
 URGENCY = ("worse", "invalid", "undecided", "better", "same")
 """The order in which a reader wants to see verdicts."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
-from loopwise.comparison import Outcome
+from loopwise.analysis.gates import Outcome
+from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.report.page_data import case_name
-from loopwise.report.rows import Cells, Facet
-from loopwise.summary import Summary
+from loopwise.report.cells import Cells, Facet
+from loopwise.report.words import case_name
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from loopwise.results.folder import write_atomically
 from loopwise.selftest.tally import Outcome, Rate
-from loopwise.store import write_atomically
 
 MARKDOWN, JSON = "selftest.md", "selftest.json"
 COLUMNS = (

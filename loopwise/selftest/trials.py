@@ -5,23 +5,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from loopwise import duel
-from loopwise.ahead import DEPTH as AHEAD
-from loopwise.contest import within_blocks
-from loopwise.driver import Generator
+from loopwise.analysis.contest import within_blocks
+from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.summary import summarise
+from loopwise.analysis.verdicts import judge_family, judge_rounds
 from loopwise.errors import RunError
-from loopwise.escalation import Escalation, round_s, sliced
-from loopwise.experiment import Execution, design
-from loopwise.measured import CaseFigures
+from loopwise.generator.client import Generator
+from loopwise.measure import duel
+from loopwise.measure.experiment import Execution, design
+from loopwise.measure.pairs import Rounds
+from loopwise.measure.prestart import DEPTH as AHEAD
+from loopwise.measure.slices import Escalation, round_s, sliced
 from loopwise.model import Comparison, Experiment, Replicates, Suite, Verdict
-from loopwise.pairs import Rounds
-from loopwise.progress import Quiet
+from loopwise.report.terminal.progress import Quiet
+from loopwise.results.folder import ResultFolder
 from loopwise.selftest.suites import CPU, Trial, cases_of
 from loopwise.selftest.tally import Outcome
-from loopwise.services import Services
-from loopwise.store import ResultFolder
-from loopwise.summary import summarise
-from loopwise.verdicts import judge_family, judge_rounds
+from loopwise.servers.services import Services
 
 BLOCKS, DUEL = "blocks, then slices", "duel"
 DUEL_DIFFERENCE = 0.03

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loopwise import target
-from loopwise.factors import baseline_pairs, baselines, case_factors, matches, same
 from loopwise.model import Case, Comparison, Replicates, Suite
+from loopwise.model.factors import baseline_pairs, baselines, case_factors, matches, same
+from loopwise.servers import target
 from loopwise.suite import locations
 from loopwise.suite.expand import Describe, expand
 from loopwise.suite.file import (

@@ -8,15 +8,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from loopwise.command_lines import refusal
 from loopwise.errors import SuiteError
 from loopwise.model import App, Case, Endpoint, Load, Part, Server
+from loopwise.model.case_ids import assign_ids
+from loopwise.servers.specs import refusal
+from loopwise.servers.target import Description
 from loopwise.suite import locations
-from loopwise.suite.case_ids import assign_ids
 from loopwise.suite.file import Key, Source
 from loopwise.suite.loads import combinations, loads_of, refuse_too_many, refuse_unused_load_keys
 from loopwise.suite.schema import SERVER_KEYS, EndpointTable, Entry, SuiteTable, given
-from loopwise.target import Description
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or what stands in for it in tests."""

@@ -2,7 +2,7 @@
 
 from locust import task
 
-from loopwise.generator.stamped import StampedUser
+from loopwise.generator.stamped_user import StampedUser
 
 
 class Asker(StampedUser):

@@ -1,0 +1,189 @@
+"""What a run's telemetry and rows say of it, as the figures that causes are found by. Pure: tables in, numbers out."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loopwise.analysis.stats import nearest_rank
+from loopwise.model import VICTIM, Run
+from loopwise.results.columns import POOLS
+
+FIRST_ROWS = 3
+"""The service time without a queue is that of the third fastest row: the fastest may be a freak."""
+MIN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How full one of a worker's pools was."""
+
+    full_ratio: float
+    """Share of the looks at which every place was taken and somebody waited."""
+    places: int
+    queued: int
+    """Median of those who waited while it was full."""
+
+
+@dataclass(frozen=True)
+class WorkerEvidence:
+    """One worker process in the window; ratios are of its length."""
+
+    share: float | None
+    """Of the requests; None if there were none."""
+    cpu_ratio: float
+    """CPU of all its threads."""
+    wait_ratio: float
+    """Time in which the loop's thread could have run, but had no core."""
+    held_ratio: float
+    """Of which code on the loop kept it; what the machine and other threads had of its stalls is taken off."""
+    stall_ms: float
+    pools: dict[str, Pool] = field(default_factory=dict)
+
+    def want_ratio(self, left_ratio: float) -> float:
+        """CPU that it used or waited for, 0–1, of what the hypervisor left."""
+        return min(1.0, (self.cpu_ratio + self.wait_ratio) / left_ratio)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run."""
+
+    workers: tuple[WorkerEvidence, ...] = ()
+    """Those whose probe measured; empty without it, and then most causes can't be told."""
+    cores: int = 1
+    """Cores that the server may use."""
+    server_cpu_ratio: float = 0.0
+    """CPU of all the server's processes ÷ the window; 2.0: two cores."""
+    machine_ratio: float = 0.0
+    """Share of the machine's CPU that was used or stolen."""
+    machine_cores: int = 1
+    steal_ratio: float = 0.0
+    """CPU seconds stolen from all cores ÷ the window."""
+    generator_ratio: float = 0.0
+    """CPU of the busiest generator process ÷ time."""
+    rss_mb: float = 0.0
+    rss_growth_mb: float = 0.0
+    low_ms: float | None = None
+    """Fastest tenth of the window's service times."""
+    alone_ms: float | None = None
+    """Service time without a queue: of the whole run's fastest rows."""
+
+    @property
+    def left_ratio(self) -> float:
+        """What the hypervisor left of a core; at least half, since guesses beyond that are none."""
+        return max(1.0 - self.steal_ratio / self.machine_cores, 0.5)
+
+
+def gather(run: Run, telemetry: pa.Table, samples: pa.Table) -> Evidence:
+    """Bring together what causes look at.
+
+    Args:
+        run: with window, host, generator and server.
+        telemetry: telemetry.parquet.
+        samples: samples.parquet.
+    """
+    if run.window is None:
+        return Evidence()
+    window_s = run.window.duration_s
+    machine_cores = int(run.generator.get("cores", 1))
+    steal = run.host.get("steal_ratio", 0.0)
+    low_ms, alone_ms = _service_times(run, samples)
+    wall_s = run.generator.get("wall_s")
+    return Evidence(
+        workers=_workers(run, telemetry),
+        cores=len(run.server.get("pinned_to", ())) or machine_cores,
+        server_cpu_ratio=run.host.get("server_cpu_s", 0.0) / window_s,
+        machine_ratio=run.host.get("cpu_ratio", 0.0) + steal,
+        machine_cores=machine_cores,
+        steal_ratio=min(1.0, steal * machine_cores),
+        generator_ratio=run.generator["busiest_cpu_s"] / wall_s if wall_s else 0.0,
+        rss_mb=run.host.get("server_rss_mb", 0.0),
+        rss_growth_mb=run.host.get("server_rss_growth_mb", 0.0),
+        low_ms=low_ms,
+        alone_ms=alone_ms,
+    )
+
+
+def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerEvidence, ...]:
+    assert run.window is not None
+    rows = telemetry.to_pandas()
+    rows = rows[(rows["time_ns"] >= run.window.start_ns) & (rows["time_ns"] <= run.window.end_ns)]
+    stolen_s = rows[rows["role"] == "host"].set_index("time_ns")["steal_s"]
+    shares = {worker.pid: worker.share for worker in run.workers}
+    found = []
+    for pid, seen in rows[rows["requests_done"].notna()].groupby("pid"):
+        if len(seen) >= 2:
+            found.append(_worker(seen, stolen_s, shares.get(int(str(pid)))))
+    return tuple(found)
+
+
+def _worker(seen: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> WorkerEvidence:
+    first, last = seen.iloc[0], seen.iloc[-1]
+    length_s = (last["time_ns"] - first["time_ns"]) / 1e9
+
+    def ratio(column: str) -> float:
+        spent = last[column] - first[column]
+        return 0.0 if pd.isna(spent) else max(0.0, float(spent)) / length_s
+
+    return WorkerEvidence(
+        share=share,
+        cpu_ratio=ratio("cpu_s"),
+        wait_ratio=ratio("loop_wait_s"),
+        held_ratio=min(1.0, _held_s(seen, stolen_s) / length_s),
+        stall_ms=float(seen["loop_stall_max_ms"].iloc[1:].max()),
+        pools={pool: _pool(seen, pool) for pool in POOLS if seen[f"{pool}_max"].notna().any()},
+    )
+
+
+def _held_s(seen: pd.DataFrame, stolen_s: pd.Series) -> float:
+    """Seconds in which code on the loop kept it.
+
+    A stall is also what the loop waits for the GIL while other threads compute, or for a core. That is taken off, but
+    only where it was: each stretch of looks that saw the loop blocked loses what was computed, waited and stolen
+    within it and until the look after it, since the kernel counts late. Steal of a quiet second hides no stall.
+    """
+    steps = seen[["loop_blocked_s", "cpu_s", "loop_cpu_s", "loop_wait_s"]].astype(float).diff().iloc[1:]
+    # Where the system does not tell, the loop may have used all of the CPU.
+    others_s = (steps["cpu_s"] - steps["loop_cpu_s"].fillna(steps["cpu_s"])).to_numpy()
+    steal_s = stolen_s.reindex(seen["time_ns"]).astype(float).diff().iloc[1:]
+    # At most as much as is stolen from all cores can one thread have lost.
+    idle_s = (steps["loop_wait_s"].fillna(0.0).to_numpy() + steal_s.fillna(0.0).to_numpy()).clip(min=0.0)
+    blocked_s = steps["loop_blocked_s"].fillna(0.0).to_numpy().clip(min=0.0)
+    held_s, begin = 0.0, 0
+    for end in range(1, len(blocked_s) + 1):
+        if end < len(blocked_s) and (blocked_s[end] > 0) == (blocked_s[begin] > 0):
+            continue
+        until = end + 1
+        taken_s = max(0.0, others_s[begin:until].sum()) + idle_s[begin:until].sum()
+        held_s += max(0.0, blocked_s[begin:end].sum() - taken_s)
+        begin = end
+    return held_s
+
+
+def _pool(seen: pd.DataFrame, pool: str) -> Pool:
+    most, busy, queued = (seen[f"{pool}_{part}"] for part in ("max", "busy", "queued"))
+    full = (busy >= most) & (queued > 0)
+    waiting = queued[full].median() if full.any() else 0.0
+    return Pool(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
+
+
+def _service_times(run: Run, samples: pa.Table) -> tuple[float | None, float | None]:
+    """Of the endpoint with most rows: several may differ by what they do."""
+    assert run.window is not None
+    names = pc.cast(samples.column("endpoint"), pa.string())
+    is_load = pc.and_(pc.invert(pc.starts_with(names, VICTIM)), pc.is_null(samples.column("error")))
+    counts = pc.value_counts(names.filter(is_load)).to_pylist()
+    if not counts:
+        return None, None
+    most = max(counts, key=lambda entry: entry["counts"])["values"]
+    kept = samples.filter(pc.and_(is_load, pc.equal(names, most)))
+    received_ns = np.asarray(kept.column("received_ns"), dtype=np.int64)
+    service_ms = (received_ns - np.asarray(kept.column("sent_ns"), dtype=np.int64)) / 1e6
+    inside = (received_ns >= run.window.start_ns) & (received_ns < run.window.end_ns)
+    if inside.sum() < MIN_ROWS:
+        return None, None
+    low_ms = nearest_rank(np.sort(service_ms[inside]), 0.1)
+    return low_ms, float(np.sort(service_ms)[FIRST_ROWS - 1])

@@ -1,0 +1,1 @@
+"""Sequences measurements: experiments, runs, slices, duels."""

@@ -1,0 +1,87 @@
+"""What comes of it: estimates, rounds of pairs, verdicts."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from loopwise.model.base import SCHEMA_VERSION, Noun
+from loopwise.model.run import Check
+
+Pairing = Literal["blocks", "slices", "duel", "none"]
+"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is.
+
+none: in two results, measured apart."""
+SideName = Literal["baseline", "candidate"]
+SIDES: tuple[SideName, SideName] = ("baseline", "candidate")
+"""The two sides of a pair; their names stand before the endpoints' in its rows."""
+
+
+class Estimate(Noun):
+    """A value and how well it is known. A number never travels without its interval."""
+
+    value: float
+    low: float | None = None
+    """Lower end of the interval; None with fewer than two replicates."""
+    high: float | None = None
+    unit: str = ""
+    replicates: int
+    confidence: float = 0.95
+
+
+class Side(Noun):
+    """What one of two servers gave in a round of a pair."""
+
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Endpoint -> metric -> value over the round. TOTAL is the whole; several endpoints stand beside it."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    server: dict[str, Any] = Field(default_factory=dict)
+    """As Run.server."""
+    cpu_share: float | None = None
+    """CPU that this side's processes got ÷ what both got."""
+
+
+class Round(Noun):
+    """round.json: two cases measured once against each other on a fresh pair of servers; the replicate of a pairing."""
+
+    schema_version: int = SCHEMA_VERSION
+    pairing: Literal["slices", "duel"]
+    number: int
+    """From 1."""
+    baseline_case: str
+    candidate_case: str
+    status: Literal["ok", "invalid", "failed"]
+    error: str | None = None
+    started_at: str
+    duration_s: float = 0.0
+    """Time under load that counted, of one side."""
+    slice_s: float | None = None
+    """Length of a slice; None in a duel."""
+    first: SideName = "baseline"
+    """Whose server started first and whose slice or port came first; swaps from round to round."""
+    baseline: Side = Side()
+    candidate: Side = Side()
+    generator: dict[str, Any] = Field(default_factory=dict)
+    host: dict[str, float] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+
+
+class Verdict(Noun):
+    """The outcome of one comparison; a row of verdicts.json."""
+
+    baseline_case: str
+    candidate_case: str
+    endpoint: str = ""
+    """Empty: the case as a whole."""
+    metric: str
+    pairing: Pairing = "blocks"
+    """Which pairing decided it."""
+    replicates: int = 0
+    """Pairs of values that the ratio comes from."""
+    confidence: float = 0.95
+    """Of this interval, adjusted for the number of comparisons (Holm)."""
+    ratio: float | None
+    ci_low: float | None
+    ci_high: float | None
+    verdict: Literal["better", "worse", "same", "undecided", "invalid"]
+    reason: str
+    """The sentence a person would say."""

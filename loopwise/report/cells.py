@@ -1,0 +1,306 @@
+"""What a reader looks at in a Summary: a cell per case and metric, and the cases that belong side by side."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loopwise.analysis.summary import Summary
+from loopwise.model import TOTAL, Case, Server
+from loopwise.model.factors import variant
+from loopwise.report.format import clean, confidence, count
+
+ROWS_PER_FACET = 40
+"""A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
+
+_T = TypeVar("_T")
+_COLUMNS = (
+    *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
+    "reason",
+)
+"""Columns of the table that a cell is made of."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one case: a row of the tidy table with its gaps as None."""
+
+    case: Case
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    predicted: float | None = None
+    replicates: int = 0
+    invalid: str | None = None
+    """Why the value must not be used; None: it may. A value beside a reason is never drawn."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a number, and it may be shown as one."""
+        return self.invalid is None and self.value is not None
+
+    @property
+    def predicted_ratio(self) -> float | None:
+        """Measured ÷ predicted; None where either is unknown."""
+        return self.value / self.predicted if self.usable and self.value and self.predicted else None
+
+
+@dataclass(frozen=True)
+class Facet:
+    """Cases that are compared with each other, with what they have in common."""
+
+    heading: str
+    context: str
+    """Server and load, as `uvicorn · 100 users`."""
+    cases: tuple[Case, ...]
+    by_subject: bool = False
+    """Whether the cases differ by subject; otherwise by mode, workers and options."""
+    by_id: bool = False
+    """Whether each case is called by its case_id: the two sides of a duel, named by whoever began it."""
+
+    @property
+    def name(self) -> str:
+        """One line that names the facet: `sleep(ms=50), uvicorn · 100 users`."""
+        return ", ".join(part for part in (self.heading, self.context) if part)
+
+    def label(self, case: Case) -> tuple[str, str]:
+        """What tells the case from the others here, coarse and fine: (`async`, `2 workers`)."""
+        if self.by_id or self.by_subject:
+            return clean(case.case_id if self.by_id else case.subject), ""
+        several_workers = len({other.workers for other in self.cases}) > 1
+        if len({self.series(other) for other in self.cases}) > 1:
+            return self.series(case), workers_name(case) if several_workers else ""
+        return (workers_name(case), "") if several_workers else (self.series(case), workers_name(case))
+
+    def told(self, case: Case, between: str = " ") -> str:
+        """The same in one line: `async 2 workers`; empty where the case is alone."""
+        return between.join(filter(None, self.label(case)))
+
+    def series(self, case: Case) -> str:
+        """What the case shares with those that differ from it in workers alone: `sync`, `sync with middleware`."""
+        told = self._variants.get(case.case_id, "")
+        return f"{mode_name(case)} {told}".strip()
+
+    @cached_property
+    def _variants(self) -> dict[str, str]:
+        return {case.case_id: clean(variant(case, self.cases)) for case in self.cases}
+
+
+class Cells:
+    """A Summary's table by case and metric."""
+
+    def __init__(self, summary: Summary) -> None:
+        self.summary = summary
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case of the suite, in its order."""
+        return self.summary.experiment.suite.cases
+
+    @cached_property
+    def facets(self) -> list[Facet]:
+        """The cases that are compared with each other; see `facets`. The two sides of a duel always are."""
+        if not self.summary.duel:
+            return facets(self.cases)
+        subjects, servers, loads = (
+            list(dict.fromkeys(clean(say(case)) for case in self.cases))
+            for say in (lambda case: case.subject, served_by, lambda case: case.load.label)
+        )
+        context = f"{' and '.join(servers)} · {' and '.join(loads)} each, at once on the same cores"
+        return [Facet(" and ".join(subjects), context, self.cases, by_id=True)]
+
+    def cell(self, case: Case, metric: str) -> Cell:
+        """The case-level figure: of all endpoints together in a mix, else of the only one."""
+        row = self._rows.get((case.case_id, metric))
+        if row is None:
+            return Cell(case, invalid=None if case.case_id in self._measured else self._why_missing(case))
+        value = _number(row["value"])
+        invalid = None
+        if not row["valid"]:
+            invalid = (
+                clean(row["reason"]) if isinstance(row["reason"], str) and row["reason"] else "a check failed"
+            )
+        return Cell(
+            case,
+            value,
+            _number(row["ci_low"]),
+            _number(row["ci_high"]),
+            _number(row["predicted"]),
+            int(row["replicates"]),
+            invalid,
+        )
+
+    def row(self, cases: Iterable[Case], metric: str) -> list[Cell]:
+        """The same metric of several cases."""
+        return [self.cell(case, metric) for case in cases]
+
+    def why_invalid(self, case: Case) -> str | None:
+        """Why nothing about this case can be used, or None."""
+        return self.cell(case, "throughput_rps").invalid
+
+    @cached_property
+    def interval_note(self) -> str:
+        """A sentence on what intervals are made of, or why there are none."""
+        row = self.row(self.cases, "throughput_rps")
+        replicates = sorted({cell.replicates for cell in row if cell.usable and cell.replicates > 0})
+        if not replicates:
+            return "No valid replicate, so no interval."
+        if replicates[-1] < 2:
+            return "One replicate each: no interval can be given."
+        span = f"{replicates[0]}" if len(replicates) == 1 else f"{replicates[0]} to {replicates[-1]}"
+        level = confidence(self.summary.experiment.suite.compare.confidence)
+        if self.summary.duel:
+            return (
+                f"Intervals: {level}, from {span} rounds, each on a fresh pair of servers that shared their cores. So "
+                "ratios are known better than the absolute figures, and these are of half a machine."
+            )
+        return f"Intervals: {level}, from {span} replicates, each a freshly started server."
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        picked: dict[tuple[str, str], dict[str, Any]] = {}
+        columns = [self.summary.table[name].tolist() for name in _COLUMNS]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(_COLUMNS, values, strict=True))
+            key = (row["case_id"], row["metric"])
+            if key not in picked or row["endpoint"] == TOTAL:
+                picked[key] = row
+        return picked
+
+    @cached_property
+    def _measured(self) -> set[str]:
+        return {case_id for case_id, _ in self._rows}
+
+    def _why_missing(self, case: Case) -> str:
+        errors = (run.error for run in self.summary.runs if run.case.case_id == case.case_id and run.error)
+        return clean(next(errors, "not measured"))
+
+
+def bar_ratios(row: Sequence[Cell]) -> list[float]:
+    """Each value relative to the highest of the row, 0–1; 0 where there is no number to be shown."""
+    values = [cell.value or 0.0 if cell.usable else 0.0 for cell in row]
+    highest = max(values, default=0.0)
+    return [value / highest if highest else 0.0 for value in values]
+
+
+def facets(cases: Sequence[Case]) -> list[Facet]:
+    """Groups cases by subject, server and load; where no subject has two cases, by server and load alone.
+
+    So an app with thirty endpoints on one worker is one chart of thirty rows, not thirty of one.
+    """
+    named = server_names(cases)
+    contexts: dict[str, dict[str, list[Case]]] = {}
+    for case in cases:
+        context = f"{named[case.case_id]} · {case.load.label}"
+        contexts.setdefault(context, {}).setdefault(case.subject, []).append(case)
+    found: list[Facet] = []
+    for context, subjects in contexts.items():
+        if len(subjects) > 1 and all(len(members) == 1 for members in subjects.values()):
+            found += _by_subject(context, [members[0] for members in subjects.values()])
+        else:
+            found += [Facet(clean(name), context, _by_mode(members)) for name, members in subjects.items()]
+    order = {clean(case.subject): index for index, case in reversed(list(enumerate(cases)))}
+    return sorted(found, key=lambda facet: order.get(facet.heading, 0))
+
+
+def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:
+    """At most so many rows at a time, each time with what to add to the panel's context: ` · part 1 of 2`."""
+    starts = range(0, len(rows), most)
+    return [
+        (f" · part {number} of {len(starts)}" if len(starts) > 1 else "", rows[start : start + most])
+        for number, start in enumerate(starts, start=1)
+    ]
+
+
+def mode_name(case: Case) -> str:
+    """The mode, in the words of somebody who reads about an app of their own."""
+    return "your app" if case.mode == "own" else clean(case.mode)
+
+
+def latency_name(case: Case) -> str:
+    """The latency that its users feel: in open load from when a request was due."""
+    return "response time" if case.load.model == "open" else "service time"
+
+
+def latency_metric(case: Case, name: str) -> str:
+    """That latency's metric: `response_time_p99_ms`."""
+    return f"{latency_name(case).replace(' ', '_')}_{name}_ms"
+
+
+def workers_name(case: Case) -> str:
+    """`2 workers`, or that the server was not ours to start."""
+    return "already running" if case.workers is None else count(case.workers, "worker")
+
+
+def server_name(server: Server | None, url: str | None) -> str:
+    """The server with every option that was set: `uvicorn, 100 threads`."""
+    if server is None:
+        return clean(url or "running server")
+    options = [
+        "" if server.loop == "auto" else f"loop {server.loop}",
+        "" if server.http == "auto" else f"parser {server.http}",
+        "" if server.threads is None else f"{server.threads} threads",
+        "" if server.pool_processes is None else f"pool of {server.pool_processes}",
+        "" if server.limit_concurrency is None else f"limit {server.limit_concurrency}",
+        "" if server.backlog is None else f"backlog {server.backlog}",
+    ]
+    return ", ".join([server.name, *(option for option in options if option)])
+
+
+def served_by(case: Case) -> str:
+    """The server of a case, with its options."""
+    return server_name(case.server, case.url)
+
+
+def server_names(cases: Sequence[Case]) -> dict[str, str]:
+    """Name of each case's server by case_id; with app and scenario where the suite has several."""
+    several_apps = len({case.app for case in cases if case.app}) > 1
+    several_scenarios = len({case.scenario for case in cases}) > 1
+    names = {}
+    for case in cases:
+        parts = [server_name(case.server, case.url)]
+        if several_apps and case.app:
+            parts.append(f"{case.app.target} in {Path(case.app.app_dir).name}")
+        if several_scenarios and case.scenario:
+            parts.append(Path(case.scenario).name)
+        names[case.case_id] = " · ".join(clean(part) for part in parts)
+    return names
+
+
+def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
+    modes = list(dict.fromkeys(case.mode for case in cases))
+    variants = {case.case_id: variant(case, cases) for case in cases}
+    told = list(dict.fromkeys(variants.values()))
+    return tuple(
+        sorted(
+            cases,
+            key=lambda case: (
+                modes.index(case.mode),
+                told.index(variants[case.case_id]),
+                case.workers or 0,
+            ),
+        )
+    )
+
+
+def _by_subject(context: str, cases: list[Case]) -> list[Facet]:
+    chunks = [tuple(cases[start : start + ROWS_PER_FACET]) for start in range(0, len(cases), ROWS_PER_FACET)]
+    if len(chunks) == 1:
+        return [
+            Facet("Every endpoint" if cases[0].mode == "own" else "Every workload", context, chunks[0], True)
+        ]
+    return [
+        Facet(f"Part {index} of {len(chunks)}", context, chunk, by_subject=True)
+        for index, chunk in enumerate(chunks, start=1)
+    ]
+
+
+def _number(value: Any) -> float | None:
+    """The value as a float; None for every kind of missing."""
+    try:
+        converted = float(value)
+    except (TypeError, ValueError):
+        return None
+    return converted if math.isfinite(converted) else None

@@ -1,0 +1,143 @@
+"""What every page stands on: one HTML file with everything in it, that asks nothing of any network.
+
+A page is a template that extends `base.html.j2`, its style sheets and its scripts, all in templates/. Scripts
+run only because their hashes stand in the page's Content-Security-Policy: text of others that got into the markup
+never would.
+"""
+
+import json
+import math
+import os
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from loopwise.report.charts.kit.style import MODES
+from loopwise.report.format import clean
+from loopwise.results.folder import write_atomically
+
+HEAD_SCRIPT = "theme.js"
+
+
+def render(
+    template: str,
+    contents: Mapping[str, Any],
+    *,
+    title: str,
+    sections: Sequence[tuple[str, str]] = (),
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+) -> str:
+    """The page as text. Names and reasons are other people's, and stay text whatever they hold.
+
+    Args:
+        template: name of a template that extends base.html.j2.
+        contents: what the template shows; strings are escaped, Markup is not.
+        title: stands in the browser's tab, before the program's name.
+        sections: id and label of each entry of the navigation.
+        styles: names of style sheets to add to base.css.
+        scripts: names of scripts that run when the page is there, in this order.
+        allowed: text of further scripts that those may start, to the letter.
+    """
+    texts = [source(name) for name in scripts]
+    head = source(HEAD_SCRIPT)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            {
+                **contents,
+                "title": title,
+                "sections": list(sections),
+                "policy": policy((head, *texts, *allowed)),
+                "css": Markup("\n".join([*map(source, ("base.css", *styles)), _mode_colours()])),
+                "head_script": Markup(head),
+                "end_scripts": [Markup(text) for text in texts],
+            }
+        )
+    )
+
+
+def write(page: str, path: Path) -> Path:
+    """Writes a page; whoever has the old one open never reads half a new one."""
+    write_atomically(path, page)
+    return path
+
+
+def link(target: Path, folder: Path) -> str:
+    """A relative link from a page in the folder, whatever characters the path has; empty where nothing is there."""
+    if not target.is_file():
+        return ""
+    relative = os.path.relpath(target.resolve(), folder.resolve())
+    # Without `./` a first part with a colon would be a scheme.
+    return "./" + quote(os.fsencode(relative))
+
+
+def policy(scripts: Sequence[str]) -> str:
+    """A Content-Security-Policy under which these scripts run, to the letter, and nothing is fetched from anywhere.
+
+    Styles stay 'unsafe-inline': charts and bars carry style attributes, and no hash can allow an attribute.
+    """
+    hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def data(value: Any) -> Markup:
+    """A value as JSON for a `<script type="application/json">`: no text in it can end the element.
+
+    Numbers that are not finite become null: JSON has none.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a file in templates/."""
+    return (files("loopwise.report.html") / "templates" / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FunctionLoader(source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _mode_colours() -> str:
+    return "\n".join(f".mode-{mode} {{ --mode: {looks.colour}; }}" for mode, looks in MODES.items())
+
+
+def _printable(value: Any) -> Any:
+    # Markup is ours; text of others may hold characters that break a file or turn the reading order around.
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, str):
+        return clean(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

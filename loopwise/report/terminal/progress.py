@@ -1,0 +1,170 @@
+"""How a running experiment looks: a live line in a terminal, plain lines elsewhere, nothing with --quiet."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from loopwise.analysis.stats import relative_half_width
+from loopwise.generator.protocol import Event
+from loopwise.machine import cores
+from loopwise.measure.duration import Standing, run_s
+from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
+from loopwise.report.terminal.console import say
+
+
+class Quiet:
+    """Says nothing."""
+
+    def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
+        """A run begins."""
+
+    def run_goes_on(self, event: Event) -> None:
+        """The generator told something."""
+
+    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
+        """A run is on disk, and the experiment stands so."""
+
+    def round_ended(self, found: Round) -> None:
+        """A round of slices is on disk."""
+
+
+class Plain(Quiet):
+    """A line for each run that ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._place = ""
+
+    def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
+        """Remember where we are."""
+        del planned, case
+        self._place = f"[{position:>{len(str(total))}}/{total}]"
+
+    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
+        """Print the line."""
+        line = f"{self._place} {outcome(run, throughput_rps)}"
+        if run.status == "ok" and run.case.case_id in standing.throughputs:
+            line += f", {precision(standing.throughputs[run.case.case_id])}"
+        say(self._console, line)
+
+    def round_ended(self, found: Round) -> None:
+        """Print what the round gave."""
+        say(self._console, round_outcome(found))
+
+
+class Live(Plain):
+    """A bar with what runs now, what is done and the time left, below the lines of the runs that ended."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._started_s = time.monotonic()
+        self._before_s: float | None = None
+        self._case = ""
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, left="")
+
+    def __enter__(self) -> "Live":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
+        """Show what runs now."""
+        super().run_began(planned, case, position, total)
+        self._case = f"{case.case_id} #{planned.replicate}"
+        text = f"{self._case}: starting"
+        self._progress.update(self._task, total=total, completed=position - 1, description=text)
+
+    def run_goes_on(self, event: Event) -> None:
+        """Show the phase and the requests so far."""
+        if event.event == "progress":
+            errors = f", {event.errors:,} errors" if event.errors else ""
+            text = f"{self._case}: {event.phase}, {event.rows:,} requests{errors}"
+            self._progress.update(self._task, description=text)
+
+    def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
+        """Print the line above the bar, and how long the rest will take at the pace so far."""
+        if self._before_s is None:  # of an experiment that is resumed, the earlier runs were not timed here
+            self._before_s = standing.done_s - run_s(run.case, cores())
+        timed_s = max(standing.done_s - self._before_s, 1e-9)
+        pace = (time.monotonic() - self._started_s) / timed_s
+        self._progress.update(self._task, left=time_left(standing, pace))
+        super().run_ended(run, throughput_rps, standing)
+
+
+@contextmanager
+def watching(console: Console, *, quiet: bool) -> Iterator[Quiet]:
+    """Who shows an experiment here, while it runs."""
+    if quiet:
+        yield Quiet()
+    elif console.is_terminal:
+        with Live(console) as live:
+            yield live
+    else:
+        yield Plain(console)
+
+
+def round_outcome(found: Round) -> str:
+    """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or why there is no such number."""
+    name = f"slices #{found.number}: {found.candidate_case} ÷ {found.baseline_case}"
+    if found.status != "ok":
+        return f"{name}: {found.status}: {found.error}"
+    values = [side.metrics[TOTAL]["throughput_rps"] for side in (found.candidate, found.baseline)]
+    return f"{name}: requests/s ×{values[0] / values[1]:.3f}"
+
+
+def outcome(run: Run, throughput_rps: float | None) -> str:
+    """`sleep-ms50-async-w1-uvicorn-u100 #2: 1,931 requests/s`, or why there is no such number."""
+    name = f"{run.case.case_id} #{run.replicate}"
+    if run.status == "failed":
+        return f"{name}: failed: {run.error}"
+    broken = [check for check in run.checks if not check.ok]
+    void = next((check for check in broken if check.effect == "void"), None)
+    if void is not None:
+        return f"{name}: invalid: {void.detail}"
+    marks = f" (flagged: {', '.join(check.name for check in broken)})" if broken else ""
+    return f"{name}: {throughput_rps or 0:,.0f} requests/s{marks}"
+
+
+def precision(known: Estimate) -> str:
+    """`±3.1 % after 3 replicates`: how wide the case's interval is so far."""
+    if known.replicates < 2:
+        return "no interval yet"
+    half_width = relative_half_width(known) * 100
+    return f"±{half_width:.{1 if half_width < 10 else 0}f} % after {known.replicates} replicates"
+
+
+def time_left(standing: Standing, pace: float) -> str:
+    """`2.1 to 8.4 min left, 12 of 20 cases precise enough`.
+
+    Args:
+        standing: of the experiment.
+        pace: time that runs took ÷ what arithmetic gave them.
+    """
+    least, most = (round(seconds * pace / 60, 1) for seconds in standing.left)
+    span = f"{least:.1f}" if least == most else f"{least:.1f} to {most:.1f}"
+    return f"{span} min left, {standing.precise} of {standing.cases} cases precise enough"

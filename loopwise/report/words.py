@@ -1,0 +1,158 @@
+"""What every view says of a summary in the same words: names, marks, verdicts, causes, what went wrong."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from loopwise.analysis.causes import first_cause_names
+from loopwise.analysis.checks import DISTURBANCES
+from loopwise.analysis.deviation import sentence
+from loopwise.analysis.head_to_head import why as why_round
+from loopwise.analysis.summary import Summary
+from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
+from loopwise.model.factors import name_among
+from loopwise.report import format as fmt
+from loopwise.report.cells import workers_name
+
+ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
+"""A mark beside each verdict's word, so that neither colour nor language carries it alone."""
+
+METRIC_NAMES = {
+    "throughput_rps": "requests a second",
+    "service_time_mean_ms": "mean service time",
+    "error_ratio": "errors",
+    "cpu_ms_per_request": "CPU per request",
+    "rss_mb": "memory",
+}
+
+_SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """A line of the verdict table."""
+
+    verdict: str
+    icon: str
+    sentence: str
+    metric: str
+    ratio: str
+    candidate: str
+    baseline: str
+
+
+def verdict_rows(summary: Summary) -> list[VerdictRow]:
+    """Every comparison, in the order in which it was made."""
+    cases = summary.experiment.suite.cases
+    names = {case.case_id: case.case_id if summary.duel else case_name(case, cases) for case in cases}
+    return [
+        VerdictRow(
+            verdict.verdict,
+            ICONS[verdict.verdict],
+            verdict.reason,
+            _compared(verdict),
+            fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
+            names.get(verdict.candidate_case, verdict.candidate_case),
+            names.get(verdict.baseline_case, verdict.baseline_case),
+        )
+        for verdict in summary.verdicts
+    ]
+
+
+def _compared(verdict: Verdict) -> str:
+    """What a verdict is about; with the endpoint where it is one of several."""
+    part = "" if verdict.endpoint in {"", TOTAL} else f", {verdict.endpoint}"
+    return metric_name(verdict.metric) + part
+
+
+def trouble(summary: Summary) -> list[str]:
+    """A sentence per case and reason for runs that failed, are invalid or marked, and for what could not be read."""
+    cases = summary.experiment.suite.cases
+    replicates: dict[tuple[str, str, str], list[str]] = {}
+    for run in sorted(summary.runs, key=lambda run: run.order):
+        status = {"ok": "marked", "disturbed": "disturbed and repeated"}.get(run.status, run.status)
+        if run.status != "ok" or _failed(run, "flag"):
+            key = (case_name(run.case, cases), status, _why(run))
+            replicates.setdefault(key, []).append(str(run.replicate))
+    sentences = [
+        f"{name}, replicate{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}, {status}: {why}"
+        for (name, status, why), numbers in replicates.items()
+    ]
+    names = {case.case_id: case_name(case, cases) for case in cases}
+    sliced = [(_sides(each, names), each) for each in summary.slices]
+    rounds = [
+        f"{where}round {each.number}, {'marked' if each.status == 'ok' else each.status}: {why_round(each)}"
+        for where, each in [*(("", each) for each in summary.duel), *sliced]
+        if each.status != "ok" or not all(check.ok for check in each.checks)
+    ]
+    return [*sentences, *rounds, *summary.damaged]
+
+
+def _sides(each: Round, names: Mapping[str, str]) -> str:
+    """What a round of slices stands under."""
+    sides = (names.get(case_id, case_id) for case_id in (each.candidate_case, each.baseline_case))
+    return f"slices of {' against '.join(sides)}, "
+
+
+def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Names of the checks that marked a usable run, by case_id."""
+    names: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for check in _failed(run, "flag") if run.status == "ok" else ():
+            names.setdefault(run.case.case_id, {})[words(check.name)] = None
+    return {case_id: tuple(found) for case_id, found in names.items()}
+
+
+def short_causes(runs: Sequence[Run]) -> dict[str, str]:
+    """The first cause of each case in two or three words, by case_id: `loop blocked`."""
+    return {case_id: words(name) for case_id, name in first_cause_names(runs).items()}
+
+
+def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
+    """What is said of each of these cases that is far from its prediction, by case_id."""
+    found = {
+        each.case_id: sentence(each, names[each.case_id])
+        for each in summary.predictions
+        if each.case_id in names
+    }
+    return {case_id: said for case_id, said in found.items() if said}
+
+
+def case_name(case: Case, rivals: Collection[Case] = ()) -> str:
+    """A case in words, with all that tells it from its rivals: `sleep(ms=50) async, 2 workers`."""
+    return fmt.clean(f"{name_among(case, rivals)}, {workers_name(case)}")
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words: `p99 service time`."""
+    parts = metric.split("_")
+    if metric not in METRIC_NAMES and metric.startswith(("service_time_", "response_time_")):
+        return f"{parts[2]} {parts[0]} {parts[1]}"
+    return METRIC_NAMES.get(metric, words(metric))
+
+
+def words(key: str) -> str:
+    """A key as it is read: `cpu_model` -> `CPU model`."""
+    return " ".join(_SPELLINGS.get(word, word) for word in str(key).split("_"))
+
+
+def verdicts_by_candidate(verdicts: Sequence[Verdict], metric: str) -> dict[str, Verdict]:
+    """The first verdict on each candidate in this metric."""
+    found: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        if verdict.metric == metric:
+            found.setdefault(verdict.candidate_case, verdict)
+    return found
+
+
+def _failed(run: Run, effect: str) -> list[Check]:
+    return [check for check in run.checks if not check.ok and check.effect == effect]
+
+
+def _why(run: Run) -> str:
+    """Why a run failed, is invalid, is marked or was repeated."""
+    sentences = [
+        check.detail or f"{words(check.name)} is {fmt.number(check.value)}, limit {fmt.number(check.limit)}."
+        for check in _failed(run, "flag" if run.status in {"ok", "disturbed"} else "void")
+        if run.status != "disturbed" or check.name in DISTURBANCES
+    ]
+    return run.error or " ".join(sentences) or "no reason was recorded."

@@ -1,0 +1,315 @@
+"""Results on disk: the only module that knows paths and schemas under results/.
+
+A result is a folder; docs/schema.md describes every file. Writing is atomic: a reader sees the old file or the new.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from loopwise.errors import ResultError
+from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
+from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
+
+EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
+ASIDE = "-disturbed-"
+"""Between replicate and attempt in the folder's name of a run that was measured again."""
+T = TypeVar("T", Experiment, Run, Round)
+STREAM, STREAMS = "samples.arrow", "samples*.arrow"
+"""What the generator writes while it runs; becomes samples.parquet at the end of the run."""
+DELTA_COLUMNS = ("scheduled_ns", "sent_ns", "received_ns", "read_ns", "status", "bytes", "connection")
+"""Integers whose differences are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's text so that no reader, and no crash, ever sees half of it."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as sink:
+        sink.write(text)
+        sink.flush()
+        os.fsync(sink.fileno())
+    temporary.replace(path)
+
+
+def result_name(suite: str, label: str | None, now: datetime) -> str:
+    """`quick-20261122T153000Z-label`."""
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return "-".join(filter(None, [suite, stamp, label]))
+
+
+class ResultFolder:
+    """One result: results/<suite>-<UTC time>[-label]/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is the result's."""
+        return self.path.resolve().name
+
+    @property
+    def generator_log(self) -> Path:
+        """Log of the generator that all declared runs share."""
+        return self.path / "generator.log"
+
+    @property
+    def charts(self) -> Path:
+        """Folder of the charts."""
+        return self.path / "charts"
+
+    def run_folder(self, case_id: str, replicate: int) -> Path:
+        """Folder of one run."""
+        return self.path / "runs" / case_id / str(replicate)
+
+    def folder_of(self, run: Run) -> Path:
+        """Folder of a run that is on disk: one that was measured again stands aside of the one that counts."""
+        if run.status == "disturbed":
+            return self._aside(run.case.case_id, run.replicate, run.attempt)
+        return self.run_folder(run.case.case_id, run.replicate)
+
+    def _aside(self, case_id: str, replicate: int, attempt: int) -> Path:
+        return self.run_folder(case_id, replicate).with_name(f"{replicate}{ASIDE}{attempt}")
+
+    def set_aside(self, case_id: str, replicate: int, attempt: int) -> None:
+        """Make room for the repetition of a disturbed run: its folder is renamed, and its status says so.
+
+        Harmless when it was done before, wholly or in part: a kill at any point loses nothing.
+        """
+        folder, aside = self.run_folder(case_id, replicate), self._aside(case_id, replicate, attempt)
+        if not aside.exists() and (folder / RUN).exists():
+            folder.rename(aside)
+        if (aside / RUN).exists():
+            with suppress(ResultError):  # a damaged one is named by `runs`
+                run = _read(aside / RUN, Run).model_copy(update={"status": "disturbed"})
+                write_atomically(aside / RUN, run.model_dump_json(indent=2) + "\n")
+
+    def new_run_folder(self, case_id: str, replicate: int) -> Path:
+        """Make a run's folder; what an interrupted attempt left there goes."""
+        folder = self.run_folder(case_id, replicate)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Write experiment.json."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / EXPERIMENT, experiment.model_dump_json(indent=2) + "\n")
+
+    def experiment(self) -> Experiment:
+        """Read experiment.json.
+
+        Raises:
+            ResultError: it is no result, is damaged, or is of a newer version.
+        """
+        path = self.path / EXPERIMENT
+        if not path.is_file():
+            raise ResultError(
+                f"{self.path}: is no result (it has no {EXPERIMENT}); name a folder made by `bench.py run`, "
+                "or see `bench.py list results`"
+            )
+        return _read(path, Experiment)
+
+    def write_run(self, run: Run) -> None:
+        """Write run.json."""
+        write_atomically(self.folder_of(run) / RUN, run.model_dump_json(indent=2) + "\n")
+
+    def has_run(self, case_id: str, replicate: int, attempt: int = 1) -> bool:
+        """Whether that attempt at a run ended and was written, readable or not."""
+        if (self._aside(case_id, replicate, attempt) / RUN).exists():
+            return True
+        is_next = attempt == 1 or self._aside(case_id, replicate, attempt - 1).exists()
+        return is_next and (self.run_folder(case_id, replicate) / RUN).exists()
+
+    def runs(self) -> tuple[list[Run], list[str]]:
+        """Read every run.json, in the order of execution, disturbed runs that were repeated among them.
+
+        Returns:
+            The runs, and a sentence for each that can't be read.
+        """
+        runs, damaged = [], []
+        for path in sorted(self.path.glob(f"runs/*/*/{RUN}")):
+            try:
+                run = _read(path, Run)
+                is_aside = ASIDE in path.parent.name  # decides: a kill may have come before run.json said so
+                runs.append(run.model_copy(update={"status": "disturbed"}) if is_aside else run)
+            except ResultError as error:
+                damaged.append(str(error))
+        return sorted(runs, key=lambda run: run.order), damaged
+
+    def round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
+        """Folder of one round of a pair."""
+        return self.path / "pairs" / baseline_case / candidate_case / str(number)
+
+    def new_round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
+        """Make a round's folder; what an interrupted attempt left there goes."""
+        folder = self.round_folder(baseline_case, candidate_case, number)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def write_round(self, found: Round) -> None:
+        """Write round.json."""
+        folder = self.round_folder(found.baseline_case, found.candidate_case, found.number)
+        write_atomically(folder / ROUND, found.model_dump_json(indent=2) + "\n")
+
+    def rounds(self) -> tuple[list[Round], list[str]]:
+        """Read every round.json: by pair, in the order of their numbers; and a sentence for each that can't be read."""
+        rounds, damaged = [], []
+        for path in sorted(self.path.glob(f"pairs/*/*/*/{ROUND}")):
+            try:
+                rounds.append(_read(path, Round))
+            except ResultError as error:
+                damaged.append(str(error))
+        return sorted(
+            rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)
+        ), damaged
+
+    def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Write verdicts.json."""
+        rows = [verdict.model_dump() for verdict in verdicts]
+        write_atomically(self.path / "verdicts.json", json.dumps(rows, indent=2) + "\n")
+
+    def has_rows(self) -> bool:
+        """Whether there is any folder of a run, or of a pair's round, to make a report from."""
+        return any(self.path.glob("runs/*/*")) or any(self.path.glob(f"pairs/*/*/*/{ROUND}"))
+
+    def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.
+
+        Args:
+            run: which.
+            columns: those that are wanted; None: all.
+
+        Raises:
+            ResultError: the file is missing or damaged.
+        """
+        return self._rows(self.folder_of(run), columns)
+
+    def telemetry(self, run: Run, columns: Sequence[str]) -> pa.Table | None:
+        """Those columns of a run's telemetry.parquet that it has; None without the file.
+
+        Raises:
+            ResultError: the file is damaged.
+        """
+        path = self.folder_of(run) / "telemetry.parquet"
+        if not path.exists():
+            return None
+        try:
+            with pq.ParquetFile(path) as file:
+                known = set(file.schema_arrow.names)
+                return file.read(columns=[name for name in columns if name in known])
+        except (OSError, pa.ArrowException) as error:
+            raise ResultError(
+                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
+                "its run has no time line of server and machine; restore the file to have one"
+            ) from None
+
+    def round_samples(self, found: Round) -> pa.Table:
+        """All rows of a round; endpoints begin with the side. Raises ResultError as `samples`."""
+        return self._rows(self.round_folder(found.baseline_case, found.candidate_case, found.number))
+
+    def _rows(self, folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        path = folder / "samples.parquet"
+        if not path.exists() and any(folder.glob(STREAMS)):
+            seal_samples(folder)
+        try:
+            with pq.ParquetFile(path) as file:
+                return file.read(columns=None if columns is None else list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise ResultError(
+                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
+                "delete this run's folder and measure it again with `run --resume`"
+            ) from None
+
+    def write_telemetry(self, folder: Path, samples: list[Sample]) -> pa.Table:
+        """Write telemetry.parquet of a run; returns its rows."""
+        table = pa.Table.from_pylist([asdict(sample) for sample in samples], schema=TELEMETRY)
+        _write_parquet(table, folder / "telemetry.parquet", compression="zstd")
+        return table
+
+
+def seal_samples(folder: Path) -> int:
+    """Turn a run's Arrow stream into samples.parquet, sorted by arrival; returns the number of rows.
+
+    A stream that was cut off by a kill gives its complete batches.
+    """
+    streams, path = sorted(folder.glob(STREAMS)), folder / "samples.parquet"
+    tables = [pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES) for stream in streams]
+    table = pa.concat_tables([SAMPLES.empty_table(), *tables]).unify_dictionaries()
+    table = table.take(pc.sort_indices(table, sort_keys=[("received_ns", "ascending")]))
+    _write_parquet(
+        table,
+        path,
+        compression="zstd",
+        use_dictionary=[field.name for field in SAMPLES if pa.types.is_dictionary(field.type)],
+        column_encoding=dict.fromkeys(DELTA_COLUMNS, "DELTA_BINARY_PACKED"),
+        write_statistics=False,
+    )
+    for stream in streams:
+        stream.unlink()
+    return int(table.num_rows)
+
+
+def _complete_batches(stream: Path) -> Iterator[pa.RecordBatch]:
+    if not stream.exists() or not stream.stat().st_size:
+        return
+    with pa.OSFile(str(stream), "rb") as source:
+        try:
+            reader = pa.ipc.open_stream(source)
+            while True:
+                yield reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException):
+            return  # the batch that was being written when the generator was killed
+
+
+def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    pq.write_table(table, temporary, **options)
+    temporary.replace(path)
+
+
+def _read(path: Path, noun: type[T]) -> T:
+    """Parse one of our JSON files, refusing what is damaged or newer than we are."""
+    remedy = "restore it, or measure again"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise ResultError(f"{path}: has no schema_version, so it is not one of Loopwise's files; {remedy}")
+    if version > SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema_version is {version}, this Loopwise reads up to {SCHEMA_VERSION}; "
+            "read it with the version that wrote it, or a newer one"
+        )
+    try:
+        return noun.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: {key}: {first['msg']}; {remedy}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def find_results(folder: Path) -> list[ResultFolder]:
+    """The results below a folder, newest first."""
+    found = [ResultFolder(path.parent) for path in folder.glob(f"*/{EXPERIMENT}")]
+    return sorted(found, key=lambda result: (result.path / EXPERIMENT).stat().st_mtime, reverse=True)

@@ -1,0 +1,1 @@
+"""The measured side: how servers are started, watched and stopped."""

@@ -1,0 +1,111 @@
+"""Which workload runs in which mode on which server: asked of real servers, one after the other."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from loopwise.errors import RunError
+from loopwise.model import Case, Load, Part, Server
+from loopwise.servers import target
+from loopwise.servers.lifecycle import RunningServer, serve
+from loopwise.servers.services import SERVICES, Services
+from loopwise.servers.specs import REFUSALS, SERVERS
+
+RUNS = "✓"
+ANSWER_TIMEOUT_S = 10.0
+CPU_ITERATIONS_PER_MS = 1000.0
+"""Nothing is timed here, so any constant does; without one each worker would measure it first."""
+
+
+def combinations() -> list[dict[str, Any]]:
+    """A row per workload and mode with a column per server: a tick, or the sentence that says why not.
+
+    One server after the other runs with every workload and mode, on one worker, and each route is asked once.
+    """
+    found = target.catalogue()
+    routes = [(workload, mode) for workload in found["workloads"] for mode in found["modes"]]
+    asked = [{"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes]
+    told = dict(zip(routes, target.describe(asked), strict=True))
+    reasons = {route: _why_not(answer) for route, answer in told.items()}
+    paths = {route: answer.path for route, answer in told.items() if reasons[route] is None}
+    needs = tuple(dict.fromkeys(need for route in paths for need in told[route].needs))
+    folder = Path(tempfile.mkdtemp(prefix="loopwise-"))
+    try:
+        with Services(folder) as services:
+            columns = {name: _answers(name, paths, services, needs) for name in SERVERS}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [
+        {"workload": workload, "mode": mode}
+        | {name: answers.get((workload, mode), reasons[workload, mode]) for name, answers in columns.items()}
+        for workload, mode in routes
+    ]
+
+
+def _why_not(answer: target.Description) -> str | None:
+    """Why a route is not asked: it does not exist, or a service it needs can't be started here."""
+    missing = [
+        f"service {name} can't be started: {why}"
+        for name in answer.needs
+        if (why := SERVICES[name].missing())
+    ]
+    return answer.error if not answer.ok else missing[0] if missing else None
+
+
+def refused_keys() -> list[dict[str, str]]:
+    """What servers can't do: a row per server and suite key."""
+    return [
+        {"server": name, "key": key, "allowed": refused.allowed, "because": refused.because}
+        for name, keys in REFUSALS.items()
+        for key, refused in keys.items()
+    ]
+
+
+def _answers(
+    name: str, paths: dict[tuple[str, str], str], services: Services, needs: tuple[str, ...]
+) -> dict[tuple[str, str], str]:
+    try:
+        with (
+            services.during(needs, name) as variables,
+            _server(name, list(paths), variables) as server,
+            httpx.Client(base_url=server.url, timeout=ANSWER_TIMEOUT_S, trust_env=False) as client,
+        ):
+            return {route: _answer(client, path) for route, path in paths.items()}
+    except RunError as error:
+        return dict.fromkeys(paths, str(error).partition("\n")[0])
+
+
+def _answer(client: httpx.Client, path: str) -> str:
+    try:
+        answer = client.get(path)
+    except httpx.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    if answer.status_code == httpx.codes.OK:
+        return RUNS
+    return f"answered {answer.status_code}: {' '.join(answer.text.split())[:200]}"
+
+
+@contextmanager
+def _server(
+    name: str, routes: Sequence[tuple[str, str]], variables: Mapping[str, str]
+) -> Iterator[RunningServer]:
+    """The target app with all these routes."""
+    parts = tuple(Part(workload=workload, mode=mode) for workload, mode in routes)
+    server = Server.model_validate({"name": name, "pool_processes": 1})
+    case = Case(
+        case_id="all", workload="all", mode="mix", parts=parts, server=server, endpoints=(), load=Load()
+    )
+    scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
+    calibration = {"cpu_iterations_per_ms": CPU_ITERATIONS_PER_MS}
+    try:
+        with serve(
+            case, scratch=scratch, log=scratch / "server.log", calibration=calibration, services=variables
+        ) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

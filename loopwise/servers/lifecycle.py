@@ -1,0 +1,304 @@
+"""Start an app under a server process manager, know when every worker answers, and leave nothing behind.
+
+How each server is started: command_lines.py.
+"""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from loopwise.errors import EndpointError, ServerError
+from loopwise.model import Case, Endpoint, Server
+from loopwise.paths import target_app_dir
+from loopwise.servers import processes
+from loopwise.servers.specs import ASKS_ROOT_ALONE, HOST, SERVERS, remedy
+
+READY_PATH = "/.loopwise/ready"
+CONFIGURATIONS = ("gunicorn_conf.py", "hypercorn_conf.py")
+"""Files of target_app that servers read, copied beside the probe."""
+POOL_LOST = "loopwise_pool: "
+"""How target_app begins the line that it prints when its process pool lost a process (target_app/pool.py)."""
+PROBE_ERROR = "loopwise_probe.AppError: "
+"""How the probe's last line begins when the app can't be served."""
+POLL_S = 0.02
+REPEAT_S = 0.002
+"""Pause after an answer of a worker that is known already: the others still start, and need the CPU for it."""
+OWN_APP_GRACE_S = 5.0
+"""Time that somebody's own app gets to shut down; target_app, and what never came up, have nothing to save."""
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that answers, for the time of one run."""
+
+    url: str
+    process: subprocess.Popen[str] | None = None
+    """None: it ran before us and goes on after us."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """argv, port, pids, start_s, versions, loop, threads: `server` in run.json."""
+    probes: Path | None = None
+    """Folder that the probes of its workers write to; None where they are off."""
+    pool_log: Path | None = None
+    """Where the target app tells of lost processes of its pools; None where it has none."""
+
+    @property
+    def pid(self) -> int | None:
+        """Root of the server's process tree."""
+        return self.process.pid if self.process else None
+
+    def known(self) -> dict[str, Any]:
+        """The facts, with what happened to the server's pools until now."""
+        if self.pool_log is None:
+            return self.facts
+        said = self.pool_log.read_text(encoding="utf-8", errors="replace")
+        return {**self.facts, "pool_deaths": said.count(POOL_LOST)}
+
+
+@contextmanager
+def serve(
+    case: Case,
+    *,
+    scratch: Path,
+    log: Path,
+    calibration: Mapping[str, float],
+    cores: Sequence[int] = (),
+    services: Mapping[str, str] | None = None,
+    on_start: Callable[[subprocess.Popen[str]], object] = lambda _: None,
+    hold: Callable[[], float] = lambda: 0.0,
+) -> Iterator[RunningServer]:
+    """Serve a case's app for the duration of a `with` block.
+
+    Args:
+        case: what to serve; a case with `url` is only checked for an answer.
+        scratch: empty folder for the probe and whatever the app writes; the caller removes it.
+        log: file for the server's output.
+        calibration: Experiment.calibration.
+        cores: the server is pinned to these; empty: to none.
+        services: environment variables that tell the target app where its services are.
+        on_start: is given the process before it is ready, so that another thread can stop or end it.
+        hold: is called again and again until the server is ready, and waits while it is stopped; the seconds it waited.
+
+    Raises:
+        ServerError: it died, did not answer in time, or the app can't be imported.
+        EndpointError: an endpoint of the case answers otherwise than expected.
+    """
+    if case.server is None:
+        assert case.url is not None
+        check_endpoints(case, case.url)
+        yield RunningServer(case.url)
+        return
+    port = case.server.port or free_port()
+    _refuse_taken_port(port)
+    python = case.app.python if case.app else sys.executable
+    argv = SERVERS[case.server.name](case.server, python, port, scratch)
+    shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
+    shutil.copy(target_app_dir() / "target_app" / "measuring.py", scratch / "loopwise_measuring.py")
+    for name in CONFIGURATIONS:
+        shutil.copy(target_app_dir() / "target_app" / name, scratch / name)
+    started_s = time.monotonic()
+    cwd = case.app.app_dir if case.app else target_app_dir()
+    try:
+        env = {**environment(case, scratch, calibration), **(services or {})}
+        process = processes.start(argv, log=log, env=env, cwd=cwd, cores=cores)
+    except OSError as error:
+        raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
+    grace_s = 0.0
+    on_start(process)
+    try:
+        workers = wait_ready(process, case.server, port, log, python, hold=hold)
+        grace_s = OWN_APP_GRACE_S if case.app else 0.0
+        facts = {
+            "argv": [shown_path(argv[0]), *argv[1:]],
+            "port": port,
+            "pinned_to": list(cores),
+            "pids": sorted(worker["pid"] for worker in workers),
+            "start_s": round(time.monotonic() - started_s, 3),
+            **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
+        }
+        _refuse_other_loop(case.server, str(facts["loop"]), python)
+        url = f"http://{HOST}:{port}"
+        check_endpoints(case, url)
+        has_pool = case.app is None and "process" in case.modes
+        probes = telemetry_folder(scratch) if case.server.probe else None
+        yield RunningServer(url, process, facts, probes, log if has_pool else None)
+    finally:
+        processes.end(process, grace_s=grace_s, asks_root_alone=case.server.name in ASKS_ROOT_ALONE)
+
+
+def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
+    """The server's environment variables: ours, and what the probe and target_app read."""
+    server = case.server or Server()
+    env = dict(os.environ)
+    own = case.app
+    env["LOOPWISE_APP"] = own.target if own else "target_app.app:create_app()"
+    env["LOOPWISE_APP_DIR"] = own.app_dir if own else str(target_app_dir())
+    env["LOOPWISE_SCRATCH"] = str(scratch)
+    env["LOOPWISE_TELEMETRY"] = str(telemetry_folder(scratch))
+    env["LOOPWISE_PROBE"] = "on" if server.probe else "off"
+    env["LOOPWISE_LOOP"], env["LOOPWISE_HTTP"] = server.loop, server.http
+    optional: dict[str, object] = {
+        "LOOPWISE_THREADS": server.threads,
+        "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
+        "LOOPWISE_STARTUP_TIMEOUT_S": server.startup_timeout_s,
+        "LOOPWISE_POOL_PROCESSES": server.pool_processes,
+        "LOOPWISE_FEATURES": case.features or None,
+        "LOOPWISE_WORKLOADS": None,
+        "LOOPWISE_MODES": None,
+        "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
+    }
+    if own is None and case.mode != "own":
+        workloads = dict.fromkeys(part.workload for part in case.parts) or (case.workload,)
+        optional |= {"LOOPWISE_WORKLOADS": ",".join(workloads), "LOOPWISE_MODES": ",".join(case.modes)}
+    for name, value in optional.items():
+        env.pop(name, None)
+        if value is not None:
+            env[name] = str(value)
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def telemetry_folder(scratch: Path) -> Path:
+    """Where the probes of a server's workers write their figures."""
+    return scratch / "telemetry"
+
+
+def _refuse_other_loop(server: Server, loop: str, python: str) -> None:
+    """Some servers take asyncio's loop, with no more than a warning, where uvloop is not installed."""
+    if server.loop != "auto" and not loop.startswith(server.loop):
+        raise ServerError(
+            f"{server.name} runs {loop}, asked for was loop = {server.loop!r}; "
+            f"run: {python} -m pip install {server.loop}, or leave `loop` out of the suite"
+        )
+
+
+def shown_path(path: str) -> str:
+    """A path below the working directory without it: results are read on other machines, too."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ServerError(
+                f"port {port} of {HOST} is taken ({error.strerror}): "
+                "end what listens there, or leave `port` out of the suite to have a free one chosen"
+            ) from None
+
+
+def wait_ready(
+    process: subprocess.Popen[str],
+    server: Server,
+    port: int,
+    log: Path,
+    python: str,
+    *,
+    hold: Callable[[], float] = lambda: 0.0,
+) -> list[dict[str, Any]]:
+    """Wait until every worker has answered a request over HTTP; returns what each said of itself.
+
+    The time that `hold` takes is no part of the start-up's.
+
+    Raises:
+        ServerError: the server ended, said that it can't serve the app, or was not ready in time.
+    """
+    workers: dict[int, dict[str, Any]] = {}
+    deadline_s = time.monotonic() + server.startup_timeout_s
+    with httpx.Client(timeout=1.0, headers={"Connection": "close"}, trust_env=False, verify=False) as client:
+        while len(workers) < server.workers:
+            deadline_s += hold()
+            worker = _worker_that_answers(client, port)
+            if worker is not None and worker["pid"] not in workers:
+                workers[worker["pid"]] = worker
+                continue
+            _refuse_failed_start(process, server, log, python)
+            if time.monotonic() > deadline_s:
+                raise ServerError(
+                    f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
+                    f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
+                    f"needs longer to start. {processes.quoted(log)}"
+                )
+            time.sleep(POLL_S if worker is None else REPEAT_S)
+    return list(workers.values())
+
+
+def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | None:
+    """What one of the workers, whichever took the connection, says of itself; None while none is ready."""
+    try:
+        answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
+    except httpx.TransportError:
+        return None
+    return answer.json() if answer.status_code == httpx.codes.OK else None
+
+
+def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Path, python: str) -> None:
+    """Raise as soon as it is clear that no worker will ever answer."""
+    lines = processes.last_lines(log, 400)
+    if (
+        PROBE_ERROR in lines
+    ):  # supervisors start a worker that fails again and again, and never end by themselves
+        sentence = lines.rpartition(PROBE_ERROR)[2].splitlines()[0]
+        raise ServerError(sentence)
+    if process.poll() is not None:
+        raise ServerError(
+            f"the server ended with status {process.returncode} before it answered; "
+            f"{remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
+        )
+
+
+def check_endpoints(case: Case, url: str) -> None:
+    """Ask each endpoint once: a load on a wrong answer would measure the wrong thing.
+
+    Raises:
+        EndpointError: no answer, or one with another status than expected.
+    """
+    # As the generator encrypts: SSL_CERT_FILE is heeded. Made only where it is used, since it reads every authority.
+    tls = ssl.create_default_context() if url.startswith("https:") else False
+    with httpx.Client(base_url=url, timeout=case.load.timeout_s, trust_env=False, verify=tls) as client:
+        for endpoint in case.endpoints:
+            _check_endpoint(client, endpoint, url)
+
+
+def _check_endpoint(client: httpx.Client, endpoint: Endpoint, url: str) -> None:
+    try:
+        answer = client.request(
+            endpoint.method,
+            endpoint.path,
+            headers=endpoint.headers,
+            **({} if endpoint.json_body is None else {"json": endpoint.json_body}),
+        )
+    except httpx.HTTPError as error:
+        raise EndpointError(
+            f"{endpoint.name}: {url} gave no answer ({type(error).__name__}: {error}); "
+            "is the server up, and the path right?"
+        ) from None
+    wanted = endpoint.expect_status
+    if answer.is_success if wanted is None else answer.status_code == wanted:
+        return
+    allowed = "2xx" if wanted is None else str(wanted)
+    text = " ".join(answer.text.split())[:200]
+    raise EndpointError(
+        f"{endpoint.name}: answered {answer.status_code} {answer.reason_phrase}, expected {allowed}"
+        f"{f' (it said: {text})' if text else ''}; correct the endpoint, or set its expect_status"
+    )

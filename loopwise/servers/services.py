@@ -1,0 +1,219 @@
+"""The services behind workloads: started once per experiment, when a run first needs them, and ended for certain.
+
+To add a service: one function that makes its command line, and one line in SERVICES. The program prints a line of JSON
+as soon as it serves, the environment variables that tell the target app where; on SIGTERM it ends.
+"""
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from loopwise.errors import RunError, ServiceError, UsageError
+from loopwise.paths import target_app_dir
+from loopwise.servers import processes
+
+SEED = "LOOPWISE_SEED"
+"""Environment variable of the target app that what it asks of services follows from."""
+START_TIMEOUT_S = 30.0
+END_GRACE_S = 8.0
+"""PostgreSQL's guard gives it five seconds, and then removes its folder."""
+DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
+GUARD = Path(__file__).with_name("postgres.py")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What workloads need beside themselves."""
+
+    argv: Callable[[], list[str]]
+    missing: Callable[[], str | None] = lambda: None
+    """What is not installed and how to install it, as the end of a sentence; None: nothing."""
+
+
+def _upstream_argv() -> list[str]:
+    return [sys.executable, "-m", "target_app.upstream"]
+
+
+def _postgres_argv() -> list[str]:
+    programs = postgres_programs()
+    if programs is None:
+        raise ServiceError(f"service postgres can't be started: {_postgres_missing()}")
+    user = unprivileged_user() if os.geteuid() == 0 else None
+    return [sys.executable, "-I", "-S", str(GUARD), str(programs), *([user] if user else [])]
+
+
+def _postgres_missing() -> str | None:
+    if postgres_programs() is None:
+        return (
+            "it needs initdb and postgres, on PATH or in /usr/lib/postgresql/*/bin; "
+            "install PostgreSQL (Debian: sudo apt install postgresql)"
+        )
+    if os.geteuid() == 0 and unprivileged_user() is None:
+        return "PostgreSQL refuses to run as root, and there is no user postgres or nobody; run it as another user"
+    return None
+
+
+def postgres_programs(debian: Path = DEBIAN_POSTGRES) -> Path | None:
+    """Folder with both initdb and postgres: on PATH, or the newest that Debian's packages have put beside it."""
+    found = shutil.which("initdb")
+    if found and (folder := Path(found).resolve().parent) and (folder / "postgres").exists():
+        return folder
+    versions = [folder for folder in debian.glob("*/bin") if (folder / "initdb").exists()]
+    return max(versions, key=lambda folder: _number(folder.parent.name), default=None)
+
+
+def _number(version: str) -> float:
+    matched = re.match(r"\d+(\.\d+)?", version)
+    return float(matched.group()) if matched else 0.0
+
+
+def unprivileged_user() -> str | None:
+    """Who PostgreSQL runs as when we are root."""
+    import pwd  # noqa: PLC0415 - does not exist on Windows, where nobody is root
+
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+SERVICES: dict[str, Service] = {
+    "upstream": Service(_upstream_argv),
+    "postgres": Service(_postgres_argv, _postgres_missing),
+}
+
+
+def refuse_missing(needs: Collection[str]) -> None:
+    """Tell before anything is started that a service can't be.
+
+    Raises:
+        UsageError: a program is not installed.
+    """
+    for name in sorted(set(needs)):
+        if why := SERVICES[name].missing():
+            raise UsageError(f"service {name} can't be started: {why}, or leave the cases that need it out")
+
+
+@dataclass
+class Services:
+    """The services of one experiment; those that run are ended when the `with` block is left.
+
+    Args:
+        folder: for their logs, `NAME.log`.
+    """
+
+    folder: Path
+    _running: dict[str, tuple[subprocess.Popen[str], dict[str, str]]] = field(default_factory=dict)
+
+    def __enter__(self) -> "Services":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._running:
+            self._end(next(iter(self._running)))
+
+    @contextmanager
+    def during(self, needs: Collection[str], seed: str) -> Iterator[Mapping[str, str]]:
+        """Have services run for one run, and see to it that they ran to its end.
+
+        Args:
+            needs: their names.
+            seed: what is asked of them follows from it; the same for every case of a block.
+
+        Yields:
+            Environment variables for the target app; empty where nothing is needed.
+
+        Raises:
+            ServiceError: one did not start, or ended meanwhile; the next run starts it anew.
+        """
+        variables = {SEED: seed} if needs else {}
+        for name in needs:
+            variables |= self._started(name)
+        try:
+            yield variables
+        except RunError:
+            self._refuse_ended(needs)  # the cause, where there is one, rather than what followed from it
+            raise
+        self._refuse_ended(needs)
+
+    def _started(self, name: str) -> dict[str, str]:
+        if name in self._running and self._running[name][0].poll() is not None:
+            self._end(name)  # between two runs: nothing is lost, so that a new one does
+        if name not in self._running:
+            process, log = self._start(name), self._log(name)
+            self._running[name] = (
+                process,
+                {},
+            )  # known before it is ready, so that an interrupt ends it as well
+            try:
+                self._running[name] = process, _announced(name, process, log)
+            except BaseException:
+                self._end(name)
+                raise
+        return self._running[name][1]
+
+    def _start(self, name: str) -> "subprocess.Popen[str]":
+        folder = str(target_app_dir())
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        return processes.start(
+            SERVICES[name].argv(),
+            log=self._log(name),
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": tempfile.gettempdir()},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+        )
+
+    def _refuse_ended(self, needs: Collection[str]) -> None:
+        for name in needs:
+            if name not in self._running:
+                continue  # the other server of a pair has told of its death already
+            process, _ = self._running[name]
+            if process.poll() is not None:
+                self._end(name)
+                raise ServiceError(
+                    f"service {name} ended with status {process.returncode} during the run, which is lost; "
+                    f"the next run starts it anew. {processes.quoted(self._log(name))}"
+                ) from None
+
+    def _end(self, name: str) -> None:
+        processes.end(self._running[name][0], grace_s=END_GRACE_S)
+        del self._running[name]
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+
+def _announced(name: str, process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
+    """The variables that a service prints once it serves.
+
+    Raises:
+        ServiceError: it ended, said something else, or was not ready in time.
+    """
+    assert process.stdout is not None
+    deadline_s, line = time.monotonic() + START_TIMEOUT_S, b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+        if not readable:
+            raise ServiceError(
+                f"service {name} was not ready within {START_TIMEOUT_S:g} s; is the machine overloaded? "
+                f"{processes.quoted(log)}"
+            )
+        if not (part := os.read(process.stdout.fileno(), 4096)):
+            break
+        line += part
+    with suppress(ValueError):
+        said = json.loads(line)
+        if isinstance(said, dict):
+            return {str(key): str(value) for key, value in said.items()}
+    raise ServiceError(f"service {name} can't be started; correct what it says. {processes.quoted(log)}")

@@ -1,0 +1,127 @@
+"""Figures of the server's processes and of the machine, sampled from outside while a run goes on."""
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from loopwise.machine import cpu_clock
+from loopwise.results.columns import HOST_PID, Sample
+from loopwise.servers import probe_logs as probes
+
+INTERVAL_S = 0.1
+FAMILY_INTERVAL_S = 1.0
+"""How often the server is asked for new child processes; looking for them walks the whole process table."""
+
+
+@dataclass
+class Telemetry:
+    """A thread that samples until it is stopped; `samples` grows.
+
+    Args:
+        server_pid: root of the server's process tree, or None to watch the machine only.
+        probes: folder that the probes write to, or None if there are none.
+    """
+
+    server_pid: int | None
+    probes: Path | None = None
+    samples: list[Sample] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._family: dict[int, psutil.Process] = {}
+        self._family_due_s = 0.0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, name="telemetry", daemon=True)
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self.sample()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and join what the probes wrote; harmless when it never began."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self.probes is not None:
+            self.samples[:] = join(self.samples, probes.read(self.probes))
+
+    def sample(self, *, is_thorough: bool = False) -> int:
+        """Take one sample of everything now; returns its time, nanoseconds since the epoch.
+
+        Args:
+            is_thorough: look for new child processes before, so that the window's first sample misses none.
+        """
+        with self._lock:
+            if is_thorough:
+                self._family_due_s = 0.0
+                self._processes()
+            clock = cpu_clock()
+            now_ns = time.time_ns()
+            host = Sample(
+                now_ns, HOST_PID, "host", clock.busy_s, steal_s=clock.steal_s, total_s=clock.total_s
+            )
+            self.samples.append(host)
+            for process in self._processes():
+                with suppress(psutil.NoSuchProcess):
+                    self.samples.append(_sample_process(process, now_ns))
+            return now_ns
+
+    def _watch(self) -> None:
+        while not self._ended.wait(INTERVAL_S):
+            self.sample()
+
+    def _processes(self) -> list[psutil.Process]:
+        if self.server_pid is not None and time.monotonic() >= self._family_due_s:
+            self._family_due_s = time.monotonic() + FAMILY_INTERVAL_S
+            with suppress(psutil.NoSuchProcess):
+                root = psutil.Process(self.server_pid)
+                for process in [root, *root.children(recursive=True)]:
+                    self._family.setdefault(process.pid, process)
+        return list(self._family.values())
+
+
+def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
+    """One row of a living process.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended; also while it is still in the process table for its parent to ask after.
+    """
+    with process.oneshot():
+        if process.status() == psutil.STATUS_ZOMBIE:
+            raise psutil.ZombieProcess(process.pid)
+        cpu = process.cpu_times()
+        switches = process.num_ctx_switches()
+        return Sample(
+            now_ns,
+            process.pid,
+            "server",
+            _cpu_s(process.pid) or cpu.user + cpu.system,
+            rss_mb=process.memory_info().rss / 2**20,
+            threads=process.num_threads(),
+            context_switches=switches.voluntary + switches.involuntary,
+        )
+
+
+def _cpu_s(pid: int) -> float | None:
+    """CPU time of a process to the nanosecond, where the system has a clock per process (clock_getcpuclockid)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return None
+
+
+def join(samples: list[Sample], looks: dict[int, list[probes.Look]]) -> list[Sample]:
+    """The samples, those of a worker with what its probe saw since the sample before."""
+    times_ns: dict[int, list[int]] = {}
+    for sample in samples:
+        times_ns.setdefault(sample.pid, []).append(sample.time_ns)
+    inside = {pid: probes.gather(found, times_ns.get(pid, [])) for pid, found in looks.items()}
+    return [replace(sample, **inside.get(sample.pid, {}).get(sample.time_ns, {})) for sample in samples]

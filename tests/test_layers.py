@@ -1,0 +1,79 @@
+"""Imports of `loopwise/` point one way: packages in a fixed order, and no cycle between modules."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "loopwise"
+ORDER = (
+    ("errors", "paths", "machine"),
+    ("model",),
+    ("results",),
+    ("servers",),
+    ("suite",),
+    ("generator",),
+    ("analysis",),
+    ("measure",),
+    ("report",),
+    ("claims", "calibrate", "selftest", "blame", "advise"),
+    ("cli",),
+)
+"""From the ground up; names of one group do not import each other."""
+RANK = {name: rank for rank, group in enumerate(ORDER) for name in group}
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def _imports(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of ours that a file names in any import, those inside functions and under TYPE_CHECKING among them."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in modules}
+        elif isinstance(node, ast.ImportFrom) and node.module in modules:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in modules else node.module)
+    return found
+
+
+MODULES = _modules()
+IMPORTS = {name: _imports(path, MODULES) - {name} for name, path in MODULES.items()}
+
+
+def _package(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_loopwise_holds_the_packages_of_the_map_and_nothing_else() -> None:
+    entries = {path.stem for path in PACKAGE.iterdir()} - {"__init__", "__pycache__"}
+    assert entries <= set(RANK)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_to_packages_below(module: str) -> None:
+    own = _package(module)
+    for imported in IMPORTS[module]:
+        other = _package(imported)
+        assert not own or not other or own == other or RANK[other] < RANK[own], f"{module} -> {imported}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def walk(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for imported in IMPORTS[module]:
+                walk(imported, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        walk(module, ())
