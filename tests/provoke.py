@@ -35,7 +35,7 @@ def _target(workload: str, mode: str, users: int, workers: int = 1, **params: An
 def _own(path: str, users: int, app: str = "app", **more: Any) -> dict[str, Any]:
     return {
         "app": f"provoking_app:{app}",
-        "app_dir": str(ROOT / "tests"),
+        "app_dir": str(ROOT / "tests" / "support"),
         "endpoint": f"GET {path}",
         "load": {"users": users},
     } | more
@@ -115,7 +115,7 @@ def first_cause(run: Run) -> str | None:
 
 def main(rounds: int, names: list[str]) -> int:
     """Measure all provocations so many times; print what was named, as it comes and as a tally."""
-    from e2e_fixtures import Bench  # noqa: PLC0415 - only the script needs it here
+    from support.e2e import Bench  # noqa: PLC0415 - only the script needs it here
 
     tally: dict[str, Counter[str]] = {name: Counter() for name in names}
     stalls_ms: list[float] = []

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ahead_fixtures import A, B, C, D, Starter, wait_for
-from e2e_fixtures import BOUND_S, until
+from support.ahead import A, B, C, D, Starter, wait_for
+from support.e2e import BOUND_S, until
 
 from loopwise.errors import Interrupted, ServerError
 from loopwise.measure.prestart import Ahead, Start

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ahead_fixtures import A, Starter, wait_for
-from e2e_fixtures import BOUND_S, until
+from support.ahead import A, Starter, wait_for
+from support.e2e import BOUND_S, until
 
 from loopwise.measure.prestart import Ahead
 from loopwise.servers import processes

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from fakes import case_of, experiment_of, suite_with
+from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.conclusions import answer_all
 from loopwise.analysis.contest import explain, within_blocks

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fakes import case_of
+from support.fakes import case_of
 
 from loopwise.blame.findings import blamed_lines, called, short_calls
 from loopwise.blame.subjects import distinct, subjects

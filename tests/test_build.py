@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import Conduct, measured
+from support.fakes import Conduct, measured
 
 from loopwise.analysis.summary import COLUMNS, summarise
 from loopwise.model import SCHEMA_VERSION, Verdict

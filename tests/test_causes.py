@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
+from support.fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
 from loopwise.analysis.causes import CAUSES, RANKS, find, rank
 from loopwise.analysis.signals import Evidence, Pool, WorkerEvidence

@@ -12,11 +12,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from chart_fixtures import SHAPES
-from chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
-from compare_fixtures import duel_summary
 from matplotlib.figure import Figure
-from report_fixtures import (
+from support.chart import SHAPES
+from support.chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
+from support.compare import duel_summary
+from support.report import (
     HOSTILE,
     REASON,
     fixture_summary,

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from chart_fixtures import ROWS, SHAPES, complete, open_summary
-from report_fixtures import (
+from support.chart import ROWS, SHAPES, complete, open_summary
+from support.report import (
     fixture_summary,
     running_server_summary,
     summary_of,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from chart_fixtures import complete, digest_of, duel_summary, open_summary
-from chart_room import assert_texts_have_room
 from matplotlib.colors import to_rgb
-from report_fixtures import (
+from support.chart import complete, digest_of, duel_summary, open_summary
+from support.chart_room import assert_texts_have_room
+from support.report import (
     REASON,
     fixture_summary,
     own_app_summary,

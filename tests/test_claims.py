@@ -10,8 +10,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from claim_fixtures import describe_any, suite_of_claim, typical
-from fakes import Conduct, FakeBench
+from support.claim import describe_any, suite_of_claim, typical
+from support.fakes import Conduct, FakeBench
 
 from loopwise import cli
 from loopwise.claims import archive, examine

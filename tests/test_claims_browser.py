@@ -5,9 +5,9 @@ from unittest import mock
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from browser_fixtures import MARKS, browser, visit
-from claim_fixtures import CLAIM_IDS, suite_of_claim, summary_in, typical
 from playwright.sync_api import Browser
+from support.browser import MARKS, browser, visit
+from support.claim import CLAIM_IDS, suite_of_claim, summary_in, typical
 
 from loopwise.analysis.summary import Summary
 from loopwise.claims.archive import ClaimFolder

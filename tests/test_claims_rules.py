@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from claim_fixtures import CLAIM_IDS, World, suite_of_claim, summary_in, typical
+from support.claim import CLAIM_IDS, World, suite_of_claim, summary_in, typical
 
 from loopwise.claims.claim import DECIDED, Word
 from loopwise.claims.look import merged

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fixtures import Bench, commanding
-from fakes import Conduct, FakeBench
+from support.cli import Bench, commanding
+from support.fakes import Conduct, FakeBench
 
 from loopwise.calibrate.doctor import CHECKUPS, Symptom, is_fit
 from loopwise.cli import commands

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import case_of, measured, suite_with
+from support.fakes import case_of, measured, suite_with
 
 from loopwise import cli
 from loopwise.cli import commands

@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from cli_fixtures import Bench, commanding
-from fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
+from support.cli import Bench, commanding
+from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
 from loopwise.cli.listing import LISTINGS
 from loopwise.servers.specs import SERVERS

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_fixtures import sentence
+from support.suite import sentence
 
 from loopwise.model import Server
 from loopwise.servers.specs import NEEDS, REFUSALS, SERVERS, refusal, remedy

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from browser_fixtures import MARKS, browser, visit
-from compare_fixtures import result_in, sides
 from playwright.sync_api import Browser
-from report_fixtures import HOSTILE
+from support.browser import MARKS, browser, visit
+from support.compare import result_in, sides
+from support.report import HOSTILE
 
 from loopwise.analysis.gates import parse_gate
 from loopwise.cli import listing

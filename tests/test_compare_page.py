@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from compare_fixtures import result_in, sides, summary_with_cases, verdicts_on
-from fakes import measured
-from report_fixtures import HOSTILE
+from support.compare import result_in, sides, summary_with_cases, verdicts_on
+from support.fakes import measured
+from support.report import HOSTILE
 
 from loopwise.analysis.gates import Outcome, parse_gate
 from loopwise.cli import listing

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
+from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
 from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.difference import differences, refuse_different

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from fakes import case_of, run_of
+from support.fakes import case_of, run_of
 
 from loopwise.analysis.deviation import Prediction, judge, predict, sentence
 from loopwise.analysis.measured import CaseFigures

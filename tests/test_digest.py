@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
+from support.fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
 from loopwise.analysis.digest import (
     EDGES_MS,

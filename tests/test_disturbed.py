@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import THREE_CONDUCTS, Conduct, FakeBench, carry_out, measured, new_result, three_modes
+from support.fakes import THREE_CONDUCTS, Conduct, FakeBench, carry_out, measured, new_result, three_modes
 
 from loopwise.analysis.summary import summarise
 from loopwise.measure.plan import repeats

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fake_pairs import PairBench, carry_out_all
-from fakes import Conduct, case_of, new_result, suite_with
+from support.fake_pairs import PairBench, carry_out_all
+from support.fakes import Conduct, case_of, new_result, suite_with
 
 from loopwise.analysis.checks import MAX_STEAL_RATIO
 from loopwise.analysis.summary import Summary, summarise

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import typer
-from docs_fixtures import DOCS, ROOT, anchors, links, named, pages, rows, text_of
-from fakes import case_of, measured, run_of
 from pydantic import BaseModel
+from support.docs import DOCS, ROOT, anchors, links, named, pages, rows, text_of
+from support.fakes import case_of, measured, run_of
 
 from loopwise import machine, model
 from loopwise.analysis.causes import CAUSES

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs_fixtures import ROOT, blocks, text_of
-from fakes import HOST, case_of, run_of
-from report_fixtures import fixture_summary
+from support.docs import ROOT, blocks, text_of
+from support.fakes import HOST, case_of, run_of
+from support.report import fixture_summary
 
 from loopwise.analysis.checks import Facts
 from loopwise.analysis.verdicts import RULES

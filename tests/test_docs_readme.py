@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from docs_fixtures import ROOT, blocks, headings, rows, section, text_of
+from support.docs import ROOT, blocks, headings, rows, section, text_of
 
 from loopwise.report import format as fmt
 

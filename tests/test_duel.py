@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from duel_fixtures import (
+from support.duel import (
     BASE,
     OTHER,
     SHORT,
@@ -17,7 +17,7 @@ from duel_fixtures import (
     rounds_of,
     verdicts_of,
 )
-from fakes import case_of
+from support.fakes import case_of
 
 from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.verdicts import judge_rounds

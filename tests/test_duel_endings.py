@@ -6,8 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from duel_fixtures import BASE, OTHER, SHORT, Fight, X, Y, calm, fighting, furnished, rounds_of, verdicts_of
-from fakes import Conduct
+from support.duel import BASE, OTHER, SHORT, Fight, X, Y, calm, fighting, furnished, rounds_of, verdicts_of
+from support.fakes import Conduct
 
 from loopwise.errors import EndpointError, Interrupted, ServerError
 from loopwise.results.folder import ResultFolder

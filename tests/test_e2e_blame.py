@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e_fixtures import ROOT, Bench
 from packaging.requirements import Requirement
+from support.e2e import ROOT, Bench
 
 pytestmark = pytest.mark.e2e
 EXAMPLE = ROOT / "examples" / "blocking"

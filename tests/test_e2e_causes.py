@@ -1,8 +1,8 @@
 """Every cause provoked on a real server is named first, and healthy servers are accused of nothing."""
 
 import pytest
-from e2e_fixtures import Bench
 from provoke import PROVOCATIONS, STALL, first_cause, runs_by_name, write_suite
+from support.e2e import Bench
 
 from loopwise.analysis.causes import CAUSES
 from loopwise.model import Run

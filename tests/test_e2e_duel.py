@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e_fixtures import Bench, app_file, is_free, until
+from support.e2e import Bench, app_file, is_free, until
 
 from loopwise.model import SIDES, TOTAL, Round
 from loopwise.results.folder import ResultFolder

@@ -10,7 +10,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
-from e2e_fixtures import PLAIN_APP, Bench, app_file, runs_of, until
+from support.e2e import PLAIN_APP, Bench, app_file, runs_of, until
 
 from loopwise.results.folder import ResultFolder
 from loopwise.servers import processes

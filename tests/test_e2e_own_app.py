@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from e2e_fixtures import ROOT, Bench, runs_of
-from fault_server import FaultServer
+from support.e2e import ROOT, Bench, runs_of
+from support.fault_server import FaultServer
 
 from loopwise.results.folder import ResultFolder
 from loopwise.servers.lifecycle import free_port

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from e2e_fixtures import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
+from support.e2e import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
 
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server

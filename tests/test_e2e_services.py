@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from e2e_fixtures import Bench, runs_of, until
-from service_fixtures import need_postgres
+from support.e2e import Bench, runs_of, until
+from support.service import need_postgres
 
 from loopwise.servers.services import Services
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from e2e_fixtures import ROOT, Bench, runs_of
+from support.e2e import ROOT, Bench, runs_of
 
 pytestmark = pytest.mark.e2e
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_pairs import PairBench, carry_out_all, on_fakes
-from fakes import Conduct, case_of, new_result, suite_with
 from rich.console import Console
+from support.fake_pairs import PairBench, carry_out_all, on_fakes
+from support.fakes import Conduct, case_of, new_result, suite_with
 
 from loopwise.analysis.contest import COMPARED, MIN_ROUNDS
 from loopwise.analysis.summary import summarise

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from experiment_fixtures import Crash, Observer, figures_of, states
-from fakes import (
+from support.experiment import Crash, Observer, figures_of, states
+from support.fakes import (
     HOST,
     THREE_CONDUCTS,
     Conduct,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from experiment_fixtures import Crash, Observer, figures_of, states
-from fakes import (
+from support.experiment import Crash, Observer, figures_of, states
+from support.fakes import (
     THREE_CONDUCTS,
     Conduct,
     FakeBench,

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser_fixtures import MARKS, Visit, browser, visit
-from page_fixtures import page_summary
 from playwright.sync_api import Browser, Page, expect
-from report_fixtures import REASON
+from support.browser import MARKS, Visit, browser, visit
+from support.page import page_summary
+from support.report import REASON
 
 from loopwise.report.charts.kit.style import MODES
 from loopwise.report.html.page import write_page

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import typer
-from docs_fixtures import named, text_of
-from fakes import Conduct, measured, suite_with, three_modes
-from report_fixtures import HOSTILE, fixture_summary
+from support.docs import named, text_of
+from support.fakes import Conduct, measured, suite_with, three_modes
+from support.report import HOSTILE, fixture_summary
 
 from loopwise import cli
 from loopwise.analysis.summary import COLUMNS, Summary, summarise

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from fakes import EPOCH_NS, FakeRow, case_of, new_result, run_of, suite_with, table_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import EPOCH_NS, FakeRow, case_of, new_result, run_of, suite_with, table_of
 
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.model import Case, Endpoint, Load, Run, Window

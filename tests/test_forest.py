@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from chart_room import assert_texts_have_room, drawn_texts
-from compare_fixtures import SHAPES, duel_summary, sides, summary_with_cases, verdicts_on
 from matplotlib.figure import Figure
-from report_fixtures import HOSTILE
+from support.chart_room import assert_texts_have_room, drawn_texts
+from support.compare import SHAPES, duel_summary, sides, summary_with_cases, verdicts_on
+from support.report import HOSTILE
 
 from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.verdicts import RULES

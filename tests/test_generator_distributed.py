@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from e2e_fixtures import until
-from fault_server import FaultServer
-from generator_fixtures import Generated, get
+from support.e2e import until
+from support.fault_server import FaultServer
+from support.generator import Generated, get
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.client import Generator, GeneratorProcess

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_fixtures import until
-from fault_server import LARGE_BYTES, FaultServer
-from generator_fixtures import generate, get
+from support.e2e import until
+from support.fault_server import LARGE_BYTES, FaultServer
+from support.generator import generate, get
 
 from loopwise.generator.client import GeneratorProcess
 from loopwise.model import Endpoint

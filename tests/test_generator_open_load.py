@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fault_server import FaultServer, after
-from generator_fixtures import generate, get
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fault_server import FaultServer, after
+from support.generator import generate, get
 
 from loopwise.generator.arrivals import Stretch, arrival_times
 from loopwise.generator.client import GeneratorProcess

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
-from fault_server import FaultServer
-from generator_fixtures import get
+from support.fault_server import FaultServer
+from support.generator import get
 
 from loopwise.generator.client import GeneratorProcess
 from loopwise.generator.protocol import ABBA, Event, Order, Rival, Slice

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_server import FaultServer
-from generator_fixtures import Generated, generate
+from support.fault_server import FaultServer
+from support.generator import Generated, generate
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.client import Generators, generators

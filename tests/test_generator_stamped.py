@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fault_server import FaultServer
-from generator_fixtures import generate
-from stamped_fixtures import HEAD, ask
+from support.fault_server import FaultServer
+from support.generator import generate
+from support.stamped import HEAD, ask
 
 from loopwise.generator.client import Generators, generators
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stamped_fixtures import STRANGER, Asked, ask
+from support.stamped import STRANGER, Asked, ask
 
 from loopwise.generator.client import Generators, generators
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fault_server import OK, Behaviour, FaultServer, Request, says
-from generator_fixtures import generate, get
+from support.fault_server import OK, Behaviour, FaultServer, Request, says
+from support.generator import generate, get
 
 from loopwise.generator.client import GeneratorProcess
 from loopwise.model import Endpoint

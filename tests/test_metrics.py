@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import EPOCH_NS, HOST, FakeRow, case_of, run_of, table_of
+from support.fakes import EPOCH_NS, HOST, FakeRow, case_of, run_of, table_of
 
 from loopwise.analysis.metrics import METRICS, RunFigures, figures
 from loopwise.model import TOTAL, Endpoint, Load, Run, Worker

@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-from fakes import case_of, suite_with
-from printed_fixtures import printed
-from report_fixtures import summary_of
+from support.fakes import case_of, suite_with
+from support.printed import printed
+from support.report import summary_of
 from test_answers import CLOSE, FAST, LOAD, SLOW, answers
 
 from loopwise.model import App, Case, Server

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # has no types
-from browser_fixtures import MARKS, Visit, browser, visit
-from page_fixtures import page_summary
 from playwright.sync_api import Browser, Page, expect
+from support.browser import MARKS, Visit, browser, visit
+from support.page import page_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.report.charts.table import save

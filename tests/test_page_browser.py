@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from browser_fixtures import MARKS, browser, visit
-from page_fixtures import page_summary
 from playwright.sync_api import Browser
+from support.browser import MARKS, browser, visit
+from support.page import page_summary
 
 from loopwise.report.charts.table import save
 from loopwise.report.html.page import write_page

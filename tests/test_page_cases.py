@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_fixtures import a_digest, dressed, page_summary
-from report_fixtures import REASON, fixture_summary, own_app_summary, running_server_summary
+from support.page import a_digest, dressed, page_summary
+from support.report import REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Run, Worker

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
+from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.report.charts.kit.style import MODES

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fakes import case_of
+from support.fakes import case_of
 
 from loopwise.model import Server
 from loopwise.servers.pinning import Placement, place

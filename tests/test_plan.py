@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
-from fakes import EPOCH_NS, case_of, experiment_of, suite_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.fakes import EPOCH_NS, case_of, experiment_of, suite_with
 
 from loopwise.measure.plan import next_block, plan
 from loopwise.model import Case, Experiment, PlannedRun, Run, Suite, Window

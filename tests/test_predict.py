@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fakes import case_of
+from support.fakes import case_of
 
 from loopwise.analysis.bounds import Bound, bounds
 from loopwise.model import Cost, Load, Part, Server

@@ -4,8 +4,8 @@ import io
 from typing import Any
 
 import pytest
-from fakes import case_of, run_of
 from rich.console import Console
+from support.fakes import case_of, run_of
 
 from loopwise.generator.protocol import Event
 from loopwise.measure.duration import Span, Standing

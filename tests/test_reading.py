@@ -8,7 +8,7 @@ from unittest import mock
 
 import pyarrow as pa
 import pytest
-from fakes import Conduct, FakeBench, carry_out, measured, new_result, three_modes
+from support.fakes import Conduct, FakeBench, carry_out, measured, new_result, three_modes
 
 from loopwise.analysis.reading import read_runs
 from loopwise.analysis.rows import COLUMNS, RunRows

@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from report_fixtures import HOSTILE, fixture_summary, own_app_summary
-from suite_fixtures import FakeTarget, suite_file
+from support.report import HOSTILE, fixture_summary, own_app_summary
+from support.suite import FakeTarget, suite_file
 
 from loopwise.model import Case, Experiment, Suite
 from loopwise.suite import load_suite

@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from page_fixtures import page_summary
-from printed_fixtures import printed
-from report_fixtures import REASON, fixture_summary, own_app_summary
+from support.page import page_summary
+from support.printed import printed
+from support.report import REASON, fixture_summary, own_app_summary
 
 from loopwise.analysis.causes import first_causes
 from loopwise.analysis.deviation import Prediction

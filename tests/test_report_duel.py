@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import case_of, experiment_of, suite_with
 from rich.console import Console
+from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.analysis.verdicts import judge_rounds

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from printed_fixtures import printed
-from report_fixtures import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
+from support.printed import printed
+from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import EPOCH_NS, FakeRow, table_of
+from support.fakes import EPOCH_NS, FakeRow, table_of
 
 from loopwise.analysis.rounds import check_round, side_of
 from loopwise.generator.protocol import Slice

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from fakes import case_of, experiment_of, suite_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import case_of, experiment_of, suite_with
 from test_answers import figures_of
 
 from loopwise.analysis.scaling import Scaling, scale_all

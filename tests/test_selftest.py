@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_pairs import PairBench, on_fakes
-from fakes import Conduct
-from suite_fixtures import FakeTarget
+from support.fake_pairs import PairBench, on_fakes
+from support.fakes import Conduct
+from support.suite import FakeTarget
 
 from loopwise import cli
 from loopwise.errors import ServerError

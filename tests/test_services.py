@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes import FakeBench, carry_out, case_of, new_result, suite_with
+from support.fakes import FakeBench, carry_out, case_of, new_result, suite_with
 
 from loopwise.errors import EndpointError, Interrupted, ServiceError, UsageError
 from loopwise.model import Case

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from fakes import case_of
+from support.fakes import case_of
 
 from loopwise.analysis.contest import MIN_ROUNDS
 from loopwise.measure.pairs import Pair

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fakes import EPOCH_NS, FakeRow, measured, new_result, record, three_modes
+from support.fakes import EPOCH_NS, FakeRow, measured, new_result, record, three_modes
 
 from loopwise.analysis.summary import summarise
 from loopwise.errors import ResultError

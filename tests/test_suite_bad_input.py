@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite_fixtures import sentence, suite_file, suite_of
+from support.suite import sentence, suite_file, suite_of
 
 from loopwise.errors import RunError, SuiteError
 from loopwise.suite import load_suite

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_fixtures import FakeTarget, ids_of, suite_file, suite_of
+from support.suite import FakeTarget, ids_of, suite_file, suite_of
 
 from loopwise.model import Endpoint
 from loopwise.suite import case_factors, load_suite, make_suite

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_fixtures import ids_of, sentence, suite_of
+from support.suite import ids_of, sentence, suite_of
 
 from loopwise.suite.file import Source, apply_overrides
 

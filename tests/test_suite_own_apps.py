@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite_fixtures import FakeTarget, suite_file, suite_of
+from support.suite import FakeTarget, suite_file, suite_of
 
 from loopwise.model import Endpoint
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from suite_fixtures import FakeTarget, ids_of, sentence, suite_of
+from support.suite import FakeTarget, ids_of, sentence, suite_of
 
 from loopwise.model.factors import case_factors
 from loopwise.servers.lifecycle import environment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import THREE_CONDUCTS, Conduct, case_of, measured, rows_by, suite_with, three_modes
+from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, rows_by, suite_with, three_modes
 
 from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.metrics import METRICS

@@ -4,7 +4,7 @@ import ast
 import sys
 
 import pytest
-from probe_fixtures import PACKAGE, load_file
+from support.probe import PACKAGE, load_file
 
 
 def test_the_probe_needs_nothing_but_python_3_9() -> None:

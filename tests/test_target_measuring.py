@@ -16,7 +16,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import uvloop
-from probe_fixtures import PACKAGE, load_file
+from support.probe import PACKAGE, load_file
 
 from loopwise.servers import probe_logs as probes
 from loopwise.servers.probe_logs import lag_ms

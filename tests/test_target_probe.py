@@ -12,7 +12,7 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
-from probe_fixtures import load_file
+from support.probe import load_file
 
 SHOP = '''
 import contextlib

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from service_fixtures import need_postgres, running
+from support.service import need_postgres, running
 
 from loopwise.servers.services import SERVICES
 from target_app import upstream as service

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from e2e_fixtures import until
+from support.e2e import until
 
 from loopwise import machine
 from loopwise.analysis.workers import window_figures

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_fixtures import fixture_summary, own_app_summary, running_server_summary
 from rich.cells import cell_len
 from rich.console import Console
+from support.report import fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Cause, Run

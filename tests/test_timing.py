@@ -1,7 +1,7 @@
 """How long it takes, by arithmetic: before and while it goes on."""
 
 import pytest
-from fakes import case_of, experiment_of, suite_with
+from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.measure.duration import EXPERIMENT_START_S, SETTLE_S, duration, run_s, standing
 from loopwise.model import Case, Cost, Endpoint, Estimate, Load, Replicates, Server

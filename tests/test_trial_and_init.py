@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from suite_fixtures import FakeTarget
+from support.suite import FakeTarget
 
 from loopwise.errors import UsageError
 from loopwise.model import Suite

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import EPOCH_NS, case_of, run_of
+from support.fakes import EPOCH_NS, case_of, run_of
 
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
 from loopwise.analysis.drift import Drift

@@ -1,10 +1,10 @@
 """The truth table of the one function that decides, and the sentences that say it."""
 
 import pytest
-from fakes import case_of
 from hypothesis import given
 from hypothesis import strategies as st
-from verdict_fixtures import HIGHER, INF, LOWER, MARGIN, NAN, contest, known, steady
+from support.fakes import case_of
+from support.verdict import HIGHER, INF, LOWER, MARGIN, NAN, contest, known, steady
 
 from loopwise.analysis.contest import COMPARED, Contest, explain, pair_up
 from loopwise.analysis.metrics import METRICS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from verdict_fixtures import HIGHER, LOWER, MARGIN, contest, known, steady
+from support.verdict import HIGHER, LOWER, MARGIN, contest, known, steady
 
 from loopwise.analysis.stats import LogRatio, paired
 from loopwise.analysis.verdicts import (

@@ -6,10 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fault_server import OK, Behaviour, FaultServer, Request, says
-from generator_fixtures import Generated, generate
-
 from loopwise.generator.client import Generators
+from support.fault_server import OK, Behaviour, FaultServer, Request, says
+from support.generator import Generated, generate
 
 HEAD = "from locust import *\nfrom loopwise.generator.stamped_user import StampedUser\n"
 STRANGER = "http://192.0.2.1"

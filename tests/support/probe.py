@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-PACKAGE = Path(__file__).parents[1] / "target_app"
+PACKAGE = Path(__file__).parents[2] / "target_app"
 
 
 def load_file(name: str) -> ModuleType:

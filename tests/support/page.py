@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from report_fixtures import fixture_summary
 
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
 from loopwise.model import Run, Worker
+from support.report import fixture_summary
 
 STEPS = 26
 

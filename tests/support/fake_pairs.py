@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from fakes import EPOCH_NS, HOST, WARMUP_NS, Conduct, FakeBench, FakeRow, figures_of, record
-
 from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import ABBA, Event, Order, Slice
 from loopwise.generator.recorder import Recorder
@@ -19,6 +17,7 @@ from loopwise.measure.pairs import Measured, Rounds
 from loopwise.model import SIDES, Endpoint, Experiment, SideName
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
+from support.fakes import EPOCH_NS, HOST, WARMUP_NS, Conduct, FakeBench, FakeRow, figures_of, record
 
 MOOD_RATIO = 0.05
 """Standard deviation of the log of what the machine gives to both sides of a round alike."""

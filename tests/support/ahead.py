@@ -4,11 +4,10 @@ import subprocess
 import threading
 from collections import defaultdict
 
-from e2e_fixtures import BOUND_S
-
 from loopwise.measure.prestart import Start
 from loopwise.model import PlannedRun
 from loopwise.servers.lifecycle import RunningServer
+from support.e2e import BOUND_S
 
 A, B, C, D = (PlannedRun(case_id=name, replicate=1) for name in "abcd")
 

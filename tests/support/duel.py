@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_pairs import PairBench, on_fakes
-from fakes import Conduct
 
 from loopwise import cli
 from loopwise.model import Round
 from loopwise.results.folder import ResultFolder
+from support.fake_pairs import PairBench, on_fakes
+from support.fakes import Conduct
 
 BASE, OTHER = "old-app", "new-app"
 """What `old:app` and `new:app` are called."""

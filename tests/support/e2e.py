@@ -16,7 +16,7 @@ import psutil
 from loopwise.model import Run
 from loopwise.results.folder import ResultFolder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MARK = "LOOPWISE_TEST_MARK"
 """An environment variable that every process of one test inherits, so that none can hide."""
 BOUND_S = 30.0

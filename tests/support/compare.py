@@ -5,9 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fakes import case_of, experiment_of, suite_with
-from report_fixtures import REASON, Invalid, Names, fixture_summary
-
 from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.gates import Gate, Outcome
 from loopwise.analysis.measured import CaseFigures
@@ -15,6 +12,8 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import Round, Verdict
 from loopwise.report.sides import Side, sides_of
 from loopwise.results.folder import ResultFolder
+from support.fakes import case_of, experiment_of, suite_with
+from support.report import REASON, Invalid, Names, fixture_summary
 
 Word = Literal["better", "worse", "same", "undecided", "invalid"]
 SHAPES: tuple[tuple[Word, float, float, float], ...] = (

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from report_fixtures import Names, fixture_summary, own_app_summary, running_server_summary, summary_of
 
 from loopwise.analysis.deviation import Prediction
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Check, Endpoint, Load, Round, Run, Server, Worker
+from support.report import Names, fixture_summary, own_app_summary, running_server_summary, summary_of
 
 Gap = Literal["nan", "infinite", "zero", "missing"]
 GAPS: tuple[Gap, ...] = ("nan", "infinite", "zero", "missing")

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-from fakes import experiment_of, run_of
 
 from loopwise.analysis.measured import CaseFigures
 from loopwise.analysis.metrics import RunFigures
@@ -16,6 +15,7 @@ from loopwise.claims.examine import suite_path
 from loopwise.model import Case, Run, Suite
 from loopwise.servers.target import Description
 from loopwise.suite import load_suite
+from support.fakes import experiment_of, run_of
 
 CLAIM_IDS = tuple(f"C{number:02}" for number in range(1, 21))
 METRICS = (

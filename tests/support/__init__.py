@@ -1,0 +1,1 @@
+"""Helpers of tests: fakes, fixtures and small servers."""
