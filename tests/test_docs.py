@@ -110,12 +110,14 @@ def test_units_and_good_directions_of_metrics_are_those_of_the_code() -> None:
     assert said == {name: (metric.unit, metric.better or "") for name, metric in METRICS.items()}
 
 
-def test_limits_and_effects_of_checks_are_those_of_the_code() -> None:
-    said = {name: (limit, effect) for name, _, limit, effect, _ in rows(SCHEMA_PAGE, "Check", table=1)}
+def test_words_limits_and_effects_of_checks_are_those_of_the_code() -> None:
+    for name, value, limit, effect, applies_to in rows(SCHEMA_PAGE, "Check", table=1):
+        spec = CHECKS[name]
+        assert (value, limit, applies_to) == (spec.value, spec.limit, spec.applies_to.strip("`"))
+        assert effect.startswith(spec.effect)
+        assert ("the run is repeated" in effect) == spec.is_disturbance
     for one in check(Facts(run_of(case_of("c")), 1.0, None, None, None)):
-        limit, effect = said[one.name]
-        assert f"{one.limit:g}" in limit, one.name
-        assert one.effect in effect, one.name
+        assert f"{one.limit:g}" in CHECKS[one.name].limit, one.name
 
 
 def test_the_files_of_a_result_hold_what_the_schema_says(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from support.docs import ROOT, blocks, text_of
 from support.fakes import HOST, case_of, run_of
 from support.report import fixture_summary
 
-from loopwise.analysis.checks import Facts
+from loopwise.analysis.checks import CheckSpec, Facts
 from loopwise.analysis.verdicts import RULES
 from loopwise.model import Server
 from loopwise.report.charts.table import Chart
@@ -127,7 +127,8 @@ def test_the_example_of_a_check_passes_flags_or_does_not_apply(
     host: dict[str, float], ok: bool | None
 ) -> None:
     run = run_of(case_of("c"), host=host)
-    found = example("loopwise/analysis/checks.py")["machine_cpu"](Facts(run, 1.0, None, None, None))
+    read = example("loopwise/analysis/checks.py")["machine_cpu"]
+    found = CheckSpec("machine_cpu", "", "", "flag", "", read).check(Facts(run, 1.0, None, None, None))
     assert (found and found.ok) is ok
 
 

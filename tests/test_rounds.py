@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from support.fakes import EPOCH_NS, FakeRow, table_of
 
-from loopwise.analysis.rounds import check_round, side_of
+from loopwise.analysis.checks import check_round
+from loopwise.analysis.rounds import side_of
 from loopwise.generator.protocol import Slice
 from loopwise.model import SIDES, TOTAL, Round, Side, SideName
 

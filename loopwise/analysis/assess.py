@@ -8,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwise.analysis import causes, metrics
-from loopwise.analysis import checks as validity
-from loopwise.analysis import drift as stationarity
-from loopwise.analysis.drift import Drift
+from loopwise.analysis.checks import Facts, check, verdict
+from loopwise.analysis.drift import Drift, drift
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import VICTIM, Run
 
@@ -36,7 +35,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         }
     )
     throughput_rps = found.metrics.get((found.endpoint, "throughput_rps"), 0.0)
-    facts = validity.Facts(
+    facts = Facts(
         run,
         throughput_rps=throughput_rps,
         service_time_mean_ms=found.metrics.get((found.endpoint, "service_time_mean_ms")),
@@ -45,8 +44,8 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         connections=_connections(table),
         drift=_drift(table, run),
     )
-    checks = validity.check(facts)
-    status = "ok" if validity.verdict(checks) is None else "invalid"
+    checks = check(facts)
+    status = "ok" if verdict(checks) is None else "invalid"
     found_causes = () if telemetry is None else causes.find(run, telemetry, table)
     update = {
         "checks": checks,
@@ -91,7 +90,7 @@ def _drift(table: pa.Table, run: Run) -> Drift | None:
     good = pc.and_(pc.and_(_is_load(table), inside), pc.is_null(table.column("error")))
     kept = table.filter(good)
     service_ns = pc.subtract(kept.column("received_ns"), kept.column("sent_ns")).to_numpy()
-    return stationarity.drift(
+    return drift(
         clock.filter(good).to_numpy(),
         service_ns / 1e6,
         window.start_ns,

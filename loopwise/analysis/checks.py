@@ -1,21 +1,23 @@
-"""Checks that decide whether a run's numbers can be used. Pure functions.
+"""Checks that decide whether the numbers of a run, or of a pair's round, can be used.
 
-To add a check: one function that takes the facts and returns a Check (or None where it does not apply), and one line
-in CHECKS.
+To add a check: one function that takes the facts and returns a Reading (or None where the check does not apply), and
+one CheckSpec in CHECKS.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from loopwise.analysis import validity_workers
 from loopwise.analysis.drift import Drift
-from loopwise.analysis.surroundings import core_count, frequency, other_cpu, swap
-from loopwise.model import Check, Run
+from loopwise.model import SIDES, Check, Round, Run
+
+Effect = Literal["void", "flag"]
 
 MAX_ERROR_RATIO = 0.01
 """Errors are answered at another cost than successes: above this share the run measures something else."""
 MAX_GENERATOR_CPU_RATIO = 0.9
-"""A generator nearer to a full core is late to send, whatever its stamps say (METHOD §2)."""
+"""A generator nearer to a full core is late to send, whatever its stamps say (docs/method.md, "The generator must not
+be what is measured")."""
 MAX_CLOCK_STEP_MS = 1.0
 MAX_STEAL_RATIO = 0.1
 """Above this share of stolen CPU, throughput on this machine varies more than the default margin."""
@@ -25,13 +27,25 @@ MIN_ROWS = 20
 MAX_LATE_MS = 5.0
 MAX_RECONNECTED_RATIO = 1.1
 """Connections per user. A few are opened anew after an error; more, and the price of connecting is in the numbers."""
-DISTURBANCES = frozenset({"steal", "other_cpu"})
-"""Checks whose failure is the machine's passing trouble and not the case's: such a run is worth measuring again."""
+MAX_FREQUENCY_CHANGE = 0.1
+"""A clock moves by steps of 100 MHz (3 to 5 %) all the time; by twice the default margin, and the window's ends were
+measured on two machines."""
+MAX_SWAPPED_MB = 1.0
+"""A few pages of an idle process come back at any time; a server that lacks memory moves many times this a second."""
+MAX_OTHER_CPU_CORES = 0.2
+"""A tenth of a machine with two cores, as MAX_STEAL_RATIO. The kernel counts in ticks, so that a quiet machine shows
+up to 0.1."""
+MAX_UNEVEN = 1.5
+"""The busiest worker's share ÷ a fair one: with two workers 75 % of the requests."""
+MIN_REQUESTS = 20
+"""Requests per worker below which shares are chance."""
+MAX_GROWTH_MB, MAX_GROWTH_RATIO = 8.0, 0.05
+"""Less is what caches and the allocator take in the first seconds under load."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks look at: the run so far, and its figures."""
+    """A run so far, and those of its figures that checks need."""
 
     run: Run
     throughput_rps: float
@@ -44,66 +58,116 @@ class Facts:
     drift: Drift | None = None
 
 
-def errors(facts: Facts) -> Check:
+@dataclass(frozen=True)
+class Reading:
+    """The value of a check beside its limit."""
+
+    value: float
+    limit: float
+    sentence: str
+    """What a failure means, and what to do; kept only if the check failed."""
+    passes: bool | None = None
+    """None: it passes while the value is at most the limit."""
+    effect: Effect | None = None
+    """None: as the check's spec says."""
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """A check: its name, its words in docs/schema.md, and what decides it."""
+
+    name: str
+    value: str
+    """What its value is, with the unit unless it is a ratio or a count."""
+    limit: str
+    effect: Effect
+    """Of a failure: `void` makes the run invalid, `flag` puts a mark beside its numbers."""
+    applies_to: str
+    read: Callable[[Facts], Reading | None]
+    """None where the check does not apply."""
+    is_disturbance: bool = False
+    """Its failure is the machine's passing trouble and not the case's: such a run is worth measuring again."""
+
+    def check(self, facts: Facts) -> Check | None:
+        """Apply the check to a run."""
+        reading = self.read(facts)
+        return None if reading is None else self.record(reading)
+
+    def record(self, reading: Reading) -> Check:
+        """The check as it is written to run.json; one that passed needs no sentence."""
+        is_ok = reading.value <= reading.limit if reading.passes is None else reading.passes
+        return Check(
+            name=self.name,
+            value=reading.value,
+            limit=reading.limit,
+            effect=reading.effect or self.effect,
+            ok=is_ok,
+            detail="" if is_ok else reading.sentence,
+        )
+
+
+def errors(counts: Mapping[str, int], whose: str = "", log: str = "server.log") -> Reading:
     """Answers with another status than expected, timeouts, broken connections."""
-    counts = facts.run.counts
     ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
-    return Check(
-        name="errors",
-        value=ratio,
-        limit=MAX_ERROR_RATIO,
-        effect="void",
-        ok=ratio <= MAX_ERROR_RATIO,
-        detail=f"{100 * ratio:.1f} % of the requests failed; see the error column of its samples and server.log",
+    sentence = (
+        f"{100 * ratio:.1f} % of the {whose}requests failed; see the error column of its samples and {log}"
     )
+    return Reading(ratio, MAX_ERROR_RATIO, sentence)
 
 
-def rows(facts: Facts) -> Check:
-    """Enough answers to speak of."""
-    count = facts.run.counts.get("window_rows", 0)
-    return Check(
-        name="rows",
-        value=count,
-        limit=MIN_ROWS,
-        effect="void" if count == 0 else "flag",
-        ok=count >= MIN_ROWS,
-        detail=f"only {count} answers came in the window; lengthen measure_s",
-    )
+def rows(counts: Mapping[str, int]) -> Reading:
+    """Enough answers to compute from."""
+    count = counts.get("window_rows", 0)
+    sentence = f"only {count} answers came in the window; lengthen measure_s"
+    return Reading(count, MIN_ROWS, sentence, count >= MIN_ROWS, "void" if count == 0 else "flag")
 
 
-def generator_cpu(facts: Facts) -> Check | None:
+def generator_cpu(generator: Mapping[str, Any]) -> Reading | None:
     """The generator itself must not be what is measured."""
-    generator = facts.run.generator
     if not generator.get("wall_s"):
         return None
     ratio = generator["busiest_cpu_s"] / generator["wall_s"]
-    return Check(
-        name="generator_cpu",
-        value=ratio,
-        limit=MAX_GENERATOR_CPU_RATIO,
-        effect="void",
-        ok=ratio <= MAX_GENERATOR_CPU_RATIO,
-        detail=f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps",
+    sentence = (
+        f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps"
     )
+    return Reading(ratio, MAX_GENERATOR_CPU_RATIO, sentence)
 
 
-def users(facts: Facts) -> Check | None:
+def clock_step(generator: Mapping[str, Any]) -> Reading | None:
+    """The wall clock ran as steadily as the monotonic one."""
+    step_ms = generator.get("clock_step_ms")
+    if step_ms is None:
+        return None
+    sentence = f"the clock was set by {step_ms:.1f} ms during the measurement; measure again"
+    return Reading(abs(step_ms), MAX_CLOCK_STEP_MS, sentence)
+
+
+def steal(host: Mapping[str, float]) -> Reading | None:
+    """The hypervisor left the CPU to this machine.
+
+    No reason to void a round of a pair either: both sides were disturbed alike, which is what pairs are for.
+    """
+    ratio = host.get("steal_ratio")
+    if ratio is None:
+        return None
+    sentence = (
+        f"the hypervisor took {100 * ratio:.0f} % of the CPU during the window; "
+        "measure when the host is quieter"
+    )
+    return Reading(ratio, MAX_STEAL_RATIO, sentence)
+
+
+def users(facts: Facts) -> Reading | None:
     """Every user that was asked for was there."""
     generator = facts.run.generator
     if "users_wanted" not in generator:
         return None
     wanted, had = generator["users_wanted"], generator["users"]
-    return Check(
-        name="users",
-        value=had,
-        limit=wanted,
-        effect="void",
-        ok=had == wanted,
-        detail=f"{had} of {wanted} users ran at the end of the window; see generator.log",
-    )
+    sentence = f"{had} of {wanted} users ran at the end of the window; see generator.log"
+    return Reading(had, wanted, sentence, had == wanted)
 
 
-def connections(facts: Facts) -> Check | None:
+def connections(facts: Facts) -> Reading | None:
     """Closed load: every user had a connection of its own, and kept it.
 
     Fewer void: less was asked of the server than the case says. More is what some servers do (they close connections
@@ -114,59 +178,39 @@ def connections(facts: Facts) -> Check | None:
         return None
     if used is None:
         return None
-    is_short = used < load.users
-    return Check(
-        name="connections",
-        value=used,
-        limit=load.users,
-        effect="void" if is_short else "flag",
-        ok=not is_short and used <= MAX_RECONNECTED_RATIO * load.users,
-        detail=(
-            f"only {used} of {load.users} users ever had a connection; see server.log and its limit of connections"
-            if is_short
-            else f"{load.users} users needed {used} connections: the server closed some; raise its keep-alive time"
-        ),
-    )
+    if used < load.users:
+        short = f"only {used} of {load.users} users ever had a connection; see server.log and its limit of connections"
+        return Reading(used, load.users, short, passes=False)
+    many = f"{load.users} users needed {used} connections: the server closed some; raise its keep-alive time"
+    return Reading(used, load.users, many, used <= MAX_RECONNECTED_RATIO * load.users, "flag")
 
 
-def warm(facts: Facts) -> Check | None:
+def warm(facts: Facts) -> Reading | None:
     """In closed load, all users had been answered before the window began."""
     window, load = facts.run.window, facts.run.case.load
     if window is None or load.model != "closed":
         return None
-    return Check(
-        name="warm",
-        value=float(window.warm),
-        limit=1.0,
-        effect="flag",
-        ok=window.warm,
-        detail=f"some users had no answer after {load.warmup_max_s:g} s of warm-up; raise warmup_max_s or lower users",
-    )
+    sentence = f"some users had no answer after {load.warmup_max_s:g} s of warm-up; raise warmup_max_s or lower users"
+    return Reading(float(window.warm), 1.0, sentence, window.warm)
 
 
-def drift(facts: Facts) -> Check | None:
+def drift(facts: Facts) -> Reading | None:
     """Throughput and service time were as high at the window's end as at its start (loopwise.analysis.drift).
 
     A flag: what was measured is true of these seconds, but may not be true of the next.
     """
-    found = facts.drift
-    if found is None:
+    trend = facts.drift
+    if trend is None:
         return None
-    direction = "rose" if found.size > 0 else "fell"
-    return Check(
-        name="drift",
-        value=abs(found.size),
-        limit=found.limit,
-        effect="flag",
-        ok=not found.is_beyond,
-        detail=(
-            f"{found.what} {direction} over the window by {100 * abs(found.size):.0f} % of its median: "
-            "the server was still warming up, or something grows; raise warmup_s"
-        ),
+    direction = "rose" if trend.size > 0 else "fell"
+    sentence = (
+        f"{trend.what} {direction} over the window by {100 * abs(trend.size):.0f} % of its median: "
+        "the server was still warming up, or something grows; raise warmup_s"
     )
+    return Reading(abs(trend.size), trend.limit, sentence)
 
 
-def littles_law(facts: Facts) -> Check | None:
+def littles_law(facts: Facts) -> Reading | None:
     """Closed load: users = throughput × (service time + lag + think time), or something is not counted.
 
     A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag counts, too.
@@ -175,112 +219,316 @@ def littles_law(facts: Facts) -> Check | None:
     if load.model != "closed" or facts.run.case.scenario is not None or mean_ms is None:
         return None
     implied = facts.throughput_rps * ((mean_ms + (facts.generator_lag_mean_ms or 0.0)) / 1e3 + load.think_s)
-    deviation = abs(implied / load.users - 1)
     # Answers come in whole numbers: a window that holds few of them per user is not that exact.
     slack = load.users / max(facts.run.counts.get("window_rows", 0), 1)
-    limit = max(MAX_LITTLE_DEVIATION, slack)
-    return Check(
-        name="littles_law",
-        value=deviation,
-        limit=limit,
-        effect="flag",
-        ok=deviation <= limit,
-        detail=(
-            f"throughput × time in system gives {implied:.1f} users, {load.users} were there: "
-            "the load was not steady in the window; lengthen warmup_s and measure_s"
-        ),
+    sentence = (
+        f"throughput × time in system gives {implied:.1f} users, {load.users} were there: "
+        "the load was not steady in the window; lengthen warmup_s and measure_s"
     )
+    return Reading(abs(implied / load.users - 1), max(MAX_LITTLE_DEVIATION, slack), sentence)
 
 
-def schedule(facts: Facts) -> Check | None:
+def schedule(facts: Facts) -> Reading | None:
     """Open load: requests left when they were due."""
     late_ms = facts.send_delay_p99_ms
     if facts.run.case.load.model != "open" or late_ms is None:
         return None
-    return Check(
-        name="schedule",
-        value=late_ms,
-        limit=MAX_LATE_MS,
-        effect="flag",
-        ok=late_ms <= MAX_LATE_MS,
-        detail=(
-            f"1 % of the requests left over {late_ms:.1f} ms late; response times count that, service times do not; "
-            "raise max_connections if the server is slow, lower rate_rps if the generator is"
-        ),
+    sentence = (
+        f"1 % of the requests left over {late_ms:.1f} ms late; response times count that, service times do not; "
+        "raise max_connections if the server is slow, lower rate_rps if the generator is"
     )
+    return Reading(late_ms, MAX_LATE_MS, sentence)
 
 
-def clock_step(facts: Facts) -> Check | None:
-    """The wall clock ran as steadily as the monotonic one."""
-    step_ms = facts.run.generator.get("clock_step_ms")
-    if step_ms is None:
+def other_cpu(facts: Facts) -> Reading | None:
+    """Nobody else used the CPU: all processes, less the server's, the generator's and our own."""
+    host, window = facts.run.host, facts.run.window
+    # Without figures of the server its own CPU would pass for somebody else's.
+    if window is None or not {"processes_cpu_s", "harness_cpu_s", "server_cpu_s"} <= set(host):
         return None
-    return Check(
-        name="clock_step",
-        value=abs(step_ms),
-        limit=MAX_CLOCK_STEP_MS,
-        effect="void",
-        ok=abs(step_ms) <= MAX_CLOCK_STEP_MS,
-        detail=f"the clock was set by {step_ms:.1f} ms during the run; measure again",
-    )
+    known_s = host["server_cpu_s"] + host["harness_cpu_s"] + facts.run.generator.get("cpu_s", 0.0)
+    cores = max(host["processes_cpu_s"] - known_s, 0.0) / window.duration_s
+    sentence = f"other processes used {cores:.2f} of a core during the window; end what else runs (see `top`)"
+    return Reading(cores, MAX_OTHER_CPU_CORES, sentence)
 
 
-def steal(facts: Facts) -> Check | None:
-    """The hypervisor left the CPU to this machine."""
-    ratio = facts.run.host.get("steal_ratio")
+def core_count(facts: Facts) -> Reading | None:
+    """As many cores at the window's end as at its start. Void: no one machine gave these numbers."""
+    host = facts.run.host
+    if not {"cores_before", "cores_after"} <= set(host):
+        return None
+    before, after = int(host["cores_before"]), int(host["cores_after"])
+    sentence = f"{before} cores at the window's start, {after} at its end; leave them alone and measure again"
+    return Reading(after, before, sentence, after == before)
+
+
+def frequency(facts: Facts) -> Reading | None:
+    """The clock of the fastest core, at the window's end as at its start.
+
+    A flag: most of the window may be of one clock.
+    """
+    ratio = facts.run.host.get("frequency_ratio")
     if ratio is None:
         return None
-    return Check(
-        name="steal",
-        value=ratio,
-        limit=MAX_STEAL_RATIO,
-        effect="flag",
-        ok=ratio <= MAX_STEAL_RATIO,
-        detail=(
-            f"the hypervisor took {100 * ratio:.0f} % of the CPU during the window; "
-            "measure when the host is quieter"
-        ),
+    sentence = (
+        f"the CPU's clock went to {100 * ratio:.0f} % of what it was at the window's start; "
+        "set the governor to performance, or let the machine cool"
+    )
+    return Reading(abs(ratio - 1), MAX_FREQUENCY_CHANGE, sentence)
+
+
+def swap(facts: Facts) -> Reading | None:
+    """No memory went to swap or came from there. Swap that is in use but lies still costs nothing.
+
+    A flag: it may have been somebody else's memory.
+    """
+    moved_mb = facts.run.host.get("swapped_mb")
+    if moved_mb is None:
+        return None
+    sentence = f"{moved_mb:.1f} MB went to or came from swap during the window; free memory, or turn swap off"
+    return Reading(moved_mb, MAX_SWAPPED_MB, sentence)
+
+
+def worker_idle(facts: Facts) -> Reading | None:
+    """Every worker served something.
+
+    A flag, not void: with connections that stay open it is what this server does with this load, a repetition does the
+    same, and whoever deploys it gets the same. But the numbers are those of fewer workers than the case is named by.
+    """
+    served = _requests_of_workers(facts.run)
+    if len(served) < 2 or not sum(served):
+        return None
+    idle = served.count(0)
+    sentence = (
+        f"{idle} of {len(served)} workers got no request, so the numbers are those of {len(served) - idle}; "
+        "raise users, or set new_connection_per_request: workers share connections, not requests"
+    )
+    return Reading(idle, 0, sentence)
+
+
+def worker_share(facts: Facts) -> Reading | None:
+    """The workers served about as much each."""
+    served = _requests_of_workers(facts.run)
+    if len(served) < 2 or sum(served) < MIN_REQUESTS * len(served):
+        return None
+    sentence = (
+        f"one of {len(served)} workers served {100 * max(served) / sum(served):.0f} % of the requests; "
+        "workers share one queue of connections: raise users, set new_connection_per_request, or take a server "
+        "that balances"
+    )
+    return Reading(max(served) * len(served) / sum(served), MAX_UNEVEN, sentence)
+
+
+def _requests_of_workers(run: Run) -> list[int]:
+    return [worker.requests for worker in run.workers if worker.requests is not None]
+
+
+def restarted(facts: Facts) -> Reading | None:
+    """The worker processes that were ready are those that served to the end."""
+    if not facts.run.workers:
+        return None
+    changed = [worker for worker in facts.run.workers if worker.fate]
+    fates = " and ".join(f"{worker.pid} {worker.fate}" for worker in changed[:3])
+    return Reading(
+        len(changed), 0, f"worker processes changed during the run ({fates}); see server.log for why"
     )
 
 
-CHECKS: dict[str, Callable[[Facts], Check | None]] = {
-    "errors": errors,
-    "rows": rows,
-    "generator_cpu": generator_cpu,
-    "users": users,
-    "connections": connections,
-    "warm": warm,
-    "drift": drift,
-    "littles_law": littles_law,
-    "schedule": schedule,
-    "clock_step": clock_step,
-    "steal": steal,
-    "other_cpu": other_cpu,
-    "core_count": core_count,
-    "frequency": frequency,
-    "swap": swap,
-    "worker_idle": lambda facts: validity_workers.worker_idle(facts.run),
-    "worker_share": lambda facts: validity_workers.worker_share(facts.run),
-    "restarted": lambda facts: validity_workers.restarted(facts.run),
-    "pool_deaths": lambda facts: validity_workers.pool_deaths(facts.run),
-    "memory": lambda facts: validity_workers.memory(facts.run),
-}
-"""Check by name. A failed `void` makes the run invalid, a failed `flag` puts a mark beside its numbers."""
+def pool_deaths(facts: Facts) -> Reading | None:
+    """No process of a process pool was lost: the pool is replaced, but what it was doing then failed."""
+    lost = facts.run.server.get("pool_deaths")
+    if lost is None:
+        return None
+    sentence = (
+        f"a process pool lost a process {lost} times and was replaced; see server.log, "
+        "and look for the kernel's out-of-memory killer"
+    )
+    return Reading(lost, 0, sentence)
+
+
+def memory(facts: Facts) -> Reading | None:
+    """The server's memory did not rise all through the window."""
+    growth_mb = facts.run.host.get("server_rss_growth_mb")
+    if growth_mb is None:
+        return None
+    limit_mb = max(MAX_GROWTH_MB, MAX_GROWTH_RATIO * facts.run.host.get("server_rss_mb", 0.0))
+    sentence = (
+        f"the server's memory grew steadily by {growth_mb:.0f} MB within the window; "
+        "lengthen measure_s to see whether it ends, and look for what the app keeps"
+    )
+    return Reading(growth_mb, limit_mb, sentence)
+
+
+_SPECS = (
+    CheckSpec(
+        "errors",
+        "share of the counted requests that failed",
+        "0.01",
+        "void",
+        "every run",
+        lambda facts: errors(facts.run.counts),
+    ),
+    CheckSpec(
+        "rows", "rows that count", "at least 20", "flag", "every run", lambda facts: rows(facts.run.counts)
+    ),
+    CheckSpec(
+        "generator_cpu",
+        "CPU of the busiest generator process ÷ time",
+        "0.9",
+        "void",
+        "every run",
+        lambda facts: generator_cpu(facts.run.generator),
+    ),
+    CheckSpec(
+        "users", "Locust users at the window's end", "exactly those asked for", "void", "every run", users
+    ),
+    CheckSpec(
+        "connections",
+        "distinct connections of the load, all rows",
+        "the users; flagged above 1.1 times as many",
+        "void",
+        "closed load of declared endpoints that keeps connections",
+        connections,
+    ),
+    CheckSpec("warm", "1: every user had had an answer; 0: not", "1", "flag", "closed load", warm),
+    CheckSpec(
+        "drift",
+        "size of the trend of throughput or median service time over the window, relative; 0 where it is not "
+        "significant",
+        "0.1, or one answer in a tenth of the window where that is more",
+        "flag",
+        "every run with 20 good answers, but ramps",
+        drift,
+    ),
+    CheckSpec(
+        "littles_law",
+        "how far throughput × (service time + lag + think time) is from the number of users",
+        "0.05, more where rows are few",
+        "flag",
+        "closed load of declared endpoints",
+        littles_law,
+    ),
+    CheckSpec("schedule", "99th percentile of sent − scheduled, ms", "5", "flag", "open load", schedule),
+    CheckSpec(
+        "clock_step",
+        "size of the wall clock's step, ms",
+        "1",
+        "void",
+        "every run",
+        lambda facts: clock_step(facts.run.generator),
+    ),
+    CheckSpec(
+        "steal",
+        "share of CPU that the hypervisor took",
+        "0.1",
+        "flag",
+        "every run",
+        lambda facts: steal(facts.run.host),
+        is_disturbance=True,
+    ),
+    CheckSpec(
+        "other_cpu",
+        "cores that processes used which are not the server's, the generator's or the harness's",
+        "0.2",
+        "flag",
+        "every run whose server we start",
+        other_cpu,
+        is_disturbance=True,
+    ),
+    CheckSpec(
+        "core_count",
+        "cores at the window's end",
+        "exactly those at its start",
+        "void",
+        "every run",
+        core_count,
+    ),
+    CheckSpec(
+        "frequency",
+        "change of the fastest core's clock, relative",
+        "0.1",
+        "flag",
+        "where the kernel tells it",
+        frequency,
+    ),
+    CheckSpec("swap", "MB moved to and from swap", "1", "flag", "where the kernel tells it", swap),
+    CheckSpec(
+        "worker_idle",
+        "workers that got no request",
+        "0",
+        "flag",
+        "several workers, with the probe",
+        worker_idle,
+    ),
+    CheckSpec(
+        "worker_share",
+        "the busiest worker's share ÷ a fair one",
+        "1.5",
+        "flag",
+        "several workers with at least 20 requests each on average, with the probe",
+        worker_share,
+    ),
+    CheckSpec(
+        "restarted",
+        "worker processes that ended, or came anew, during the run",
+        "0",
+        "void",
+        "every run on a server of ours",
+        restarted,
+    ),
+    CheckSpec(
+        "pool_deaths",
+        "processes that the target app's process pools lost; each pool was replaced, and the requests that it had "
+        "then failed",
+        "0",
+        "void",
+        "routes in mode `process`",
+        pool_deaths,
+    ),
+    CheckSpec(
+        "memory",
+        "steady growth of the server's memory within the window, MB",
+        "8, or 5 % of it where that is more",
+        "flag",
+        "every run on a server of ours",
+        memory,
+    ),
+)
+CHECKS = {spec.name: spec for spec in _SPECS}
+"""By name, in the order of run.json."""
+DISTURBANCES = frozenset(spec.name for spec in _SPECS if spec.is_disturbance)
 
 
 def check(facts: Facts) -> tuple[Check, ...]:
     """Apply every check that applies."""
-    found = (function(facts) for function in CHECKS.values())
-    return tuple(one.model_copy(update={"detail": ""}) if one.ok else one for one in found if one is not None)
+    return tuple(one for spec in CHECKS.values() if (one := spec.check(facts)) is not None)
 
 
-def verdict(checks: tuple[Check, ...]) -> str | None:
+def check_round(measured: Round) -> tuple[Check, ...]:
+    """The checks of a run that apply to a round of a pair; errors and rows are those of each side."""
+    readings: list[tuple[str, Reading | None]] = []
+    for side in SIDES:
+        counts = getattr(measured, side).counts
+        count = counts.get("window_rows", 0)
+        few = f"only {count} answers of the {side} came; lengthen the round"
+        readings += [
+            ("errors", errors(counts, f"{side}'s ", f"{side}.log")),
+            ("rows", Reading(count, MIN_ROWS, few, count >= MIN_ROWS, "void")),
+        ]
+    readings += [
+        ("generator_cpu", generator_cpu(measured.generator)),
+        ("clock_step", clock_step(measured.generator)),
+        ("steal", steal(measured.host)),
+    ]
+    return tuple(CHECKS[name].record(reading) for name, reading in readings if reading is not None)
+
+
+def verdict(checks: Iterable[Check]) -> str | None:
     """Why the run is invalid, in one sentence; None when it is valid."""
-    broken = [one for one in checks if one.effect == "void" and not one.ok]
-    return f"{broken[0].name}: {broken[0].detail}" if broken else None
+    return next((f"{one.name}: {one.detail}" for one in checks if one.effect == "void" and not one.ok), None)
 
 
 def disturbance(checks: Iterable[Check]) -> float:
     """How far the machine was from leaving a run alone: the worst value ÷ limit of DISTURBANCES; 0 when all passed."""
-    broken = [one.value / one.limit for one in checks if one.name in DISTURBANCES and not one.ok]
-    return max(broken, default=0.0)
+    failed = [one.value / one.limit for one in checks if one.name in DISTURBANCES and not one.ok]
+    return max(failed, default=0.0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from loopwise.analysis import checks as validity
+from loopwise.analysis.checks import verdict
 from loopwise.analysis.digest import TELEMETRY, Digest, digest
 from loopwise.analysis.metrics import RunFigures, figures, figures_of
 from loopwise.analysis.rows import COLUMNS, RunRows
@@ -64,4 +64,4 @@ def _reduce(result: ResultFolder, run: Run, damaged: list[str]) -> tuple[RunFigu
 def _reason(run: Run) -> str:
     if run.status == "failed":
         return run.error or "the run failed"
-    return validity.verdict(run.checks) or "invalid"
+    return verdict(run.checks) or "invalid"

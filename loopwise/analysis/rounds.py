@@ -1,25 +1,17 @@
 """From the rows of a pair's round to what each side gave. Pure: tables in, nouns out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loopwise.analysis.checks import (
-    MAX_CLOCK_STEP_MS,
-    MAX_ERROR_RATIO,
-    MAX_GENERATOR_CPU_RATIO,
-    MAX_STEAL_RATIO,
-)
 from loopwise.analysis.metrics import PERCENTILES, is_shown
 from loopwise.analysis.stats import nearest_rank
 from loopwise.generator.protocol import Slice
-from loopwise.model import SIDES, TOTAL, Check, Round, Side
+from loopwise.model import TOTAL, Side
 
-MIN_ROWS = 20
-"""As validity.MIN_ROWS: fewer answers make a throughput that one more or less moves by 5 %."""
 BOOLS = NDArray[np.bool_]
 INTS = NDArray[np.int64]
 
@@ -91,78 +83,3 @@ def _metrics(service_ms: NDArray[np.float64], duration_s: float) -> dict[str, fl
             if is_shown(quantile, ascending.size)
         }
     return found
-
-
-def check_round(found: Round) -> tuple[Check, ...]:
-    """What decides whether a round's numbers can be used: the checks of a run, as far as they apply to a pair."""
-    generator, host = found.generator, found.host
-    checks = []
-    for name in SIDES:
-        counts = getattr(found, name).counts
-        checks += [_errors(name, counts), _rows(name, counts)]
-    if generator.get("wall_s"):
-        ratio = generator["busiest_cpu_s"] / generator["wall_s"]
-        checks.append(
-            _check(
-                "generator_cpu",
-                ratio,
-                MAX_GENERATOR_CPU_RATIO,
-                f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users",
-            )
-        )
-    if "clock_step_ms" in generator:
-        step_ms = abs(generator["clock_step_ms"])
-        checks.append(
-            _check(
-                "clock_step",
-                step_ms,
-                MAX_CLOCK_STEP_MS,
-                f"the clock was set by {step_ms:.1f} ms during the round; measure again",
-            )
-        )
-    if "steal_ratio" in host:
-        # No reason to void a round: both sides were disturbed alike, which is what pairs are for.
-        stolen = host["steal_ratio"]
-        checks.append(
-            _check(
-                "steal",
-                stolen,
-                MAX_STEAL_RATIO,
-                f"the hypervisor took {100 * stolen:.0f} % of the CPU during the round; "
-                "measure when the host is quieter",
-                is_void=False,
-            )
-        )
-    return tuple(checks)
-
-
-def _errors(side: str, counts: Mapping[str, int]) -> Check:
-    ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
-    return _check(
-        "errors",
-        ratio,
-        MAX_ERROR_RATIO,
-        f"{100 * ratio:.1f} % of the {side}'s requests failed; see the error column of its samples and {side}.log",
-    )
-
-
-def _rows(side: str, counts: Mapping[str, int]) -> Check:
-    count = counts.get("window_rows", 0)
-    is_ok = count >= MIN_ROWS
-    detail = "" if is_ok else f"only {count} answers of the {side} came; lengthen the round"
-    return Check(name="rows", value=count, limit=MIN_ROWS, effect="void", ok=is_ok, detail=detail)
-
-
-def _check(name: str, value: float, limit: float, detail: str, *, is_void: bool = True) -> Check:
-    is_ok = value <= limit
-    effect = "void" if is_void else "flag"
-    return Check.model_validate(
-        {
-            "name": name,
-            "value": value,
-            "limit": limit,
-            "effect": effect,
-            "ok": is_ok,
-            "detail": "" if is_ok else detail,
-        }
-    )

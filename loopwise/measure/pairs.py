@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loopwise import machine
-from loopwise.analysis import checks as validity
-from loopwise.analysis.rounds import check_round, side_of
+from loopwise.analysis.checks import check_round, verdict
+from loopwise.analysis.rounds import side_of
 from loopwise.analysis.workers import window_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
@@ -193,7 +193,7 @@ class Rounds:
             }
         )
         checks = check_round(found)
-        reason = validity.verdict(checks)
+        reason = verdict(checks)
         return found.model_copy(
             update={"checks": checks, "status": "ok" if reason is None else "invalid", "error": reason}
         )

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
-from loopwise.analysis import checks as validity
+from loopwise.analysis.checks import disturbance
 from loopwise.analysis.stats import estimate, relative_half_width
 from loopwise.model import Estimate, Experiment, PlannedRun, Run, Suite
 from loopwise.model.factors import baseline_pairs
@@ -69,7 +69,7 @@ def repeats(experiment: Experiment, runs: Sequence[Run]) -> tuple[PlannedRun, ..
     found: dict[int, list[tuple[float, Run]]] = {}
     for run in runs:
         again = (run.case.case_id, run.replicate, run.attempt + 1)
-        worst = validity.disturbance(run.checks)
+        worst = disturbance(run.checks)
         is_last = run.attempt > experiment.suite.replicates.repeats or again in states
         if worst and not is_last and run.status in {"ok", "invalid"}:
             found.setdefault(run.replicate, []).append((worst, run))
