@@ -19,7 +19,7 @@ from loopwise.analysis.gates import Outcome, parse_gate
 from loopwise.cli import listing
 from loopwise.errors import UsageError
 from loopwise.report.compare_words import ALLOWED, ONLY_SHOWN, difference_lines, gate_lines, headline
-from loopwise.report.export.pull_request import markdown
+from loopwise.report.export.markdown import pull_request_comment
 from loopwise.report.html.compare import file_name, write_comparison
 from loopwise.report.html.index import existing, write_index
 from loopwise.report.sides import names_of, only_in, sides_of
@@ -167,19 +167,19 @@ def test_a_comment_is_short_folds_the_rest_and_fits_whatever_is_compared() -> No
     for compared in (sides(100, "hostile", "some", called=(HOSTILE, HOSTILE), gates=GATES), sides(100)):
         assert compared[1].outcome is not None
         outcomes.append(compared[1].outcome)
-    text = markdown([outcomes[1]])
+    text = pull_request_comment([outcomes[1]])
     before, _, folded = text.partition("<details>")
     assert len([line for line in before.splitlines() if line.startswith("| ")]) == 1 + 10
     assert "<summary>All 400 comparisons</summary>" in folded
     assert "300 more comparisons are left out" in folded
     assert "Of 400 comparisons, 100 got worse" in before
-    assert len(markdown(outcomes * 3)) < 65_536
-    assert "<script" not in markdown(outcomes)
+    assert len(pull_request_comment(outcomes * 3)) < 65_536
+    assert "<script" not in pull_request_comment(outcomes)
 
 
 def test_a_comment_names_what_differs_and_the_cases_of_one_side_alone() -> None:
     outcome = Outcome("main", "mine", (), 0.05, 0.95, (), DIFFERENT, (("gone",), ()))
-    text = markdown([outcome])
+    text = pull_request_comment([outcome])
     assert "- versions.uvicorn: 0.40 before, 0.41&lt;b&gt; now (allowed)" in text
     assert "- memory\\_gb: None before, 8 now\n" in text
     assert "<summary>1 case in main alone</summary>" in text

@@ -26,7 +26,7 @@ from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
 from loopwise.model import Verdict
 from loopwise.report.export.junit import junit
-from loopwise.report.export.pull_request import markdown
+from loopwise.report.export.markdown import pull_request_comment
 
 
 def verdict_of(
@@ -284,7 +284,7 @@ def test_junit_without_gates_skips_what_is_not_decided_and_fails_nothing() -> No
 
 
 def test_markdown_leads_with_the_outcome_and_keeps_names_text() -> None:
-    text = markdown([outcome("throughput_rps:-5%")])
+    text = pull_request_comment([outcome("throughput_rps:-5%")])
     assert text.startswith("### ❌ 1 gate failed — ")
     assert "1 worse, 1 invalid, 1 undecided, 1 same" in text.splitlines()[0]
     assert "- gate throughput\\_rps:-5% failed: so it is" in text
@@ -293,6 +293,6 @@ def test_markdown_leads_with_the_outcome_and_keeps_names_text() -> None:
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
     assert "<b>" not in text
     assert "@all" not in text
-    assert "What differs besides:" in text
-    assert markdown([outcome()]).startswith("### &lt;/x&gt;")
-    assert markdown([outcome("cpu_ms_per_request:+5%")]).startswith("### ⚠️ 4 gates not judged — ")
+    assert "Other differences" in text
+    assert pull_request_comment([outcome()]).startswith("### &lt;/x&gt;")
+    assert pull_request_comment([outcome("cpu_ms_per_request:+5%")]).startswith("### ⚠️ 4 gates not judged — ")

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import typer
-from support.docs import named, text_of
+from support.docs import rows, text_of
 from support.fakes import Conduct, measured, suite_with, three_modes
 from support.report import HOSTILE, fixture_summary
 
@@ -216,7 +216,9 @@ def test_a_suite_without_a_valid_run_exports_no_file_of_rows_and_says_so(
 
 
 def test_every_format_is_documented_and_offered_by_the_option() -> None:
-    assert named(text_of("exports.md"), "A result in the formats of other tools") == list(EXPORTS)
+    table = rows(text_of("exports.md"), "A result in the formats of other tools")
+    documented = [tuple(cell.replace("`", "") for cell in row) for row in table]
+    assert documented == [(each.name, each.files, each.purpose) for each in EXPORTS.values()]
     group: Any = typer.main.get_command(cli.app)
     (option,) = (each for each in group.commands["report"].params if each.name == "export")
     assert all(name in option.help for name in EXPORTS)

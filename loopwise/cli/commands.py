@@ -142,9 +142,12 @@ def write_ci_reports(
         UsageError: a file can't be written.
     """
     from loopwise.report.export.junit import junit
-    from loopwise.report.export.pull_request import markdown
+    from loopwise.report.export.markdown import pull_request_comment
 
-    for option, path, render in (("--junit", junit_file, junit), ("--markdown", markdown_file, markdown)):
+    for option, path, render in (
+        ("--junit", junit_file, junit),
+        ("--markdown", markdown_file, pull_request_comment),
+    ):
         if path is not None:
             with writing(option, path, is_file=True):
                 path.write_text(render(outcomes), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Results in the formats of other tools."""
+"""Results and comparisons in the formats of other tools."""

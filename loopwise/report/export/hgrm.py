@@ -1,43 +1,37 @@
 """HdrHistogram's percentile distribution (.hgrm), which its plotter and many scripts read.
 
 The levels are those of HdrHistogram's PercentileIterator: five per half of the distance that is left to 100 %. The
-values are exact to the microsecond and not those of buckets, so there is no line on buckets at the end. Source: method
-outputPercentileDistribution of class AbstractHistogram in HdrHistogram for Java.
+values are exact to the microsecond instead of rounded to buckets, so there is no line about buckets at the end. Source:
+outputPercentileDistribution of AbstractHistogram in HdrHistogram for Java.
 """
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL
-from loopwise.report.export.tallies import Spread, file_name, tallies
-from loopwise.results.folder import ResultFolder, write_atomically
+from loopwise.report.export.tallies import CaseTally, Spread, file_name
 
 TICKS_PER_HALF_DISTANCE = 5
 
 
-def write(summary: Summary, result: ResultFolder, folder: Path) -> list[Path]:
-    """CASE.service.hgrm, in open load CASE.response.hgrm too: the successes of all valid runs of a case.
+def files(tally: CaseTally) -> dict[str, str]:
+    """CASE.service.hgrm, in open load also CASE.response.hgrm, of the successes of all valid runs.
 
     A case of several endpoints has CASE.all.service.hgrm and CASE.ENDPOINT.service.hgrm.
     """
-    written = []
-    for found in tallies(summary, result):
-        case_name = file_name(found.case.case_id)
-        groups = {case_name: found.all}
-        if len(found.endpoints) > 1:
-            groups = {f"{case_name}.{TOTAL}": found.all}
-            groups |= {f"{case_name}.{file_name(name)}": tally for name, tally in found.endpoints.items()}
-        for name, tally in groups.items():
-            for kind, spread in tally.good.items():
-                if spread.total:
-                    path = folder / f"{name}.{kind}.hgrm"
-                    write_atomically(path, distribution(spread))
-                    written.append(path)
-    return written
+    case_name = file_name(tally.case.case_id)
+    groups = {case_name: tally.all}
+    if len(tally.endpoints) > 1:
+        groups = {f"{case_name}.{TOTAL}": tally.all}
+        groups |= {f"{case_name}.{file_name(name)}": each for name, each in tally.endpoints.items()}
+    return {
+        f"{name}.{kind}.hgrm": distribution(spread)
+        for name, group in groups.items()
+        for kind, spread in group.good.items()
+        if spread.total
+    }
 
 
 def distribution(spread: Spread) -> str:
@@ -52,7 +46,7 @@ def distribution(spread: Spread) -> str:
 
 
 def _steps(spread: Spread) -> Iterator[tuple[float, float, int]]:
-    """Value, level (0–1) and how many lie at or below the value; the last one is the maximum at 1."""
+    """Value, level (0–1) and number of values at or below it; the last one is the maximum at 1."""
     totals = np.cumsum(spread.counts)
     last, percent, index = totals.size - 1, 0.0, -1
     while index < last:

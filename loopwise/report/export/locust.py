@@ -1,17 +1,13 @@
-"""Locust's stats as it writes them with --csv (PREFIX_stats.csv), for those who have tools for them.
+"""Locust's request statistics as `locust --csv PREFIX` writes them (PREFIX_stats.csv).
 
-The columns are Locust's, and so is what they count: failed requests have response times, too, and a response time is
-what this project calls service time. Its percentiles are exact here, and have fractions of a millisecond.
+The columns are Locust's, and so is what they count: failed requests have response times too, and a response time is
+what Loopwise calls service time. Percentiles are exact, with fractions of a millisecond.
 """
 
 import csv
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
-from loopwise.analysis.summary import Summary
-from loopwise.report.export.tallies import CaseTally, Tally, file_name, tallies
-from loopwise.results.folder import ResultFolder, write_atomically
+from loopwise.report.export.tallies import CaseTally, Tally, file_name
 
 PERCENTILES = {
     **{"50%": 0.5, "66%": 0.66, "75%": 0.75, "80%": 0.8, "90%": 0.9, "95%": 0.95, "98%": 0.98},
@@ -25,25 +21,16 @@ COLUMNS = (
 TOTAL_NAME = "Aggregated"
 
 
-def write(summary: Summary, result: ResultFolder, folder: Path) -> list[Path]:
-    """CASE_stats.csv: the valid runs of a case taken together."""
-    written = []
-    for found in tallies(summary, result):
-        text = io.StringIO()
-        sheet = csv.writer(text, lineterminator="\n")
-        sheet.writerow(COLUMNS)
-        sheet.writerows(_rows(found))
-        path = folder / f"{file_name(found.case.case_id)}_stats.csv"
-        write_atomically(path, text.getvalue())
-        written.append(path)
-    return written
-
-
-def _rows(found: CaseTally) -> Iterator[list[object]]:
-    for endpoint, tally in found.endpoints.items():
+def files(tally: CaseTally) -> dict[str, str]:
+    """CASE_stats.csv: all valid runs of the case taken together."""
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow(COLUMNS)
+    for endpoint, each in tally.endpoints.items():
         method, _, name = endpoint.partition(" ")
-        yield [method, name, *_figures(tally, found.window_s)]
-    yield ["", TOTAL_NAME, *_figures(found.all, found.window_s)]
+        sheet.writerow([method, name, *_figures(each, tally.window_s)])
+    sheet.writerow(["", TOTAL_NAME, *_figures(tally.all, tally.window_s)])
+    return {f"{file_name(tally.case.case_id)}_stats.csv": text.getvalue()}
 
 
 def _figures(tally: Tally, window_s: float) -> list[object]:

@@ -1,17 +1,20 @@
-"""The answer as Markdown, for a pull request or a wiki: sentences, then a table per group of cases."""
+"""Markdown: the summary of a result for a wiki, and the verdicts of comparisons as a comment for a pull request."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from loopwise.analysis.causes import first_causes
+from loopwise.analysis.difference import Difference
+from loopwise.analysis.gates import Outcome
 from loopwise.analysis.summary import Summary
 from loopwise.machine import machine_words
-from loopwise.model import Verdict
+from loopwise.model import Case, Verdict
+from loopwise.report import compare_words
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells, Facet
-from loopwise.report.export.pull_request import escape
-from loopwise.report.words import ICONS, far_off, flagged, verdicts_by_candidate
-from loopwise.results.folder import ResultFolder, write_atomically
+from loopwise.report.cells import Cell, Cells
+from loopwise.report.charts.forest_rows import ratio_text
+from loopwise.report.compare_words import URGENCY
+from loopwise.report.words import ICONS, far_off, flagged, metric_name, verdicts_by_candidate
 
 METRICS: dict[str, Callable[[Cell], str]] = {
     "throughput_rps": lambda cell: fmt.estimate(cell.value, cell.low, cell.high),
@@ -20,67 +23,160 @@ METRICS: dict[str, Callable[[Cell], str]] = {
     "cpu_ms_per_request": lambda cell: fmt.duration(cell.value),
 }
 HEADINGS = ("case", "requests/s", "p50", "p99", "CPU per request", "against its baseline", "remarks")
-MAX_REMARK = 300
-"""Characters of a remark: a cell is no place for more."""
+SHORT_ROWS = 10
+"""Rows of a comment outside its folded part."""
+MAX_ROWS = 100
+"""Rows of a comment's folded part: nobody reads the hundredth."""
+MAX_CHARACTERS = 60_000
+"""GitHub's comments hold 65,536; the rest is for the text around the tables."""
+MAX_NAME, MAX_REMARK, MAX_SENTENCE = 200, 300, 1000
+"""Characters of a name or value, a remark, and a sentence of ours, before escaping."""
+CHANGED = ("worse", "invalid", "better")
 
 
-def write(summary: Summary, _result: ResultFolder, folder: Path) -> list[Path]:
-    """summary.md."""
-    path = folder / "summary.md"
-    write_atomically(path, "\n".join(_lines(summary)) + "\n")
-    return [path]
+def escape(text: str, limit: int = MAX_NAME) -> str:
+    """Text on one line that Markdown shows as it is: no markup, no HTML, no end of a cell, no mention of anybody."""
+    text = fmt.clean(text)
+    text = text if len(text) <= limit else f"{text[:limit]}…"
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text).replace("@", "@<!-- -->")
 
 
-def _lines(summary: Summary) -> Iterator[str]:
+def summary_markdown(summary: Summary) -> str:
+    """The answers, then a table per group of cases that are compared."""
+    return "\n".join(_summary_lines(summary)) + "\n"
+
+
+def pull_request_comment(outcomes: Sequence[Outcome]) -> str:
+    """A section per comparison: headline, gates and changes; folded, all verdicts and what else differs."""
+    room = MAX_CHARACTERS // max(len(outcomes), 1)
+    return "\n".join("\n".join(_section(outcome, room)) for outcome in outcomes)
+
+
+def _summary_lines(summary: Summary) -> Iterator[str]:
     experiment, cells = summary.experiment, Cells(summary)
+    verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
+    causes, marks = first_causes(summary.runs), flagged(summary.runs)
     yield f"## {escape(experiment.suite.name)}"
     yield ""
     for answer in summary.answers:
-        yield f"- {escape(answer)}"
+        yield f"- {escape(answer, MAX_SENTENCE)}"
     for facet in cells.facets:
-        yield ""
-        yield f"### {escape(facet.name)}"
-        yield ""
+        yield from ("", f"### {escape(facet.name)}", "")
         yield f"| {' | '.join(HEADINGS)} |"
         yield "|---|--:|--:|--:|--:|---|---|"
-        yield from _rows(cells, facet)
+        names = {case.case_id: facet.told(case, " · ") for case in facet.cases}
+        off = far_off(summary, names)
+        for case in facet.cases:
+            case_id = case.case_id
+            marked = f"marked: {', '.join(marks[case_id])}" if case_id in marks else ""
+            remarks = "; ".join(filter(None, [causes.get(case_id), off.get(case_id), marked]))
+            yield _case_row(cells, case, names, verdicts.get(case_id), remarks)
     if summary.damaged:
         yield ""
-        yield from (f"- damaged: {escape(_short(each))}" for each in summary.damaged)
+        yield from (f"- damaged: {escape(each, MAX_REMARK)}" for each in summary.damaged)
     place = machine_words(experiment.environment) or "an unknown machine"
+    yield from ("", escape(cells.interval_note, MAX_SENTENCE), "")
+    yield escape(f"Measured {experiment.created_at} on {place}; result {experiment.name}.", MAX_SENTENCE)
+
+
+def _case_row(
+    cells: Cells, case: Case, names: Mapping[str, str], verdict: Verdict | None, remarks: str
+) -> str:
+    figures = {metric: cells.cell(case, metric) for metric in METRICS}
+    invalid = figures["throughput_rps"].invalid
+    against = ""
+    if verdict and not invalid:
+        ratio = fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high) if verdict.ratio is not None else ""
+        against = f"{ICONS[verdict.verdict]} {verdict.verdict} {ratio}".strip()
+    shown = [
+        names[case.case_id],
+        *(fmt.NONE if invalid else METRICS[metric](cell) for metric, cell in figures.items()),
+        against,
+    ]
+    remark = escape(f"invalid: {invalid}" if invalid else remarks, MAX_REMARK)
+    return f"| {' | '.join([*map(escape, shown), remark])} |"
+
+
+def _section(outcome: Outcome, room: int) -> Iterator[str]:
+    ordered = sorted(outcome.verdicts, key=lambda verdict: URGENCY.index(verdict.verdict))
+    changed = [verdict for verdict in ordered if verdict.verdict in CHANGED][:SHORT_ROWS]
+    yield f"### {_status(outcome)}"
     yield ""
-    yield escape(cells.interval_note)
+    yield escape(compare_words.headline(outcome), MAX_SENTENCE)
     yield ""
-    yield escape(f"Measured {experiment.created_at} on {place}; result {experiment.name}.")
+    for complaint in outcome.complaints[:MAX_ROWS]:
+        yield f"- {escape(complaint, 500)}"
+    if outcome.complaints:
+        yield ""
+    if changed:
+        yield from _fitting(outcome, changed, room // 3)
+    if len(ordered) > len(changed):
+        rows = _fitting(outcome, ordered[:MAX_ROWS], room // 3, of=len(ordered))
+        yield from _folded(f"All {fmt.count(len(ordered), 'comparison')}", rows)
+    if outcome.different:
+        yield from _folded("Other differences", _different(outcome))
+    for name, case_ids in zip((outcome.base, outcome.other), outcome.alone, strict=True):
+        if case_ids:
+            rest = len(case_ids) - SHORT_ROWS
+            lines = [f"- {escape(case_id)}" for case_id in case_ids[:SHORT_ROWS]]
+            lines += [f"- and {rest:,} more", ""] if rest > 0 else [""]
+            yield from _folded(f"{fmt.count(len(case_ids), 'case')} in {escape(name)} alone", lines)
+    yield (
+        f"Better and worse: the whole interval lies beyond ±{outcome.margin * 100:.4g} %; same: inside. Intervals are "
+        f"widened so that all verdicts on one metric together hold at {fmt.confidence(outcome.confidence)} (Holm)."
+    )
+    yield ""
 
 
-def _rows(cells: Cells, facet: Facet) -> Iterator[str]:
-    summary = cells.summary
-    names = {case.case_id: facet.told(case, " · ") for case in facet.cases}
-    verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
-    causes, off, marks = first_causes(summary.runs), far_off(summary, names), flagged(summary.runs)
-    for case in facet.cases:
-        found = {metric: cells.cell(case, metric) for metric in METRICS}
-        reason = found["throughput_rps"].invalid
-        figures = [fmt.NONE] * len(METRICS) if reason else [METRICS[each](found[each]) for each in METRICS]
-        marked = f"marked: {', '.join(marks[case.case_id])}" if case.case_id in marks else ""
-        remarks = [causes.get(case.case_id), off.get(case.case_id), marked]
-        shown = [
-            names[case.case_id],
-            *figures,
-            "" if reason else _against(verdicts.get(case.case_id)),
-            _short(f"invalid: {reason}" if reason else "; ".join(filter(None, remarks))),
-        ]
-        yield f"| {' | '.join(map(escape, shown))} |"
+def _status(outcome: Outcome) -> str:
+    """Failed gates and the number of each verdict, on one line."""
+    words = [verdict.verdict for verdict in outcome.verdicts]
+    counted = (
+        ", ".join(f"{words.count(word)} {word}" for word in URGENCY if word in words) or "nothing compared"
+    )
+    text = f"{escape(outcome.other)} against {escape(outcome.base)}: {counted}"
+    if outcome.failed:
+        return f"❌ {fmt.count(len(outcome.failed), 'gate')} failed — {text}"
+    if outcome.unjudged:
+        return f"⚠️ {fmt.count(len(outcome.unjudged), 'gate')} not judged — {text}"
+    return f"✅ {text}" if outcome.gated else text
 
 
-def _against(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return ""
-    ratio = "" if verdict.ratio is None else fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high)
-    return f"{ICONS[verdict.verdict]} {verdict.verdict} {ratio}".strip()
+def _fitting(
+    outcome: Outcome, verdicts: Sequence[Verdict], room: int, *, of: int | None = None
+) -> Iterator[str]:
+    """A table of as many verdicts as there is room for, and the number of those left out."""
+    yield f"| case | {escape(outcome.other)} ÷ {escape(outcome.base)} of | ratio | verdict |"
+    yield "|---|---|---|---|"
+    shown = 0
+    for verdict in verdicts:
+        name = " ".join(filter(None, [verdict.candidate_case, verdict.endpoint]))
+        word = f"{ICONS[verdict.verdict]} {verdict.verdict}"
+        row = f"| {escape(name)} | {metric_name(verdict.metric)} | {ratio_text(verdict)} | {word} |"
+        room -= len(row)
+        if room < 0:
+            break
+        shown += 1
+        yield row
+    yield ""
+    left = (len(verdicts) if of is None else of) - shown
+    if left:
+        yield f"{left:,} more comparisons are left out here, the least urgent ones."
+        yield ""
 
 
-def _short(text: str) -> str:
-    text = fmt.clean(text)
-    return text if len(text) <= MAX_REMARK else f"{text[: MAX_REMARK - 1]}…"
+def _folded(summary: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
+    """Lines that GitHub shows on a click."""
+    yield f"<details><summary>{summary}</summary>"
+    yield ""
+    yield from lines
+    yield "</details>"
+    yield ""
+
+
+def _different(outcome: Outcome) -> Iterator[str]:
+    for key, before, after in outcome.different[:MAX_ROWS]:
+        weight = "" if not Difference(key, before, after).forbids else " (allowed)"
+        yield f"- {escape(key)}: {escape(str(before))} before, {escape(str(after))} now{weight}"
+    yield ""

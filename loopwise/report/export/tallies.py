@@ -1,14 +1,16 @@
-"""What is counted of a case's rows over its valid runs, for formats that know neither replicates nor intervals.
+"""Counts of a case's rows over its valid runs, for formats that know neither replicates nor intervals.
 
-Rows of one run are in memory at a time, and of a case only how often each latency occurred, to the microsecond.
+Rows of one run are in memory at a time; of a case only how often each latency occurred, to the microsecond.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from loopwise.analysis.rows import COLUMNS, FLOATS, INTS, MASK, Kind, RunRows
 from loopwise.analysis.stats import rank
@@ -18,7 +20,7 @@ from loopwise.model import TOTAL, Case, Run
 from loopwise.results.folder import ResultFolder
 
 MAX_NAME = 110
-"""Characters of a part of a file's name: file systems allow 255 bytes, and there are two parts and a suffix."""
+"""Characters of one part of a file's name: file systems allow 255 bytes, and there are two parts and a suffix."""
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Spread:
 
     @property
     def total(self) -> int:
-        """All that was counted."""
+        """Number of latencies."""
         return int(self.counts.sum())
 
     @property
@@ -49,7 +51,7 @@ class Spread:
 
     @property
     def mean_ms(self) -> float:
-        """The mean; 0 without any value, as the other tools have it."""
+        """The mean; 0 without any value, as in the other tools."""
         return float((self.values_ms * self.counts).sum()) / self.total if self.total else 0.0
 
     @property
@@ -76,9 +78,19 @@ class Tally:
     failures: int = 0
     bytes: int = 0
     all_service: Spread = field(default_factory=Spread)
-    """Service times of all requests, failed ones among them: what Locust and k6 show."""
+    """Service times of all requests, including failed ones: what Locust and k6 show."""
     good: dict[Kind, Spread] = field(default_factory=dict)
-    """Latencies of the successes, by kind: what this project's own figures are made of."""
+    """Latencies of the successes, by kind: what Loopwise's own figures are made of."""
+
+    def add(self, rows: RunRows, selected: MASK, sizes: INTS) -> None:
+        """Count the selected rows of one more run."""
+        good = selected & rows.is_ok
+        self.requests += int(selected.sum())
+        self.failures += int((selected & ~rows.is_ok).sum())
+        self.bytes += int(sizes[selected].sum())
+        self.all_service.add(rows.duration_ns("service", selected))
+        for kind in rows.kinds:
+            self.good.setdefault(kind, Spread()).add(rows.duration_ns(kind, good))
 
 
 @dataclass
@@ -93,53 +105,34 @@ class CaseTally:
     endpoints: dict[str, Tally] = field(default_factory=dict)
     """By endpoint; of a case with one endpoint, it is `all`."""
 
+    def add(self, table: pa.Table, run: Run) -> None:
+        """Count the rows of one more run."""
+        rows = RunRows(table, run)
+        sizes = np.asarray(table.column("bytes").to_numpy(), dtype=np.int64)
+        self.runs += 1
+        self.window_s += rows.window.duration_s
+        self.all.add(rows, rows.of(TOTAL) & rows.due, sizes)
+        if len(self.case.endpoints) == 1 and self.case.scenario is None:
+            self.endpoints = {rows.whole: self.all}
+            return
+        for name in rows.endpoints:
+            self.endpoints.setdefault(name, Tally()).add(rows, rows.of(name) & rows.due, sizes)
+
 
 def tallies(summary: Summary, result: ResultFolder) -> Iterator[CaseTally]:
-    """Each case with a valid run, in the suite's order. What can't be read is left out; the summary names it."""
-    by_case: dict[str, list[Run]] = {}
-    for run in summary.runs:
-        if run.status == "ok" and run.window is not None:
-            by_case.setdefault(run.case.case_id, []).append(run)
+    """Each case with a valid run, in the suite's order."""
     for case in summary.experiment.suite.cases:
-        found: CaseTally | None = None
-        for run in by_case.get(case.case_id, []):
-            try:
-                found = _add(found, run, result)
-            except ResultError:
-                continue
-        if found is not None:
-            yield found
-
-
-def _add(found: CaseTally | None, run: Run, result: ResultFolder) -> CaseTally:
-    """Count one more run of the case."""
-    table = result.samples(run, (*COLUMNS, "bytes"))
-    rows = RunRows(table, run)
-    sizes = np.asarray(table.column("bytes").to_numpy(), dtype=np.int64)
-    found = found or CaseTally(run.case)
-    found.runs += 1
-    found.window_s += rows.window.duration_s
-    _count(found.all, rows, rows.of(TOTAL) & rows.due, sizes)
-    if len(run.case.endpoints) == 1 and run.case.scenario is None:
-        found.endpoints = {rows.whole: found.all}
-        return found
-    for name in rows.endpoints:
-        _count(found.endpoints.setdefault(name, Tally()), rows, rows.of(name) & rows.due, sizes)
-    return found
-
-
-def _count(tally: Tally, rows: RunRows, mine: MASK, sizes: INTS) -> None:
-    good = mine & rows.is_ok
-    tally.requests += int(mine.sum())
-    tally.failures += int((mine & ~rows.is_ok).sum())
-    tally.bytes += int(sizes[mine].sum())
-    tally.all_service.add(rows.duration_ns("service", mine))
-    for kind in rows.kinds:
-        tally.good.setdefault(kind, Spread()).add(rows.duration_ns(kind, good))
+        tally = CaseTally(case)
+        for run in summary.runs:
+            if run.case.case_id == case.case_id and run.status == "ok" and run.window is not None:
+                with suppress(ResultError):  # the summary names the files that can't be read
+                    tally.add(result.samples(run, (*COLUMNS, "bytes")), run)
+        if tally.runs:
+            yield tally
 
 
 def file_name(plain: str) -> str:
-    """A part of a file's name that can't lead out of its folder, and that no other text gets."""
+    """A part of a file's name that can't lead out of its folder and is unique to this text."""
     safe = re.sub(r"[^A-Za-z0-9._=+-]+", "-", plain).strip("-.")
     if safe == plain and 0 < len(safe) <= MAX_NAME:
         return safe

@@ -1,7 +1,6 @@
-"""The rows of summary.csv for programs that read tables."""
+"""The rows of summary.csv as CSV, JSON and Parquet."""
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -9,45 +8,33 @@ import pyarrow.parquet as pq
 
 from loopwise.analysis.summary import COLUMNS, Summary
 from loopwise.model import SCHEMA_VERSION
-from loopwise.results.folder import ResultFolder, write_atomically
 
-INTEGERS, FLAGS = ("workers", "replicates"), ("valid",)
-NUMBERS = ("value", "ci_low", "ci_high", "confidence", "predicted")
-
-
-def _type(name: str) -> pa.DataType:
-    if name in INTEGERS:
-        return pa.int64()
-    if name in FLAGS:
-        return pa.bool_()
-    return pa.float64() if name in NUMBERS else pa.string()
+_TYPES = {
+    **dict.fromkeys(("workers", "replicates"), pa.int64()),
+    **dict.fromkeys(("value", "ci_low", "ci_high", "confidence", "predicted"), pa.float64()),
+    "valid": pa.bool_(),
+}
+SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+"""Of summary.parquet, whatever the rows are. Its metadata holds schema_version and the result's name."""
 
 
-SCHEMA = pa.schema([(name, _type(name)) for name in COLUMNS])
-"""Of summary.parquet. Its metadata has schema_version and the result's name."""
+def csv(summary: Summary) -> str:
+    """Lines of CSV; a gap is an empty field."""
+    return str(summary.table.to_csv(index=False))
 
 
-def write_csv(summary: Summary, _result: ResultFolder, folder: Path) -> list[Path]:
-    """summary.csv: a gap is an empty field."""
-    path = folder / "summary.csv"
-    write_atomically(path, summary.table.to_csv(index=False))
-    return [path]
+def json_text(summary: Summary) -> str:
+    """A JSON list of objects; a gap is null."""
+    return json.dumps(_records(summary), indent=1, allow_nan=False) + "\n"
 
 
-def write_json(summary: Summary, _result: ResultFolder, folder: Path) -> list[Path]:
-    """summary.json: a list of objects, a gap is null."""
-    path = folder / "summary.json"
-    write_atomically(path, json.dumps(_records(summary), indent=1, allow_nan=False) + "\n")
-    return [path]
-
-
-def write_parquet(summary: Summary, _result: ResultFolder, folder: Path) -> list[Path]:
-    """summary.parquet, with SCHEMA whatever the rows are."""
-    path = folder / "summary.parquet"
-    told = {"schema_version": str(SCHEMA_VERSION), "name": summary.experiment.name}
-    table = pa.Table.from_pylist(_records(summary), schema=SCHEMA).replace_schema_metadata(told)
-    pq.write_table(table, path, compression="zstd")
-    return [path]
+def parquet(summary: Summary) -> bytes:
+    """A Parquet file with SCHEMA."""
+    metadata = {"schema_version": str(SCHEMA_VERSION), "name": summary.experiment.name}
+    table = pa.Table.from_pylist(_records(summary), schema=SCHEMA).replace_schema_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _records(summary: Summary) -> list[dict[str, object]]:
