@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -20,9 +20,6 @@ from loopwise.generator.recorder import Row
 from loopwise.generator.request import Request
 from loopwise.generator.response import Answer
 from loopwise.generator.tls import TlsSocket
-
-if TYPE_CHECKING:
-    from loopwise.generator.reactor import Reactor
 
 SO_TIMESTAMPING = 37
 STAMP_FLAGS = 8 | 16  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE (linux/net_tstamp.h)
@@ -58,6 +55,29 @@ def keep_stamping() -> _socket.socket:
 
 Address = tuple[str, int]
 """Numeric host and port."""
+
+
+class Loop(Protocol):
+    """The event loop that carries connections, as they see it; Reactor is one."""
+
+    host: str
+    tls: ssl.SSLContext | None
+    timeout_ns: int
+
+    def watch_reading(self, connection: "Connection") -> None:
+        """Call `readable` when bytes arrive."""
+
+    def watch_writing(self, connection: "Connection") -> None:
+        """Call `writable` as well, when the socket takes more bytes."""
+
+    def forget(self, connection: "Connection") -> None:
+        """Drop a connection that closes."""
+
+    def status_error(self, status: int) -> int:
+        """Number of the error text for an answer whose status was not expected."""
+
+    def record_error(self, kind: str, endpoint: int, connection: "Connection", *, length: int) -> None:
+        """Record a request that got no complete answer."""
 
 
 class Owner(Protocol):
@@ -96,7 +116,7 @@ class Connection:
 
     def __init__(
         self,
-        reactor: "Reactor",
+        reactor: Loop,
         owner: Owner,
         first: Request | None,
         scheduled_ns: int | None,
