@@ -4,7 +4,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -18,11 +18,6 @@ REPORTED_PACKAGES = (
     "starlette",
     "pydantic",
     "anyio",
-    "uvicorn",
-    "gunicorn",
-    "uvicorn-worker",
-    "granian",
-    "hypercorn",
     "uvloop",
     "locust",
     "gevent",
@@ -33,7 +28,7 @@ REPORTED_PACKAGES = (
     "asyncpg",
     "aiosqlite",
 )
-"""In the harness's environment. Servers, which may have another, tell theirs themselves (target_app/probe.py)."""
+"""In the harness's environment, beside the servers'. A run's server reports its own (target_app/probe.py)."""
 
 CPUS, VMSTAT = Path("/sys/devices/system/cpu"), Path("/proc/vmstat")
 
@@ -145,17 +140,26 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe() -> dict[str, Any]:
-    """The machine and the versions, for experiment.json: what must be equal for two results to be comparable."""
-    governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+def cpu_governor() -> str | None:
+    """Frequency governor of the first core; None where the machine offers none."""
+    path = CPUS / "cpu0" / "cpufreq" / "scaling_governor"
+    return path.read_text(encoding="ascii").strip() if path.exists() else None
+
+
+def describe(servers: Sequence[str]) -> dict[str, Any]:
+    """Describe the machine and the versions, for experiment.json: what must be equal in results that are compared.
+
+    Args:
+        servers: packages of the servers (`loopwise.servers.specs.PACKAGES`).
+    """
     return {
         "cpu_model": cpu_model(),
         "cores": cores(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
-        "cpu_governor": governor.read_text(encoding="ascii").strip() if governor.exists() else None,
+        "cpu_governor": cpu_governor(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": versions(),
+        "versions": versions(servers),
     }
 
 
@@ -166,10 +170,10 @@ def machine_words(environment: Mapping[str, Any]) -> str:
     return ", ".join(part for part in (str(environment.get("cpu_model") or ""), named) if part)
 
 
-def versions() -> dict[str, str]:
+def versions(servers: Sequence[str]) -> dict[str, str]:
     """Versions of the packages whose change may change a number."""
     found = {}
-    for package in REPORTED_PACKAGES:
+    for package in (*REPORTED_PACKAGES, *servers):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -41,11 +41,6 @@ REPORTED_PACKAGES = [
     "starlette",
     "pydantic",
     "anyio",
-    "uvicorn",
-    "uvicorn-worker",
-    "gunicorn",
-    "granian",
-    "hypercorn",
     "uvloop",
     "httptools",
     "h11",
@@ -54,7 +49,7 @@ REPORTED_PACKAGES = [
     "asyncpg",
     "aiosqlite",
 ]
-"""What may move a server's numbers; each run keeps the versions that its own interpreter has, somebody's app's too."""
+"""Packages that may move a server's numbers, beside the server's own (LOOPWISE_PACKAGES)."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -268,7 +263,8 @@ def _limiter() -> Any:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in REPORTED_PACKAGES:
+    servers = filter(None, os.environ.get("LOOPWISE_PACKAGES", "").split(","))
+    for package in (*REPORTED_PACKAGES, *servers):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -23,7 +23,7 @@ from loopwise.calibrate.static_server import StaticServer, serve_static
 from loopwise.errors import GeneratorError, ServerError
 from loopwise.generator.client import generators
 from loopwise.model import Load
-from loopwise.servers.specs import HOST
+from loopwise.servers.spec import HOST
 
 pytestmark = pytest.mark.e2e
 

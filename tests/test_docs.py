@@ -28,8 +28,7 @@ from loopwise.model import Load, Run
 from loopwise.report.build import build
 from loopwise.results.columns import SAMPLES as SCHEMA
 from loopwise.results.columns import TELEMETRY, UNFINISHED, Sample
-from loopwise.servers.combinations import refused_keys
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.specs import PACKAGES, SERVERS, refused_keys
 from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
 from target_app.features import FEATURES
 
@@ -66,7 +65,7 @@ TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("run.json", lambda: fields(Run)),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
-    ("Environment", lambda: list(machine.describe())),
+    ("Environment", lambda: list(machine.describe(PACKAGES))),
     ("Generator figures", lambda: [*fields(Figures), "stamp"]),
     ("Host figures", window_keys),
     ("samples.parquet", lambda: SCHEMA.names),
@@ -139,10 +138,12 @@ def texts(nodes: Iterable[ast.AST | None]) -> set[str]:
     return {str(node.value) for node in nodes if isinstance(node, ast.Constant) and node.value}
 
 
-def test_refusals_and_features_are_those_of_the_code() -> None:
+def test_servers_refusals_and_features_are_those_of_the_code() -> None:
     said = [(server, key, allowed, why) for server, key, allowed, why in rows(SUITES_PAGE, "Servers", 1)]
     assert said == [tuple(row.values()) for row in refused_keys()]
-    assert named(SUITES_PAGE, "Servers") == list(SERVERS)
+    assert rows(SUITES_PAGE, "Servers") == [
+        [spec.name, spec.description, ", ".join(spec.needs.values())] for spec in SERVERS.values()
+    ]
     assert named(SUITES_PAGE, "Features") == list(FEATURES)
 
 

@@ -98,9 +98,11 @@ def test_the_example_of_a_mode_builds_a_coroutine_with_a_sentence() -> None:
     assert names["as_anyio_thread"](WORKLOADS["noop"], None).__code__.co_flags & 0x80  # CO_COROUTINE
 
 
-def test_the_example_of_a_server_serves_the_probe_on_the_loopback_port() -> None:
-    argv = example("loopwise/servers/specs.py")["daphne_argv"](Server(), "python", 8123, Path("/scratch"))
+def test_example_of_a_server_serves_the_probe_on_loopback() -> None:
+    spec = example("loopwise/servers/daphne.py")["DAPHNE"]
+    argv = spec.argv(Server(), "python", 8123, Path("/scratch"))
     assert argv == ["python", "-m", "daphne", "--bind", "127.0.0.1", "--port", "8123", "loopwise_probe:app"]
+    assert spec.refusal(Server(workers=2)) is not None
 
 
 def test_the_example_of_a_feature_adds_a_dependency() -> None:

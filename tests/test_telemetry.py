@@ -112,7 +112,7 @@ def test_the_thread_ends_when_it_is_told_and_need_not_have_begun() -> None:
 
 
 def test_the_machine_describes_itself() -> None:
-    found = machine.describe()
+    found = machine.describe(["uvicorn"])
     assert found["cores"] == machine.cores() >= 1
     assert found["cpu_model"]
     assert found["memory_gb"] > 0

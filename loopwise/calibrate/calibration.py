@@ -21,6 +21,7 @@ from loopwise.calibrate.static_server import StaticServer, find_program, serve_s
 from loopwise.calibrate.targets import judge
 from loopwise.errors import RunError
 from loopwise.generator.client import generators
+from loopwise.servers.specs import PACKAGES
 
 
 class Effort(NamedTuple):
@@ -80,7 +81,7 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
         duration_s=round(time.monotonic() - begun_s, 1),
         seed=seed,
         window_s=effort.window_s,
-        environment=machine.describe(),
+        environment=machine.describe(PACKAGES),
         server_core=pins.server,
         generator_core=pins.generator,
         steal_ratio=(after.steal_s - clock.steal_s) / max(after.total_s - clock.total_s, 1e-9),

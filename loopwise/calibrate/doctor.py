@@ -84,7 +84,7 @@ def load() -> Symptom:
 
 def governor() -> Symptom:
     """Steady clock frequency."""
-    name = machine.describe()["cpu_governor"]
+    name = machine.cpu_governor()
     return _symptom(
         "governor",
         name in {None, "performance"},

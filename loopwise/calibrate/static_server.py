@@ -17,7 +17,7 @@ from loopwise.calibrate.fixed_answer import BACKLOG, BODY
 from loopwise.errors import ServerError
 from loopwise.servers import processes
 from loopwise.servers.lifecycle import POLL_S, free_port
-from loopwise.servers.specs import HOST
+from loopwise.servers.spec import HOST
 
 PROGRAM = Path(__file__).with_name("fixed_answer.py")
 START_TIMEOUT_S = 10.0

@@ -20,6 +20,7 @@ from loopwise.paths import scenarios_dir
 from loopwise.results.folder import ResultFolder
 from loopwise.servers import lifecycle as servers
 from loopwise.servers.services import refuse_missing
+from loopwise.servers.specs import PACKAGES
 from loopwise.servers.target import describe as ask_target
 from loopwise.suite import load_suite
 from loopwise.suite.expand import Describe
@@ -85,7 +86,7 @@ class Examiner:
                 claim_id=text.claim_id,
                 verdict="invalid",
                 sentence=str(error),
-                machine=machine_words(describe()),
+                machine=machine_words(describe(PACKAGES)),
             )
 
     def _step(self, claim_id: str, suite: Suite, place: ClaimFolder, began_s: float) -> bool:
@@ -120,7 +121,7 @@ def needs_more(text: Text, have: int) -> Finding | None:
         verdict="undecided",
         sentence=f"needs {text.needs_cores} cores, this machine has {have}; run it on a larger one",
         needs_cores=text.needs_cores,
-        machine=machine_words(describe()),
+        machine=machine_words(describe(PACKAGES)),
     )
 
 

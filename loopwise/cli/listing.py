@@ -15,8 +15,8 @@ from loopwise.machine import machine_words
 from loopwise.paths import results_dir
 from loopwise.results.folder import ResultFolder, find_results
 from loopwise.servers import target
-from loopwise.servers.combinations import RUNS, combinations, refused_keys
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.combinations import RUNS, combinations
+from loopwise.servers.specs import SERVERS, refused_keys
 from loopwise.suite import suite_paths
 
 Rows = list[dict[str, Any]]
@@ -57,10 +57,7 @@ def features() -> Rows:
 
 def servers() -> Rows:
     """The server process managers."""
-    return [
-        {"name": name, "description": (make.__doc__ or "").partition("\n")[0]}
-        for name, make in SERVERS.items()
-    ]
+    return [{"name": spec.name, "description": spec.description} for spec in SERVERS.values()]
 
 
 def results() -> Rows:

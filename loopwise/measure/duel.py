@@ -13,6 +13,7 @@ from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suit
 from loopwise.results.folder import ResultFolder
 from loopwise.servers import target
 from loopwise.servers.services import Services
+from loopwise.servers.specs import PACKAGES
 
 USERS = 16
 """Enough that both servers always have work, few enough that an answer waits for milliseconds only."""
@@ -56,7 +57,7 @@ def design(
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         suite=suite,
         seed=seed,
-        environment=machine.describe(),
+        environment=machine.describe(PACKAGES),
         calibration=target.calibrate() if computes else {},
     )
 

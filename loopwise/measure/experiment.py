@@ -26,6 +26,7 @@ from loopwise.servers import target
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Placement, place
 from loopwise.servers.services import Services
+from loopwise.servers.specs import PACKAGES
 
 CALIBRATED = frozenset({"cpu", "mixed"})
 """Workloads that turn milliseconds into iterations, for which they need this machine's speed."""
@@ -66,7 +67,7 @@ def design(
         created_at=_now(),
         suite=suite,
         seed=seed,
-        environment=machine.describe(),
+        environment=machine.describe(PACKAGES),
         calibration=target.calibrate() if needs_calibration else {},
         plan=plan(suite, seed),
         command=command,

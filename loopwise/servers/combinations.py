@@ -14,7 +14,7 @@ from loopwise.model import Case, Load, Part, Server
 from loopwise.servers import target
 from loopwise.servers.lifecycle import RunningServer, serve
 from loopwise.servers.services import SERVICES, Services
-from loopwise.servers.specs import REFUSALS, SERVERS
+from loopwise.servers.specs import SERVERS
 
 RUNS = "✓"
 ANSWER_TIMEOUT_S = 10.0
@@ -55,15 +55,6 @@ def _why_not(answer: target.Description) -> str | None:
         if (why := SERVICES[name].missing())
     ]
     return answer.error if not answer.ok else missing[0] if missing else None
-
-
-def refused_keys() -> list[dict[str, str]]:
-    """What servers can't do: a row per server and suite key."""
-    return [
-        {"server": name, "key": key, "allowed": refused.allowed, "because": refused.because}
-        for name, keys in REFUSALS.items()
-        for key, refused in keys.items()
-    ]
 
 
 def _answers(

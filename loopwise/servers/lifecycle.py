@@ -1,6 +1,6 @@
 """Start an app under a server process manager, know when every worker answers, and leave nothing behind.
 
-How each server is started: command_lines.py.
+SERVERS in specs.py says how each server is started.
 """
 
 import os
@@ -22,11 +22,10 @@ from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
-from loopwise.servers.specs import ASKS_ROOT_ALONE, HOST, SERVERS, remedy
+from loopwise.servers.spec import HOST
+from loopwise.servers.specs import PACKAGES, SERVERS
 
 READY_PATH = "/.loopwise/ready"
-CONFIGURATIONS = ("gunicorn_conf.py", "hypercorn_conf.py")
-"""Files of target_app that servers read, copied beside the probe."""
 POOL_LOST = "loopwise_pool: "
 """How target_app begins the line that it prints when its process pool lost a process (target_app/pool.py)."""
 PROBE_ERROR = "loopwise_probe.AppError: "
@@ -101,11 +100,12 @@ def serve(
     port = case.server.port or free_port()
     _refuse_taken_port(port)
     python = case.app.python if case.app else sys.executable
-    argv = SERVERS[case.server.name](case.server, python, port, scratch)
+    spec = SERVERS[case.server.name]
+    argv = spec.argv(case.server, python, port, scratch)
     shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
     shutil.copy(target_app_dir() / "target_app" / "measuring.py", scratch / "loopwise_measuring.py")
-    for name in CONFIGURATIONS:
-        shutil.copy(target_app_dir() / "target_app" / name, scratch / name)
+    if spec.configuration is not None:
+        shutil.copy(target_app_dir() / "target_app" / spec.configuration, scratch)
     started_s = time.monotonic()
     cwd = case.app.app_dir if case.app else target_app_dir()
     try:
@@ -133,7 +133,7 @@ def serve(
         probes = telemetry_folder(scratch) if case.server.probe else None
         yield RunningServer(url, process, facts, probes, log if has_pool else None)
     finally:
-        processes.end(process, grace_s=grace_s, asks_root_alone=case.server.name in ASKS_ROOT_ALONE)
+        processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
 
 def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
@@ -145,6 +145,7 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
     env["LOOPWISE_APP_DIR"] = own.app_dir if own else str(target_app_dir())
     env["LOOPWISE_SCRATCH"] = str(scratch)
     env["LOOPWISE_TELEMETRY"] = str(telemetry_folder(scratch))
+    env["LOOPWISE_PACKAGES"] = ",".join(PACKAGES)
     env["LOOPWISE_PROBE"] = "on" if server.probe else "off"
     env["LOOPWISE_LOOP"], env["LOOPWISE_HTTP"] = server.loop, server.http
     optional: dict[str, object] = {
@@ -263,7 +264,7 @@ def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Pa
     if process.poll() is not None:
         raise ServerError(
             f"the server ended with status {process.returncode} before it answered; "
-            f"{remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
+            f"{SERVERS[server.name].remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
         )
 
 

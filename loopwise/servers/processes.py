@@ -56,18 +56,18 @@ def start(
         )
 
 
-def end(process: subprocess.Popen[str], *, grace_s: float, asks_root_alone: bool = False) -> None:
+def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = False) -> None:
     """End a process and all its descendants: SIGTERM, and SIGKILL for what is left after the grace period.
 
     Args:
         process: what `start` returned.
         grace_s: 0: SIGKILL at once.
-        asks_root_alone: SIGTERM goes to the process alone, which ends its children itself.
+        root_alone: SIGTERM goes to the process alone, which ends its children itself.
     """
     with _uninterrupted():
         family = _family(process)
         if grace_s > 0:
-            if asks_root_alone:
+            if root_alone:
                 process.terminate()
             else:
                 _signal_group(process, signal.SIGTERM)

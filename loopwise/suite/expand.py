@@ -11,7 +11,7 @@ from typing import Any
 from loopwise.errors import SuiteError
 from loopwise.model import App, Case, Endpoint, Load, Part, Server
 from loopwise.model.case_ids import assign_ids
-from loopwise.servers.specs import refusal
+from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations
 from loopwise.suite.file import Key, Source
@@ -139,7 +139,7 @@ def _servers(place: _Place) -> list[Server | None]:
     ordered = {"name" if name == "server" else name: lists[name] for name in SERVER_KEYS if name in lists}
     servers = [Server(**values) for values in combinations(ordered, place.key, place.source)]
     for server in servers:
-        if refused := refusal(server):
+        if refused := SERVERS[server.name].refusal(server):
             raise place.refuse(*refused)
     return list(servers)
 

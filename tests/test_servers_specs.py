@@ -1,4 +1,4 @@
-"""Each server's command line, and what it refuses."""
+"""Each server's command line, what it refuses and what it needs."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,8 @@ import pytest
 from support.suite import sentence
 
 from loopwise.model import Server
-from loopwise.servers.specs import NEEDS, REFUSALS, SERVERS, refusal, remedy
+from loopwise.paths import target_app_dir
+from loopwise.servers.specs import PACKAGES, SERVERS
 
 # server, options -> what its command line holds
 COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
@@ -43,18 +44,18 @@ COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("server", "parts"), COMMAND_LINES)
-def test_a_servers_command_line_says_what_the_suite_says(server: Server, parts: tuple[str, ...]) -> None:
-    argv = SERVERS[server.name](server, "/venv/bin/python", 8123, Path("/scratch"))
+def test_command_line_has_every_option_of_the_suite(server: Server, parts: tuple[str, ...]) -> None:
+    argv = SERVERS[server.name].argv(server, "/venv/bin/python", 8123, Path("/scratch"))
     assert argv[0] == "/venv/bin/python"
     line = " ".join(argv)
     assert [part for part in parts if part not in line] == []
     assert "0.0.0.0" not in line
 
 
-def test_every_server_has_a_command_line_above_and_leaves_out_what_is_not_set() -> None:
-    assert {server.name for server, _ in COMMAND_LINES} == set(SERVERS) == set(REFUSALS) == set(NEEDS)
-    for name, make in SERVERS.items():
-        line = make(Server.model_validate({"name": name}), "python", 1, Path("/scratch"))
+def test_command_lines_leave_out_options_that_are_not_set() -> None:
+    assert {server.name for server, _ in COMMAND_LINES} == set(SERVERS) == set(VALUES)
+    for name, spec in SERVERS.items():
+        line = spec.argv(Server.model_validate({"name": name}), "python", 1, Path("/scratch"))
         assert not {"--backlog", "--limit-concurrency", "--backpressure"} & set(line)
 
 
@@ -78,18 +79,18 @@ VALUES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_what_a_server_cannot_do_is_refused_by_its_key_and_nothing_else_is(name: str) -> None:
+def test_refusals_name_the_key_and_nothing_else_is_refused(name: str) -> None:
     refused, taken = VALUES[name]
-    assert {key for each in refused for key in each} == set(REFUSALS[name])
+    assert {key for each in refused for key in each} == set(SERVERS[name].refuses)
     for options in refused:
-        found = refusal(Server.model_validate({"name": name, **options}))
+        found = SERVERS[name].refusal(Server.model_validate({"name": name, **options}))
         assert found is not None
         assert found[0] in options
     for options in [*taken, {}]:
-        assert refusal(Server.model_validate({"name": name, **options})) is None
+        assert SERVERS[name].refusal(Server.model_validate({"name": name, **options})) is None
 
 
-def test_a_refusal_names_file_and_key_before_anything_starts(tmp_path: Path) -> None:
+def test_refusal_in_a_suite_names_file_and_key(tmp_path: Path) -> None:
     text = '[[matrix]]\nworkload = "noop"\nmode = "async"\nserver = ["uvicorn", "granian"]\nhttp = "h11"'
     message = sentence(tmp_path, text)
     assert "x.toml: matrix[0].http: got 'h11', granian can't: it parses HTTP by itself" in message
@@ -110,11 +111,20 @@ def test_a_refusal_names_file_and_key_before_anything_starts(tmp_path: Path) -> 
         (Server(name="hypercorn", loop="uvloop"), "Exception: uvloop is not installed", "'uvloop'"),
     ],
 )
-def test_a_missing_package_is_named_with_the_interpreter_that_lacks_it(
-    server: Server, log: str, package: str
-) -> None:
-    told = remedy(server, "/p", log)
-    assert told is not None
-    assert told.startswith(("/p ", "the gunicorn of /p "))
-    assert package in told
-    assert remedy(server, "/p", "ValueError: out of luck") is None
+def test_remedy_names_package_and_interpreter(server: Server, log: str, package: str) -> None:
+    spec = SERVERS[server.name]
+    remedy = spec.remedy(server, "/p", log)
+    assert remedy is not None
+    assert remedy.startswith(("/p ", "the gunicorn of /p "))
+    assert package in remedy
+    assert spec.remedy(server, "/p", "ValueError: out of luck") is None
+
+
+def test_packages_are_requirements_without_versions() -> None:
+    assert PACKAGES == ("uvicorn", "gunicorn", "uvicorn-worker", "granian", "hypercorn")
+
+
+def test_configuration_files_exist_in_target_app() -> None:
+    names = [spec.configuration for spec in SERVERS.values() if spec.configuration]
+    assert names == ["gunicorn_conf.py", "hypercorn_conf.py"]
+    assert all((target_app_dir() / "target_app" / name).is_file() for name in names)

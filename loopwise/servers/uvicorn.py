@@ -1,0 +1,25 @@
+"""The spec of uvicorn."""
+
+from pathlib import Path
+
+from loopwise.model import Server
+from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, backlog
+
+
+def _argv(server: Server, python: str, port: int, _scratch: Path) -> list[str]:
+    argv = [python, "-m", "uvicorn", ENTRY, "--host", HOST, "--port", str(port), "--no-access-log"]
+    argv += ["--log-level", "warning", "--loop", server.loop, "--http", server.http]
+    argv += ["--timeout-graceful-shutdown", GRACE_S]
+    if server.workers > 1:
+        argv += ["--workers", str(server.workers)]
+    if server.limit_concurrency is not None:
+        argv += ["--limit-concurrency", str(server.limit_concurrency)]
+    return [*argv, *backlog(server)]
+
+
+UVICORN = ServerSpec(
+    name="uvicorn",
+    description="uvicorn; several workers run under its own supervisor and share one listening socket",
+    argv=_argv,
+    needs={"uvicorn": "uvicorn"},
+)
