@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from loopwise.calibrate import peers
-from loopwise.calibrate.capture import Capture
-from loopwise.calibrate.cost import DECLARED, FAST, Round, bottleneck, ratios_of, summarise
-from loopwise.calibrate.document import Spread
-from loopwise.calibrate.generation import Generated, Rows, percentiles_us
-from loopwise.calibrate.latency import Situation, truth
-from loopwise.calibrate.pcap import Exchange
-from loopwise.calibrate.peers import Answered, parse_hey, parse_wrk
-from loopwise.calibrate.schedule import accuracy
+from loopwise.calibrate.accuracy import Situation, accuracy, truth
+from loopwise.calibrate.bench import Generated, Rows, percentiles_us
+from loopwise.calibrate.cost import bottleneck, ratios_of, summarise
+from loopwise.calibrate.packets import Capture, Exchange
+from loopwise.calibrate.peers import Answered, CostRound, parse_hey, parse_wrk
+from loopwise.calibrate.records import DECLARED, FAST, Spread
 from loopwise.generator.arrivals import arrival_times, stretches
 from loopwise.generator.protocol import Figures
 from loopwise.model import Load
@@ -76,8 +74,8 @@ def test_peers_that_are_not_installed_are_named_with_how_to_get_them(monkeypatch
     assert [(each.tool, "apt install hey" in each.remedy) for each in missing] == [("hey", True)]
 
 
-def price(us: float, *, wall_s: float = 1.0, server_s: float = 0.5) -> Round:
-    return Round(1000, 0, us * 1e-3, wall_s, server_s)
+def price(us: float, *, wall_s: float = 1.0, server_s: float = 0.5) -> CostRound:
+    return CostRound(1000, 0, us * 1e-3, wall_s, server_s)
 
 
 def figures(found: Spread) -> tuple[float, float, float, int]:

@@ -12,14 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loopwise.calibrate import static_server
+from loopwise.calibrate import bench
+from loopwise.calibrate.bench import Bench, StaticServer, serve_static
 from loopwise.calibrate.calibration import Effort, calibrate
-from loopwise.calibrate.capture import capture, obstacle
 from loopwise.calibrate.cost import SCENARIOS
 from loopwise.calibrate.fixed_answer import ANSWER, BODY
-from loopwise.calibrate.generation import Bench
+from loopwise.calibrate.packets import capture, obstacle
 from loopwise.calibrate.peers import children_pinned, run_peer
-from loopwise.calibrate.static_server import StaticServer, serve_static
 from loopwise.errors import GeneratorError, ServerError
 from loopwise.generator.client import generators
 from loopwise.model import Load
@@ -42,7 +41,7 @@ def read(client: socket.socket, count: int) -> bytes:
 @pytest.fixture
 def without_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is installed."""
-    for module in ("static_server", "peers", "capture", "calibration"):
+    for module in ("bench", "peers", "packets", "calibration"):
         monkeypatch.setattr(f"loopwise.calibrate.{module}.find_program", lambda _: None)
 
 
@@ -75,7 +74,7 @@ def test_the_built_in_server_outlives_clients_that_go_away(tmp_path: Path, witho
             assert read(client, len(ANSWER)) == ANSWER
 
 
-@pytest.mark.skipif(static_server.find_program("nginx") is None, reason="nginx is not installed")
+@pytest.mark.skipif(bench.find_program("nginx") is None, reason="nginx is not installed")
 def test_nginx_serves_the_same_body_and_writes_nothing_elsewhere(tmp_path: Path) -> None:
     with serve_static(tmp_path, None) as server:
         assert server.name.startswith("nginx/")
@@ -93,7 +92,7 @@ def test_a_static_server_that_ends_at_once_is_one_sentence_with_its_last_words(
     program = tmp_path / "nginx"
     program.write_text('#!/bin/sh\necho "nginx: no room" >&2\nexit 1\n', encoding="utf-8")
     program.chmod(0o755)
-    monkeypatch.setattr(static_server, "find_program", lambda _: str(program))
+    monkeypatch.setattr(bench, "find_program", lambda _: str(program))
     with pytest.raises(ServerError, match="no room"), serve_static(tmp_path, None):
         pass
 
@@ -154,9 +153,9 @@ def test_rows_and_packets_agree(tmp_path: Path) -> None:
         serve_static(tmp_path / "server", None) as server,
         generators(tmp_path / "generator.log") as pool,
     ):
-        bench = Bench(pool, server, tmp_path, None, 1, 0.3, 0.1, lambda _: None)
+        rig = Bench(pool, server, tmp_path, None, 1, 0.3, 0.1, lambda _: None)
         load = Load(users=4, think_s=0.01, warmup_s=0.1, measure_s=0.3)
-        run, packets = capture(server.port, tmp_path, lambda: bench.generate(load))
+        run, packets = capture(server.port, tmp_path, lambda: rig.generate(load))
     assert packets.dropped == 0
     assert len(packets.exchanges) == run.rows.is_ok.size > 0
     unanswered = [each for each in packets.exchanges if each.response_ns is None]

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loopwise.calibrate import capture as capturing
-from loopwise.calibrate.capture import dropped_packets
-from loopwise.calibrate.pcap import Exchange, Segment, exchanges, read_segments
+from loopwise.calibrate import packets as capturing
+from loopwise.calibrate.packets import Exchange, Segment, dropped_packets, exchanges, read_segments
 from loopwise.errors import RunError
 
 SERVER, CLIENT = 8000, 40_000

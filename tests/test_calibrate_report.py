@@ -8,8 +8,12 @@ import pytest
 from rich.console import Console
 
 from loopwise.calibrate.calibration import QUICK, Effort
-from loopwise.calibrate.cost import DECLARED, FAST, STAMPED, Round, summarise
-from loopwise.calibrate.document import (
+from loopwise.calibrate.cost import summarise
+from loopwise.calibrate.peers import CostRound
+from loopwise.calibrate.records import (
+    DECLARED,
+    FAST,
+    STAMPED,
     Calibration,
     CostRatio,
     LatencyTruth,
@@ -24,7 +28,7 @@ from loopwise.calibrate.targets import judge
 from loopwise.cli import commands
 from loopwise.errors import UsageError
 
-ROUND = Round(requests=1000, errors=0, cpu_s=0.012, wall_s=1.0, server_cpu_s=0.5)
+ROUND = CostRound(requests=1000, errors=0, cpu_s=0.012, wall_s=1.0, server_cpu_s=0.5)
 
 
 def latency(situation: Any, reported_us: float, packets_us: float | None, **more: Any) -> LatencyTruth:

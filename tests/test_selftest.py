@@ -15,10 +15,25 @@ from support.suite import FakeTarget
 from loopwise import cli
 from loopwise.errors import ServerError
 from loopwise.results.folder import ResultFolder
-from loopwise.selftest import report
-from loopwise.selftest.suites import CPU, DIFFERENCES, EQUAL, NOOP, SLEEP, UNEQUAL, Trial, cases_of, trials
-from loopwise.selftest.tally import Outcome
-from loopwise.selftest.trials import BLOCKS, DUEL, DUEL_DIFFERENCE, Effort, run_blocks, run_duels
+from loopwise.selftest import rates
+from loopwise.selftest.rates import Outcome
+from loopwise.selftest.trials import (
+    BLOCKS,
+    CPU,
+    DIFFERENCES,
+    DUEL,
+    DUEL_DIFFERENCE,
+    EQUAL,
+    NOOP,
+    SLEEP,
+    UNEQUAL,
+    Effort,
+    Trial,
+    cases_of,
+    run_blocks,
+    run_duels,
+    trials,
+)
 from loopwise.suite import make_suite
 
 DEAD = ServerError("the server ended with status 1 before it answered")
@@ -28,7 +43,7 @@ EFFORT = Effort(pairs=1, repeats=1, duels=1, replicates=3, rounds=6, measure_s=0
 @pytest.fixture(autouse=True)
 def _target(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks the real target app."""
-    monkeypatch.setattr("loopwise.selftest.suites.make_suite", partial(make_suite, describe=FakeTarget()))
+    monkeypatch.setattr("loopwise.selftest.trials.make_suite", partial(make_suite, describe=FakeTarget()))
 
 
 # Which pairs are measured.
@@ -207,7 +222,7 @@ def test_the_command_measures_what_it_is_asked_for_and_writes_its_report(
     printed = capsys.readouterr().out
     assert "5 pairs in 3 blocks" in printed
     assert "selftest.md" in printed.replace("\n", "")
-    document = json.loads((tmp_path / "out" / report.JSON).read_text())
+    document = json.loads((tmp_path / "out" / rates.JSON).read_text())
     kinds = {(each["method"], each["workload"], each["difference"]): each for each in document["rates"]}
     assert {key for key in kinds if key[2] == 0} == {
         *((BLOCKS, name, 0.0) for name in ("all", "noop", "sleep", "cpu")),
@@ -243,7 +258,7 @@ def test_a_duel_that_cannot_be_measured_costs_no_other_its_place_in_the_report(
     line = f"--pairs 0 --repeats 0 --duels 1 --out {tmp_path / 'out'}"
     assert selftest(monkeypatch, line, PairBench(conducts(sides))) == 3
     assert "cpu-0-1: not measured" in capsys.readouterr().out
-    document = json.loads((tmp_path / "out" / report.JSON).read_text())
+    document = json.loads((tmp_path / "out" / rates.JSON).read_text())
     assert [each["words"] for each in document["rates"]] == [{"invalid": 1}, {"worse": 1}]
     assert [each["rounds"] for each in document["trials"]] == [2, 6]
 

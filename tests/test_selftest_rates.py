@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from loopwise.model import Verdict
-from loopwise.selftest import report
-from loopwise.selftest.tally import Outcome, Rate, rate_of, rates
+from loopwise.selftest import rates
+from loopwise.selftest.rates import Outcome, Rate, rate_of, rates_of
 from loopwise.selftest.trials import BLOCKS, DUEL
 
 # From verdicts to rates.
@@ -113,11 +113,11 @@ def test_widths_and_times_are_medians_of_what_has_them() -> None:
 def test_a_rate_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one trial"):
         rate_of([])
-    assert rates([]) == []
+    assert rates_of([]) == []
 
 
 def test_there_is_a_rate_per_kind_and_one_over_all_equal_pairs_of_a_method() -> None:
-    found = rates(
+    found = rates_of(
         [
             outcome("same", workload="noop"),
             outcome("worse", workload="cpu"),
@@ -138,11 +138,11 @@ def test_there_is_a_rate_per_kind_and_one_over_all_equal_pairs_of_a_method() -> 
     assert found[0].alarms.value == pytest.approx(1 / 3)
 
 
-# The report.
+# The rates.
 
 
 def some_rates() -> list[Rate]:
-    return rates(
+    return rates_of(
         [
             *[outcome("same", duration_s=4.0)] * 9,
             outcome("undecided", duration_s=5.0),
@@ -153,9 +153,9 @@ def some_rates() -> list[Rate]:
 
 
 def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
-    head, rule, *rows = report.markdown(some_rates()).splitlines()
-    assert head == f"| {' | '.join(report.COLUMNS)} |"
-    assert rule.count("---") == len(report.COLUMNS)
+    head, rule, *rows = rates.markdown(some_rates()).splitlines()
+    assert head == f"| {' | '.join(rates.COLUMNS)} |"
+    assert rule.count("---") == len(rates.COLUMNS)
     assert rows == [
         "| blocks, then slices | cpu | nothing | 10 | 9 same, 1 undecided | 0 % [0 %, 31 %] | ±1.00 % | 4 s |",
         "| duel | cpu | 3 % | 10 | 1 better, 9 worse | 100 % [69 %, 100 %], 1 the wrong way | ±1.00 % | 39 s |",
@@ -165,7 +165,7 @@ def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
 def test_the_terminal_shows_the_same_cells_and_what_an_alarm_means(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Console(width=160).print(report.tables(some_rates()))
+    Console(width=160).print(rates.tables(some_rates()))
     printed = capsys.readouterr().out
     for cell in (
         "9 same, 1 undecided",
@@ -175,17 +175,17 @@ def test_the_terminal_shows_the_same_cells_and_what_an_alarm_means(
         "39 s",
     ):
         assert cell in printed
-    assert "what they raise is false" in printed
+    assert "better or worse is a false alarm" in printed
     assert "Clopper and Pearson" in printed
 
 
 def test_the_files_hold_rates_and_every_trial(tmp_path: Path) -> None:
     outcomes = [outcome("same"), outcome(None, 0.1, rounds=5)]
-    report.write(tmp_path, rates(outcomes), outcomes)
-    document = json.loads((tmp_path / report.JSON).read_text())
+    rates.write(tmp_path, rates_of(outcomes), outcomes)
+    document = json.loads((tmp_path / rates.JSON).read_text())
     assert [each["alarms"]["value"] for each in document["rates"]] == [0.0, 0.0]
     assert document["rates"][0]["alarms"]["high"] == pytest.approx(0.975)
     assert document["trials"][0]["verdict"]["verdict"] == "same"
     assert document["trials"][1]["verdict"] is None
     assert (document["trials"][1]["difference"], document["trials"][1]["rounds"]) == (0.1, 5)
-    assert (tmp_path / report.MARKDOWN).read_text() == report.markdown(rates(outcomes))
+    assert (tmp_path / rates.MARKDOWN).read_text() == rates.markdown(rates_of(outcomes))

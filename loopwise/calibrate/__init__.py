@@ -1,18 +1,14 @@
-"""Prove the generator on this machine: `bench.py calibrate` (METHOD §1–3).
+"""Calibration of the load generator on this machine (`bench.py calibrate`), and checks of the machine (`doctor`).
 
-It runs against a static server on another core, beside other generators and a packet capture of the same run.
+The generator runs against a static server on another core, beside other generators and a packet capture.
 
-    calibration.py    the steps in order; `calibrate()`
-    static_server.py  nginx with a configuration of its own, or fixed_answer.py, a small program
-    generation.py     our generator against it: one run and its rows
-    peers.py          wrk and hey: how they are called and read
-    cost.py           CPU per request and highest rate, in interleaved rounds
-    capture.py        tcpdump beside a run; pcap.py reads what it wrote
-    latency.py        reported service times beside the packets
-    schedule.py       how well open load keeps its schedule
-    memory.py         memory of idle virtual users
-    document.py       what was found, as nouns (calibration.json)
-    targets.py        what should be reached, and whether it is
-    report_scale.py   what a report of many rows costs, on synthetic_result.py; a command of its own
+    calibration.py    the steps in order: `calibrate()`
+    bench.py          the static server (nginx or fixed_answer.py), and runs of our generator against it
+    cost.py           CPU per request and memory per user; peers.py runs wrk and hey
+    accuracy.py       service times beside packets (packets.py: tcpdump), open load beside its schedule
+    records.py        what calibration.json holds
+    targets.py        figures that should be reached
     report.py         tables for the terminal and calibration.md
+    doctor.py         is this machine fit to measure?
+    probe_cost.py report_scale.py   commands of their own: what the probe costs, and a report of many rows
 """

@@ -1,4 +1,4 @@
-"""The steps of a calibration, in order. Whatever fails or is missing is named, and the rest still runs."""
+"""Carries out a calibration step by step. Steps that fail or lack a tool are named, and the others still run."""
 
 import os
 import tempfile
@@ -9,29 +9,32 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwise import machine
-from loopwise.calibrate.capture import obstacle
-from loopwise.calibrate.cost import measure_cost
-from loopwise.calibrate.document import Calibration, Missing
-from loopwise.calibrate.generation import Bench, Tell
-from loopwise.calibrate.latency import measure_latency
-from loopwise.calibrate.memory import measure_memory
+from loopwise.calibrate.accuracy import measure_latency, measure_schedule
+from loopwise.calibrate.bench import Bench, StaticServer, Tell, find_program, serve_static
+from loopwise.calibrate.cost import measure_cost, measure_memory
+from loopwise.calibrate.packets import obstacle
 from loopwise.calibrate.peers import installed
-from loopwise.calibrate.schedule import measure_schedule
-from loopwise.calibrate.static_server import StaticServer, find_program, serve_static
+from loopwise.calibrate.records import Calibration, Missing
 from loopwise.calibrate.targets import judge
 from loopwise.errors import RunError
 from loopwise.generator.client import generators
 from loopwise.servers.specs import PACKAGES
 
+WITHOUT_NGINX = Missing(
+    tool="nginx",
+    effect="a built-in server in Python answers, and becomes the bottleneck earlier",
+    remedy="install it: `sudo apt install nginx-light` (it is started as a plain process, never as a service)",
+)
+
 
 class Effort(NamedTuple):
-    """How long a calibration takes: window_s scales most of it."""
+    """Length of a calibration; window_s scales most of it."""
 
     window_s: float
     warmup_s: float
     rounds: int
     users: int
-    """Of the memory step."""
+    """Virtual users of the memory step."""
 
 
 FULL = Effort(window_s=1.5, warmup_s=0.5, rounds=4, users=10_000)
@@ -41,14 +44,14 @@ QUICK = Effort(window_s=0.3, warmup_s=0.2, rounds=2, users=1_000)
 
 
 class Pinning(NamedTuple):
-    """The cores that server and generator have for themselves; None: they share what there is."""
+    """The cores that server and generator have for themselves; None: they share all."""
 
     server: int | None
     generator: int | None
 
 
 def pinning() -> Pinning:
-    """The first and the last core this process may use, where there are two."""
+    """Choose the first and the last core that this process may use, where there are two."""
     if not hasattr(os, "sched_getaffinity") or len(allowed := sorted(os.sched_getaffinity(0))) < 2:
         return Pinning(None, None)
     return Pinning(allowed[0], allowed[-1])
@@ -60,7 +63,7 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
     Args:
         effort: FULL, QUICK, or another.
         seed: of the order of tools in the rounds, and of arrivals.
-        tell: hears what is being done, a line per step.
+        tell: receives a line per step, as it begins.
 
     Raises:
         RunError: the static server or the generator can't be started at all.
@@ -76,7 +79,7 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
             bench = Bench(pool, server, folder, pins.generator, seed, effort.window_s, effort.warmup_s, tell)
             measured = _measure(bench, server, effort, log)
     after = machine.cpu_clock()
-    found = Calibration(
+    calibration = Calibration(
         created_at=created_at,
         duration_s=round(time.monotonic() - begun_s, 1),
         seed=seed,
@@ -87,19 +90,19 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
         steal_ratio=(after.steal_s - clock.steal_s) / max(after.total_s - clock.total_s, 1e-9),
         **measured,
     )
-    return found.model_copy(update={"targets": judge(found)})
+    return calibration.model_copy(update={"targets": judge(calibration)})
 
 
 def _measure(bench: Bench, server: StaticServer, effort: Effort, log: Path) -> Mapping[str, Any]:
-    """All steps; returns fields of Calibration."""
+    """Carry out all steps; return fields of Calibration."""
     programs, missing = installed()
-    blind = obstacle(bench.folder)
+    no_capture = obstacle(bench.folder)
     if find_program("nginx") is None:
-        missing.append(_without_nginx())
-    if blind is not None:
-        missing.append(blind)
+        missing.append(WITHOUT_NGINX)
+    if no_capture is not None:
+        missing.append(no_capture)
     costs = measure_cost(bench, programs, effort.rounds)
-    latency, latency_problems = measure_latency(bench, is_captured=blind is None)
+    latency, latency_problems = measure_latency(bench, is_captured=no_capture is None)
     schedule, open_size, schedule_problems = measure_schedule(bench)
     problems = [*costs.problems, *latency_problems, *schedule_problems]
     memory = None
@@ -118,11 +121,3 @@ def _measure(bench: Bench, server: StaticServer, effort: Effort, log: Path) -> M
         "memory": memory,
         "row_sizes": tuple(size for size in (costs.row_size, open_size) if size is not None),
     }
-
-
-def _without_nginx() -> Missing:
-    return Missing(
-        tool="nginx",
-        effect="a built-in server in Python answers, and is the bottleneck earlier",
-        remedy="install it: `sudo apt install nginx-light` (it is started as a plain process, never as a service)",
-    )

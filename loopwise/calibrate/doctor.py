@@ -1,11 +1,11 @@
-"""Is this machine fit to measure? One line per check, with the remedy."""
+"""Checks whether this machine is fit to measure: one line per check, with the remedy."""
 
 import shutil
 import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import psutil
@@ -18,14 +18,15 @@ from loopwise import machine
 from loopwise.analysis.checks import MAX_STEAL_RATIO
 from loopwise.paths import results_dir
 
-STEAL_WATCH_S = 1.0
+STEAL_WATCH_S, LOAD_WATCH_S = 1.0, 0.5
 MIN_OPEN_FILES = 4096
 MIN_FREE_GB = 1.0
 MAX_LOAD_PER_CORE = 0.5
+MAX_SWAP_RATIO = 0.1
 
 
 class Symptom(NamedTuple):
-    """What one check found."""
+    """Result of one check."""
 
     name: str
     state: Literal["ok", "warn", "fail"]
@@ -35,144 +36,111 @@ class Symptom(NamedTuple):
     """Empty when the check is ok."""
 
 
-def _symptom(
-    name: str, is_ok: bool, found: str, remedy: str, *, otherwise: Literal["warn", "fail"] = "warn"
-) -> Symptom:
-    return Symptom(name, "ok", found, "") if is_ok else Symptom(name, otherwise, found, remedy)
+@dataclass(frozen=True)
+class Checkup:
+    """One check of the machine."""
+
+    name: str
+    examine: Callable[[], tuple[bool, str]]
+    """Whether all is well, and the figure that decides it."""
+    remedy: str
+    otherwise: Literal["warn", "fail"] = "warn"
+    """State of a check that is not ok."""
+
+    def __call__(self) -> Symptom:
+        """Examine the machine."""
+        is_ok, found = self.examine()
+        return Symptom(self.name, "ok" if is_ok else self.otherwise, found, "" if is_ok else self.remedy)
 
 
-def python() -> Symptom:
-    """The interpreter."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    return _symptom(
-        "python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer", otherwise="fail"
-    )
+def _python() -> tuple[bool, str]:
+    return sys.version_info >= (3, 11), ".".join(map(str, sys.version_info[:3]))
 
 
-def cores() -> Symptom:
-    """Room for server and generator."""
+def _cores() -> tuple[bool, str]:
     count = machine.cores()
-    return _symptom(
-        "cores",
-        count >= 2,
-        f"{count} for this process",
-        "use a machine with two cores or more: generator and server share one here",
-    )
+    return count >= 2, f"{count} for this process"
 
 
-def steal() -> Symptom:
-    """What the hypervisor takes."""
+def _steal() -> tuple[bool, str]:
     ratio = machine.steal_ratio(STEAL_WATCH_S)
-    return _symptom(
-        "steal",
-        ratio <= MAX_STEAL_RATIO,
-        f"{100 * ratio:.1f} % of the CPU in the last {STEAL_WATCH_S:g} s",
-        "measure when the host is quieter, or compare by ratios only",
-    )
+    return ratio <= MAX_STEAL_RATIO, f"{100 * ratio:.1f} % of the CPU in the last {STEAL_WATCH_S:g} s"
 
 
-def load() -> Symptom:
-    """What other processes take."""
-    busy = psutil.cpu_percent(interval=0.5) / 100
-    return _symptom(
-        "idle",
-        busy <= MAX_LOAD_PER_CORE,
-        f"CPU {100 * busy:.0f} % busy before we begin",
-        "end what else runs (see `top`)",
-    )
+def _load() -> tuple[bool, str]:
+    busy = psutil.cpu_percent(interval=LOAD_WATCH_S) / 100
+    return busy <= MAX_LOAD_PER_CORE, f"CPU {100 * busy:.0f} % busy before we begin"
 
 
-def governor() -> Symptom:
-    """Steady clock frequency."""
+def _governor() -> tuple[bool, str]:
     name = machine.cpu_governor()
-    return _symptom(
-        "governor",
-        name in {None, "performance"},
-        name or "not offered by this machine",
-        "run `sudo cpupower frequency-set -g performance`",
-    )
+    return name in {None, "performance"}, name or "not offered by this machine"
 
 
-def swap() -> Symptom:
-    """Memory that is memory."""
+def _swap() -> tuple[bool, str]:
     used = psutil.swap_memory().percent / 100
-    return _symptom(
-        "swap", used < 0.1, f"{100 * used:.0f} % in use", "free memory, or turn swap off (`sudo swapoff -a`)"
-    )
+    return used < MAX_SWAP_RATIO, f"{100 * used:.0f} % in use"
 
 
-def open_files() -> Symptom:
-    """Sockets for many users."""
+def _open_files() -> tuple[bool, str]:
     limit = machine.raise_open_files_limit()
-    return _symptom(
-        "open files",
-        limit >= MIN_OPEN_FILES,
-        f"limit {limit:,}",
-        "raise it: `ulimit -n 65536` before the command",
-    )
+    return limit >= MIN_OPEN_FILES, f"limit {limit:,}"
 
 
-def stamps() -> Symptom:
-    """Arrival times from the kernel."""
-    has = kernel_stamps()
-    return _symptom(
-        "kernel stamps",
-        has,
-        "arrival times come from the kernel" if has else "not offered by this system",
-        "measure on Linux; here latencies include the generator's own delay (stamp = user)",
-    )
-
-
-def kernel_stamps() -> bool:
-    """Whether a byte over loopback arrives with a kernel stamp (SO_TIMESTAMPING)."""
+def _stamps() -> tuple[bool, str]:
+    """Whether a byte over loopback arrives with a kernel time stamp (SO_TIMESTAMPING)."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         try:
-            client.setsockopt(socket.SOL_SOCKET, 37, 8 | 16)  # as in generator/http.py
+            client.setsockopt(socket.SOL_SOCKET, 37, 8 | 16)  # as the generator's reactor does
             time.sleep(0.05)  # the kernel switches stamps on a moment after the first socket asks
             client.connect(listener.getsockname())
             with listener.accept()[0] as server:
                 server.send(b"x")
-                return bool(client.recvmsg(1, 128)[1])
+                has_stamps = bool(client.recvmsg(1, 128)[1])
         except OSError:
-            return False
+            has_stamps = False
+    return has_stamps, "arrival times come from the kernel" if has_stamps else "not offered by this system"
 
 
-def loopback() -> Symptom:
-    """A port to serve on."""
+def _loopback() -> tuple[bool, str]:
     try:
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            return Symptom("loopback", "ok", f"port {listener.getsockname()[1]} could be bound", "")
+            return True, f"port {listener.getsockname()[1]} could be bound"
     except OSError as error:
-        return Symptom("loopback", "fail", str(error), "allow this user to listen on 127.0.0.1")
+        return False, str(error)
 
 
-def disk() -> Symptom:
-    """Room for results."""
+def _disk() -> tuple[bool, str]:
     folder = results_dir()
     while not folder.exists():
         folder = folder.parent
     free_gb = shutil.disk_usage(folder).free / 2**30
-    return _symptom(
-        "disk", free_gb >= MIN_FREE_GB, f"{free_gb:.1f} GB free for results", f"free space on {Path(folder)}"
-    )
+    return free_gb >= MIN_FREE_GB, f"{free_gb:.1f} GB free for results in {folder}"
 
 
-CHECKUPS: tuple[Callable[[], Symptom], ...] = (
-    python,
-    cores,
-    steal,
-    load,
-    governor,
-    swap,
-    open_files,
-    stamps,
-    loopback,
-    disk,
+CHECKUPS = (
+    Checkup("python", _python, "install Python 3.11 or newer", otherwise="fail"),
+    Checkup(
+        "cores", _cores, "use a machine with two cores or more: generator and server share this one's core"
+    ),
+    Checkup("steal", _steal, "measure when the host is quieter, or compare by ratios only"),
+    Checkup("idle", _load, "end what else runs (see `top`)"),
+    Checkup("governor", _governor, "run `sudo cpupower frequency-set -g performance`"),
+    Checkup("swap", _swap, "free memory, or turn swap off (`sudo swapoff -a`)"),
+    Checkup("open files", _open_files, "raise it: `ulimit -n 65536` before the command"),
+    Checkup(
+        "kernel stamps",
+        _stamps,
+        "measure on Linux; here latencies include the generator's own delay (stamp = user)",
+    ),
+    Checkup("loopback", _loopback, "allow this user to listen on 127.0.0.1", otherwise="fail"),
+    Checkup("disk", _disk, "free disk space there"),
 )
+"""In the order of the table."""
 
 
 def diagnose() -> list[Symptom]:
-    """Apply every check; takes about two seconds, mostly watching the CPU."""
+    """Apply every check; takes about two seconds, most of it watching the CPU."""
     return [checkup() for checkup in CHECKUPS]
 
 
@@ -182,7 +150,7 @@ def is_fit(symptoms: Sequence[Symptom]) -> bool:
 
 
 def diagnosis_table(symptoms: Sequence[Symptom]) -> RenderableType:
-    """One line per check."""
+    """Make a table with a line per check."""
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", "check", "found", "remedy"):

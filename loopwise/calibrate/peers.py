@@ -1,6 +1,6 @@
-"""Other load generators, as a yardstick: how they are called, and what their output says.
+"""Runs other load generators for comparison (wrk, hey), and reads their output.
 
-To add a peer: a function that makes its command line, one that reads its output, and one line in PEERS.
+To add one: a function that makes its command line, one that reads its output, and a line in PEERS.
 """
 
 import os
@@ -12,34 +12,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from loopwise.calibrate.document import Missing
-from loopwise.calibrate.generation import CONNECTIONS
-from loopwise.calibrate.static_server import StaticServer, find_program
+from loopwise.calibrate.bench import CONNECTIONS, StaticServer, find_program
+from loopwise.calibrate.records import Missing
 from loopwise.errors import GeneratorError
 from loopwise.servers import processes
 
 GRACE_S = 10.0
-"""A peer that has not ended so long after its time hangs."""
+"""A peer that has not ended so long after its time is taken to hang."""
 
 
 class Answered(NamedTuple):
-    """What a peer's output says."""
+    """Counts that a peer printed."""
 
     requests: int
     errors: int
 
 
 class Peer(NamedTuple):
-    """How to use another load generator."""
+    """Another load generator: how to call it and read it."""
 
     argv: Callable[[str, str, float], list[str]]
-    """(program, url, duration in seconds) -> command line of 32 connections on one thread."""
+    """(program, url, duration in seconds) -> command line, for CONNECTIONS connections on one thread."""
     parse: Callable[[str], Answered | None]
     remedy: str
 
 
-class PeerRun(NamedTuple):
-    """One run of a peer: its whole life, because it doesn't tell when its load begins."""
+class CostRound(NamedTuple):
+    """Figures of one generator in one round; of a peer's whole life, since it doesn't tell when its load begins."""
 
     requests: int
     errors: int
@@ -47,14 +46,19 @@ class PeerRun(NamedTuple):
     wall_s: float
     server_cpu_s: float
 
+    @property
+    def cpu_us_per_request(self) -> float:
+        """CPU time of the generator per request."""
+        return self.cpu_s * 1e6 / self.requests
+
 
 def wrk_argv(program: str, url: str, duration_s: float) -> list[str]:
-    """Wrk takes whole seconds only."""
+    """Make the command line of wrk, which takes whole seconds only."""
     return [program, "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(duration_s))}s", f"{url}/"]
 
 
 def parse_wrk(text: str) -> Answered | None:
-    """`163421 requests in 2.00s`; its errors are socket errors and answers other than 2xx and 3xx."""
+    """Read `163421 requests in 2.00s`; errors are socket errors and answers other than 2xx and 3xx."""
     total = re.search(r"(\d+) requests in ", text)
     if total is None:
         return None
@@ -65,17 +69,17 @@ def parse_wrk(text: str) -> Answered | None:
 
 
 def hey_argv(program: str, url: str, duration_s: float) -> list[str]:
-    """Hey on one core, for as long as asked."""
+    """Make the command line of hey on one core."""
     return [program, "-z", f"{duration_s:g}s", "-c", str(CONNECTIONS), "-cpus", "1", f"{url}/"]
 
 
 def parse_hey(text: str) -> Answered | None:
-    """`[200] 41220 responses` per status, `[3] Get …: error` per kind of error."""
+    """Read `[200] 41220 responses` per status and `[3] Get …: error` per kind of error."""
     by_status = {int(status): int(n) for status, n in re.findall(r"\[(\d{3})\]\s+(\d+) responses", text)}
     if not by_status:
         return None
-    _, _, told = text.partition("Error distribution:")
-    failed = sum(map(int, re.findall(r"^\s*\[(\d+)\]\s", told, re.MULTILINE)))
+    _, _, distribution = text.partition("Error distribution:")
+    failed = sum(map(int, re.findall(r"^\s*\[(\d+)\]\s", distribution, re.MULTILINE)))
     refused = sum(n for status, n in by_status.items() if not 200 <= status < 400)
     return Answered(sum(by_status.values()) + failed, failed + refused)
 
@@ -92,19 +96,19 @@ PEERS: dict[str, Peer] = {
 
 
 def installed() -> tuple[dict[str, str], list[Missing]]:
-    """Paths of the peers that are here, by name, and the others."""
-    found = {name: find_program(name) for name in PEERS}
+    """Find the peers on this machine: paths by name, and those that are missing."""
+    paths = {name: find_program(name) for name in PEERS}
     missing = [
-        Missing(tool=name, effect="the price of a request is not set against it", remedy=PEERS[name].remedy)
-        for name, program in found.items()
+        Missing(tool=name, effect="CPU per request is not compared with it", remedy=PEERS[name].remedy)
+        for name, program in paths.items()
         if program is None
     ]
-    return {name: program for name, program in found.items() if program is not None}, missing
+    return {name: program for name, program in paths.items() if program is not None}, missing
 
 
 @contextmanager
 def children_pinned(core: int | None) -> Iterator[None]:
-    """Processes that are started in the block inherit the core; None changes nothing."""
+    """Pin processes that are started in the block to a core; None changes nothing."""
     if core is None:
         yield
         return
@@ -118,11 +122,11 @@ def children_pinned(core: int | None) -> Iterator[None]:
 
 def run_peer(
     name: str, program: str, server: StaticServer, duration_s: float, *, core: int | None
-) -> PeerRun:
-    """Let a peer load the static server.
+) -> CostRound:
+    """Load the static server with a peer.
 
     Raises:
-        GeneratorError: it failed, hung, or said something that can't be read.
+        GeneratorError: it failed, hung, or printed something that can't be read.
     """
     peer = PEERS[name]
     argv = peer.argv(program, server.url, duration_s)
@@ -136,21 +140,21 @@ def run_peer(
         text, _ = process.communicate(timeout=duration_s + GRACE_S)
     except subprocess.TimeoutExpired:
         raise GeneratorError(
-            f"{name} did not end after {duration_s:g} s and was ended; try it by hand"
+            f"{name} did not end after {duration_s:g} s and was killed; try it by hand"
         ) from None
     finally:
         processes.end(process, grace_s=0.0)
     wall_s, cpu_s = time.monotonic() - begun_s, _children_cpu_s() - used_s
     answered = peer.parse(text)
     if process.returncode or answered is None or not answered.requests:
-        said = " ".join(text.split())[-300:] or "nothing"
+        printed = " ".join(text.split())[-300:] or "nothing"
         raise GeneratorError(
-            f"{name} ended with status {process.returncode}; it said: {said}; try it by hand"
+            f"{name} ended with status {process.returncode}; it printed: {printed}; try it by hand"
         )
-    return PeerRun(*answered, cpu_s, wall_s, server.cpu_s() - server_s)
+    return CostRound(*answered, cpu_s, wall_s, server.cpu_s() - server_s)
 
 
 def _children_cpu_s() -> float:
-    """CPU seconds of all children that have ended."""
+    """CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,7 +1,7 @@
-"""What the probe costs: `python -m loopwise.calibrate.probe_cost`, throughput with it ÷ without it on `noop`.
+"""Measures the cost of the probe: `python -m loopwise.calibrate.probe_cost`, throughput with ÷ without it on `noop`.
 
 A round is a fresh pair of servers on the same cores, one with the probe and one without. The load goes to one of them
-at a time, in short slices whose order turns round each time; the interval is made over rounds.
+at a time, in short slices whose order is reversed each time; the interval is over rounds.
 """
 
 import argparse
@@ -26,7 +26,7 @@ LOAD = Load(users=16, warmup_s=0.1, warmup_max_s=2.0, measure_s=0.4, timeout_s=5
 
 
 def case_of(*, probe: bool, mode: str) -> Case:
-    """The cheapest route, where a microsecond more shows most."""
+    """Make a case of the cheapest route, where a microsecond more shows most."""
     return Case(
         case_id=f"noop-{mode}",
         workload="noop",
@@ -40,7 +40,7 @@ def case_of(*, probe: bool, mode: str) -> Case:
 def measure_round(
     pool: Generators, cases: dict[str, Case], slices: int, placement: Placement
 ) -> dict[str, float]:
-    """Throughput of both sides, the geometric mean over their slices."""
+    """Measure throughput of both sides: the geometric mean over their slices."""
     logs: dict[str, list[float]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory(prefix="loopwise-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
@@ -81,13 +81,13 @@ def main(arguments: list[str]) -> int:
     rounds = []
     with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, generators(Path(folder) / "log") as pool:
         for number in range(1, max(2, options.rounds) + 1):
-            # Who starts first changes, too.
+            # The side that starts first alternates, too.
             sides = dict(list(cases.items())[:: 1 if number % 2 else -1])
-            found = measure_round(pool, sides, options.slices, placement)
-            rounds.append(found)
-            ratio = found[WITH] / found[WITHOUT]
+            throughputs = measure_round(pool, sides, options.slices, placement)
+            rounds.append(throughputs)
+            ratio = throughputs[WITH] / throughputs[WITHOUT]
             print(
-                f"round {number}: {found[WITH]:,.0f} ÷ {found[WITHOUT]:,.0f} requests/s = {ratio:.4f}",
+                f"round {number}: {throughputs[WITH]:,.0f} ÷ {throughputs[WITHOUT]:,.0f} requests/s = {ratio:.4f}",
                 flush=True,
             )
     over = paired_ratio([each[WITHOUT] for each in rounds], [each[WITH] for each in rounds], confidence=0.95)
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
     assert over.high is not None
     print(
         f"throughput with ÷ without the probe, noop/{options.mode}: {over.value:.4f} "
-        f"[{over.low:.4f}, {over.high:.4f}], {len(rounds)} rounds; wanted: at least {TARGET:g}"
+        f"[{over.low:.4f}, {over.high:.4f}], {len(rounds)} rounds; target: at least {TARGET:g}"
     )
     return int(over.high < TARGET)
 

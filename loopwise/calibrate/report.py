@@ -1,4 +1,4 @@
-"""A calibration as tables: the same ones for the terminal and for calibration.md. Pure, but for `write`."""
+"""Tables of a calibration, the same in the terminal and in calibration.md. Pure, but for `write`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,9 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loopwise.calibrate.cost import DECLARED
-from loopwise.calibrate.document import Calibration, LatencyTruth
-from loopwise.calibrate.generation import CONNECTIONS, PERCENTILES
+from loopwise.calibrate.bench import CONNECTIONS, PERCENTILES
+from loopwise.calibrate.records import DECLARED, Calibration, LatencyTruth
 from loopwise.calibrate.targets import spread
 from loopwise.errors import writing
 from loopwise.report import format as fmt
@@ -23,7 +22,7 @@ STYLES = {"met": "green", "not met": "bold red", "not measured": "yellow"}
 
 
 class Section(NamedTuple):
-    """A table with its title and what is to be known to read it."""
+    """A table with its title and a note on how to read it."""
 
     title: str
     columns: tuple[str, ...]
@@ -32,27 +31,27 @@ class Section(NamedTuple):
 
 
 def sections(found: Calibration) -> list[Section]:
-    """All tables that have rows, the judgement first."""
+    """Make all tables that have rows, the targets first."""
     every = (_targets, _costs, _ratios, _latencies, _counts, _schedule, _missing)
     return [section for section in (make(found) for make in every) if section.rows]
 
 
 def heading(found: Calibration) -> str:
-    """What was measured on what, in one paragraph."""
+    """Describe machine, server and settings in one paragraph."""
     machine = found.environment
     place = "generator and server shared one core, so absolute figures are too high"
     if found.server_core is not None:
         place = f"server on core {found.server_core}, generators on core {found.generator_core}"
     return (
         f"{machine.get('cpu_model')}, {machine.get('cores')} cores, {machine.get('system')}, "
-        f"{machine.get('python')}; {found.server}; {place}; {fmt.share(found.steal_ratio)} of the CPU stolen "
-        f"meanwhile; {found.duration_s:.0f} s in all, {found.window_s:g} s a window, seed {found.seed}; "
+        f"{machine.get('python')}; {found.server}; {place}; {fmt.share(found.steal_ratio)} of the CPU stolen; "
+        f"{found.duration_s:.0f} s in all, {found.window_s:g} s a window, seed {found.seed}; "
         f"{found.created_at}."
     )
 
 
 def tables(found: Calibration) -> RenderableType:
-    """For the terminal."""
+    """Render for the terminal."""
     parts: list[RenderableType] = [Text(heading(found), style="dim")]
     for section in sections(found):
         table = Table(
@@ -70,7 +69,7 @@ def tables(found: Calibration) -> RenderableType:
 
 
 def markdown(found: Calibration) -> str:
-    """calibration.md."""
+    """Render calibration.md."""
     lines = ["# Calibration of the generator", "", heading(found)]
     for section in sections(found):
         lines += ["", f"## {section.title}", "", *_markdown_table(section)]
@@ -100,7 +99,7 @@ def write(found: Calibration, folder: Path) -> None:
 
 def _targets(found: Calibration) -> Section:
     rows = [(each.figure, each.reach, each.found, each.state, each.detail) for each in found.targets]
-    return Section("What the generator should reach", ("figure", "reach", "here", "", ""), rows)
+    return Section("Targets of the generator", ("figure", "target", "here", "", ""), rows)
 
 
 def _costs(found: Calibration) -> Section:
@@ -126,10 +125,10 @@ def _costs(found: Calibration) -> Section:
         "errors",
     )
     note = (
-        "Median over interleaved rounds, with the lowest and highest round. Whose core is full sets the rate: "
-        "where it is the generator's, that is its highest rate per core."
+        "Median over interleaved rounds, with the lowest and highest round. The side whose core is full sets the rate: "
+        "where that is the generator, it is its highest rate per core."
     )
-    title = f"Price of a request and highest rate: {CONNECTIONS} connections, as fast as it goes"
+    title = f"CPU per request and highest rate: {CONNECTIONS} connections, saturated"
     return Section(title, columns, rows, note)
 
 
@@ -143,7 +142,7 @@ def _latencies(found: Calibration) -> Section:
     rows = [row for truth in found.latency for row in _percentile_rows(truth)]
     columns = ("generator", "load", "", "reported", "packets", "difference", "", "lag")
     note = (
-        "Service time, of the same run. Lag: arrived → read by the generator; only kernel stamps can tell it apart. "
+        "Service times of the same run. Lag: arrived → read by the generator, known with kernel stamps only. "
         "p99.9 only with ten requests above it."
     )
     return Section("Reported latency beside a packet capture", columns, rows, note)
@@ -185,7 +184,8 @@ def _counts(found: Calibration) -> Section:
     columns = ("generator", "load", "requests/s", "rows", "requests in packets", "packets dropped")
     note = (
         f"Of the whole run. {DECLARED}: a row per request, those cut off by the end included. Plain Locust users "
-        "record nothing for a request that the end cuts off. Packets dropped by the kernel: 0, or it can't be compared."
+        "record nothing for a request that the end cuts off. "
+        "Packets dropped by the kernel: with any, the counts can't be compared."
     )
     return Section("Requests recorded and on the wire", columns, rows, note)
 
@@ -202,10 +202,12 @@ def _schedule(found: Calibration) -> Section:
         for each in found.schedule
     ]
     columns = ("rate (Poisson)", "due", "sent", "sent ÷ due", "late p50", "p99", "max")
-    note = "Late: sent − scheduled. What was due is drawn again from the seed: a request that was dropped has no row."
+    note = (
+        "Late: sent − scheduled. Due requests are drawn again from the seed: one that was dropped has no row."
+    )
     return Section("Open load's schedule", columns, rows, note)
 
 
 def _missing(found: Calibration) -> Section:
     rows = [(each.tool, each.effect, each.remedy) for each in found.missing]
-    return Section("Not here", ("tool", "so", "remedy"), rows)
+    return Section("Missing", ("tool", "effect", "remedy"), rows)

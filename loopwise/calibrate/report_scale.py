@@ -1,9 +1,9 @@
-"""What a report of many rows costs: `python -m loopwise.calibrate.report_scale [--runs 100] [--rows 100000]`.
+"""Measures the cost of a report of many rows: `python -m loopwise.calibrate.report_scale [--runs 100] [--rows 100000]`.
 
 It writes a synthetic result into a temporary folder, reports it in a process of its own, and prints that process's
 time and peak memory; then the time of each part, from a second process. Nothing is kept.
 
-This module imports nothing large: the peak that the kernel tells of a child is at least that of whom it was born to.
+This module imports nothing large: the peak memory that the kernel reports of a child is at least its parent's.
 """
 
 import argparse
@@ -19,7 +19,7 @@ MAKE, PHASES = "make", "phases"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, and print what it cost."""
+    """Measure, and print time and memory."""
     parser = argparse.ArgumentParser(prog="python -m loopwise.calibrate.report_scale")
     parser.add_argument("--runs", type=int, default=100, help="runs of the result; default 100")
     parser.add_argument(
@@ -56,7 +56,7 @@ def _measure(runs: int, rows: int) -> int:
 
 
 def _run(argv: Sequence[str], *, shows: bool = False) -> tuple[int, float, float]:
-    """A process's exit status, its seconds and its peak memory in MB."""
+    """Run a process; return its exit status, seconds and peak memory in MB."""
     began_s = time.monotonic()
     process = subprocess.Popen(argv, stdout=None if shows else subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""A result of any size without measuring: rows and looks from arithmetic and a seed, written as a run writes them."""
+"""Makes a result of any size without measuring: rows and telemetry from arithmetic and a seed."""
 
 import random
 from collections.abc import Iterator
@@ -22,13 +22,17 @@ VICTIM_PATH, VICTIM_RPS = "/health", 20
 REPLICATES = 5
 BEGIN_NS = 1_700_000_000_000_000_000
 SLOWNESS = {"async": 1.0, "sync": 1.3, "blocking": 4.0, "to_thread": 1.6, "process": 2.2}
-"""Length of a mode's window, relative to that of the fastest: the rows of a run are as many in each."""
+"""Length of a mode's window relative to the fastest's; every run has the same number of rows."""
 
 
 def make_result(folder: Path, *, runs: int, rows: int, seed: int = 1) -> ResultFolder:
-    """Write a finished result of so many runs, each with so many rows in its window.
+    """Write a finished result.
 
-    Five replicates of a case at most, every mode on one worker, then on two, and so on.
+    Args:
+        folder: of the result.
+        runs: how many; up to five replicates of a case, each mode on one worker, then on two, and so on.
+        rows: in the window of each run.
+        seed: of everything random.
     """
     replicates = min(REPLICATES, runs)
     suite = _suite(-(-runs // replicates), replicates)
@@ -70,8 +74,8 @@ def _write_run(result: ResultFolder, run: Run, experiment: Experiment, rows: int
     folder = result.new_run_folder(case.case_id, run.replicate)
     _write_stream(folder / STREAM, _rows(case, window, rows, dice))
     seal_samples(folder)
-    looks = list(_looks(case, window, random.Random(seed)))
-    telemetry = result.write_telemetry(folder, looks)
+    samples = list(_telemetry(case, window, random.Random(seed)))
+    telemetry = result.write_telemetry(folder, samples)
     workers = range(2, 2 + (case.workers or 1))
     run = run.model_copy(
         update={
@@ -81,7 +85,7 @@ def _write_run(result: ResultFolder, run: Run, experiment: Experiment, rows: int
                 **{"cpu_s": window_s * 0.4, "busiest_cpu_s": window_s * 0.4, "wall_s": window_s},
                 **{"cores": experiment.environment["cores"], "users": USERS, "users_wanted": USERS},
             },
-            "host": window_figures(looks, window.start_ns, window.end_ns),
+            "host": window_figures(samples, window.start_ns, window.end_ns),
             "workers": tuple(Worker(pid=pid, requests=rows, share=1 / len(workers)) for pid in workers),
         }
     )
@@ -90,7 +94,7 @@ def _write_run(result: ResultFolder, run: Run, experiment: Experiment, rows: int
 
 
 def _rows(case: Case, window: Window, rows: int, dice: np.random.Generator) -> pa.RecordBatch:
-    """Users who wait for their answers, in keeping with Little's law, from a tenth of the window before it to after."""
+    """Rows of a closed load that obey Little's law, from a tenth of the window before it to a tenth after."""
     span_ns = window.end_ns - window.start_ns
     asked = VICTIM_RPS * span_ns / 1e9
     count = int((rows + asked) * 1.2)
@@ -128,8 +132,8 @@ def _write_stream(path: Path, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
-def _looks(case: Case, window: Window, dice: random.Random) -> Iterator[Sample]:
-    """Ten looks a second at a machine of two cores and at the server's processes."""
+def _telemetry(case: Case, window: Window, dice: random.Random) -> Iterator[Sample]:
+    """Ten samples a second of a machine of two cores and of the server's processes."""
     steps = max(1, round(window.duration_s * 10))
     width_ns = (window.end_ns - window.start_ns) // steps
     served = 0

@@ -1,10 +1,10 @@
-"""What the generator is expected to reach, and whether it does here. Pure."""
+"""Targets of the generator, and whether a calibration meets them. Pure."""
 
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from loopwise.calibrate.cost import DECLARED, FAST, STAMPED
-from loopwise.calibrate.document import Calibration, LatencyTruth, Spread, Target
+from loopwise.calibrate.records import DECLARED, FAST, STAMPED, Calibration, LatencyTruth, Spread, Target
 from loopwise.report import format as fmt
 
 MAX_OVER_WRK = 1.6
@@ -17,54 +17,42 @@ MAX_USER_BYTES = 4096
 MAX_ROW_BYTES = 12.0
 
 
-def judge(found: Calibration) -> tuple[Target, ...]:
-    """Every target, met or not, or not measured and why."""
-    return (
-        _ratio(found, DECLARED, "wrk", lambda ratio: ratio <= MAX_OVER_WRK, f"≤ {MAX_OVER_WRK:g}"),
-        _ratio(
-            found,
-            FAST,
-            DECLARED,
-            lambda ratio: ratio >= MIN_FAST_OVER_DECLARED,
-            f"≥ {MIN_FAST_OVER_DECLARED:g}",
-        ),
-        _ratio(
-            found, FAST, STAMPED, lambda ratio: ratio >= MIN_FAST_OVER_STAMPED, f"≥ {MIN_FAST_OVER_STAMPED:g}"
-        ),
-        *(
-            _latency(found, situation, percentile)
-            for situation in ("steady", "saturated")
-            for percentile in ("p50", "p99")
-        ),
-        _lateness(found),
-        _nothing_dropped(found),
-        _nothing_unrecorded(found),
-        _user_memory(found),
-        _row_size(found),
-    )
+class Finding(NamedTuple):
+    """A figure that was measured."""
+
+    text: str
+    is_met: bool
+    detail: str = ""
 
 
-def _target(figure: str, reach: str, text: str, is_met: bool, detail: str = "") -> Target:
-    return Target(figure=figure, reach=reach, found=text, state="met" if is_met else "not met", detail=detail)
+@dataclass(frozen=True)
+class Goal:
+    """A figure that the generator should reach."""
+
+    figure: str
+    reach: str
+    find: Callable[[Calibration], Finding | str]
+    """The figure in a calibration, or why it was not measured."""
+
+    def judge(self, calibration: Calibration) -> Target:
+        """The target beside the figure of a calibration."""
+        found = self.find(calibration)
+        if isinstance(found, str):
+            return Target(
+                figure=self.figure, reach=self.reach, found=fmt.NONE, state="not measured", detail=found
+            )
+        return Target(
+            figure=self.figure,
+            reach=self.reach,
+            found=found.text,
+            state="met" if found.is_met else "not met",
+            detail=found.detail,
+        )
 
 
-def _unmeasured(figure: str, reach: str, why: str) -> Target:
-    return Target(figure=figure, reach=reach, found=fmt.NONE, state="not measured", detail=why)
-
-
-def _ratio(found: Calibration, above: str, below: str, is_met: Callable[[float], bool], reach: str) -> Target:
-    """CPU per request of one tool over another's: the median over the rounds decides."""
-    figure = f"CPU per request, {above} ÷ {below}"
-    ratio = next((r.ratio for r in found.ratios if (r.numerator, r.denominator) == (above, below)), None)
-    if ratio is None:
-        measured = {tool.tool for tool in found.cost}
-        absent = " and ".join(tool for tool in (above, below) if tool not in measured)
-        return _unmeasured(figure, reach, f"{absent} could not be run" if absent else "no round had both")
-    return _target(figure, reach, spread(ratio), is_met(ratio.median), _rounds_differ(ratio, is_met))
-
-
-def _rounds_differ(ratio: Spread, is_met: Callable[[float], bool]) -> str:
-    return "" if is_met(ratio.low) == is_met(ratio.high) else "the rounds differ on this: repeat it quieter"
+def judge(calibration: Calibration) -> tuple[Target, ...]:
+    """Every target of a calibration: met, not met, or not measured and why."""
+    return tuple(goal.judge(calibration) for goal in GOALS)
 
 
 def spread(value: Spread) -> str:
@@ -72,77 +60,104 @@ def spread(value: Spread) -> str:
     return fmt.estimate(value.median, value.low, value.high)
 
 
-def _latency(found: Calibration, situation: Literal["steady", "saturated"] | str, percentile: str) -> Target:
-    figure = f"{percentile} against the packets, {situation}"
+def _ratio(above: str, below: str, *, at_most: float | None = None, at_least: float | None = None) -> Goal:
+    """CPU per request of one tool over another's: the median over the rounds decides."""
+
+    def is_met(ratio: float) -> bool:
+        return (at_most is None or ratio <= at_most) and (at_least is None or ratio >= at_least)
+
+    def find(calibration: Calibration) -> Finding | str:
+        pairs = {(each.numerator, each.denominator): each.ratio for each in calibration.ratios}
+        if (ratio := pairs.get((above, below))) is None:
+            measured = {each.tool for each in calibration.cost}
+            absent = " and ".join(tool for tool in (above, below) if tool not in measured)
+            return f"{absent} could not be run" if absent else "no round had both"
+        is_close = is_met(ratio.low) != is_met(ratio.high)
+        detail = "the rounds differ on this: repeat it on a quieter machine" if is_close else ""
+        return Finding(spread(ratio), is_met(ratio.median), detail)
+
+    reach = f"≤ {at_most:g}" if at_most is not None else f"≥ {at_least:g}"
+    return Goal(f"CPU per request, {above} ÷ {below}", reach, find)
+
+
+def _latency(situation: str, percentile: str) -> Goal:
+    """A reported percentile beside the same one of the packets."""
+
+    def find(calibration: Calibration) -> Finding | str:
+        for truth in _ours(calibration):
+            error_us, error_ratio = truth.error_us(percentile), truth.error_ratio(percentile)
+            if truth.situation == situation and error_us is not None and error_ratio is not None:
+                is_met = abs(error_us) <= MAX_ERROR_US or abs(error_ratio) <= MAX_ERROR_RATIO
+                return Finding(f"{error_us:+.1f} µs ({100 * error_ratio:+.2f} %)", is_met, _dropped([truth]))
+        return "there was no packet capture of this run"
+
     reach = f"within {100 * MAX_ERROR_RATIO:.0f} % or {MAX_ERROR_US:g} µs"
-    truth = next((t for t in _ours(found.latency) if t.situation == situation), None)
-    error_us = None if truth is None else truth.error_us(percentile)
-    error_ratio = None if truth is None else truth.error_ratio(percentile)
-    if truth is None or error_us is None or error_ratio is None:
-        return _unmeasured(figure, reach, "there was no packet capture of this run")
-    is_met = abs(error_us) <= MAX_ERROR_US or abs(error_ratio) <= MAX_ERROR_RATIO
-    return _target(figure, reach, f"{error_us:+.1f} µs ({100 * error_ratio:+.2f} %)", is_met, _dropped(truth))
+    return Goal(f"{percentile} against the packets, {situation}", reach, find)
 
 
-def _ours(truths: Iterable[LatencyTruth]) -> list[LatencyTruth]:
-    return [truth for truth in truths if truth.tool == DECLARED]
+def _ours(calibration: Calibration) -> Iterator[LatencyTruth]:
+    return (truth for truth in calibration.latency if truth.tool == DECLARED)
 
 
-def _dropped(truth: LatencyTruth) -> str:
-    if not truth.packets_dropped:
-        return ""
-    return (
-        f"the kernel dropped {truth.packets_dropped:,} packets of the capture, so it is not the whole truth"
-    )
+def _dropped(truths: Sequence[LatencyTruth]) -> str:
+    count = next((truth.packets_dropped for truth in truths if truth.packets_dropped), 0)
+    return f"the kernel dropped {count:,} packets of the capture, so it is incomplete" if count else ""
 
 
-def _lateness(found: Calibration) -> Target:
-    figure, reach = (
+def _lateness(calibration: Calibration) -> Finding | str:
+    at = next((each for each in calibration.schedule if each.rate_rps == SCHEDULE_RATE_RPS), None)
+    if at is None:
+        return "its run failed"
+    late_us = at.late_us["p99"]
+    detail = "" if calibration.generator_core is not None else "the generator had no core of its own"
+    return Finding(fmt.duration(late_us / 1e3), late_us <= MAX_LATE_US, detail)
+
+
+def _sent(calibration: Calibration) -> Finding | str:
+    if not calibration.schedule:
+        return "its runs failed"
+    due, sent = (sum(getattr(each, name) for each in calibration.schedule) for name in ("due", "sent"))
+    detail = f"{due - sent:,} that were due have no row" if sent < due else ""
+    return Finding(f"{sent:,} ÷ {due:,}", sent == due, detail)
+
+
+def _recorded(calibration: Calibration) -> Finding | str:
+    truths = [truth for truth in _ours(calibration) if truth.packet_requests is not None]
+    if not truths:
+        return "there was no packet capture"
+    text = ", ".join(f"{truth.rows:,} ÷ {truth.packet_requests:,}" for truth in truths)
+    return Finding(text, all(each.rows == each.packet_requests for each in truths), _dropped(truths))
+
+
+def _user_memory(calibration: Calibration) -> Finding | str:
+    if (memory := calibration.memory) is None:
+        return "its run failed"
+    text = f"{fmt.number(memory.bytes_per_user / 1024)} KiB ({memory.users:,} users)"
+    return Finding(text, memory.bytes_per_user <= MAX_USER_BYTES)
+
+
+def _row_size(calibration: Calibration) -> Finding | str:
+    if not (sizes := calibration.row_sizes):
+        return "no run had rows"
+    text = ", ".join(f"{fmt.number(size.bytes_per_row)} ({size.load})" for size in sizes)
+    return Finding(text, all(size.bytes_per_row <= MAX_ROW_BYTES for size in sizes))
+
+
+GOALS = (
+    _ratio(DECLARED, "wrk", at_most=MAX_OVER_WRK),
+    _ratio(FAST, DECLARED, at_least=MIN_FAST_OVER_DECLARED),
+    _ratio(FAST, STAMPED, at_least=MIN_FAST_OVER_STAMPED),
+    *(_latency(load, percentile) for load in ("steady", "saturated") for percentile in ("p50", "p99")),
+    Goal(
         f"open load at {SCHEDULE_RATE_RPS:g}/s: sent − scheduled p99",
         f"≤ {MAX_LATE_US / 1e3:g} ms",
-    )
-    at = next((each for each in found.schedule if each.rate_rps == SCHEDULE_RATE_RPS), None)
-    if at is None:
-        return _unmeasured(figure, reach, "its run failed")
-    late_us = at.late_us["p99"]
-    detail = "" if found.generator_core is not None else "the generator had no core of its own"
-    return _target(figure, reach, fmt.duration(late_us / 1e3), late_us <= MAX_LATE_US, detail)
-
-
-def _nothing_dropped(found: Calibration) -> Target:
-    figure, reach = "requests sent ÷ scheduled, all rates", "1 exactly"
-    if not found.schedule:
-        return _unmeasured(figure, reach, "its runs failed")
-    due, sent = sum(each.due for each in found.schedule), sum(each.sent for each in found.schedule)
-    detail = f"{due - sent:,} that were due have no row" if sent < due else ""
-    return _target(figure, reach, f"{sent:,} ÷ {due:,}", sent == due, detail)
-
-
-def _nothing_unrecorded(found: Calibration) -> Target:
-    figure, reach = "rows ÷ requests in the packets", "1 exactly"
-    truths = [truth for truth in _ours(found.latency) if truth.packet_requests is not None]
-    if not truths:
-        return _unmeasured(figure, reach, "there was no packet capture")
-    text = ", ".join(f"{truth.rows:,} ÷ {truth.packet_requests:,}" for truth in truths)
-    detail = next(filter(None, map(_dropped, truths)), "")
-    return _target(figure, reach, text, all(t.rows == t.packet_requests for t in truths), detail)
-
-
-def _user_memory(found: Calibration) -> Target:
-    figure, reach = (
-        "memory of an idle virtual user, without its socket",
-        f"≤ {MAX_USER_BYTES / 1024:g} KiB",
-    )
-    if found.memory is None:
-        return _unmeasured(figure, reach, "its run failed")
-    used = found.memory.bytes_per_user
-    text = f"{fmt.number(used / 1024)} KiB ({found.memory.users:,} users)"
-    return _target(figure, reach, text, used <= MAX_USER_BYTES)
-
-
-def _row_size(found: Calibration) -> Target:
-    figure, reach = "disk per row", f"≤ {MAX_ROW_BYTES:g} bytes"
-    if not found.row_sizes:
-        return _unmeasured(figure, reach, "no run had rows")
-    text = ", ".join(f"{fmt.number(size.bytes_per_row)} ({size.load})" for size in found.row_sizes)
-    return _target(figure, reach, text, all(s.bytes_per_row <= MAX_ROW_BYTES for s in found.row_sizes))
+        _lateness,
+    ),
+    Goal("requests sent ÷ scheduled, all rates", "1 exactly", _sent),
+    Goal("rows ÷ requests in the packets", "1 exactly", _recorded),
+    Goal(
+        "memory of an idle virtual user, without its socket", f"≤ {MAX_USER_BYTES / 1024:g} KiB", _user_memory
+    ),
+    Goal("disk per row", f"≤ {MAX_ROW_BYTES:g} bytes", _row_size),
+)
+"""In the order of the report's table."""

@@ -212,10 +212,8 @@ def selftest(
     as_json: bool,
 ) -> int:
     """Measure false alarms and power on this machine, and write the report."""
-    from loopwise.selftest import report
-    from loopwise.selftest.suites import DIFFERENCES, trials
-    from loopwise.selftest.tally import rates
-    from loopwise.selftest.trials import FULL, QUICK, run_blocks, run_duels
+    from loopwise.selftest import rates
+    from loopwise.selftest.trials import DIFFERENCES, FULL, QUICK, run_blocks, run_duels, trials
 
     effort = QUICK if is_quick else FULL
     given = {"pairs": pairs, "repeats": repeats, "duels": duels}
@@ -239,12 +237,12 @@ def selftest(
         if chosen:
             outcomes += run_blocks(chosen, effort, folder / "blocks", pool, seed=seed, tell=tell)
         outcomes += run_duels(effort, folder / "duels", pool, seed=seed, tell=tell)
-    found = rates(outcomes)
-    report.write(folder, found, outcomes)
+    found = rates.rates_of(outcomes)
+    rates.write(folder, found, outcomes)
     if as_json:
-        print_text((folder / report.JSON).read_text(encoding="utf-8"))
+        print_text((folder / rates.JSON).read_text(encoding="utf-8"))
     else:
-        console.print(report.tables(found))
-        say(console, f"report: {folder / report.MARKDOWN}")
+        console.print(rates.tables(found))
+        say(console, f"report: {folder / rates.MARKDOWN}")
     is_whole = all(each.verdict is not None and each.verdict.verdict != "invalid" for each in outcomes)
     return 0 if is_whole else FAILED_RUNS

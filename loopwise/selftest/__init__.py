@@ -1,6 +1,5 @@
-"""Shows the method at work on this machine: false alarms on equal cases, and the power to find injected differences.
+"""Selftest of the method on this machine: false alarms on equal cases, and power on injected differences.
 
-suites.py    which equal and unequal pairs are measured
-trials.py    measures them: blocks, then slices; and duels
-tally.py     pure: verdicts to rates with their intervals
+trials.py    the pairs that are measured, by blocks and then slices, and by duels
+rates.py     verdicts to rates with intervals, and their tables
 """

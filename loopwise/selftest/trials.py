@@ -1,9 +1,10 @@
-"""Measures the selftest's pairs: by blocks and then slices as a suite would, and by duels."""
+"""Measures pairs that are equal or differ by a known amount: by blocks and slices as a suite does, and by duels."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loopwise.analysis.contest import within_blocks
 from loopwise.analysis.measured import CaseFigures
@@ -16,21 +17,23 @@ from loopwise.measure.experiment import Execution, design
 from loopwise.measure.pairs import Rounds
 from loopwise.measure.prestart import DEPTH as AHEAD
 from loopwise.measure.slices import Escalation, round_s, sliced
-from loopwise.model import Comparison, Experiment, Replicates, Suite, Verdict
+from loopwise.model import Case, Comparison, Experiment, Replicates, Suite, Verdict
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
-from loopwise.selftest.suites import CPU, Trial, cases_of
-from loopwise.selftest.tally import Outcome
+from loopwise.selftest.rates import Outcome
 from loopwise.servers.services import Services
+from loopwise.suite import make_suite
 
 BLOCKS, DUEL = "blocks, then slices", "duel"
 DUEL_DIFFERENCE = 0.03
-"""Injected into duels: what a shared runner's usual benchmark can't see."""
+"""Injected into duels; too small for an ordinary benchmark on a shared machine."""
+DIFFERENCES = (0.03, 0.05, 0.10, 0.20)
+"""Injected differences: the candidate waits or computes this much longer."""
 Tell = Callable[[str], None]
 
 
 class Effort(NamedTuple):
-    """How much is measured."""
+    """Amount that is measured."""
 
     pairs: int = 14
     """Equal pairs of each workload."""
@@ -40,7 +43,7 @@ class Effort(NamedTuple):
     """Duels of equal sides, and as many with more CPU work on one."""
     replicates: int = 3
     rounds: int = 7
-    """Rounds of slices at most: with the replicates no more than ten."""
+    """Rounds of slices at most; with the replicates no more than ten."""
     measure_s: float = 1.5
     """Window of a replicate, and of a round of slices over both sides."""
     warmup_s: float = 0.2
@@ -50,16 +53,80 @@ FULL = Effort()
 QUICK = Effort(pairs=2, repeats=1, duels=1)
 
 
+@dataclass(frozen=True)
+class Subject:
+    """Workload, mode and load of a pair."""
+
+    workload: str
+    mode: str
+    ms: float | None
+    """The parameter that a difference is injected into; None if the workload has none."""
+    users: int
+
+    def params(self, difference: float) -> Mapping[str, Any]:
+        """Parameters of a side that is slower by the difference."""
+        return {} if self.ms is None else {"ms": round(self.ms * (1 + difference), 6)}
+
+
+NOOP = Subject("noop", "async", None, 16)
+SLEEP = Subject("sleep", "async", 20.0, 16)
+CPU = Subject("cpu", "async", 5.0, 8)
+EQUAL = (NOOP, SLEEP, CPU)
+UNEQUAL = (SLEEP, CPU)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pair and its injected difference."""
+
+    subject: Subject
+    difference: float
+    number: int
+
+    @property
+    def name(self) -> str:
+        """`cpu-10-3`: workload, injected percent, number."""
+        return f"{self.subject.workload}-{self.difference * 100:g}-{self.number}"
+
+
+def cases_of(trial: Trial, measure_s: float, warmup_s: float) -> tuple[Case, Case]:
+    """Make the two sides of a trial, `NAME-a` and `NAME-b`."""
+    subject = trial.subject
+    sides = [subject.params(0.0), subject.params(trial.difference)]
+    cases = []
+    for letter, params in zip("ab", sides, strict=True):
+        document = {
+            "name": "selftest",
+            "load": {"users": subject.users, "measure_s": measure_s, "warmup_s": warmup_s},
+            "matrix": [{"workload": subject.workload, "mode": subject.mode, "params": params}],
+        }
+        (case,) = make_suite(document, label="selftest", folder=Path.cwd()).cases
+        cases.append(case.model_copy(update={"case_id": f"{trial.name}-{letter}"}))
+    return cases[0], cases[1]
+
+
+def trials(pairs: int, repeats: int, differences: tuple[float, ...] = DIFFERENCES) -> list[Trial]:
+    """Plan equal pairs of each subject, then `repeats` pairs of each injected difference."""
+    equal = [Trial(subject, 0.0, number) for number in range(1, pairs + 1) for subject in EQUAL]
+    unequal = [
+        Trial(subject, difference, number)
+        for number in range(1, repeats + 1)
+        for difference in differences
+        for subject in UNEQUAL
+    ]
+    return equal + unequal
+
+
 def run_blocks(
     trials: Sequence[Trial], effort: Effort, folder: Path, generator: Generator, *, seed: int, tell: Tell
 ) -> list[Outcome]:
-    """Every trial as a suite of its own would decide it: replicates in blocks over all trials, then its own slices."""
+    """Decide every trial as a suite of its own would: replicates in blocks over all trials, then its own slices."""
     sides = {trial.name: cases_of(trial, effort.measure_s, effort.warmup_s) for trial in trials}
     suite = Suite(
         name="selftest",
         seed=seed,
         replicates=Replicates(min=effort.replicates, max=effort.replicates),
-        # No baseline: what the whole suite would escalate together is escalated below, each trial for itself.
+        # No baseline: each trial is escalated to slices by itself below, not all together.
         compare=Comparison(slices_max=effort.rounds, slices_max_s=86_400),
         cases=tuple(case for pair in sides.values() for case in pair),
     )
@@ -91,7 +158,7 @@ def _trial(
     experiment: Experiment,
     generator: Generator,
 ) -> Outcome:
-    """What blocks decide, or else slices."""
+    """Decide a trial by its blocks or, if they leave it undecided, by slices."""
     compare = experiment.suite.compare
     contests = [within_blocks(*pair, metric) for metric in ("throughput_rps", "cpu_ms_per_request")]
     verdicts = judge_family(
@@ -126,7 +193,7 @@ def _trial(
 
 
 def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, tell: Tell) -> list[Outcome]:
-    """Duels of the CPU-bound route: equal sides, and one with more work, by turns."""
+    """Run duels of the CPU-bound route, alternately with equal sides and with more work on one."""
     outcomes = []
     for number in range(1, effort.duels + 1):
         for difference in (0.0, DUEL_DIFFERENCE):
@@ -146,7 +213,7 @@ def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, 
             began_s = time.monotonic()
             try:
                 verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)
-            except RunError:  # no round is valid: the others are worth their report all the same
+            except RunError:  # no round is valid; the other trials are worth a report all the same
                 verdicts = []
             outcomes.append(
                 Outcome(

@@ -1,4 +1,4 @@
-"""calibration.json: what a calibration found, as nouns."""
+"""Records of a calibration, as calibration.json holds them."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -8,10 +8,13 @@ from loopwise.model import Noun
 
 SCHEMA_VERSION = 1
 """Version of calibration.json. History: 1, first."""
+DECLARED, STAMPED = "ours, declared", "ours, StampedUser"
+FAST, HTTP = "FastHttpUser", "HttpUser"
+"""Names of the generators, as records and tables call them."""
 
 
 class Spread(Noun):
-    """A figure over the rounds: its median, and the lowest and highest round. Rounds are too few for an interval."""
+    """A figure over the rounds: median, lowest and highest. Rounds are too few for an interval."""
 
     median: float
     low: float
@@ -20,7 +23,7 @@ class Spread(Noun):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of one value per round.
+        """The spread of one value per round.
 
         Raises:
             ValueError: there are no values.
@@ -31,7 +34,7 @@ class Spread(Noun):
 
 
 class Missing(Noun):
-    """A tool that is not here, or not allowed, and what is not measured for it."""
+    """A tool that is not installed or not permitted, and what is not measured without it."""
 
     tool: str
     effect: str
@@ -39,11 +42,11 @@ class Missing(Noun):
 
 
 class ToolCost(Noun):
-    """What one generator costs when it sends as fast as it can."""
+    """Cost of one generator that sends as fast as it can."""
 
     tool: str
     cpu_us_per_request: Spread
-    """User and system time of the generator's process over the requests it recorded."""
+    """User and system time of the generator's process ÷ the requests it recorded."""
     throughput_rps: Spread
     generator_cpu_ratio: Spread
     """CPU seconds of the generator per second of the window; 1: its core is full."""
@@ -55,7 +58,7 @@ class ToolCost(Noun):
 
 
 class CostRatio(Noun):
-    """One tool's CPU per request over another's, computed within each round."""
+    """CPU per request of one tool ÷ that of another, computed within each round."""
 
     numerator: str
     denominator: str
@@ -95,7 +98,7 @@ class LatencyTruth(Noun):
 
 
 class ScheduleAccuracy(Noun):
-    """How well open load kept its schedule at one rate (Poisson)."""
+    """How well open load (Poisson arrivals) kept its schedule at one rate."""
 
     rate_rps: float
     due: int
@@ -121,7 +124,7 @@ class UserMemory(Noun):
 
 
 class RowSize(Noun):
-    """What a row takes on disk, the file's header and footer included."""
+    """Size of a row on disk, the file's header and footer included."""
 
     load: str
     rows: int
@@ -129,7 +132,7 @@ class RowSize(Noun):
 
 
 class Target(Noun):
-    """A figure beside what the generator is expected to reach."""
+    """A figure beside the target that the generator should reach."""
 
     figure: str
     reach: str
@@ -140,7 +143,7 @@ class Target(Noun):
 
 
 class Calibration(Noun):
-    """Everything that one calibration found."""
+    """calibration.json: everything that one calibration measured."""
 
     schema_version: int = SCHEMA_VERSION
     created_at: str
@@ -156,7 +159,7 @@ class Calibration(Noun):
     """None: there are too few cores to keep generator and server apart."""
     generator_core: int | None
     steal_ratio: float
-    """Share of the machine's CPU that the hypervisor took meanwhile."""
+    """Share of the machine's CPU that the hypervisor took during the calibration."""
     missing: tuple[Missing, ...] = ()
     problems: tuple[str, ...] = ()
     """Steps that failed, one sentence each."""
