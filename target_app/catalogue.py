@@ -30,6 +30,7 @@ def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) 
                 "modes": modes_of(workload, modes),
                 "params": facts(workload.params),
                 "needs": list(workload.needs(workload.params())),
+                "is_calibrated": workload.is_calibrated,
             }
             for name, workload in workloads.items()
         },

@@ -52,3 +52,5 @@ class Workload(Generic[P]):
     """Why it can't be served with these parameters in this mode here, as (key, sentence): what is not installed."""
     start: Callable[[], AbstractContextManager[None] | AbstractAsyncContextManager[None]] = nullcontext
     """Entered when the app starts, left when it stops."""
+    is_calibrated: bool = False
+    """Whether its work depends on the speed of this machine (`python -m target_app calibrate`)."""

@@ -24,7 +24,7 @@ from loopwise.analysis.gates import (
 )
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
-from loopwise.model import Verdict
+from loopwise.model import Cost, Part, Verdict
 from loopwise.report.export.junit import junit
 from loopwise.report.export.markdown import pull_request_comment
 
@@ -234,8 +234,12 @@ def test_a_result_and_its_copy_are_paired_within_their_blocks(tmp_path: Path) ->
     assert {(v.pairing, v.verdict, v.ratio) for v in found} == {("blocks", "same", 1.0)}
 
 
-def test_cpu_cases_of_another_calibration_did_other_work(tmp_path: Path) -> None:
-    suite = suite_with(case_of("c", "async", workload="cpu"))
+@pytest.mark.parametrize("workload", ["cpu", "mixed", "mix"])
+def test_computing_cases_of_another_calibration_did_other_work(workload: str, tmp_path: Path) -> None:
+    cost = Cost(wait_ms=10, cpu_ms=5)
+    parts = (Part(workload="cpu", mode="sync", cost=cost),)
+    more: dict[str, Any] = {"parts": parts, "mode": "mix"} if workload == "mix" else {"cost": cost}
+    suite = suite_with(case_of("c", **{"mode": "async", "workload": workload} | more))
     base = summarise(measured(tmp_path / "r", suite, {}))
     one, two = (
         replace(base, experiment=base.experiment.model_copy(update={"calibration": {CALIBRATION: value}}))

@@ -11,7 +11,7 @@ from loopwise.analysis.stats import LogRatio, unpaired
 from loopwise.analysis.summary import Summary
 from loopwise.analysis.verdicts import judge_family
 from loopwise.errors import UsageError
-from loopwise.model import Experiment, Verdict
+from loopwise.model import Case, Experiment, Verdict
 
 GATE = re.compile(r"(?P<metric>\w+):(?P<sign>[+-])(?P<percent>\d+(?:\.\d+)?)%")
 
@@ -77,7 +77,7 @@ def compare(
         other: the result that is now.
         margin: the practical margin.
         confidence: of the family of all comparisons on one metric.
-        allowed: keys that may differ; `calibration` allows different work per request in `cpu` cases.
+        allowed: keys that may differ; `calibration` allows different work per request in cases that compute.
     """
     is_paired = _is_same_measurement(base.experiment, other.experiment)
     work = "" if "calibration" in allowed else _other_work(base.experiment, other.experiment, margin)
@@ -86,7 +86,7 @@ def compare(
         after = other.cases.get(case_id)
         for metric in COMPARED if after else ():
             assert after is not None
-            why_not = work if before.case.workload == "cpu" else ""
+            why_not = work if _computes_ms(before.case) else ""
             ratio = None if why_not else _ratio(before.values(metric), after.values(metric), is_paired)
             if ratio is None and metric != "throughput_rps":
                 continue
@@ -118,8 +118,14 @@ def _ratio(before: dict[int, float], after: dict[int, float], is_paired: bool) -
 CALIBRATION = "cpu_iterations_per_ms"
 
 
+def _computes_ms(case: Case) -> bool:
+    """Whether its work is so many milliseconds of computing, which the calibration turns into iterations."""
+    costs = (case.cost, *(part.cost for part in case.parts))
+    return any(cost is not None and cost.cpu_ms > 0 for cost in costs)
+
+
 def _other_work(base: Experiment, other: Experiment, margin: float) -> str:
-    """Why `cpu` cases can't be compared: a millisecond of work is calibrated per result, and here not the same work."""
+    """Why cases that compute can't be compared: their millisecond of work was calibrated otherwise in each result."""
     one, two = (each.calibration.get(CALIBRATION) for each in (base, other))
     if not one or not two or abs(math.log(two / one)) <= math.log1p(margin):
         return ""

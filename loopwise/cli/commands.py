@@ -198,13 +198,12 @@ def blame(
     from loopwise.blame.session import Settings, observe
     from loopwise.blame.subjects import subjects
     from loopwise.blame.table import blame_lines, blame_table, short_sentence
+    from loopwise.servers import target as target_app
     from loopwise.servers.services import Services, refuse_missing
-    from loopwise.servers.target import calibrate as calibrate_target
 
     cases = subjects(target, endpoints, app_dir, python)
     settings = Settings(loop=loop, requests=requests, threshold_ms=threshold_ms)
-    is_cpu = any(case.app is None and case.workload == "cpu" for case in cases)
-    calibration = calibrate_target() if is_cpu else {}
+    calibration = target_app.calibration(cases)
     lines: list[BlamedLine] = []
     shorts: list[ShortCall] = []
     answers: dict[str, dict[str, int]] = {}

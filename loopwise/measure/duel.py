@@ -50,7 +50,6 @@ def design(
         compare=Comparison(margin=margin),
         cases=(baseline, candidate),
     )
-    computes = any(case.workload == "cpu" and case.app is None for case in suite.cases)
     return Experiment(
         name=name,
         label=label,
@@ -58,7 +57,7 @@ def design(
         suite=suite,
         seed=seed,
         environment=machine.describe(PACKAGES),
-        calibration=target.calibrate() if computes else {},
+        calibration=target.calibration(suite.cases),
     )
 
 

@@ -28,8 +28,6 @@ from loopwise.servers.pinning import Placement, place
 from loopwise.servers.services import Services
 from loopwise.servers.specs import PACKAGES
 
-CALIBRATED = frozenset({"cpu", "mixed"})
-"""Workloads that turn milliseconds into iterations, for which they need this machine's speed."""
 MAX_FAILURES = 2
 """A case whose runs failed so often in a row is not tried again: each try may cost the whole start-up timeout."""
 
@@ -58,9 +56,6 @@ def design(
 ) -> Experiment:
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
-    needs_calibration = any(
-        case.workload in CALIBRATED and case.app is None and case.url is None for case in suite.cases
-    )
     return Experiment(
         name=name,
         label=label,
@@ -68,7 +63,7 @@ def design(
         suite=suite,
         seed=seed,
         environment=machine.describe(PACKAGES),
-        calibration=target.calibrate() if needs_calibration else {},
+        calibration=target.calibration(suite.cases),
         plan=plan(suite, seed),
         command=command,
     )

@@ -24,6 +24,7 @@ from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.spec import HOST
 from loopwise.servers.specs import PACKAGES, SERVERS
+from loopwise.servers.target import served_workloads
 
 READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
@@ -159,8 +160,8 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
         "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
     }
     if own is None and case.mode != "own":
-        workloads = dict.fromkeys(part.workload for part in case.parts) or (case.workload,)
-        optional |= {"LOOPWISE_WORKLOADS": ",".join(workloads), "LOOPWISE_MODES": ",".join(case.modes)}
+        optional["LOOPWISE_WORKLOADS"] = ",".join(served_workloads(case))
+        optional["LOOPWISE_MODES"] = ",".join(case.modes)
     for name, value in optional.items():
         env.pop(name, None)
         if value is not None:

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import Field
 
 from loopwise.errors import RunError
-from loopwise.model import Cost, Noun
+from loopwise.model import Case, Cost, Noun
 from loopwise.paths import target_app_dir
 
 ANSWER_TIMEOUT_S = 60.0
@@ -52,7 +53,7 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 def catalogue() -> dict[str, Any]:
     """All that target_app offers.
 
-    `{"workloads": {name: {"description", "modes", "params", "needs"}}, "modes": {name: description},
+    `{"workloads": {name: {"description", "modes", "params", "needs", "is_calibrated"}}, "modes": {name: description},
     "features": {name: description}}`.
 
     Raises:
@@ -62,6 +63,33 @@ def catalogue() -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise RunError(f"target_app list: answered something else than a JSON object; {_REMEDY}")
     return answer
+
+
+def served_workloads(case: Case) -> tuple[str, ...]:
+    """The workloads that target_app serves in a case; empty: all of them, for a Locust file may ask any."""
+    if case.mode == "own":
+        return ()
+    return tuple(dict.fromkeys(part.workload for part in case.parts)) or (case.workload,)
+
+
+def calibration(cases: Iterable[Case]) -> dict[str, float]:
+    """Measure what the workloads of these cases are calibrated by; empty where none is.
+
+    Without it every server start would calibrate by itself, and cases would do different work.
+
+    Raises:
+        RunError: as in `describe`.
+    """
+    served = [served_workloads(case) for case in cases if case.app is None and case.url is None]
+    if any(not names or not _calibrated_workloads().isdisjoint(names) for names in served):
+        return calibrate()
+    return {}
+
+
+@cache
+def _calibrated_workloads() -> frozenset[str]:
+    workloads = catalogue()["workloads"]
+    return frozenset(name for name, facts in workloads.items() if facts["is_calibrated"])
 
 
 def calibrate() -> dict[str, float]:

@@ -161,4 +161,5 @@ WORKLOAD = Workload(
     run_async=run_async,
     cost=cost,
     start=start,
+    is_calibrated=True,
 )

@@ -52,4 +52,5 @@ WORKLOAD = Workload(
     run_async=run_async,
     cost=lambda params: Cost(wait_ms=2 * params.io_ms, cpu_ms=params.cpu_ms),
     start=cpu.start,
+    is_calibrated=True,
 )
