@@ -36,7 +36,7 @@ COMMANDS: dict[str, Callable[[], Any]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Prints one command's answer; returns the exit status."""
+    """Print one command's answer; return the exit status."""
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         got = " ".join(arguments) or "nothing"
         print(f"python -m target_app: got {got}, allowed is one of {', '.join(COMMANDS)}", file=sys.stderr)

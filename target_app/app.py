@@ -1,4 +1,4 @@
-"""The app: a route for every workload in every mode, `/health` as the victim, sentences for what is wrong."""
+"""The app: a route for every workload in every mode, `/health` for the canary, and one sentence for every refusal."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -9,13 +9,13 @@ from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from target_app.answers import ServiceMissingError, WrongAnswerError
 from target_app.catalogue import catalogue, modes_of, route_problem
-from target_app.dressing import streamed
 from target_app.features import FEATURES_VARIABLE, routing_of
 from target_app.modes import MODES, Build
 from target_app.parameters import problem
-from target_app.pool import Pool, PoolUnavailableError, pool_processes
+from target_app.process_pool import Pool, PoolUnavailableError, pool_processes
+from target_app.verification import ServiceMissingError, WrongAnswerError
+from target_app.web_features import streamed
 from target_app.workload import Answer, Workload
 from target_app.workloads import WORKLOADS
 
@@ -24,7 +24,7 @@ SERVED_MODES = "LOOPWISE_MODES"
 
 
 def create_app(workloads: Mapping[str, Workload[Any]] = WORKLOADS) -> FastAPI:
-    """The app with the workloads and modes that LOOPWISE_WORKLOADS and LOOPWISE_MODES list, or with all.
+    """Create the app with the workloads and modes that LOOPWISE_WORKLOADS and LOOPWISE_MODES list, or with all.
 
     Every route has the features that LOOPWISE_FEATURES names. Only what is served is started: without a route in
     mode `process` there is no process pool.
@@ -72,7 +72,7 @@ def _selected(variable: str, table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _route(workload: Workload[Any], mode: str, endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives an endpoint what a hand-written one has: a name, and a type that FastAPI reads the query by."""
+    """Give an endpoint the name and annotations of a hand-written one; FastAPI reads the query by them."""
     endpoint.__name__ = f"{workload.name}_{mode}"
     endpoint.__doc__ = workload.description
     endpoint.__annotations__ = {"params": Annotated[workload.params, Query()], "return": Answer}
@@ -82,7 +82,7 @@ def _route(workload: Workload[Any], mode: str, endpoint: Callable[..., Any]) -> 
 def _lifespan(
     workloads: Mapping[str, Workload[Any]], modes: Mapping[str, Build], pool: Pool
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Starts what the served workloads and modes need, and stops it in reverse."""
+    """Start the resources of the served workloads and modes; stop them in reverse order."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -105,7 +105,7 @@ def _lifespan(
 def _answer_problems(
     app: FastAPI, workloads: Mapping[str, Workload[Any]], modes: Mapping[str, Build]
 ) -> None:
-    """Every refusal is `{"detail": one sentence}`."""
+    """Answer every refusal with `{"detail": one sentence}`."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What can be asked of the app: lists for people, and the check of one request before anything is started."""
+"""The app's catalogue of workloads, modes and features, and validation of single requests against it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -17,12 +17,12 @@ Workloads = Mapping[str, Workload[Any]]
 
 
 def modes_of(workload: Workload[Any], modes: Collection[str] = MODES) -> list[str]:
-    """The modes that make sense for a workload, of those served."""
+    """Return the served modes that make sense for a workload."""
     return [mode for mode in modes if mode not in workload.lacks]
 
 
 def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) -> dict[str, Any]:
-    """Every workload with its modes, parameters and what it needs by default, and every mode; ready for JSON."""
+    """Describe all workloads (modes, parameters, services needed by default), modes and features, ready for JSON."""
     return {
         "workloads": {
             name: {
@@ -42,7 +42,7 @@ def catalogue(workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES) 
 def route_problem(
     name: Any, mode: Any, workloads: Workloads = WORKLOADS, modes: Collection[str] = MODES
 ) -> tuple[str, str] | None:
-    """Why there is no such route, as (`workload` or `mode`, sentence); None if there is one."""
+    """Explain why there is no such route, as (`workload` or `mode`, sentence); None if there is one."""
     workload = workloads.get(name) if isinstance(name, str) else None
     if workload is None:
         return "workload", f"got {quote(name)}, allowed are {', '.join(workloads)}"
@@ -57,7 +57,7 @@ def route_problem(
 
 
 def describe(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The path and cost of one request, or the key that is wrong and why.
+    """Return the path and cost of one request, or the wrong key and the reason.
 
     The request is `{"workload", "mode", "params", "features"}`, the last two may be missing.
     Types are strict (true is no number, "50" neither): the request comes from a file, not from a query.

@@ -1,22 +1,21 @@
-"""What a hand-written route may have besides its work: a feature is one function that adds it to every route.
+"""Features of routes besides their workload: FEATURES maps each name to the function that adds it to every route.
 
-LOOPWISE_FEATURES names them, joined by `+`: `response_model+sync_dependency`. What needs the web framework stands in
-dressing.py and is imported when a feature is added: the names alone are asked for without any framework.
+LOOPWISE_FEATURES names them, joined by `+`: `response_model+sync_dependency`. Code that needs FastAPI or Starlette is
+in web_features.py and is imported when a feature is added, so that listing the names loads no framework.
 """
 
 import inspect
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from pydantic import JsonValue, RootModel
 
+from target_app.dependencies import async_dependency, sync_dependency, yield_dependency
+
 FEATURES_VARIABLE = "LOOPWISE_FEATURES"
 JOINT = "+"
-done: Counter[str] = Counter()
-"""How often a feature has done in this process what no answer shows."""
 
 
 class Reply(RootModel[dict[str, JsonValue]]):
@@ -25,7 +24,7 @@ class Reply(RootModel[dict[str, JsonValue]]):
 
 @dataclass
 class Routing:
-    """What all routes of the app have in common."""
+    """Settings shared by all routes of the app."""
 
     response_model: Any = None
     """None: FastAPI would send a `def` route to the thread pool a second time to validate its answer."""
@@ -41,22 +40,22 @@ def with_response_model(routing: Routing) -> None:
 
 def with_sync_dependency(routing: Routing) -> None:
     """A `def` dependency: one more trip to the thread pool before the route."""
-    routing.dependencies.append(_sync_dependency)
+    routing.dependencies.append(sync_dependency)
 
 
 def with_async_dependency(routing: Routing) -> None:
     """An `async def` dependency: awaited on the event loop before the route."""
-    routing.dependencies.append(_async_dependency)
+    routing.dependencies.append(async_dependency)
 
 
 def with_yield_dependency(routing: Routing) -> None:
     """A `def` dependency with `yield`: one trip to the thread pool before the route, another one after it."""
-    routing.dependencies.append(_yield_dependency)
+    routing.dependencies.append(yield_dependency)
 
 
 def with_background_task(routing: Routing) -> None:
     """A `def` background task: a trip to the thread pool once the answer is sent."""
-    from target_app.dressing import plan_background_task  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import plan_background_task  # noqa: PLC0415 - loads the web framework
 
     routing.dependencies.append(plan_background_task)
 
@@ -68,14 +67,14 @@ def with_streaming(routing: Routing) -> None:
 
 def with_middleware_asgi(routing: Routing) -> None:
     """A middleware in pure ASGI that adds a header."""
-    from target_app.dressing import AsgiMiddleware  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import AsgiMiddleware  # noqa: PLC0415 - loads the web framework
 
     routing.middleware.append(AsgiMiddleware)
 
 
 def with_middleware_base(routing: Routing) -> None:
     """A middleware on Starlette's BaseHTTPMiddleware that adds a header: a task and a stream for each request."""
-    from target_app.dressing import BaseMiddleware  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import BaseMiddleware  # noqa: PLC0415 - loads the web framework
 
     routing.middleware.append(BaseMiddleware)
 
@@ -99,12 +98,12 @@ EXCLUDED: dict[frozenset[str], str] = {
 
 
 def description(feature: str) -> str:
-    """One sentence about a feature."""
+    """Return one sentence about a feature."""
     return inspect.getdoc(FEATURES[feature]) or ""
 
 
 def normal(text: str) -> str:
-    """The features in the order of FEATURES: however they are written, the same ones are the same text.
+    """Return the features in the order of FEATURES, so that equal sets have equal text.
 
     Raises:
         ValueError: one does not exist or stands twice, or two exclude each other.
@@ -123,7 +122,7 @@ def normal(text: str) -> str:
 
 
 def routing_of(text: str) -> Routing:
-    """What the features make of every route.
+    """Build the routing that the features ask for.
 
     Raises:
         ValueError: as in `normal`.
@@ -136,23 +135,3 @@ def routing_of(text: str) -> Routing:
     for name in filter(None, names.split(JOINT)):
         FEATURES[name](routing)
     return routing
-
-
-def _sync_dependency() -> None:
-    done["sync_dependency"] += 1
-
-
-async def _async_dependency() -> None:
-    done["async_dependency"] += 1
-
-
-def _yield_dependency() -> Iterator[None]:
-    try:
-        yield
-    finally:
-        done["yield_dependency"] += 1
-
-
-def background_task() -> None:
-    """Runs after the answer."""
-    done["background_task"] += 1

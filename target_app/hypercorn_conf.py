@@ -1,4 +1,4 @@
-"""hypercorn's configuration file (`hypercorn -c file:…`), copied beside the probe: what it has no flag for."""
+"""hypercorn's configuration file (`hypercorn -c file:…`), copied beside the probe: settings without a flag."""
 
 import os
 

@@ -1,11 +1,11 @@
-"""The ways to expose a workload. A mode is one function that builds the endpoint, for all workloads alike."""
+"""Modes: each is one function that builds the endpoint of any workload."""
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from target_app.pool import Pool
+from target_app.process_pool import Pool
 from target_app.workload import Answer, Params, Workload
 
 Endpoint = Callable[[Any], Answer] | Callable[[Any], Awaitable[Answer]]
@@ -69,5 +69,5 @@ MODES: dict[str, Build] = {
 
 
 def description(mode: str) -> str:
-    """One sentence about a mode."""
+    """Return one sentence about a mode."""
     return inspect.getdoc(MODES[mode]) or ""

@@ -1,4 +1,4 @@
-"""Facts about a workload's parameters, and the sentence for parameters that are wrong."""
+"""Descriptions of workload parameters, and error sentences for invalid ones."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _NUMBERS = {"number": "a number", "integer": "a whole number"}
 
 
 def facts(params: type[Params]) -> dict[str, Facts]:
-    """Each parameter's facts, by name and in the order of the class, read from its JSON schema."""
+    """Describe each parameter from its JSON schema, by name and in the order of the class."""
     return {name: _facts(schema) for name, schema in params.model_json_schema().get("properties", {}).items()}
 
 
@@ -28,7 +28,7 @@ def _facts(schema: Mapping[str, Any]) -> Facts:
 
 
 def allowed(fact: Facts) -> str:
-    """What a parameter accepts, in words: `a number from 0 to 60000`, `read, write`."""
+    """Say in words what a parameter accepts: `a number from 0 to 60000`, `read, write`."""
     if "allowed" in fact:
         return ", ".join(map(str, fact["allowed"]))
     words = _NUMBERS.get(fact["type"], f"a {fact['type']}")
@@ -38,18 +38,18 @@ def allowed(fact: Facts) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A whole float as an int, so that 50.0 reads 50; anything else as it is."""
+    """Turn a whole float into an int, so that 50.0 reads 50; leave anything else."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def quote(value: Any) -> str:
-    """A value as the user wrote it, cut where it is long."""
+    """Quote a value as the user wrote it, shortened if long."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
 def problem(errors: Sequence[Mapping[str, Any]], workload: Workload[Any]) -> tuple[str | None, str]:
-    """The first of pydantic's errors as (parameter, what it got and what is allowed).
+    """Turn the first of pydantic's errors into (parameter, sentence with the value and what is allowed).
 
     The parameter is None where several together are wrong.
     """

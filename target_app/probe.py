@@ -1,4 +1,4 @@
-"""The door in front of the measured app: it imports the app, sets its thread pool, and says when it is ready.
+"""ASGI wrapper of the measured app: loads it, sets its thread pool and reports readiness.
 
 The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH and starts the server on
 `loopwise_probe:app`, in the interpreter that the measured app belongs to. So: standard library only, Python
@@ -7,10 +7,10 @@ The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH an
 LOOPWISE_APP      `module:attribute`, `module:factory()`; the attribute may be dotted
 LOOPWISE_APP_DIR  folder that is put first on sys.path
 LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default
-LOOPWISE_TELEMETRY  folder to which every worker writes its figures (measuring.py); unset: nothing is measured
+LOOPWISE_TELEMETRY  folder to which every worker writes its figures (instruments.py); unset: nothing is measured
 LOOPWISE_PROBE    `off`: nothing is measured either
 
-`GET /.loopwise/ready` answers who serves; all else goes to the app untouched.
+`GET /.loopwise/ready` describes the process that serves; everything else goes to the app untouched.
 
 An app can have pools of its own watched, if it is served by us: `GAUGES` takes a function per pool, which gives the
 numbers of its places, of those in use, and of those who wait for one: `{"max": 4, "busy": 4, "queued": 11}`. It is
@@ -49,7 +49,7 @@ REPORTED_PACKAGES = [
     "asyncpg",
     "aiosqlite",
 ]
-"""Packages that may move a server's numbers, beside the server's own (LOOPWISE_PACKAGES)."""
+"""Packages that affect a server's performance, beside the server's own (LOOPWISE_PACKAGES)."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -58,7 +58,7 @@ ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 GAUGES: dict[str, Callable[[], Mapping[str, int]]] = {}
-"""Pools that the app wants to be watched, see above."""
+"""Pools that the app registers to be sampled, see above."""
 
 
 class AppError(Exception):
@@ -66,7 +66,7 @@ class AppError(Exception):
 
 
 def load_app(target: str, folder: str | None = None) -> ASGIApp:
-    """Imports `module:attribute` or calls `module:factory()`, with `folder` first on sys.path.
+    """Import `module:attribute` or call `module:factory()`, with `folder` first on sys.path.
 
     Raises:
         AppError: it cannot be imported, found or called, or it is no ASGI app. The cause is chained.
@@ -80,7 +80,7 @@ def load_app(target: str, folder: str | None = None) -> ASGIApp:
     try:
         found: Any = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise AppError(f"{where}: importing {module_name} raised {_told(error)}") from error
+        raise AppError(f"{where}: importing {module_name} raised {_one_line(error)}") from error
     path = attribute[:-2] if attribute.endswith("()") else attribute
     for name in path.split("."):
         found = _attribute(found, name, where)
@@ -88,12 +88,12 @@ def load_app(target: str, folder: str | None = None) -> ASGIApp:
         try:
             found = found()
         except (Exception, SystemExit) as error:
-            raise AppError(f"{where}: calling {path}() raised {_told(error)}") from error
+            raise AppError(f"{where}: calling {path}() raised {_one_line(error)}") from error
     _check_asgi(found, target, where)
     return found  # type: ignore[no-any-return]
 
 
-def _told(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """An exception in one line: `ModuleNotFoundError: No module named 'redis'`."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
@@ -114,7 +114,7 @@ def _attribute(owner: Any, name: str, where: str) -> Any:
 
 
 def _check_asgi(app: Any, target: str, where: str) -> None:
-    """Tells what cannot be called with scope, receive and send from an ASGI app, before any request."""
+    """Refuse an object that cannot be called with scope, receive and send, before any request."""
     if not callable(app):
         raise AppError(
             f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself"
@@ -136,7 +136,7 @@ def _check_asgi(app: Any, target: str, where: str) -> None:
 
 
 def thread_tokens(text: str | None) -> int | None:
-    """LOOPWISE_THREADS as a number; None where it is not set.
+    """Parse LOOPWISE_THREADS; None where it is not set.
 
     Raises:
         AppError: it is no number above 0, or this interpreter has no AnyIO to set it in.
@@ -156,36 +156,36 @@ def thread_tokens(text: str | None) -> int | None:
 
 
 class Probe:
-    """An ASGI app around the measured one. One per worker process."""
+    """ASGI wrapper around the measured app, one per worker process."""
 
     def __init__(self, app: ASGIApp, threads: int | None = None, telemetry: str | None = None) -> None:
         self.app = app
         self.threads = threads
         self.telemetry = telemetry
-        self._measuring: Any = None
+        self._instruments: Any = None
         self._ready = False
         self._server_sent_lifespan = False
         self._facts: bytes | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Passes everything on but the ready path; a measured request pays for the first branch alone."""
+        """Pass everything on but the ready path; a measured request pays for the first branch only."""
         if self._ready and scope.get("path") != READY_PATH:
-            measuring = self._measuring
-            if measuring is None or scope["type"] != "http":
+            instruments = self._instruments
+            if instruments is None or scope["type"] != "http":
                 await self.app(scope, receive, send)
                 return
-            measuring.enter()
+            instruments.enter()
             try:
                 await self.app(scope, receive, send)
             finally:
-                measuring.leave()
+                instruments.leave()
         elif scope["type"] == "lifespan":
-            await self._live(scope, receive, send)
+            await self._run_lifespan(scope, receive, send)
         else:
-            await self._meet(scope, receive, send)
+            await self._answer_unready(scope, receive, send)
 
-    async def _meet(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Requests for the ready path, and those before the app is ready."""
+    async def _answer_unready(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Handle requests for the ready path, and those before the app is ready."""
         if not (self._ready or self._server_sent_lifespan):
             # Servers send lifespan before any request, or not at all.
             self._set_up()
@@ -195,8 +195,8 @@ class Probe:
         else:
             await self.app(scope, receive, send)
 
-    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Passes the lifespan on and watches for the end of start-up."""
+    async def _run_lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass the lifespan on and watch for the end of start-up."""
         failed = False
 
         async def watch(message: Message) -> None:
@@ -214,20 +214,20 @@ class Probe:
             self._ready = not failed
 
     def _set_up(self) -> None:
-        """What needs the running event loop, before the app sees anything of it."""
+        """Do what needs the running event loop, before the app runs on it."""
         if self.threads is not None:
             import anyio.to_thread  # noqa: PLC0415 - not every app's environment has AnyIO
 
             anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
-        if self.telemetry is not None and self._measuring is None:
-            measuring = importlib.import_module("loopwise_measuring")  # it lies beside us where it is wanted
-            self._measuring = measuring.Measuring(self.telemetry, GAUGES)
-            self._measuring.start(asyncio.get_running_loop())
-            self._measuring.limiter = _limiter()
+        if self.telemetry is not None and self._instruments is None:
+            module = importlib.import_module("loopwise_instruments")  # it lies beside us where it is wanted
+            self._instruments = module.Instruments(self.telemetry, GAUGES)
+            self._instruments.start(asyncio.get_running_loop())
+            self._instruments.limiter = _limiter()
 
     async def _answer(self, send: Send) -> None:
-        if self._measuring is not None and self._measuring.limiter is None:
-            self._measuring.limiter = _limiter()
+        if self._instruments is not None and self._instruments.limiter is None:
+            self._instruments.limiter = _limiter()
         if self._ready and self._facts is None:
             self._facts = json.dumps(describe_process()).encode()
         status, body = (200, self._facts) if self._facts is not None else (503, b'{"detail": "starting"}')
@@ -237,7 +237,7 @@ class Probe:
 
 
 def describe_process() -> dict[str, Any]:
-    """Who serves: pid, parent, thread tokens (None without AnyIO), event loop, Python, packages' versions."""
+    """Describe this process: pid, parent, thread tokens (None without AnyIO), loop, Python, package versions."""
     loop = type(asyncio.get_running_loop())
     return {
         "pid": os.getpid(),
@@ -250,13 +250,13 @@ def describe_process() -> dict[str, Any]:
 
 
 def _tokens_in_use() -> int | None:
-    """AnyIO's limit in this loop; None if the app has not loaded AnyIO, or set no limit (JSON has no inf)."""
+    """Return AnyIO's limit in this loop; None if AnyIO is not loaded or has no limit (JSON has no inf)."""
     limiter = _limiter()
     return limiter.total_tokens if limiter and isinstance(limiter.total_tokens, int) else None
 
 
 def _limiter() -> Any:
-    """AnyIO's default limiter of the running loop; None while nobody has loaded AnyIO."""
+    """Return AnyIO's default limiter of the running loop; None while AnyIO is not loaded."""
     to_thread: Any = sys.modules.get("anyio.to_thread")
     return None if to_thread is None else to_thread.current_default_thread_limiter()
 
@@ -273,7 +273,7 @@ def _versions() -> dict[str, str]:
 
 
 def telemetry_folder(environ: Mapping[str, str]) -> str | None:
-    """Where to write figures; None: measure nothing."""
+    """Return the folder to write figures to; None: measure nothing."""
     folder = environ.get("LOOPWISE_TELEMETRY")
     return folder if folder and environ.get("LOOPWISE_PROBE") != "off" else None
 

@@ -1,4 +1,4 @@
-"""The service behind workload `upstream`: `python -m target_app.upstream` answers on loopback, each request late.
+"""The service behind workload `upstream`: `python -m target_app.upstream` answers on loopback after a delay.
 
     GET /wait?ms=50&sigma=0.5&seed=1&number=7&token=abc   ->   {"token": "abc", "waited_ms": 41.8}
 
@@ -24,7 +24,7 @@ _NORMAL = NormalDist()
 
 
 def drawn_ms(mean_ms: float, sigma: float, seed: str, number: str) -> float:
-    """The wait of a numbered request.
+    """Draw the wait of a numbered request.
 
     Args:
         mean_ms: of the distribution, whatever sigma.
@@ -41,7 +41,7 @@ def drawn_ms(mean_ms: float, sigma: float, seed: str, number: str) -> float:
 
 
 class Service(asyncio.Protocol):
-    """One connection: its requests are answered one after the other."""
+    """Protocol of one connection, whose requests are answered one after the other."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -50,15 +50,15 @@ class Service(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps where answers go."""
+        """Keep the transport that answers go to."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Forgets it; an answer that is due later goes nowhere."""
+        """Drop the transport; answers due later are discarded."""
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        """Takes what came; begins with a request as soon as its head is complete."""
+        """Buffer data and start on a request once its head is complete."""
         self._unread += data
         if not self._waiting:
             self._next()
@@ -71,7 +71,7 @@ class Service(asyncio.Protocol):
             return
         self._unread = rest
         try:
-            wait_ms, body = _understood(head)
+            wait_ms, body = _parse(head)
         except (ValueError, KeyError) as error:
             self._answer("400 Bad Request", json.dumps({"detail": f"can't be understood: {error}"}))
             return
@@ -91,8 +91,8 @@ class Service(asyncio.Protocol):
             self._next()
 
 
-def _understood(head: bytes) -> tuple[float, str]:
-    """Wait and answer of a request."""
+def _parse(head: bytes) -> tuple[float, str]:
+    """Parse a request head into its wait in ms and its answer."""
     method, target, _ = head.partition(b"\r\n")[0].decode("ascii").split(" ")
     path, _, query = target.partition("?")
     if (method, path) != ("GET", "/wait"):
@@ -105,7 +105,7 @@ def _understood(head: bytes) -> tuple[float, str]:
 
 
 async def serve() -> None:
-    """Listens on a free port of loopback, says where, and goes on until SIGTERM."""
+    """Listen on a free loopback port, print its address, and serve until SIGTERM."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
@@ -117,7 +117,7 @@ async def serve() -> None:
 
 
 def main() -> None:
-    """Serves on uvloop where it is installed: it halves the price of a request."""
+    """Serve, on uvloop where it is installed: it halves the cost of a request."""
     try:
         import uvloop  # noqa: PLC0415 - optional
     except ImportError:

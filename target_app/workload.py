@@ -1,4 +1,4 @@
-"""What a workload is. One file in workloads/ makes one `Workload`; modes.py makes its routes."""
+"""The Workload type; each file in workloads/ defines one, and modes.py builds its routes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
@@ -16,7 +16,7 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request is expected to need on an idle machine, the framework's own share left out."""
+    """Expected cost of one request on an idle machine, without the framework's own share."""
 
     wait_ms: float
     """Time spent waiting, without the CPU."""
@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Workload(Generic[P]):
-    """What a route does, whatever the mode it is exposed in."""
+    """The work of a route, independent of the mode it is exposed in."""
 
     name: str
     """First segment of its routes' path."""
@@ -39,7 +39,7 @@ class Workload(Generic[P]):
     """One sentence for lists."""
     params: type[P]
     run: Callable[[P], Answer]
-    """Does the work and blocks meanwhile. Importable by name, so that a process pool can be sent it."""
+    """Does the work, blocking the calling thread; importable by name, so that it can be sent to a process pool."""
     run_async: Callable[[P], Awaitable[Answer]]
     """Does the same work as a coroutine; where there is nothing to await, it blocks all the same."""
     cost: Callable[[P], Cost | None]

@@ -6,12 +6,12 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
-from test_target_app import WHERE, ask
+from support.target import WHERE, ask
 
-from target_app import features
+from target_app import dependencies, features
 from target_app.app import create_app
-from target_app.dressing import HEADER, PIECES, _cut
 from target_app.features import EXCLUDED, FEATURES, normal
+from target_app.web_features import HEADER, PIECES, _cut
 
 # feature -> trips to the thread pool that it adds to an async route, and to a sync route
 TRIPS: dict[str, tuple[int, int]] = {
@@ -29,9 +29,9 @@ TRIPS: dict[str, tuple[int, int]] = {
 @pytest.fixture(autouse=True)
 def nothing_done(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("LOOPWISE_WORKLOADS", raising=False)
-    features.done.clear()
+    dependencies.done.clear()
     yield
-    features.done.clear()
+    dependencies.done.clear()
 
 
 def asked_with(added: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> tuple[httpx.Response, int]:
@@ -67,7 +67,7 @@ def test_a_feature_leaves_the_answer_alone_and_takes_its_trips_to_the_thread_poo
 )
 def test_what_no_answer_shows_is_done_once_per_request(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_with(feature, "async", monkeypatch)
-    assert features.done == {feature: 1}
+    assert dependencies.done == {feature: 1}
 
 
 def test_each_middleware_adds_its_header_and_both_may_stand_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,16 @@
 import asyncio
 import os
-import threading
 from typing import Any
 
 import anyio.to_thread
-import httpx
 import pytest
-from fastapi import FastAPI
+from support.target import WHERE, ask
 
 from target_app.app import create_app
 from target_app.catalogue import modes_of
 from target_app.modes import MODES
-from target_app.pool import Pool, PoolUnavailableError
-from target_app.workload import Answer, Cost, Params, Workload
+from target_app.process_pool import Pool, PoolUnavailableError
+from target_app.workload import Answer
 from target_app.workloads import WORKLOADS, cpu, json_
 
 QUERIES: dict[str, tuple[str, ...]] = {
@@ -41,20 +39,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("LOOPWISE_CPU_ITERATIONS_PER_MS", "1000")
     monkeypatch.setenv("LOOPWISE_POOL_PROCESSES", "1")
-
-
-def ask(app: FastAPI, *paths: str) -> list[httpx.Response]:
-    """Starts the app, sends the requests one after the other, stops the app."""
-
-    async def session() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://target") as client,
-        ):
-            return [await client.get(path) for path in paths]
-
-    return asyncio.run(session())
 
 
 def serve_only(monkeypatch: pytest.MonkeyPatch, workloads: str, modes: str) -> None:
@@ -146,21 +130,6 @@ def test_process_work_in_ms_is_the_same_work_when_the_app_calibrates_itself(
     assert "LOOPWISE_CPU_ITERATIONS_PER_MS" not in os.environ
 
 
-class NoParams(Params):
-    pass
-
-
-def here(_params: NoParams) -> Answer:
-    return {"thread": threading.current_thread().name}
-
-
-async def here_async(params: NoParams) -> Answer:
-    return here(params)
-
-
-WHERE = Workload("where", "Tells its thread.", NoParams, here, here_async, lambda _params: Cost(0, 0))
-
-
 @pytest.mark.parametrize(
     ("mode", "thread"),
     [
@@ -206,7 +175,7 @@ def test_a_process_route_sends_the_sync_function_to_the_pool(monkeypatch: pytest
     monkeypatch.setattr(Pool, "start", start)
     monkeypatch.setenv("LOOPWISE_MODES", "process")
     ask(create_app({"where": WHERE}), "/where/process")
-    assert sent == [here]
+    assert sent == [WHERE.run]
 
 
 def test_a_pool_that_lost_a_process_is_answered_with_503_and_a_sentence(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_app.blame.places import Frame, Places, stack_of
-from target_app.blame.tally import Look, Tally, shares
+from target_app.blame.tally import Sample, Tally, shares
 
 APP, OURS = "/home/shop", "/tmp/scratch"
 LIBRARY = "/venv/lib/python3.12/site-packages/lib/core.py"
@@ -87,8 +87,8 @@ def test_a_stack_is_copied_from_the_innermost_frame_outwards() -> None:
     assert names[:2] == ["inner", "test_a_stack_is_copied_from_the_innermost_frame_outwards"]
 
 
-def look(since: int, at: int, *lines: tuple[str, int]) -> Look:
-    return Look(since, at, [frame(path, line) for path, line in lines])
+def look(since: int, at: int, *lines: tuple[str, int]) -> Sample:
+    return Sample(since, at, [frame(path, line) for path, line in lines])
 
 
 MINE, OTHER = (f"{APP}/a.py", 3), (f"{APP}/a.py", 4)
@@ -107,7 +107,7 @@ MINE, OTHER = (f"{APP}/a.py", 3), (f"{APP}/a.py", 4)
     ],
 )
 def test_each_look_stands_for_the_time_before_it_within_the_callback(
-    looks: list[Look], expected: dict[int, float], places: Places
+    looks: list[Sample], expected: dict[int, float], places: Places
 ) -> None:
     found = shares(places, looks, 0, 100)
     assert {spot.line: share for spot, share in found.items()} == expected
@@ -121,7 +121,7 @@ def test_a_tally_adds_up_what_lines_had_and_what_nobody_saw(places: Places) -> N
     tally.blame(100, {mine: 0.25, other: 0.75})
     tally.blame(40, {mine: 1.0})
     tally.blame(7, {})
-    told = tally.told()
+    told = tally.as_json()
     assert (told["held"], told["held_ns"], told["unseen_ns"]) == (3, 147, 7)
     found = {
         each["line"]: (each["total_ns"], each["longest_ns"], each["times"], Path(each["path"]).name)

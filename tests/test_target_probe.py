@@ -315,7 +315,7 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
     probed: Probed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOPWISE_TELEMETRY", str(tmp_path / "telemetry"))
-    monkeypatch.setitem(sys.modules, "loopwise_measuring", load_file("measuring.py"))
+    monkeypatch.setitem(sys.modules, "loopwise_instruments", load_file("instruments.py"))
     callbacks = list(gc.callbacks)
 
     async def session() -> dict[str, Any]:
@@ -327,8 +327,8 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
         await server.get("/.loopwise/ready")
         with pytest.raises(KeyError):
             await probe({"type": "http"}, server.inbox.get, server.send)
-        look: dict[str, Any] = probe._measuring.look(0.0)
-        probe._measuring._sink = -1  # which ends its thread
+        look: dict[str, Any] = probe._instruments.sample(0.0)
+        probe._instruments._sink = -1  # which ends its thread
         await server.stop(task)
         return look
 

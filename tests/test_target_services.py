@@ -12,9 +12,9 @@ from support.service import need_postgres, running
 
 from loopwise.servers.services import SERVICES
 from target_app import upstream as service
-from target_app.answers import WrongAnswerError
 from target_app.app import create_app
 from target_app.catalogue import describe, modes_of
+from target_app.verification import WrongAnswerError
 from target_app.workloads import WORKLOADS, postgres, upstream
 
 pytestmark = pytest.mark.e2e

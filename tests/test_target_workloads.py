@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from target_app.answers import WrongAnswerError
+from target_app.verification import WrongAnswerError
 from target_app.workload import Cost
 from target_app.workloads import cpu, files, hash_, json_, mixed, sleep, sqlite
 

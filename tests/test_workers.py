@@ -13,7 +13,7 @@ from loopwise.servers.telemetry import join
 
 
 def line(time_ns: int, done: int = 0, **figures: Any) -> dict[str, Any]:
-    """A probe's line, as target_app/measuring.py writes it."""
+    """A probe's line, as target_app/instruments.py writes it."""
     return {
         "time_ns": time_ns,
         "late_ms": 0.1,

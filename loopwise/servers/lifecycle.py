@@ -28,7 +28,7 @@ from loopwise.servers.target import served_workloads
 
 READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
-"""How target_app begins the line that it prints when its process pool lost a process (target_app/pool.py)."""
+"""How target_app begins the line that it prints when its process pool lost a process (target_app/process_pool.py)."""
 PROBE_ERROR = "loopwise_probe.AppError: "
 """How the probe's last line begins when the app can't be served."""
 POLL_S = 0.02
@@ -104,7 +104,7 @@ def serve(
     spec = SERVERS[case.server.name]
     argv = spec.argv(case.server, python, port, scratch)
     shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
-    shutil.copy(target_app_dir() / "target_app" / "measuring.py", scratch / "loopwise_measuring.py")
+    shutil.copy(target_app_dir() / "target_app" / "instruments.py", scratch / "loopwise_instruments.py")
     if spec.configuration is not None:
         shutil.copy(target_app_dir() / "target_app" / spec.configuration, scratch)
     started_s = time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from loopwise.results.columns import POOL_PARTS, POOLS
 
 SUB_BUCKETS = 16
-"""As in target_app/measuring.py: buckets of lag per doubling."""
+"""As in target_app/instruments.py: buckets of lag per doubling."""
 
 
 class Look(NamedTuple):
@@ -100,7 +100,7 @@ def lag_ms(counts: Mapping[int, int], quantile: float) -> float | None:
 
 
 def _middle_us(number: int) -> float:
-    """The middle of a bucket, in µs; the inverse of `bucket` in target_app/measuring.py."""
+    """The middle of a bucket, in µs; the inverse of `bucket` in target_app/instruments.py."""
     shift = max(0, number // SUB_BUCKETS - 1)
     low = (number - shift * SUB_BUCKETS) << shift
     return low + ((1 << shift) - 1) / 2

@@ -1,4 +1,4 @@
-"""Who holds the event loop: put in front of an app for an untimed pass, behind probe.py.
+"""ASGI wrapper that finds the lines which hold the event loop, for an untimed pass behind probe.py.
 
 The harness copies this package as `loopwise_blame`, with the package aiocop beside it, to a folder on PYTHONPATH of the
 app's own interpreter, and names `loopwise_blame.probe:app` to the probe. So: standard library and aiocop only,
@@ -7,14 +7,14 @@ Python 3.10 or newer, and nothing of ours but the probe. `config.json` in its fo
 target        the app, as LOOPWISE_APP names it
 app_dir       folder that is put first on sys.path; lines of files below it are the user's own
 environ       variables that the app is to find
-threshold_ms  a callback that holds the loop for less is nobody's fault
+threshold_ms  callbacks that hold the loop for less are ignored
 
 Two instruments that complete each other. aiocop wraps every callback of the loop: it times it, and tells which calls
-that can block were made inside. A thread looks every millisecond at which line the loop's thread executes. A C call
+that can block were made inside. A thread samples every millisecond which line the loop's thread executes. A C call
 that keeps the GIL (a regular expression, JSON) keeps that thread waiting, too; CPython lets go of the GIL as such a
-call returns, so the thread wakes at the very line, late, and the line is given all the time since its last look.
+call returns, so the thread wakes at the very line, late, and the line is given all the time since its last sample.
 
-A request tells which endpoint it is for by a header; `GET /.loopwise/blame` answers what was found so far.
+A request tells which endpoint it is for by a header; `GET /.loopwise/blame` returns the findings so far.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ import aiocop  # noqa: E402 - its syntax is that of Python 3.10
 from aiocop.core.blocking_io import format_stack_frame  # noqa: E402
 
 from .places import Places, stack_of  # noqa: E402
-from .tally import Look, Tally, shares  # noqa: E402
+from .tally import Sample, Tally, shares  # noqa: E402
 
-FOUND_PATH = "/.loopwise/blame"
+FINDINGS_PATH = "/.loopwise/blame"
 ENDPOINT_HEADER = b"x-loopwise-endpoint"
-LOOK_S = 0.001
+SAMPLE_S = 0.001
 SWITCH_S = 0.0005
-"""How long a thread waits before it asks for the GIL; Python's 5 ms would blind the looking thread for as long."""
+"""How long a thread waits before it asks for the GIL; Python's 5 ms would blind the sampling thread for as long."""
 LEAST_WEIGHT = 10
 """aiocop's weight of calls from opening a file upwards; below are stat and the like."""
 BACKGROUND, UNCOUNTED = "background", "uncounted"
@@ -58,14 +58,14 @@ sleep = time.sleep  # as it is before aiocop replaces it
 endpoint_of_request: contextvars.ContextVar[str] = contextvars.ContextVar("loopwise_endpoint")
 
 
-class Witness:
-    """Joins what aiocop says of a callback with what the looking thread saw in it."""
+class Observer:
+    """Joins aiocop's timing of a callback with the samples that fell into it."""
 
     def __init__(self, places: Places, threshold_ns: int) -> None:
         self.places = places
         self.threshold_ns = threshold_ns
         self.tallies: dict[str, Tally] = {}
-        self.looks: deque[Look] = deque()
+        self.samples: deque[Sample] = deque()
         self._in_callback = False
         self._waited_ns = 0
         self._schedstat: int | None = None
@@ -78,22 +78,22 @@ class Witness:
             self._schedstat = None  # no Linux: time that the machine did not give us is not told apart
         sys.setswitchinterval(SWITCH_S)
         thread = threading.get_ident()
-        threading.Thread(target=self._look, args=(thread,), name="loopwise-blame", daemon=True).start()
+        threading.Thread(target=self._sample, args=(thread,), name="loopwise-blame", daemon=True).start()
         aiocop.register_context_provider(self.context)
         aiocop.detect_slow_tasks(threshold_ms=0, on_slow_task=self.callback_ended, cpu_sampling=False)
         aiocop.activate()
 
-    def _look(self, thread: int) -> None:
+    def _sample(self, thread: int) -> None:
         since_ns = time.perf_counter_ns()
         while True:
-            sleep(LOOK_S)
+            sleep(SAMPLE_S)
             at_ns = time.perf_counter_ns()
             if self._in_callback:
-                self.looks.append(Look(since_ns, at_ns, stack_of(sys._current_frames().get(thread))))
+                self.samples.append(Sample(since_ns, at_ns, stack_of(sys._current_frames().get(thread))))
             since_ns = at_ns
 
     def _run_delay_ns(self) -> int:
-        """Time that the loop's thread was ready and had no core: the machine's fault, not a line's."""
+        """Time in which the loop's thread was ready and had no core, which no line is blamed for."""
         if self._schedstat is None:
             return 0
         return int(os.pread(self._schedstat, 100, 0).split()[1])
@@ -111,9 +111,9 @@ class Witness:
         waited_ns = self._run_delay_ns() - self._waited_ns
         self._in_callback = False
         start_ns = end_ns - round(event.elapsed_ms * 1e6)
-        looks = []
-        while self.looks:
-            looks.append(self.looks.popleft())
+        samples = []
+        while self.samples:
+            samples.append(self.samples.popleft())
         endpoint = event.context.get("endpoint") or BACKGROUND
         if endpoint == UNCOUNTED:
             return
@@ -125,16 +125,16 @@ class Witness:
                 tally.calls[key] = tally.calls.get(key, 0) + 1
         held_ns = end_ns - start_ns - max(0, waited_ns)
         if held_ns >= self.threshold_ns:
-            tally.blame(held_ns, shares(self.places, looks, start_ns, end_ns))
+            tally.blame(held_ns, shares(self.places, samples, start_ns, end_ns))
 
-    def told(self) -> bytes:
-        """What was found so far, as JSON."""
-        found = {endpoint: tally.told() for endpoint, tally in self.tallies.items()}
-        return json.dumps({"endpoints": found, "files": app_files(self.places)}).encode()
+    def findings(self) -> bytes:
+        """Return the findings so far as JSON."""
+        endpoints = {endpoint: tally.as_json() for endpoint, tally in self.tallies.items()}
+        return json.dumps({"endpoints": endpoints, "files": app_files(self.places)}).encode()
 
 
 def app_files(places: Places) -> dict[str, str]:
-    """Maps aiocop's short form of a path -> the path, of the app's own modules: it shortens what it tells."""
+    """Map aiocop's shortened paths of the app's own modules to their full paths."""
     found = {}
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
@@ -145,25 +145,25 @@ def app_files(places: Places) -> dict[str, str]:
 
 
 class Blamed:
-    """An ASGI app around the user's, which tells the witness whom a callback works for."""
+    """ASGI wrapper that marks which endpoint a callback works for."""
 
-    def __init__(self, app: Any, witness: Witness) -> None:
+    def __init__(self, app: Any, observer: Observer) -> None:
         self.app = app
-        self.witness = witness
+        self.observer = observer
         self._attended = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Marks what follows from a request, tasks that it starts included."""
+        """Mark everything that a request causes, tasks that it starts included."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         if not self._attended:  # start-up may block: nobody waits for an answer yet
             self._attended = True
-            self.witness.attend()
-        if scope["path"] == FOUND_PATH:
+            self.observer.attend()
+        if scope["path"] == FINDINGS_PATH:
             endpoint_of_request.set(UNCOUNTED)
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": self.witness.told()})
+            await send({"type": "http.response.body", "body": self.observer.findings()})
         else:
             named = dict(scope["headers"]).get(ENDPOINT_HEADER, UNCOUNTED.encode())
             endpoint_of_request.set(named.decode("latin-1"))
@@ -171,14 +171,14 @@ class Blamed:
 
 
 def make() -> Blamed:
-    """The app that the configuration names, watched."""
+    """Load the app that the configuration names, and wrap it."""
     os.environ.update(CONFIG["environ"])
-    witness = Witness(
+    observer = Observer(
         Places(CONFIG["app_dir"], str(Path(__file__).parents[1])), round(CONFIG["threshold_ms"] * 1e6)
     )
     aiocop.patch_audit_functions()
     aiocop.start_blocking_io_detection(trace_depth=200)
-    return Blamed(loopwise_probe.load_app(CONFIG["target"], CONFIG["app_dir"]), witness)
+    return Blamed(loopwise_probe.load_app(CONFIG["target"], CONFIG["app_dir"]), observer)
 
 
 app = make()

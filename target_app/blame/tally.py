@@ -1,4 +1,4 @@
-"""How the time for which callbacks held the loop divides among lines. Standard library only, Python 3.10 or newer."""
+"""Division of the time for which callbacks held the loop among lines. Standard library only, Python 3.10 or newer."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any, NamedTuple
 from .places import Places, Spot, Stack
 
 
-class Look(NamedTuple):
-    """What the loop's thread executed, and since when that is not known better."""
+class Sample(NamedTuple):
+    """A sample of the loop's thread: its stack, and the time that it stands for."""
 
     since_ns: int
     at_ns: int
     stack: Stack
 
 
-def shares(places: Places, looks: Sequence[Look], start_ns: int, end_ns: int) -> dict[Spot, float]:
-    """How the time between start and end divides among the spots; each look stands for the time before it.
+def shares(places: Places, samples: Sequence[Sample], start_ns: int, end_ns: int) -> dict[Spot, float]:
+    """Divide the time between start and end among the spots; each sample stands for the time before it.
 
-    The looks that fell on nobody's line count for nothing: the shares add up to 1, or there are none.
+    Samples that fell on no line of interest do not count: the shares add up to 1, or there are none.
     """
     weights: dict[Spot, int] = {}
     last: Spot | None = None
-    for look in looks:
-        weight = min(look.at_ns, end_ns) - max(look.since_ns, start_ns)
-        spot = places.spot(look.stack) if weight > 0 else None
+    for sample in samples:
+        weight = min(sample.at_ns, end_ns) - max(sample.since_ns, start_ns)
+        spot = places.spot(sample.stack) if weight > 0 else None
         if spot is not None and last is not None and places.kind(spot.path) == "dispatcher":
             spot = last  # what a route made is freed as it returns
         if spot is not None:
@@ -37,7 +37,7 @@ def shares(places: Places, looks: Sequence[Look], start_ns: int, end_ns: int) ->
 
 
 class Tally:
-    """What is known of one endpoint."""
+    """Findings of one endpoint."""
 
     def __init__(self) -> None:
         self.callbacks = 0
@@ -48,7 +48,7 @@ class Tally:
         self.calls: dict[tuple[str, str], int] = {}
 
     def blame(self, held_ns: int, shares: dict[Spot, float]) -> None:
-        """A callback held the loop; `shares` says how much of it each spot had."""
+        """Record a callback that held the loop; `shares` is each spot's part of it."""
         self.held += 1
         self.held_ns += held_ns
         if not shares:
@@ -67,8 +67,8 @@ class Tally:
             entry["longest_ns"] = max(entry["longest_ns"], ns)
             entry["times"] += 1
 
-    def told(self) -> dict[str, Any]:
-        """As JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the findings as plain data for JSON."""
         spots = [
             {
                 **{name: entry[name] for name in ("total_ns", "longest_ns", "times")},

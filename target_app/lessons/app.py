@@ -16,7 +16,7 @@ from target_app.lessons import blocking, cpu, databases, http_clients, threads, 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Opens what each module's routes share; closes it in reverse."""
+    """Open the resources that each module's routes share; close them in reverse order."""
     async with AsyncExitStack() as stack:
         for module in (threads, cpu, databases, http_clients):
             await stack.enter_async_context(module.resources(app))
@@ -30,5 +30,5 @@ for each in (waiting, blocking, threads, cpu, databases, http_clients):
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """The victim: it does nothing, and is late only because of others."""
+    """The canary: it does nothing, and is late only because of other routes."""
     return {"status": "ok"}

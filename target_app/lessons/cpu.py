@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI, Request
 
 from target_app.lessons.work import LARGE, SMALL, compute
-from target_app.pool import pool_processes, settle
+from target_app.process_pool import pool_processes, settle
 
 router = APIRouter()
 PRICES_CENT = {"tea": 250, "coffee": 320}

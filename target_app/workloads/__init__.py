@@ -1,4 +1,4 @@
-"""Every workload there is. To add one: write its file, add its line here."""
+"""The table of workloads. To add one: write its file, add its line here."""
 
 from typing import Any
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from target_app import stock
-from target_app.answers import insist
-from target_app.caching import Cache
+from target_app import items_table
+from target_app.ttl_cache import TTLCache
+from target_app.verification import verify
 from target_app.workload import Answer, Cost, Params, Workload
 from target_app.workloads import sqlite, upstream
 
@@ -21,7 +21,7 @@ DEFAULT_MS = 50.0
 
 
 class CacheParams(Params):
-    """How often the cache has the answer, and what has it otherwise."""
+    """Hit ratio of the cache, and the workload behind it."""
 
     behind: Literal["sqlite", "upstream"] = Field(
         "sqlite",
@@ -50,19 +50,19 @@ class CacheParams(Params):
 
 
 class Sequence:
-    """The keys that requests of a process ask for, one after the other.
+    """Sequence of keys that the requests of a process ask for.
 
     Of the first n requests, floor(n × hit_ratio) ask for what the cache has; each of the others for a new key. Before
     anything is loaded there is nothing to hit: then the first key is asked for, and loaded once for all.
     """
 
     def __init__(self, hit_ratio: float) -> None:
-        self.cache: Cache[Answer] = Cache(CAPACITY, TTL_S)
+        self.cache: TTLCache[Answer] = TTLCache(CAPACITY, TTL_S)
         self._ratio = Fraction(str(hit_ratio))
         self._numbers: Iterator[int] = itertools.count()
 
     def key(self) -> int:
-        """The next request's key."""
+        """Return the next request's key."""
         number = next(self._numbers)
         is_hit = int((number + 1) * self._ratio) > int(number * self._ratio)
         if not is_hit:
@@ -80,7 +80,7 @@ def _sequence(params: CacheParams) -> Sequence:
 
 
 def _rows(key: int) -> sqlite.SqliteParams:
-    return sqlite.SqliteParams(after=key % (stock.SEEDED_ROWS - stock.MOST_ROWS))
+    return sqlite.SqliteParams(after=key % (items_table.SEEDED_ROWS - items_table.MOST_ROWS))
 
 
 def _wait(params: CacheParams) -> upstream.UpstreamParams:
@@ -88,12 +88,12 @@ def _wait(params: CacheParams) -> upstream.UpstreamParams:
 
 
 def _answer(params: CacheParams, key: int, found: Answer, was_there: bool) -> Answer:
-    insist("key of the entry", found["key"], key)
+    verify("key of the entry", found["key"], key)
     return {"behind": params.behind, "hit": was_there}
 
 
 def run(params: CacheParams) -> Answer:
-    """Looks into the cache, and asks what is behind it on the calling thread."""
+    """Look into the cache; on a miss ask the workload behind it on the calling thread."""
 
     def load(key: int) -> Answer:
         if params.behind == "sqlite":
@@ -106,7 +106,7 @@ def run(params: CacheParams) -> Answer:
 
 
 async def run_async(params: CacheParams) -> Answer:
-    """Looks into the cache, and awaits what is behind it."""
+    """Look into the cache; on a miss await the workload behind it."""
 
     async def load(key: int) -> Answer:
         if params.behind == "sqlite":
@@ -120,7 +120,7 @@ async def run_async(params: CacheParams) -> Answer:
 
 @asynccontextmanager
 async def start() -> AsyncIterator[None]:
-    """Starts what is behind the cache, which is empty for every app."""
+    """Start the workloads behind the cache, which is empty for every app."""
     async with sqlite.start_with_loop(), upstream.start():
         _sequences.clear()
         yield

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic import Field, model_validator
 
-from target_app.answers import insist
+from target_app.verification import verify
 from target_app.workload import Answer, Cost, Params, Workload
 
 ITERATIONS_PER_MS = "LOOPWISE_CPU_ITERATIONS_PER_MS"
@@ -22,7 +22,7 @@ CHUNKS = 250
 
 
 class CpuParams(Params):
-    """How much to compute, said in one of two ways."""
+    """Amount of computing, as a time or as a number of iterations."""
 
     ms: float = Field(
         5,
@@ -46,7 +46,7 @@ class CpuParams(Params):
 
 
 def spin(iterations: int) -> int:
-    """The work: rounds of a linear congruential generator (Numerical Recipes' constants); its last state."""
+    """Compute rounds of a linear congruential generator (Numerical Recipes' constants); return its last state."""
     state = 1
     for _ in range(iterations):
         state = (state * 1_664_525 + 1_013_904_223) & 0xFFFF_FFFF
@@ -55,7 +55,7 @@ def spin(iterations: int) -> int:
 
 @lru_cache(maxsize=256)
 def expected(iterations: int) -> int:
-    """The state after so many rounds, without doing them: x -> a x + c, squared again and again."""
+    """Return the state after so many rounds without computing them: x -> a x + c, squared again and again."""
     factor, shift, step_factor, step_shift = 1, 0, 1_664_525, 1_013_904_223
     while iterations:
         if iterations & 1:
@@ -67,7 +67,7 @@ def expected(iterations: int) -> int:
 
 
 def calibrate() -> float:
-    """Iterations of `spin` in a millisecond of undisturbed CPU; takes about 0.4 s.
+    """Measure the iterations of `spin` per millisecond of undisturbed CPU; takes about 0.4 s.
 
     The fastest of many short chunks counts: whatever disturbs a chunk can only make it slower.
     """
@@ -83,7 +83,7 @@ def _chunk_ns() -> int:
 
 
 def given_iterations_per_ms() -> float | None:
-    """The constant from the environment, or None where it is not set.
+    """Return the constant from the environment, or None where it is not set.
 
     Raises:
         ValueError: it is set to something else than a positive number.
@@ -105,7 +105,7 @@ def given_iterations_per_ms() -> float | None:
 
 @contextmanager
 def start() -> Iterator[None]:
-    """Keeps the constant in the environment while the app runs, so that every mode does the same work."""
+    """Keep the constant in the environment while the app runs, so that every mode does the same work."""
     if given_iterations_per_ms() is not None:
         yield
         return
@@ -117,7 +117,7 @@ def start() -> Iterator[None]:
 
 
 def iterations_of(params: CpuParams) -> int:
-    """Rounds that the parameters ask for, at least one.
+    """Return the rounds that the parameters ask for, at least one.
 
     Raises:
         RuntimeError: they are given in ms, and nothing has said how fast this machine is.
@@ -133,15 +133,15 @@ def iterations_of(params: CpuParams) -> int:
 
 
 def run(params: CpuParams) -> Answer:
-    """Computes on the calling thread and holds the GIL, but for the interpreter's usual switches."""
+    """Compute on the calling thread, holding the GIL but for the interpreter's usual switches."""
     iterations = iterations_of(params)
     checksum = spin(iterations)
-    insist("cpu's checksum", checksum, expected(iterations))
+    verify("cpu's checksum", checksum, expected(iterations))
     return {"iterations": iterations, "checksum": checksum}
 
 
 async def run_async(params: CpuParams) -> Answer:
-    """Computes on the event loop: there is nothing to await, and awaiting it changes nothing."""
+    """Compute on the event loop: there is nothing to await."""
     return run(params)
 
 

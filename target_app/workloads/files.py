@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from target_app.answers import insist
+from target_app.verification import verify
 from target_app.workload import Answer, Params, Workload
 from target_app.workloads.sqlite import scratch_folder
 
@@ -21,7 +21,7 @@ _numbers = itertools.count()
 
 
 class FilesParams(Params):
-    """What to do with how large a file."""
+    """Operation and file size."""
 
     operation: Literal["read", "write"] = Field(
         "read",
@@ -32,7 +32,7 @@ class FilesParams(Params):
 
 @contextmanager
 def start() -> Iterator[None]:
-    """Finds the folder, in LOOPWISE_SCRATCH or a temporary one that is removed afterwards."""
+    """Provide the folder: LOOPWISE_SCRATCH, or a temporary one that is removed afterwards."""
     with scratch_folder() as folder:
         _folders.append(folder)
         try:
@@ -51,7 +51,7 @@ def _folder() -> Path:
 
 @lru_cache(maxsize=16)
 def content(size_kb: int) -> bytes:
-    """What a file of this size holds; every KB differs from the others."""
+    """Return the content of a file of this size; every KB differs from the others."""
     return b"".join(b"%08d" % number * 128 for number in range(size_kb))
 
 
@@ -61,7 +61,7 @@ def _checksum(size_kb: int) -> int:
 
 
 def _shared(params: FilesParams) -> Path:
-    """The file to read; it appears complete or not at all, whoever is first."""
+    """Return the file to read, made on first use, complete or not at all."""
     path = _folder() / f"read-{params.size_kb}kb"
     if not path.exists():
         draft = _new(path.name)
@@ -71,22 +71,22 @@ def _shared(params: FilesParams) -> Path:
 
 
 def _new(name: str) -> Path:
-    """A name that no other request of any worker process uses."""
+    """Return a path that no other request of any worker process uses."""
     return _folder() / f"{name}-{os.getpid()}-{next(_numbers)}"
 
 
 def _read_answer(params: FilesParams, found: bytes) -> Answer:
-    insist("checksum of the file read", zlib.crc32(found), _checksum(params.size_kb))
+    verify("checksum of the file read", zlib.crc32(found), _checksum(params.size_kb))
     return {"operation": "read", "bytes": len(found)}
 
 
 def _write_answer(params: FilesParams, size: int) -> Answer:
-    insist("size of the file written", size, params.size_kb * 1024)
+    verify("size of the file written", size, params.size_kb * 1024)
     return {"operation": "write", "bytes": size}
 
 
 def run(params: FilesParams) -> Answer:
-    """Reads and writes on the calling thread; the GIL is released in each system call."""
+    """Read or write on the calling thread; the GIL is released in each system call."""
     if params.operation == "read":
         return _read_answer(params, _shared(params).read_bytes())
     path = _new("write")
@@ -97,7 +97,7 @@ def run(params: FilesParams) -> Answer:
 
 
 async def run_async(params: FilesParams) -> Answer:
-    """Reads and writes by AnyIO: a hop to its thread pool for every step, from opening to removing."""
+    """Read or write by AnyIO: a hop to its thread pool for every step, from opening to removing."""
     import anyio  # noqa: PLC0415 - describing the workload must not load it
 
     if params.operation == "read":

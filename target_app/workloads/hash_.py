@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from target_app.answers import insist
+from target_app.verification import verify
 from target_app.workload import Answer, Params, Workload
 
 PIECE_BYTES = 64 * 1024
@@ -16,7 +16,7 @@ PIECE_BYTES = 64 * 1024
 
 
 class HashParams(Params):
-    """What is done to how much."""
+    """Algorithm and buffer size."""
 
     algorithm: Literal["sha256", "blake2b", "zlib"] = Field(
         "sha256", description="sha256 and blake2b hash the buffer; zlib compresses it at level 6."
@@ -28,20 +28,20 @@ class HashParams(Params):
 
 @lru_cache(maxsize=8)
 def _buffer(size_kb: int) -> bytes:
-    """Text that compresses by about half, the same on every machine."""
+    """Return text that compresses by about half, the same on every machine."""
     lines = (hashlib.sha256(b"%d" % number).hexdigest() for number in range(size_kb * 1024 // 64))
     return "".join(lines).encode()
 
 
 @lru_cache(maxsize=32)
 def _expected(algorithm: str, size_kb: int) -> str:
-    """The right answer, by another way than the one that is measured: in pieces."""
+    """Compute the right answer in pieces, another way than the one that is measured."""
     buffer = _buffer(size_kb)
     pieces = [buffer[start : start + PIECE_BYTES] for start in range(0, len(buffer), PIECE_BYTES)]
     if algorithm == "zlib":
         packer = zlib.compressobj(6)
         packed = b"".join([*(packer.compress(piece) for piece in pieces), packer.flush()])
-        insist("the buffer after zlib and back", zlib.decompress(packed) == buffer, True)
+        verify("the buffer after zlib and back", zlib.decompress(packed) == buffer, True)
         return _sum(packed)
     hasher = hashlib.new(algorithm)
     for piece in pieces:
@@ -61,15 +61,15 @@ ALGORITHMS: dict[str, Callable[[bytes], str]] = {
 
 
 def run(params: HashParams) -> Answer:
-    """Computes on the calling thread; other threads go on meanwhile."""
+    """Compute on the calling thread without holding the GIL."""
     buffer = _buffer(params.size_kb)
     result = ALGORITHMS[params.algorithm](buffer)
-    insist(params.algorithm, result, _expected(params.algorithm, params.size_kb))
+    verify(params.algorithm, result, _expected(params.algorithm, params.size_kb))
     return {"algorithm": params.algorithm, "bytes": len(buffer), "result": result}
 
 
 async def run_async(params: HashParams) -> Answer:
-    """Computes on the event loop, which stands still meanwhile: there is nothing to await."""
+    """Compute on the event loop, which is blocked meanwhile: there is nothing to await."""
     return run(params)
 
 

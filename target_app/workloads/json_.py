@@ -1,16 +1,16 @@
-"""json: validates a document and serialises it onto the wire, which is what most routes spend their CPU on."""
+"""json: validates a document and serialises it, on which most routes spend their CPU."""
 
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from target_app.answers import insist, wire
+from target_app.verification import json_response, verify
 from target_app.workload import Answer, Params, Workload
 
 
 class JsonParams(Params):
-    """How large the document is."""
+    """Size of the document."""
 
     size_kb: int = Field(16, ge=1, le=10_240, description="Size of the JSON text, in units of 1024 bytes.")
 
@@ -26,7 +26,7 @@ class Item(BaseModel):
 
 
 class Document(BaseModel):
-    """What is validated and serialised."""
+    """The document that is validated and serialised."""
 
     items: list[Item]
 
@@ -46,27 +46,27 @@ _BYTES_PER_ITEM = len(Item.model_validate(_item(0)).model_dump_json()) + len(","
 
 @lru_cache(maxsize=16)
 def rows(size_kb: int) -> dict[str, Any]:
-    """What a database or another service would have given: plain objects, not validated; made only once."""
+    """Return plain objects as a database would give them, not validated; made only once."""
     count = max(1, size_kb * 1024 // _BYTES_PER_ITEM)
     return {"items": [_item(number) for number in range(count)]}
 
 
 @lru_cache(maxsize=16)
 def expected_bytes(size_kb: int) -> int:
-    """Length of the right text, by arithmetic: items of equal length, a comma between them, what is around."""
+    """Compute the length of the right text: items of equal length, commas between them, and the brackets."""
     return len(rows(size_kb)["items"]) * _BYTES_PER_ITEM - len(",") + len('{"items":[]}')
 
 
 def run(params: JsonParams) -> Answer:
-    """Does it all on the calling thread, holding the GIL; pydantic's core does not release it."""
+    """Validate and serialise on the calling thread; pydantic's core does not release the GIL."""
     document = Document.model_validate(rows(params.size_kb))
     text = document.model_dump_json().encode()
-    insist("length of the JSON text", len(text), expected_bytes(params.size_kb))
-    return wire(text)
+    verify("length of the JSON text", len(text), expected_bytes(params.size_kb))
+    return json_response(text)
 
 
 async def run_async(params: JsonParams) -> Answer:
-    """Does it all on the event loop: there is nothing to await."""
+    """Validate and serialise on the event loop: there is nothing to await."""
     return run(params)
 
 

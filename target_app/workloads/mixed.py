@@ -1,4 +1,4 @@
-"""mixed: waits, computes in pure Python, waits again, as a route does that asks, works and stores."""
+"""mixed: waits, computes in pure Python and waits again, like a route that reads, computes and stores."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from target_app.workloads import cpu
 
 
 class MixedParams(Params):
-    """How long each part is."""
+    """Length of each part."""
 
     io_ms: float = Field(
         10,
@@ -29,7 +29,7 @@ class MixedParams(Params):
 
 
 def run(params: MixedParams) -> Answer:
-    """Waits in time.sleep: the thread is held throughout, the GIL while it computes."""
+    """Wait in time.sleep; the thread is held throughout, the GIL only while it computes."""
     time.sleep(params.io_ms / 1000)
     computed = cpu.run(cpu.CpuParams(ms=params.cpu_ms))
     time.sleep(params.io_ms / 1000)
@@ -37,7 +37,7 @@ def run(params: MixedParams) -> Answer:
 
 
 async def run_async(params: MixedParams) -> Answer:
-    """Waits in asyncio.sleep; the event loop stands still only while it computes."""
+    """Wait in asyncio.sleep; the event loop is blocked only while it computes."""
     await asyncio.sleep(params.io_ms / 1000)
     computed = cpu.run(cpu.CpuParams(ms=params.cpu_ms))
     await asyncio.sleep(params.io_ms / 1000)
@@ -46,7 +46,7 @@ async def run_async(params: MixedParams) -> Answer:
 
 WORKLOAD = Workload(
     name="mixed",
-    description="Waits, computes in pure Python and waits again, like a route that asks, works and stores.",
+    description="Waits, computes in pure Python and waits again, like a route that reads, computes and stores.",
     params=MixedParams,
     run=run,
     run_async=run_async,

@@ -1,19 +1,19 @@
-"""noop: the price of the route itself."""
+"""noop: does nothing, to measure the cost of the route itself."""
 
 from target_app.workload import Answer, Cost, Params, Workload
 
 
 class NoopParams(Params):
-    """Takes nothing."""
+    """No parameters."""
 
 
 def run(params: NoopParams) -> Answer:  # noqa: ARG001 - every workload is called alike
-    """Does nothing."""
+    """Do nothing."""
     return {}
 
 
 async def run_async(params: NoopParams) -> Answer:
-    """Awaits nothing."""
+    """Do nothing, without awaiting."""
     return run(params)
 
 

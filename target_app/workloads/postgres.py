@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from target_app import stock
-from target_app.answers import ServiceMissingError
+from target_app import items_table
+from target_app.verification import ServiceMissingError
 from target_app.workload import Answer, Params, Workload
 
 DSN = "LOOPWISE_POSTGRES"
@@ -36,7 +36,7 @@ _making = threading.Lock()
 
 
 class PostgresParams(Params):
-    """What to do to how many rows, by which driver."""
+    """Operation, rows and driver."""
 
     driver: Literal["psycopg", "asyncpg"] = Field(
         "psycopg", description="psycopg has a blocking and an async form; asyncpg is async only."
@@ -44,18 +44,18 @@ class PostgresParams(Params):
     operation: Literal["read", "write"] = Field(
         "read", description="read selects the rows; write updates them and commits."
     )
-    rows: int = Field(10, ge=1, le=stock.MOST_ROWS, description="Rows read or updated by a request.")
+    rows: int = Field(10, ge=1, le=items_table.MOST_ROWS, description="Rows read or updated by a request.")
     after: int = Field(
         0,
         ge=0,
-        le=stock.SEEDED_ROWS - stock.MOST_ROWS,
+        le=items_table.SEEDED_ROWS - items_table.MOST_ROWS,
         description="The rows that follow this id, so that requests can differ.",
     )
     pool_size: int = Field(10, ge=1, le=64, description="Connections per worker process, open all the time.")
 
 
 def refuses(params: PostgresParams, mode: str) -> tuple[str, str] | None:
-    """A driver that has no blocking form in a mode that needs one, or that is not installed."""
+    """Refuse a driver that is not installed, or that has no blocking form in a mode that needs one."""
     if params.driver == "asyncpg" and mode != "async":
         return (
             "params.driver",
@@ -78,17 +78,17 @@ def _dsn() -> str:
 
 
 def _block() -> str:
-    """How the names of this block's tables begin: servers that run at the same time have the seed in common."""
+    """Prefix of this block's tables: servers that run at the same time share the seed."""
     return TABLES + hashlib.sha256(os.environ.get(SEED, "").encode()).hexdigest()[:12]
 
 
 def _table() -> str:
-    """The server's table: all its worker processes have the scratch folder in common."""
+    """Name of the server's table: all its worker processes share the scratch folder."""
     return _block() + "_" + hashlib.sha256(os.environ.get("LOOPWISE_SCRATCH", "").encode()).hexdigest()[:12]
 
 
 def _create_table() -> None:
-    """Makes the server's table complete or not at all, and drops those of earlier blocks."""
+    """Create the server's table, complete or not at all, and drop those of earlier blocks."""
     import psycopg  # noqa: PLC0415 - an extra; describing the workload must not load it
     from psycopg import sql  # noqa: PLC0415
 
@@ -107,7 +107,10 @@ def _create_table() -> None:
                 " price_cents integer NOT NULL, stock integer NOT NULL)"
             ).format(table)
         )
-        rows = [(row, f"item {row}", stock.price_cents(row), 0) for row in range(1, stock.SEEDED_ROWS + 1)]
+        rows = [
+            (row, f"item {row}", items_table.price_cents(row), 0)
+            for row in range(1, items_table.SEEDED_ROWS + 1)
+        ]
         with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
             for row in rows:
                 copy.write_row(row)
@@ -127,11 +130,11 @@ def _values(params: PostgresParams) -> tuple[int, int]:
 
 
 def _read(params: PostgresParams, rows: Any) -> Answer:
-    return stock.read_answer(params.after, params.rows, [row[2] for row in rows])
+    return items_table.read_answer(params.after, params.rows, [row[2] for row in rows])
 
 
 def _pool(size: int) -> Any:
-    """A pool of psycopg's of that size, its connections open."""
+    """Return psycopg's pool of that size, its connections open."""
     from psycopg_pool import ConnectionPool  # noqa: PLC0415 - an extra
 
     with _making:
@@ -154,7 +157,7 @@ def _pool_options(size: int) -> dict[str, Any]:
 
 
 async def _async_pool(driver: str, size: int) -> Any:
-    """A driver's pool of that size, its connections open. Requests that come meanwhile wait for the same one."""
+    """Return a driver's pool of that size, its connections open; concurrent requests wait for the same one."""
     key = driver, size
     if key not in _async_pools:
         _async_pools[key] = asyncio.ensure_future(_make_async_pool(driver, size))
@@ -206,7 +209,7 @@ def run(params: PostgresParams) -> Answer:
         cursor = connection.execute(_statement(params, ("%s", "%s")), _values(params))
         if params.operation == "read":
             return _read(params, cursor.fetchall())
-        return stock.write_answer(params.rows, cursor.rowcount)
+        return items_table.write_answer(params.rows, cursor.rowcount)
 
 
 async def run_async(params: PostgresParams) -> Answer:
@@ -218,12 +221,12 @@ async def run_async(params: PostgresParams) -> Answer:
             if params.operation == "read":
                 return _read(params, await connection.fetch(statement, *values))
             told = await connection.execute(statement, *values)  # UPDATE 10
-            return stock.write_answer(params.rows, int(told.split(" ")[1]))
+            return items_table.write_answer(params.rows, int(told.split(" ")[1]))
     async with pool.connection() as connection:
         cursor = await connection.execute(_statement(params, ("%s", "%s")), _values(params))
         if params.operation == "read":
             return _read(params, await cursor.fetchall())
-        return stock.write_answer(params.rows, cursor.rowcount)
+        return items_table.write_answer(params.rows, cursor.rowcount)
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from target_app import stock
-from target_app.lending import AsyncLender, Lender
+from target_app import items_table
+from target_app.connection_pool import AsyncConnectionPool, ConnectionPool
 from target_app.workload import Answer, Params, Workload
 
 if TYPE_CHECKING:
@@ -29,22 +29,22 @@ WRITE_SQL = "UPDATE items SET stock = stock + 1 WHERE id > ? AND id <= ? + ?"
 
 _databases: list[Path] = []
 """The file of each running app of this process, the newest last; a server has one."""
-_lenders: dict[tuple[Path, int], Lender[sqlite3.Connection]] = {}
-_async_lenders: dict[tuple[Path, int], "AsyncLender[Connection]"] = {}
+_pools: dict[tuple[Path, int], ConnectionPool[sqlite3.Connection]] = {}
+_async_pools: dict[tuple[Path, int], "AsyncConnectionPool[Connection]"] = {}
 """Connections that outlive a request, by file and number; made with the first request that wants them."""
 
 
 class SqliteParams(Params):
-    """What to do to how many rows, on which connection."""
+    """Operation, rows and connection."""
 
     operation: Literal["read", "write"] = Field(
         "read", description="read selects the rows; write updates them and commits."
     )
-    rows: int = Field(10, ge=1, le=stock.MOST_ROWS, description="Rows read or updated by a request.")
+    rows: int = Field(10, ge=1, le=items_table.MOST_ROWS, description="Rows read or updated by a request.")
     after: int = Field(
         0,
         ge=0,
-        le=stock.SEEDED_ROWS - stock.MOST_ROWS,
+        le=items_table.SEEDED_ROWS - items_table.MOST_ROWS,
         description="The rows that follow this id, so that requests can differ.",
     )
     connection: Literal["request", "pool", "shared"] = Field(
@@ -54,7 +54,7 @@ class SqliteParams(Params):
 
 
 def _create(path: Path) -> None:
-    """Makes the database complete or not at all, however many worker processes start at once.
+    """Create the database, complete or not at all, however many worker processes start at once.
 
     It is built under a name of this process and linked to the shared one: the first wins, all use its file.
     """
@@ -69,7 +69,10 @@ def _create(path: Path) -> None:
         )
         connection.executemany(
             "INSERT INTO items VALUES (?, ?, ?, 0)",
-            ((row, f"item {row}", stock.price_cents(row)) for row in range(1, stock.SEEDED_ROWS + 1)),
+            (
+                (row, f"item {row}", items_table.price_cents(row))
+                for row in range(1, items_table.SEEDED_ROWS + 1)
+            ),
         )
         connection.commit()
     with suppress(FileExistsError):
@@ -79,7 +82,7 @@ def _create(path: Path) -> None:
 
 @contextmanager
 def start() -> Iterator[None]:
-    """Creates the file, in LOOPWISE_SCRATCH or in a temporary folder that is removed afterwards."""
+    """Create the file, in LOOPWISE_SCRATCH or in a temporary folder that is removed afterwards."""
     with scratch_folder() as folder:
         path = folder / FILE_NAME
         if not path.exists():
@@ -89,25 +92,25 @@ def start() -> Iterator[None]:
             yield
         finally:
             _databases.remove(path)
-            for key in [key for key in _lenders if key[0] == path]:
-                _lenders.pop(key).close()
+            for key in [key for key in _pools if key[0] == path]:
+                _pools.pop(key).close()
 
 
 @asynccontextmanager
 async def start_with_loop() -> AsyncIterator[None]:
-    """The same for an app, whose event loop has connections of its own to close."""
+    """As `start`, and close the connections of the app's event loop as well."""
     with start():
         path = database()
         try:
             yield
         finally:
-            for key in [key for key in _async_lenders if key[0] == path]:
-                await _async_lenders.pop(key).close()
+            for key in [key for key in _async_pools if key[0] == path]:
+                await _async_pools.pop(key).close()
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """The folder for what workloads write: the harness removes its own, a temporary one goes with the app."""
+    """Provide a folder for files: the harness's, which removes it, or a temporary one that goes with the app."""
     scratch = os.environ.get(SCRATCH)
     if scratch:
         Path(scratch).mkdir(parents=True, exist_ok=True)
@@ -118,7 +121,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def database() -> Path:
-    """The file that requests use.
+    """Return the file that requests use.
 
     Raises:
         RuntimeError: the app has not been started.
@@ -141,31 +144,31 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def run(params: SqliteParams) -> Answer:
-    """One statement, by the standard library."""
+    """Execute one statement by the standard library's sqlite3."""
     path = database()
     if params.connection == "request":
         with closing(_connect(path)) as connection:
             return _answer(params, connection)
     key = path, _size(params)
-    lender = _lenders.get(key)
-    if lender is None:  # setdefault is one step: threads that come here together agree on one
-        new = Lender(lambda: _connect(path), sqlite3.Connection.close, key[1])
-        lender = _lenders.setdefault(key, new)
-    with lender.lend() as connection:
+    pool = _pools.get(key)
+    if pool is None:  # setdefault is one step: threads that come here together agree on one
+        new = ConnectionPool(lambda: _connect(path), sqlite3.Connection.close, key[1])
+        pool = _pools.setdefault(key, new)
+    with pool.acquire() as connection:
         return _answer(params, connection)
 
 
 def _answer(params: SqliteParams, connection: sqlite3.Connection) -> Answer:
     if params.operation == "read":
         found = connection.execute(READ_SQL, (params.after, params.rows)).fetchall()
-        return stock.read_answer(params.after, params.rows, [row[2] for row in found])
+        return items_table.read_answer(params.after, params.rows, [row[2] for row in found])
     with connection:  # commits, or rolls back what failed
         changed = connection.execute(WRITE_SQL, (params.after, params.after, params.rows)).rowcount
-    return stock.write_answer(params.rows, changed)
+    return items_table.write_answer(params.rows, changed)
 
 
 async def run_async(params: SqliteParams) -> Answer:
-    """One statement, by aiosqlite: each of its connections is a thread of its own."""
+    """Execute one statement by aiosqlite, each of whose connections is a thread."""
     import aiosqlite  # noqa: PLC0415 - describing the workload must not load it
 
     path = database()
@@ -177,9 +180,9 @@ async def run_async(params: SqliteParams) -> Answer:
         return await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S)
 
     key = path, _size(params)
-    if key not in _async_lenders:
-        _async_lenders[key] = AsyncLender(connect, aiosqlite.Connection.close, key[1])
-    async with _async_lenders[key].lend() as connection:
+    if key not in _async_pools:
+        _async_pools[key] = AsyncConnectionPool(connect, aiosqlite.Connection.close, key[1])
+    async with _async_pools[key].acquire() as connection:
         return await _answer_async(params, connection)
 
 
@@ -187,7 +190,7 @@ async def _answer_async(params: SqliteParams, connection: "Connection") -> Answe
     if params.operation == "read":
         async with connection.execute(READ_SQL, (params.after, params.rows)) as cursor:
             found: list[Any] = list(await cursor.fetchall())
-        return stock.read_answer(params.after, params.rows, [row[2] for row in found])
+        return items_table.read_answer(params.after, params.rows, [row[2] for row in found])
     try:
         async with connection.execute(WRITE_SQL, (params.after, params.after, params.rows)) as cursor:
             changed = cursor.rowcount
@@ -195,7 +198,7 @@ async def _answer_async(params: SqliteParams, connection: "Connection") -> Answe
     except BaseException:
         await connection.rollback()
         raise
-    return stock.write_answer(params.rows, changed)
+    return items_table.write_answer(params.rows, changed)
 
 
 WORKLOAD = Workload(

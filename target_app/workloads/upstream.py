@@ -1,4 +1,4 @@
-"""upstream: asks a real HTTP service on loopback, which answers late, by httpx."""
+"""upstream: requests a real HTTP service on loopback, which answers after a delay, by httpx."""
 
 import itertools
 import os
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from target_app.answers import ServiceMissingError, WrongAnswerError, insist
 from target_app.upstream import URL
+from target_app.verification import ServiceMissingError, WrongAnswerError, verify
 from target_app.workload import Answer, Cost, Params, Workload
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _making = threading.Lock()
 
 
 class UpstreamParams(Params):
-    """How late the service answers, and by which client it is asked."""
+    """Delay of the service, and the client that asks it."""
 
     ms: float = Field(
         50,
@@ -67,10 +67,10 @@ class UpstreamParams(Params):
 
 
 def service_url(name: str = URL) -> str:
-    """Where the service is.
+    """Return the base URL of the service.
 
     Raises:
-        ServiceMissingError: nobody has said.
+        ServiceMissingError: it is not set.
     """
     url = os.environ.get(name)
     if not url:
@@ -94,10 +94,10 @@ def _question(params: UpstreamParams) -> dict[str, Any]:
 
 
 def _answer(params: UpstreamParams, question: dict[str, Any], status: int, found: Any) -> Answer:
-    insist("status of the upstream service", status, 200)
-    insist("token that the upstream service gave back", found.get("token"), question["token"])
+    verify("status of the upstream service", status, 200)
+    verify("token that the upstream service gave back", found.get("token"), question["token"])
     if params.distribution == "fixed":
-        insist("wait of the upstream service in ms", found["waited_ms"], round(params.ms, 3))
+        verify("wait of the upstream service in ms", found["waited_ms"], round(params.ms, 3))
     return {"ms": params.ms, "distribution": params.distribution}
 
 
@@ -106,7 +106,7 @@ def _no_answer(error: Exception) -> WrongAnswerError:
 
 
 def _options(connections: int) -> dict[str, Any]:
-    """No proxy: the service is on this machine. All connections are kept: httpx would keep only 20 of 100."""
+    """Options without proxy (the service is local) that keep all connections; httpx would keep only 20 of 100."""
     import httpx  # noqa: PLC0415 - describing the workload must not load it
 
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
@@ -123,7 +123,7 @@ def _shared(connections: int) -> "Client":
 
 
 def run(params: UpstreamParams) -> Answer:
-    """Asks by httpx.Client, which threads may share; the calling thread waits."""
+    """Ask by httpx.Client, which threads may share; the calling thread waits."""
     import httpx  # noqa: PLC0415 - describing the workload must not load it
 
     url, question = f"{service_url()}/wait", _question(params)
@@ -139,7 +139,7 @@ def run(params: UpstreamParams) -> Answer:
 
 
 async def run_async(params: UpstreamParams) -> Answer:
-    """Asks by httpx.AsyncClient; nothing waits but the request itself."""
+    """Ask by httpx.AsyncClient; only the request itself waits."""
     import httpx  # noqa: PLC0415 - describing the workload must not load it
 
     url, question = f"{service_url()}/wait", _question(params)
@@ -159,7 +159,7 @@ async def run_async(params: UpstreamParams) -> Answer:
 
 @asynccontextmanager
 async def start() -> AsyncIterator[None]:
-    """Closes the shared clients with the app."""
+    """Close the shared clients with the app."""
     try:
         yield
     finally:

@@ -1,9 +1,9 @@
-"""What goes on inside a worker process, ten times a second: the probe's instruments.
+"""The probe's instruments: samples of a worker process's event loop and pools, ten times a second.
 
-Copied beside the probe as `loopwise_measuring.py`, so: standard library only, Python 3.9 or newer, nothing of ours.
-A thread writes a line of JSON per look to `<folder>/<pid>.jsonl`, each with one system call, so that a kill loses
-nothing. It reads what the event loop left behind and never asks the loop for anything: a blocked loop is seen while it
-is blocked.
+Copied beside the probe as `loopwise_instruments.py`, so: standard library only, Python 3.9 or newer, nothing of ours.
+A thread writes a line of JSON per sample to `<folder>/<pid>.jsonl`, each with one system call, so that a kill loses
+nothing. It reads marks that the event loop leaves and never asks the loop for anything, so a blocked loop is seen while
+it is blocked.
 
 The loop leaves marks: at both ends of every request, and a heartbeat every few milliseconds. The heartbeat's lateness
 is the loop's lag: how long a callback waits that became due at that moment. The longest gap between two marks while a
@@ -35,14 +35,14 @@ Gauge = Callable[[], Mapping[str, int]]
 
 
 def bucket(lag_s: float) -> int:
-    """Number of the bucket that a lag falls into; loopwise.servers.probe_logs turns it back."""
+    """Return the number of a lag's bucket; loopwise.servers.probe_logs holds the inverse."""
     lag_us = max(0, int(lag_s * 1e6))
     shift = max(0, lag_us.bit_length() - 5)
     return shift * SUB_BUCKETS + (lag_us >> shift)
 
 
-class Measuring:
-    """The instruments of one worker process; `enter` and `leave` are called for every request, and cost the most.
+class Instruments:
+    """Instruments of one worker process; `enter` and `leave` run for every request and cost the most.
 
     Args:
         folder: where the file goes.
@@ -51,7 +51,7 @@ class Measuring:
 
     def __init__(self, folder: str, gauges: Mapping[str, Gauge]) -> None:
         self.limiter: Any = None
-        """AnyIO's default limiter of this loop, once somebody has found it."""
+        """AnyIO's default limiter of this loop, once it exists."""
         self._folder = folder
         self._gauges = gauges
         self._started = 0
@@ -71,7 +71,7 @@ class Measuring:
         self._sink = -1
 
     def start(self, loop: Any) -> None:
-        """Begin; to be called once, in the running loop's own thread."""
+        """Begin to sample; call once, in the running loop's own thread."""
         self._loop = loop
         os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103 - no pathlib in anybody's hot start-up
         path = os.path.join(self._folder, f"{os.getpid()}.jsonl")  # noqa: PTH118
@@ -87,7 +87,7 @@ class Measuring:
         threading.Thread(target=self._watch, name="loopwise-probe", daemon=True).start()
 
     def enter(self) -> None:
-        """A request begins."""
+        """Mark the begin of a request."""
         now_s = monotonic()
         if now_s - self._mark_s > STALL_S and now_s - self._due_s > STALL_S:
             self._stalls_s.append(now_s - self._stall_began_s())
@@ -96,7 +96,7 @@ class Measuring:
         self._started += 1
 
     def leave(self) -> None:
-        """A request has ended."""
+        """Mark the end of a request."""
         now_s = monotonic()
         if now_s - self._mark_s > STALL_S and now_s - self._due_s > STALL_S:
             self._stalls_s.append(now_s - self._stall_began_s())
@@ -116,7 +116,7 @@ class Measuring:
         self._loop.call_later(BEAT_S, self._beat)
 
     def _stall_began_s(self) -> float:
-        """At a request's mark, if that was the last; else somewhere between the last beat and the one overdue."""
+        """Time at which a stall began: the last request's mark, or midway between the last beat and the overdue one."""
         return (self._mark_s + self._due_s) / 2 if self._mark_is_beat else self._mark_s
 
     def _collect(self, phase: str, _info: Mapping[str, int]) -> None:
@@ -126,7 +126,7 @@ class Measuring:
             self._pauses_s.append(monotonic() - self._collection_s)
 
     def _find_executor(self) -> None:
-        """A loop of asyncio shows its default executor; uvloop's hides it, and so gets the same one from here."""
+        """Find the default executor: asyncio's loop shows it, uvloop's hides it and is given one."""
         loop = self._loop
         if hasattr(loop, "_default_executor"):
             return
@@ -147,17 +147,17 @@ class Measuring:
         while True:
             time.sleep(max(0.0, due_s - monotonic()))
             late_s = monotonic() - due_s
-            line = json.dumps(self.look(late_s), separators=(",", ":"))
+            line = json.dumps(self.sample(late_s), separators=(",", ":"))
             try:
                 os.write(self._sink, line.encode() + b"\n")
             except OSError:
                 return  # The folder's disk is full or gone; the app goes on.
             due_s = max(due_s + INTERVAL_S, monotonic())
 
-    def look(self, late_s: float) -> dict[str, Any]:
-        """One line; what the loop left behind since the last look is taken from it.
+    def sample(self, late_s: float) -> dict[str, Any]:
+        """Take one sample; marks left by the loop since the last one are consumed.
 
-        `lags` counts by bucket, `…_max_ms` and `stall_ms` are of the time since the last look; `blocked_s`, `gc_s`,
+        `lags` counts by bucket, `…_max_ms` and `stall_ms` are of the time since the last sample; `blocked_s`, `gc_s`,
         `loop_cpu_s`, `loop_wait_s`, `started` and `done` are sums since the beginning.
         """
         lags, lag_max_s = self._drain_lags()
@@ -188,7 +188,7 @@ class Measuring:
         }
 
     def _drain_lags(self) -> tuple[dict[int, int], float]:
-        """Lags by bucket, and the greatest.
+        """Count lags by bucket, and find the greatest.
 
         A beat that is late stands for the beats that could not be made meanwhile: without them a stall of a second
         would count once, and five free milliseconds as much.
@@ -221,7 +221,7 @@ class Measuring:
         return longest_s
 
     def _loop_schedule(self) -> tuple[float | None, float | None]:
-        """Seconds that the loop's thread ran, and that it could have run but had no core."""
+        """Seconds in which the loop's thread ran, and in which it was ready but had no core."""
         if self._schedule < 0:
             return None, None
         try:
@@ -231,7 +231,7 @@ class Measuring:
         return int(ran_ns) / 1e9, int(waited_ns) / 1e9
 
     def _limiter(self) -> list[int] | None:
-        """Tokens in all, in use, and tasks that wait for one."""
+        """Tokens in all, tokens in use, and tasks waiting."""
         if self.limiter is None:
             return None
         try:
@@ -242,7 +242,7 @@ class Measuring:
             return None  # No limit was set (infinity), or a borrower came while they were listed.
 
     def _executor_figures(self) -> list[int] | None:
-        """Threads at most, busy ones, and what waits for one, in asyncio's default executor."""
+        """Thread limit, busy threads and waiting calls of asyncio's default executor."""
         executor: Any = self._executor or getattr(self._loop, "_default_executor", None)
         try:
             busy = len(executor._threads) - executor._idle_semaphore._value

@@ -1,4 +1,4 @@
-"""A bounded number of things that cost something to make, lent to one user at a time: connections, above all."""
+"""Bounded pools of connections, for threads and for coroutines."""
 
 import asyncio
 import queue
@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Lender(Generic[T]):
-    """Lends to threads. At most `size` things exist; each is made when first needed, the last used goes first."""
+class ConnectionPool(Generic[T]):
+    """Pool for threads: at most `size` connections, made when first needed, the most recently used handed out first."""
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], None], size: int) -> None:
         self._make, self._close = make, close
@@ -20,8 +20,8 @@ class Lender(Generic[T]):
         self._size = size
 
     @contextmanager
-    def lend(self) -> Iterator[T]:
-        """One thing for the duration of a `with` block; who finds all lent out waits."""
+    def acquire(self) -> Iterator[T]:
+        """Hold one connection for a `with` block; waits while all are in use."""
         thing = self._free.get()
         try:
             if thing is None:
@@ -31,15 +31,15 @@ class Lender(Generic[T]):
             self._free.put(thing)
 
     def close(self) -> None:
-        """Closes them all, waiting for those that are lent out."""
+        """Close all connections, waiting for those in use."""
         for _ in range(self._size):
             thing = self._free.get()
             if thing is not None:
                 self._close(thing)
 
 
-class AsyncLender(Generic[T]):
-    """The same for the coroutines of one event loop."""
+class AsyncConnectionPool(Generic[T]):
+    """Pool for the coroutines of one event loop."""
 
     def __init__(self, make: Callable[[], Awaitable[T]], close: Callable[[T], Awaitable[None]], size: int):
         self._make, self._close = make, close
@@ -49,8 +49,8 @@ class AsyncLender(Generic[T]):
         self._size = size
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[T]:
-        """One thing for the duration of an `async with` block; who finds all lent out waits."""
+    async def acquire(self) -> AsyncIterator[T]:
+        """Hold one connection for an `async with` block; waits while all are in use."""
         thing = await self._free.get()
         try:
             if thing is None:
@@ -60,7 +60,7 @@ class AsyncLender(Generic[T]):
             self._free.put_nowait(thing)
 
     async def close(self) -> None:
-        """Closes them all, waiting for those that are lent out."""
+        """Close all connections, waiting for those in use."""
         for _ in range(self._size):
             thing = await self._free.get()
             if thing is not None:

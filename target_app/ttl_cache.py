@@ -1,4 +1,4 @@
-"""A cache in this process: the least recently used goes first, old entries expire, a miss is loaded only once."""
+"""An in-process cache: least recently used eviction, expiry, and one load per miss."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Cache(Generic[V]):
+class TTLCache(Generic[V]):
     """For threads and for the coroutines of one event loop; a loader that raises leaves nothing in it.
 
     Args:
@@ -32,12 +32,12 @@ class Cache(Generic[V]):
         return len(self._entries)
 
     def newest(self) -> int | None:
-        """The key that was used last; None while the cache is empty."""
+        """Return the key that was used last; None while the cache is empty."""
         with self._lock:
             return next(reversed(self._entries), None)
 
     def get(self, key: int, load: Callable[[int], V]) -> tuple[V, bool]:
-        """A value, and whether it was there. Of threads that miss it together one loads, the others wait."""
+        """Return a value and whether it was a hit; of threads that miss together one loads, the others wait."""
         with self._lock:
             entry = self._fresh(key)
             if entry is not None:
@@ -61,7 +61,7 @@ class Cache(Generic[V]):
         return value, False
 
     async def get_async(self, key: int, load: Callable[[int], Awaitable[V]]) -> tuple[V, bool]:
-        """The same for coroutines. The load is a task of its own: one who gives up takes nothing from the others."""
+        """As `get`, for coroutines; the load is a task of its own, so that a cancelled caller spoils it for nobody."""
         with self._lock:
             entry = self._fresh(key)
         if entry is not None:

@@ -1,4 +1,4 @@
-"""What features put around a route, as far as it needs the web framework."""
+"""Implementations of features that need FastAPI or Starlette: streaming, background tasks, middleware."""
 
 import inspect
 import json
@@ -12,13 +12,13 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.requests import Request
 from starlette.responses import Response
 
-from target_app.features import background_task
+from target_app.dependencies import background_task
 from target_app.modes import Endpoint
 
 PIECES = 4
 """Pieces of a streamed answer: enough to be more than one write, few enough for a small answer."""
 HEADER = "x-loopwise-middleware"
-"""What each middleware adds to an answer, so that it has touched it."""
+"""Header that each middleware adds, so that it really touches the answer."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +27,7 @@ ASGIApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def streamed(endpoint: Endpoint) -> Callable[..., Any]:
-    """The same endpoint, `def` or `async def` as before, whose answer leaves in pieces."""
+    """Wrap an endpoint so that its answer is streamed in pieces; `def` stays `def`, `async def` stays `async def`."""
     if inspect.iscoroutinefunction(endpoint):
 
         async def by_coroutine(params: Any) -> StreamingResponse:
@@ -57,7 +57,7 @@ async def _async_pieces(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 async def plan_background_task(tasks: BackgroundTasks) -> None:
-    """A dependency, since FastAPI hands the tasks of a request to those as well."""
+    """Dependency that adds the background task: FastAPI passes a request's tasks to dependencies, too."""
     tasks.add_task(background_task)
 
 
@@ -68,7 +68,7 @@ class AsgiMiddleware:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Passes everything on but the start of an answer."""
+        """Pass everything on, with the header added to the start of an answer."""
 
         async def with_header(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -82,7 +82,7 @@ class BaseMiddleware(BaseHTTPMiddleware):
     """Adds a header to the response object."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """As Starlette's documentation shows it."""
+        """Call the app and add the header, as in Starlette's documentation."""
         response = await call_next(request)
         response.headers.append(HEADER, "base")
         return response

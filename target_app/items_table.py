@@ -1,8 +1,8 @@
-"""The table of items that `sqlite` and `postgres` read and write: its content follows from arithmetic."""
+"""The items table of `sqlite` and `postgres`, whose content follows from arithmetic."""
 
 from functools import lru_cache
 
-from target_app.answers import insist
+from target_app.verification import verify
 from target_app.workload import Answer
 
 SEEDED_ROWS = 10_000
@@ -11,32 +11,32 @@ MOST_ROWS = 1000
 
 
 def price_cents(row: int) -> int:
-    """The price of the item with this id; differs from row to row, so that a wrong row shows."""
+    """Price of the item with this id; prices differ from row to row, so that a wrong row is noticed."""
     return 100 + row * 7919 % 9901
 
 
 @lru_cache(maxsize=4096)
 def checksum(after: int, rows: int) -> int:
-    """The sum of the prices of the rows that follow an id."""
+    """Sum of the prices of the rows that follow an id."""
     return sum(map(price_cents, range(after + 1, after + rows + 1)))
 
 
 def read_answer(after: int, rows: int, found: list[int]) -> Answer:
-    """What a read tells, from the prices that were found.
+    """Build the answer of a read from the prices that it returned.
 
     Raises:
         WrongAnswerError: they are not those of the rows asked for.
     """
     total = sum(found)
-    insist("prices of the rows read", (len(found), total), (rows, checksum(after, rows)))
+    verify("prices of the rows read", (len(found), total), (rows, checksum(after, rows)))
     return {"operation": "read", "rows": len(found), "checksum": total}
 
 
 def write_answer(rows: int, changed: int) -> Answer:
-    """What a write tells, from the number of rows it changed.
+    """Build the answer of a write from the number of rows that it changed.
 
     Raises:
         WrongAnswerError: it changed more or fewer rows than it was asked to.
     """
-    insist("rows updated", changed, rows)
+    verify("rows updated", changed, rows)
     return {"operation": "write", "rows": changed}

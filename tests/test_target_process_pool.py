@@ -9,14 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from target_app.pool import Pool, PoolUnavailableError, pool_processes
+from target_app.process_pool import Pool, PoolUnavailableError, pool_processes
 from target_app.workloads import cpu
 
 ROOT = Path(__file__).parents[1]
 
 STARTED = """
 import asyncio, os, signal
-from target_app.pool import Pool
+from target_app.process_pool import Pool
 pool = Pool(1, [])
 asyncio.run(pool.start())
 """

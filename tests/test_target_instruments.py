@@ -21,7 +21,7 @@ from support.probe import PACKAGE, load_file
 from loopwise.servers import probe_logs as probes
 from loopwise.servers.probe_logs import lag_ms
 
-measuring = load_file("measuring.py")
+instruments_file = load_file("instruments.py")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
 loops = pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
 
@@ -49,7 +49,7 @@ def within(
     found: list[Any] = []
 
     async def main() -> None:
-        instruments = measuring.Measuring(str(folder), {} if gauges is None else gauges)
+        instruments = instruments_file.Instruments(str(folder), {} if gauges is None else gauges)
         instruments.start(asyncio.get_running_loop())
         found.append(instruments)
         await session(instruments)
@@ -66,33 +66,33 @@ def within(
 def test_a_handler_that_blocks_is_one_stall_of_that_length(new_loop: Any, tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
         await asyncio.sleep(0.02)
-        instruments.look(0.0)
+        instruments.sample(0.0)
         instruments.enter()
         began_s = time.monotonic()
         time.sleep(0.05)
         blocked_ms.append((time.monotonic() - began_s) * 1e3)
         instruments.leave()
         await asyncio.sleep(0.01)
-        look.update(instruments.look(0.0))
+        look.update(instruments.sample(0.0))
 
     blocked_ms: list[float] = []
     look: dict[str, Any] = {}
     within(session, tmp_path, new_loop)
     assert look["stall_ms"] >= blocked_ms[0]
-    assert look["lag_max_ms"] >= blocked_ms[0] - measuring.BEAT_S * 1e3 - 1
+    assert look["lag_max_ms"] >= blocked_ms[0] - instruments_file.BEAT_S * 1e3 - 1
     assert look["blocked_s"] >= blocked_ms[0] / 1e3
     assert (look["started"], look["done"]) == (1, 1)
 
 
 def test_many_short_callbacks_are_lag_and_no_stall(tmp_path: Path) -> None:
     """A clock that moves by 1 ms at each mark stands for a loop that never rests."""
-    instruments = measuring.Measuring(str(tmp_path), {})
-    instruments._mark_s = instruments._due_s = measuring.monotonic()
+    instruments = instruments_file.Instruments(str(tmp_path), {})
+    instruments._mark_s = instruments._due_s = instruments_file.monotonic()
     instruments._due_s -= 10.0
     for _ in range(20):
         instruments.enter()
         instruments.leave()
-    look = instruments.look(0.0)
+    look = instruments.sample(0.0)
     assert look["lag_max_ms"] >= 10_000
     assert look["stall_ms"] == 0
     assert look["blocked_s"] == 0
@@ -119,9 +119,9 @@ def test_a_loop_is_seen_to_be_blocked_while_it_is(tmp_path: Path) -> None:
 
 
 def test_a_late_beat_counts_for_those_it_kept_from_being_made(tmp_path: Path) -> None:
-    instruments = measuring.Measuring(str(tmp_path), {})
+    instruments = instruments_file.Instruments(str(tmp_path), {})
     instruments._lags_s.extend([0.0] * 50 + [0.401])
-    counts = {int(number): count for number, count in instruments.look(0.0)["lags"].items()}
+    counts = {int(number): count for number, count in instruments.sample(0.0)["lags"].items()}
     assert sum(counts.values()) == 50 + 101
     assert lag_ms(counts, 0.99) == pytest.approx(396, rel=0.04)
     assert lag_ms(counts, 0.5) == pytest.approx(100, rel=0.04)
@@ -129,7 +129,7 @@ def test_a_late_beat_counts_for_those_it_kept_from_being_made(tmp_path: Path) ->
 
 @pytest.mark.parametrize("lag_us", [0, 1, 15, 31, 32, 33, 100, 999, 50_000, 1_234_567, 60_000_000])
 def test_a_bucket_is_within_3_percent_of_what_fell_into_it(lag_us: int) -> None:
-    found = lag_ms({measuring.bucket(lag_us / 1e6 + 1e-9): 1}, 0.5)
+    found = lag_ms({instruments_file.bucket(lag_us / 1e6 + 1e-9): 1}, 0.5)
     assert found is not None
     assert found * 1e3 == pytest.approx(lag_us, rel=0.032, abs=0.5)
 
@@ -141,7 +141,7 @@ def test_the_default_executor_is_watched_busy_and_queued(new_loop: Any, tmp_path
         most = ThreadPoolExecutor()._max_workers
         calls = [asyncio.ensure_future(asyncio.to_thread(gate.wait, 30)) for _ in range(most + 3)]
         await asyncio.sleep(0)
-        looks.append((instruments.look(0.0)["executor"], most))
+        looks.append((instruments.sample(0.0)["executor"], most))
         gate.set()
         await asyncio.gather(*calls)
 
@@ -155,7 +155,7 @@ def test_the_default_executor_is_watched_busy_and_queued(new_loop: Any, tmp_path
 def test_an_executor_that_the_app_sets_is_the_one_watched(new_loop: Any, tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
-        looks.append(instruments.look(0.0)["executor"])
+        looks.append(instruments.sample(0.0)["executor"])
         assert await asyncio.to_thread(abs, -3) == 3
 
     looks: list[Any] = []
@@ -170,11 +170,11 @@ def test_the_limiter_is_watched_in_use_and_waiting(tmp_path: Path) -> None:
         gate = threading.Event()
         calls = [asyncio.ensure_future(anyio.to_thread.run_sync(gate.wait, 30)) for _ in range(5)]
         await asyncio.sleep(0.01)
-        looks.append(instruments.look(0.0)["limiter"])
+        looks.append(instruments.sample(0.0)["limiter"])
         gate.set()
         await asyncio.gather(*calls)
         limiter.total_tokens = float("inf")
-        looks.append(instruments.look(0.0)["limiter"])
+        looks.append(instruments.sample(0.0)["limiter"])
 
     looks: list[Any] = []
     within(session, tmp_path)
@@ -190,14 +190,16 @@ def test_gauges_of_the_app_are_read_and_a_broken_one_stops_nobody(tmp_path: Path
         "partial": lambda: {"max": 3},
         "process_pool": lambda: {"max": 4, "busy": 4, "queued": 9},
     }
-    assert measuring.Measuring(str(tmp_path), gauges).look(0.0)["gauges"] == {"process_pool": [4, 4, 9]}
+    assert instruments_file.Instruments(str(tmp_path), gauges).sample(0.0)["gauges"] == {
+        "process_pool": [4, 4, 9]
+    }
 
 
 def test_garbage_collections_are_summed(tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
-        instruments.look(0.0)
+        instruments.sample(0.0)
         gc.collect()
-        looks.append(instruments.look(0.0))
+        looks.append(instruments.sample(0.0))
 
     looks: list[Any] = []
     within(session, tmp_path)
@@ -207,10 +209,10 @@ def test_garbage_collections_are_summed(tmp_path: Path) -> None:
 
 def test_the_loops_thread_has_its_own_cpu_time(tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
-        before = instruments.look(0.0)["loop_cpu_s"]
-        while instruments.look(0.0)["loop_cpu_s"] < before + 0.02:
+        before = instruments.sample(0.0)["loop_cpu_s"]
+        while instruments.sample(0.0)["loop_cpu_s"] < before + 0.02:
             sum(range(1000))
-        assert instruments.look(0.0)["loop_wait_s"] >= 0
+        assert instruments.sample(0.0)["loop_wait_s"] >= 0
 
     within(session, tmp_path)
 
@@ -234,7 +236,7 @@ def test_a_folder_that_goes_away_ends_the_thread_and_not_the_app(tmp_path: Path)
 
 
 def test_the_instruments_need_nothing_but_python_3_9() -> None:
-    tree = ast.parse((PACKAGE / "measuring.py").read_text(), feature_version=(3, 9))
+    tree = ast.parse((PACKAGE / "instruments.py").read_text(), feature_version=(3, 9))
     imported = {
         alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names
     }
@@ -243,4 +245,4 @@ def test_the_instruments_need_nothing_but_python_3_9() -> None:
 
 
 def test_the_harness_counts_lag_in_the_same_buckets() -> None:
-    assert probes.SUB_BUCKETS == measuring.SUB_BUCKETS
+    assert probes.SUB_BUCKETS == instruments_file.SUB_BUCKETS

@@ -1,4 +1,4 @@
-"""Answers that are right, or raise: a load on a wrong answer must fail loudly."""
+"""Verification of answers: a wrong one raises, so that a load on it fails loudly."""
 
 from typing import Any, cast
 
@@ -6,15 +6,15 @@ from target_app.workload import Answer
 
 
 class WrongAnswerError(Exception):
-    """A workload's own check failed, or what it asks for its answer gave none; the message is for the client."""
+    """An answer failed its verification, or its source gave none; the message is for the client."""
 
 
 class ServiceMissingError(Exception):
-    """A service that the workload needs was not started; the message is for the client."""
+    """A service that the workload needs is not running; the message is for the client."""
 
 
-def insist(what: str, got: Any, expected: Any) -> None:
-    """Refuses an answer that is not the expected one.
+def verify(what: str, got: Any, expected: Any) -> None:
+    """Raise unless a value is the expected one.
 
     Raises:
         WrongAnswerError: they differ.
@@ -23,8 +23,8 @@ def insist(what: str, got: Any, expected: Any) -> None:
         raise WrongAnswerError(f"{what}: got {str(got)[:60]}, expected {str(expected)[:60]}")
 
 
-def wire(text: bytes) -> Answer:
-    """An answer that is JSON already, and goes onto the wire as it is.
+def json_response(text: bytes) -> Answer:
+    """Wrap text that is JSON already, to be sent as it is.
 
     FastAPI sends a response that a route returns untouched, whatever the route says of its type.
     """

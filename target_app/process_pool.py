@@ -1,4 +1,4 @@
-"""The process pool behind mode `process`: warm before the first request, replaced when a process dies."""
+"""The process pool of mode `process`: warm before the first request, replaced when a process dies."""
 
 import asyncio
 import gc
@@ -27,7 +27,7 @@ class PoolUnavailableError(Exception):
 
 
 def pool_processes() -> int:
-    """Size of the pool: LOOPWISE_POOL_PROCESSES, else one process per CPU.
+    """Return the pool's size: LOOPWISE_POOL_PROCESSES, else one process per CPU.
 
     Raises:
         ValueError: the variable is no whole number above 0.
@@ -41,7 +41,7 @@ def pool_processes() -> int:
 
 
 def settle() -> None:
-    """Runs first in every process of the pool."""
+    """Initialise a process of the pool."""
     # Ctrl-C reaches the whole group; the server decides when the pool ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -50,13 +50,13 @@ def settle() -> None:
 
 
 def _end_with(parent: Any) -> None:
-    """Ends this process with its parent: a killed server closes no pool, which would then wait for ever."""
+    """End this process with its parent: a killed server closes no pool, whose processes would wait for ever."""
     parent.join()
     os._exit(1)
 
 
 def _greet(_functions: Sequence[Callable[..., Any]]) -> int:
-    """Unpickling the functions has imported their modules, which is what makes a process warm."""
+    """Return the pid; unpickling the functions has imported their modules, which warms the process."""
     time.sleep(GREETING_S)
     return os.getpid()
 
@@ -74,7 +74,7 @@ class Pool:
         """How often a process died, and the pool with it."""
 
     async def start(self) -> None:
-        """Returns once every process runs and has imported the functions.
+        """Start the processes; returns once each has imported the functions.
 
         Raises:
             BrokenProcessPool: a process died while it started.
@@ -86,7 +86,7 @@ class Pool:
         await self._warm(self._executor)
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Runs a function in the pool, waiting for a free process.
+        """Run a function in the pool, waiting for a free process.
 
         Raises:
             PoolUnavailableError: the pool was not started, or a process died and the pool is being replaced.
@@ -108,13 +108,13 @@ class Pool:
             self._pending -= 1
 
     def occupancy(self) -> dict[str, int]:
-        """Processes, those at work, and calls that wait for one; read from any thread."""
+        """Count processes, busy ones and waiting calls; callable from any thread."""
         pending = self._pending
         busy = min(pending, self.processes)
         return {"max": self.processes, "busy": busy, "queued": pending - busy}
 
     def stop(self) -> None:
-        """Waits for work in progress, ends the processes and gives back what they shared."""
+        """Wait for work in progress, then end the processes and release shared resources."""
         if self._warming is not None:
             self._warming.cancel()
             self._warming = None
@@ -140,7 +140,7 @@ class Pool:
             pids.update(await asyncio.gather(*greetings))
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:
-        """Many requests meet the same broken executor; the first replaces it."""
+        """Replace a broken executor once, though many requests meet it."""
         if self._executor is not broken:
             return
         self.deaths += 1

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_app.caching import Cache
-from target_app.lending import AsyncLender, Lender
+from target_app.connection_pool import AsyncConnectionPool, ConnectionPool
+from target_app.ttl_cache import TTLCache
 from target_app.workload import Answer, Cost
 from target_app.workloads import cache, sqlite
 
 
 def test_a_miss_of_many_threads_is_loaded_once() -> None:
-    found: Cache[int] = Cache(4, 60)
+    found: TTLCache[int] = TTLCache(4, 60)
     loads: list[int] = []
     barrier, released = threading.Barrier(8), threading.Event()
 
@@ -42,7 +42,7 @@ def test_a_miss_of_many_coroutines_is_loaded_once_even_if_the_first_gives_up() -
     loads: list[int] = []
 
     async def ask() -> None:
-        found: Cache[int] = Cache(4, 60)
+        found: TTLCache[int] = TTLCache(4, 60)
         released = asyncio.Event()
 
         async def load(key: int) -> int:
@@ -64,7 +64,7 @@ def test_a_miss_of_many_coroutines_is_loaded_once_even_if_the_first_gives_up() -
 
 
 def test_a_load_that_fails_leaves_nothing_behind() -> None:
-    found: Cache[int] = Cache(4, 60)
+    found: TTLCache[int] = TTLCache(4, 60)
 
     def fail(_key: int) -> int:
         raise OSError("gone")
@@ -82,7 +82,7 @@ def test_a_load_that_fails_leaves_nothing_behind() -> None:
 
 def test_the_least_recently_used_entry_goes_first_and_old_ones_expire() -> None:
     now_s = [0.0]
-    found: Cache[int] = Cache(2, 10, lambda: now_s[0])
+    found: TTLCache[int] = TTLCache(2, 10, lambda: now_s[0])
     for key in (1, 2, 1, 3):  # 2 is the one not used for longest
         found.get(key, lambda key: key)
     assert [found.get(key, lambda key: key)[1] for key in (1, 3)] == [True, True]
@@ -142,17 +142,17 @@ def test_a_lender_makes_no_more_than_its_size_and_closes_all() -> None:
         made.append(len(made))
         return made[-1]
 
-    lender = Lender(make, closed.append, 2)
-    with lender.lend() as first, lender.lend() as second:
+    pool = ConnectionPool(make, closed.append, 2)
+    with pool.acquire() as first, pool.acquire() as second:
         assert {first, second} == {0, 1}
 
     def use(_index: int) -> int:
-        with lender.lend() as thing:
+        with pool.acquire() as thing:
             return thing
 
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(use, range(40))) <= {0, 1}
-    lender.close()
+    pool.close()
     assert made == [0, 1]
     assert sorted(closed) == [0, 1]
 
@@ -172,10 +172,10 @@ def test_an_async_lender_lends_to_one_at_a_time_and_makes_anew_what_could_not_be
         async def close(_thing: int) -> None:
             out.append(-1)
 
-        lender = AsyncLender(make, close, 1)
+        pool = AsyncConnectionPool(make, close, 1)
 
         async def use() -> None:
-            async with lender.lend():
+            async with pool.acquire():
                 out.append(1)
                 most.append(len(out))
                 await asyncio.sleep(0)
@@ -184,7 +184,7 @@ def test_an_async_lender_lends_to_one_at_a_time_and_makes_anew_what_could_not_be
         with pytest.raises(OSError, match="not now"):
             await use()
         await asyncio.gather(*(use() for _ in range(5)))
-        await lender.close()
+        await pool.close()
 
     asyncio.run(many())
     assert most == [1] * 5
