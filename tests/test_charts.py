@@ -14,7 +14,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from support.chart import SHAPES
-from support.chart_room import assert_every_plot_shows_something, assert_texts_have_room, drawn_texts
+from support.chart_room import (
+    assert_every_plot_shows_something,
+    assert_texts_have_room,
+    drawn_texts,
+    panel_figure,
+)
 from support.compare import duel_summary
 from support.report import (
     HOSTILE,
@@ -30,13 +35,14 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Server
 from loopwise.model.factors import identity
 from loopwise.report.cells import ROWS_PER_FACET, Cells, facets
-from loopwise.report.charts.bars import PERCENTILES, percentile_panels, throughput_panels
+from loopwise.report.charts.bars import throughput_panels
+from loopwise.report.charts.distribution import distribution_panels
 from loopwise.report.charts.kit import style
 from loopwise.report.charts.kit.axes import linear_ticks, log_limits, log_ticks, quantile_position
-from loopwise.report.charts.kit.line_labels import spread
+from loopwise.report.charts.kit.lines import spread
 from loopwise.report.charts.kit.svg import inline, svg_of
-from loopwise.report.charts.percentiles import distribution_panels
-from loopwise.report.charts.table import CHARTS, save
+from loopwise.report.charts.points import PERCENTILES_SHOWN, percentile_panels
+from loopwise.report.charts.specs import CHARTS, save
 from loopwise.report.charts.workers import scaling, workers_panels
 
 WITHOUT_ROWS = ["throughput", "percentiles", "distribution", "victim", "resources"]
@@ -84,9 +90,9 @@ def test_throughput_bars_are_the_tables_values_with_their_intervals_and_predicti
 
 def test_percentile_points_are_the_tables_values() -> None:
     summary = fixture_summary(7)
-    rows = [row for panel in percentile_panels(summary) for row in panel.rows]
+    rows = [row for panel in percentile_panels(summary) for row in panel.latencies]
     for row in rows:
-        for percentile, cell in zip(PERCENTILES, row, strict=True):
+        for percentile, cell in zip(PERCENTILES_SHOWN, row, strict=True):
             assert cell.value == table_value(summary, cell.case.case_id, f"service_time_{percentile}_ms")
 
 
@@ -139,13 +145,11 @@ def test_an_invalid_case_never_shows_a_number(kind: str) -> None:
     for name in ("throughput", "percentiles"):
         chart = CHARTS[name]
         texts = [
-            text.get_text()
-            for panel in chart.panels(summary)
-            for text in drawn_texts(chart.panel_figure(panel))
+            text.get_text() for panel in chart.panels(summary) for text in drawn_texts(panel_figure(panel))
         ]
         assert sum(text.startswith("invalid: ") for text in texts) == 7
         assert not any("123" in text for text in texts)
-        assert all(REASON in chart.describe(panel) for panel in chart.panels(summary))
+        assert all(REASON in panel.describe() for panel in chart.panels(summary))
 
 
 def test_with_nothing_valid_there_are_no_lines_to_draw() -> None:
@@ -170,7 +174,7 @@ def test_a_case_that_was_never_measured_keeps_its_place_and_says_so() -> None:
 def test_invalid_cases_are_named_where_their_line_is_missing() -> None:
     panels = distribution_panels(fixture_summary(40, invalid="some"))
     assert panels[0].left_out == ("sync",)
-    assert "Left out as invalid: sync." in CHARTS["distribution"].describe(panels[0])
+    assert "Left out as invalid: sync." in panels[0].describe()
 
 
 def test_one_replicate_is_drawn_without_interval_and_the_caption_says_so() -> None:
@@ -224,11 +228,11 @@ def test_every_chart_is_drawn_of_some_summary_and_its_panels_fit_alone(name: str
         for shape in ("long names", "open load", "7 cases")
         for panel in chart.panels(summary_shaped(shape))
     ]
-    panels = panels or chart.panels(duel_summary())
+    panels = panels or list(chart.panels(duel_summary()))
     assert panels
     for panel in panels[:2]:
-        assert_texts_have_room(chart.panel_figure(panel))
-        assert len(chart.describe(panel)) > 40
+        assert_texts_have_room(panel_figure(panel))
+        assert len(panel.describe()) > 40
 
 
 @lru_cache(maxsize=len(SHAPES))
@@ -254,7 +258,7 @@ def test_hostile_names_are_plain_text_in_the_svg() -> None:
 def test_an_inline_panel_has_its_own_ids_the_pages_colours_and_a_name() -> None:
     chart = CHARTS["throughput"]
     (panel,) = chart.panels(fixture_summary(1))
-    element = inline(svg_of(chart.panel_figure(panel), chart.title), "one-", 'an "alt" <text>')
+    element = inline(svg_of(panel_figure(panel), chart.title), "one-", 'an "alt" <text>')
     root = ElementTree.fromstring(element)
     ids = {node.get("id") for node in root.iter()} - {None}
     assert ids
@@ -271,8 +275,8 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = save(summary, tmp_path / "a"), save(summary, tmp_path / "b")
     assert [chart.name for chart in first] == WITHOUT_ROWS
     for one, other in zip(first, second, strict=True):
-        assert one.svg.read_bytes() == other.svg.read_bytes()
-        assert one.png.read_bytes() == other.png.read_bytes()
+        for file, same in zip(one.files, other.files, strict=True):
+            assert file.read_bytes() == same.read_bytes()
         assert one.panels == other.panels
 
 
@@ -329,11 +333,11 @@ def test_a_fitted_law_is_a_dotted_curve_beside_the_line_of_its_own_cases() -> No
     for line, law in zip(panel.lines, panel.laws, strict=True):
         assert law is not None
         assert law.case_ids == tuple(cell.case.case_id for cell in line)
-    found = curves(CHARTS["workers"].panel_figure(panel))
+    found = curves(panel_figure(panel))
     assert len(found) == 5
     assert found[0][0] == pytest.approx((1, 500))
     assert found[0][-1] == pytest.approx((8, 8 * 500 / 1.7))
-    assert curves(CHARTS["workers"].panel_figure(workers_panels(fixture_summary(100))[0])) == []
+    assert curves(panel_figure(workers_panels(fixture_summary(100))[0])) == []
 
 
 def curves(figure: Figure) -> list[list[tuple[float, float]]]:

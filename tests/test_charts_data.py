@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from support.chart import ROWS, SHAPES, complete, open_summary
+from support.chart_room import panel_figure
 from support.report import (
     fixture_summary,
     running_server_summary,
@@ -18,14 +19,13 @@ from support.report import (
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Server
-from loopwise.report.charts.costs import resources_panels, victim_panels
-from loopwise.report.charts.histogram import histogram_panels
+from loopwise.report.charts.bars import resources_panels, shares_panels
+from loopwise.report.charts.distribution import MANY_PANELS, distribution_panels, histogram_panels
 from loopwise.report.charts.kit import style
-from loopwise.report.charts.percentiles import MANY_PANELS, distribution_panels
 from loopwise.report.charts.plane import plane_panels, predicted_panels
+from loopwise.report.charts.points import victim_panels
 from loopwise.report.charts.rate import rate_panels
-from loopwise.report.charts.shares import shares_panels
-from loopwise.report.charts.table import CHARTS, save
+from loopwise.report.charts.specs import CHARTS, save
 from loopwise.report.charts.timelines import timeline_panels
 from loopwise.report.charts.workers import spaced, workers_panels
 
@@ -57,7 +57,10 @@ def test_every_chart_is_in_the_documentation() -> None:
 @pytest.mark.parametrize(
     ("panels", "metric"),
     [
-        (lambda summary: [panel.cells for panel in victim_panels(summary)], "victim_p99_ms"),
+        (
+            lambda summary: [[cell for (cell,) in panel.latencies] for panel in victim_panels(summary)],
+            "victim_p99_ms",
+        ),
         (lambda summary: [panel.cpu for panel in resources_panels(summary)], "cpu_ms_per_request"),
         (lambda summary: [panel.memory for panel in resources_panels(summary)], "rss_mb"),
     ],
@@ -223,7 +226,7 @@ def test_a_distribution_reaches_p99_99_where_enough_rows_do_and_its_line_passes_
     )
     _, curve = panel.lines[0]
     assert curve.quantiles[-1] == 0.9999
-    axes = CHARTS["distribution"].panel_figure(panel).axes[0]
+    axes = panel_figure(panel).axes[0]
     x, y = (np.round(np.asarray(points, dtype=float), 6).tolist() for points in axes.lines[0].get_data())
     drawn = set(zip(x, y, strict=True))
     for quantile in (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999):
@@ -243,7 +246,7 @@ def test_a_panel_cut_from_its_sheet_is_whole(shape: str, tmp_path: Path) -> None
             ids = {node.get("id") for node in root.iter()}
             assert set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", alone.svg)) <= ids
             told = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-            figure = CHARTS[chart.name].panel_figure(panel)
+            figure = panel_figure(panel)
             words = [text.get_text() for text in (*figure.texts, *(t for a in figure.axes for t in a.texts))]
             assert [word for word in words if word and word not in told] == []
             _, _, width, height = (float(part) for part in str(root.get("viewBox")).split())
@@ -261,7 +264,7 @@ def test_in_open_load_a_line_of_the_plane_goes_from_rate_to_rate() -> None:
             assert point.latency.value == table_value(
                 summary, point.latency.case.case_id, "response_time_p99_ms"
             )
-    texts = [text.get_text() for text in CHARTS["plane"].panel_figure(panel).texts]
+    texts = [text.get_text() for text in panel_figure(panel).texts]
     assert {"async, 100–800/s", "sync, 100–800/s"} <= set(texts)
 
 
@@ -278,7 +281,7 @@ def test_a_row_that_got_its_room_from_its_own_name_is_not_cut(
     )
     summary = summary_of(cases)
     (panel,) = CHARTS["throughput"].panels(summary)
-    texts = [text.get_text() for text in CHARTS["throughput"].panel_figure(panel).texts]
+    texts = [text.get_text() for text in panel_figure(panel).texts]
     assert not any(text.endswith("…") for text in texts)
 
 

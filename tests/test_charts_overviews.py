@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.colors import to_rgb
 from support.chart import complete, digest_of, duel_summary, open_summary
-from support.chart_room import assert_texts_have_room
+from support.chart_room import assert_texts_have_room, panel_figure
 from support.report import (
     REASON,
     fixture_summary,
@@ -19,7 +19,6 @@ from loopwise.model import Case, Load
 from loopwise.report.charts import heatmap as charts_heatmap
 from loopwise.report.charts.checks import checks_panels
 from loopwise.report.charts.heatmap import heatmap_panels, luminance
-from loopwise.report.charts.table import CHARTS
 from loopwise.report.charts.timelines import RUNS_SHOWN, chosen, panel_of, timeline_panels
 
 
@@ -90,12 +89,12 @@ def test_a_time_line_holds_the_digests_columns_and_leaves_out_what_never_happene
     digest = summary.digests[case.case_id][0]
     panel = panel_of(digest, case, summary.experiment.suite.cases)
     assert panel is not None
-    lines = {line.column: line.values for track in panel.tracks for line in track.lines}
-    assert set(lines) == {
+    shown = {line.column: line.values for _, lines in panel.tracks for line in lines}
+    assert set(shown) == {
         *("rate_rps", "errors_rps", "p50_ms", "p99_ms", "loop_lag_ms", "pool_busy", "pool_waiting"),
         *("cpu_ratio", "steal_ratio"),
     }
-    for column, values in lines.items():
+    for column, values in shown.items():
         assert list(values) == digest.timeline[column].tolist()
 
 
@@ -173,7 +172,7 @@ def test_a_column_name_wider_than_its_column_goes_on_below() -> None:
     ]
     (panel,) = heatmap_panels(summary_of(tuple(by_rate)))
     assert len(panel.columns) == 8
-    figure = CHARTS["heatmap"].panel_figure(panel)
+    figure = panel_figure(panel)
     assert_texts_have_room(figure)
     texts = [text.get_text() for text in figure.texts]
     assert texts.count("poisson") == 16

@@ -18,11 +18,19 @@ from support.report import HOSTILE
 from loopwise.analysis.gates import Outcome, parse_gate
 from loopwise.cli import listing
 from loopwise.errors import UsageError
-from loopwise.report.compare_words import ALLOWED, ONLY_SHOWN, difference_lines, gate_lines, headline
+from loopwise.report.comparison import (
+    ALLOWED,
+    ONLY_SHOWN,
+    difference_lines,
+    gate_lines,
+    headline,
+    names_of,
+    only_in,
+    sides_of,
+)
 from loopwise.report.export.markdown import pull_request_comment
 from loopwise.report.html.compare import file_name, write_comparison
 from loopwise.report.html.index import existing, write_index
-from loopwise.report.sides import names_of, only_in, sides_of
 
 NASTY = ("<script>alert(1)</script>", "a'b\"c", "../../etc/passwd", "日本語 🚀", "x" * 300)
 GATES = (

@@ -14,7 +14,6 @@ from support.report import fixture_summary
 from loopwise.analysis.checks import CheckSpec, Facts
 from loopwise.analysis.verdicts import RULES
 from loopwise.model import Server
-from loopwise.report.charts.table import Chart
 from loopwise.suite import load_suite
 from target_app.features import Routing
 from target_app.modes import MODES
@@ -112,16 +111,14 @@ def test_the_example_of_a_feature_adds_a_dependency() -> None:
 
 
 def test_the_example_of_a_chart_draws_every_case() -> None:
-    names = example("loopwise/report/charts_memory.py")
-    parts = [names[f"{part}_memory"] for part in ("draw", "describe")]
-    chart = Chart("Memory", "", names["memory_panels"], names["memory_height_in"], *parts)
+    chart = example("loopwise/report/charts/memory.py")["MEMORY"]
     summary = fixture_summary(7)
     panels = chart.panels(summary)
     assert sum(len(panel.cells) for panel in panels) == 7
     figure = chart.figure(summary)
     assert figure is not None
     assert sum(len(axes.patches) for axes in figure.axes) == 7
-    assert "MB" in chart.describe(panels[0])
+    assert "in MB. async 48.0; sync 48.0" in panels[0].describe()
 
 
 @pytest.mark.parametrize(("host", "ok"), [(HOST, True), (HOST | {"cpu_ratio": 0.99}, False), ({}, None)])

@@ -7,8 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
-from support.chart_room import assert_texts_have_room, drawn_texts
+from support.chart_room import assert_texts_have_room, drawn_texts, panel_figure
 from support.compare import SHAPES, duel_summary, sides, summary_with_cases, verdicts_on
 from support.report import HOSTILE
 
@@ -16,28 +15,18 @@ from loopwise.analysis.contest import COMPARED
 from loopwise.analysis.verdicts import RULES
 from loopwise.model import Verdict
 from loopwise.report.cells import ROWS_PER_FACET, Cells
-from loopwise.report.charts import forest as charts_forest
-from loopwise.report.charts import overlay
 from loopwise.report.charts.forest import (
-    VERDICT_LOOKS,
-    draw_forest,
-    panel_height_in,
-    ratio_limits,
-    ratio_ticks,
-)
-from loopwise.report.charts.forest_rows import (
+    VERDICT_STYLES,
     ForestPanel,
     duel_panels,
     forest_panels,
-    ratio_text,
-    why_invalid,
+    ratio_ticks,
 )
 from loopwise.report.charts.kit import style
-from loopwise.report.charts.kit.frame import single
-from loopwise.report.charts.overlay import LATENCY, THROUGHPUT, OverlayPanel, overlay_panels
-from loopwise.report.charts.sheets import save_sheets
-from loopwise.report.html.compare import FOREST, OVERLAY
-from loopwise.report.sides import Side, shared_facets, sides_of
+from loopwise.report.charts.kit.chart import save_sheets
+from loopwise.report.charts.overlay import LATENCY, THROUGHPUT, overlay_panels
+from loopwise.report.comparison import Side, shared_facets, sides_of
+from loopwise.report.words import ratio_text, why_invalid
 
 COMPARISONS: dict[str, Callable[[], tuple[Side, ...]]] = {
     "1 case": lambda: sides(1),
@@ -94,13 +83,13 @@ def test_metrics_stand_together_while_they_are_few(
 
 def test_the_axis_holds_every_ratio_and_the_band_and_cuts_only_the_longest_intervals() -> None:
     for panel in panels_of(sides(100)):
-        low, high = ratio_limits(panel)
+        low, high = panel.ratio_limits()
         assert low < 1 / 1.05 < 1.05 < high
         assert all(low < row.verdict.ratio < high for row in panel.rows if row.verdict.ratio)
         assert high < 10
     alone = verdict(1.01, 0.001, 1000.0)
     panel = replace(panel, groups=(replace(panel.groups[0], rows=(replace(panel.rows[0], verdict=alone),)),))
-    low, high = ratio_limits(panel)
+    low, high = panel.ratio_limits()
     assert 0.7 < low < high < 1.5
 
 
@@ -134,25 +123,22 @@ def test_the_reason_of_an_invalid_row_leaves_out_what_the_row_says() -> None:
 
 
 def test_every_verdict_has_a_mark_and_a_colour_of_its_own_from_the_palette() -> None:
-    assert set(VERDICT_LOOKS) >= {*RULES, "undecided", "invalid"}
+    assert set(VERDICT_STYLES) >= {*RULES, "undecided", "invalid"}
     for field in ("colour", "marker"):
-        assert len({getattr(looks, field) for looks in VERDICT_LOOKS.values()}) == len(VERDICT_LOOKS)
+        assert len({getattr(looks, field) for looks in VERDICT_STYLES.values()}) == len(VERDICT_STYLES)
     palette = {looks.colour for looks in style.MODES.values()} | {style.MUTED, style.VOID}
-    assert {looks.colour for looks in VERDICT_LOOKS.values()} <= palette
+    assert {looks.colour for looks in VERDICT_STYLES.values()} <= palette
 
 
 def test_the_word_of_each_verdict_is_written_and_an_invalid_row_says_why() -> None:
     (panel, *_) = panels_of(sides(7, invalid="some"))
-    texts = [
-        text.get_text()
-        for text in drawn_texts(single(panel_height_in(panel), lambda frame: draw_forest(frame, panel)))
-    ]
+    texts = [text.get_text() for text in drawn_texts(panel_figure(panel))]
     for word in {row.verdict.verdict for row in panel.rows} - {"invalid"}:
         assert texts.count(word) == sum(row.verdict.verdict == word for row in panel.rows)
     void = [row for row in panel.rows if row.verdict.ratio is None]
     assert void
     assert sum(text.startswith("invalid: the generator used") for text in texts) == len(void)
-    said = charts_forest.describe_forest(panel)
+    said = panel.describe()
     assert "invalid, the generator used 97 %" in said
     assert "worse, ×0.710 [0.640, 0.790]" in said
 
@@ -191,7 +177,7 @@ def test_a_case_that_one_result_lacks_has_no_line_there_and_one_that_all_others_
 def test_an_invalid_case_shows_no_figure_in_an_overlay() -> None:
     panels = overlay_panels(sides(7, invalid="all"), THROUGHPUT)
     (panel, *_) = panels
-    said = overlay.describe_overlay(panel)
+    said = panel.describe()
     assert said.count("invalid: the generator used 97 %") == len(panel.rows)
 
 
@@ -199,17 +185,10 @@ def test_an_invalid_case_shows_no_figure_in_an_overlay() -> None:
 def test_no_text_overlaps_another_or_leaves_the_figure(shape: str) -> None:
     compared = COMPARISONS[shape]()
     for panel in panels_of(compared)[:3]:
-        assert_texts_have_room(_alone(panel))
+        assert_texts_have_room(panel_figure(panel))
     for metrics in (THROUGHPUT, LATENCY):
         for each in overlay_panels(compared, metrics)[:2]:
-            assert_texts_have_room(_alone(each))
-
-
-def _alone(panel: ForestPanel | OverlayPanel) -> Figure:
-    with style.look():
-        if isinstance(panel, ForestPanel):
-            return single(FOREST.height_in(panel), lambda frame: FOREST.draw(frame, panel))
-        return single(OVERLAY.height_in(panel), lambda frame: OVERLAY.draw(frame, panel))
+            assert_texts_have_room(panel_figure(each))
 
 
 def test_a_duel_has_rows_for_the_whole_and_each_endpoint_and_other_results_have_none() -> None:
@@ -226,7 +205,7 @@ def test_many_panels_go_on_several_sheets_and_sheets_of_before_are_removed(tmp_p
     compared = sides(100)
     (tmp_path / "forest-9.svg").write_text("older", encoding="utf-8")
     (tmp_path / "forest-report.svg").write_text("other", encoding="utf-8")
-    saved = save_sheets(tmp_path / "forest", panels_of(compared), FOREST, title="t", caption="c")
+    saved = save_sheets(tmp_path / "forest", panels_of(compared), title="t", caption="c")
     assert [path.name for path in saved.files] == [
         f"forest{number}.{suffix}" for number in ("", "-2", "-3") for suffix in ("svg", "png")
     ]

@@ -13,7 +13,7 @@ from loopwise.model import App, Case, Server
 from loopwise.model.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.report import words as page_data
 from loopwise.report.cells import Cells, server_name
-from loopwise.report.charts.workers import describe_workers, workers_panels
+from loopwise.report.charts.workers import workers_panels
 from loopwise.report.html import table as page_table
 from loopwise.report.terminal.answer import answer_table
 
@@ -96,7 +96,7 @@ def test_no_two_rows_of_a_table_have_the_same_name() -> None:
 def test_the_workers_chart_has_a_line_for_each() -> None:
     (panel,) = workers_panels(summary_of(cases()))
     assert [len(line) for line in panel.lines] == [2, 2, 2, 2]
-    said = describe_workers(panel)
+    said = panel.describe()
     assert "sync plain " in said
     assert "async with response_model " in said
 

@@ -13,7 +13,7 @@ from support.browser import MARKS, Visit, browser, visit
 from support.page import page_summary
 
 from loopwise.analysis.summary import Summary
-from loopwise.report.charts.table import save
+from loopwise.report.charts.specs import save
 from loopwise.report.html.page import write_page
 
 __all__ = ["browser"]

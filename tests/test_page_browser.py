@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 from support.browser import MARKS, browser, visit
 from support.page import page_summary
 
-from loopwise.report.charts.table import save
+from loopwise.report.charts.specs import save
 from loopwise.report.html.page import write_page
 
 __all__ = ["browser"]

@@ -19,7 +19,8 @@ from loopwise.analysis.deviation import Prediction
 from loopwise.analysis.summary import Summary
 from loopwise.model import Check, Run
 from loopwise.report import words as page_data
-from loopwise.report.charts.table import ChartFile, InlinePanel, save
+from loopwise.report.charts.kit.chart import ChartFile, InlinePanel
+from loopwise.report.charts.specs import save
 from loopwise.report.html import facts as page_facts
 from loopwise.report.html import skeleton
 from loopwise.report.html import table as page_table
@@ -67,8 +68,7 @@ def stub_charts(names: Sequence[str] = ("throughput", "percentiles")) -> list[Ch
             name,
             f"Title of {name}",
             f"Caption of {name}",
-            Path(f"{name}.svg"),
-            Path(f"{name}.png"),
+            (Path(f"{name}.svg"), Path(f"{name}.png")),
             (InlinePanel(svg, f"Words for {name}"),),
         )
         for name in names

@@ -82,7 +82,7 @@ def _phases(path: Path) -> int:
 
     from loopwise.analysis.summary import summarise
     from loopwise.report.build import write_tables
-    from loopwise.report.charts.table import save
+    from loopwise.report.charts.specs import save
     from loopwise.report.html.page import write_page
     from loopwise.results.folder import ResultFolder
 

@@ -12,8 +12,17 @@ from loopwise.model import Estimate
 from loopwise.report import format as fmt
 from loopwise.report.charts.kit.axes import log_axis, set_ticks, throughput_axis
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, single
-from loopwise.report.charts.kit.line_labels import Box, LineEnd, end_labels
-from loopwise.report.charts.kit.style import INK, LABEL_PT, MUTED, VOID, fit, look, mode_style, text_width_in
+from loopwise.report.charts.kit.lines import Box, LineEnd, end_labels
+from loopwise.report.charts.kit.style import (
+    INK,
+    LABEL_PT,
+    MUTED,
+    VOID,
+    figure_style,
+    fit,
+    mode_style,
+    text_width_in,
+)
 from loopwise.report.charts.kit.svg import svg_of
 
 _ROW_IN = 0.3
@@ -33,7 +42,7 @@ _WILD = 4.0
 
 def svg(panel: Panel, title: str) -> str:
     """The chart as the text of an SVG file."""
-    with look():
+    with figure_style():
         return svg_of(single(height_in(panel), partial(draw, panel=panel)), title)
 
 

@@ -13,7 +13,7 @@ from loopwise.analysis.summary import Summary, summarise
 from loopwise.cli.commands import gate_status, program, write_ci_reports
 from loopwise.errors import UsageError
 from loopwise.paths import results_dir
-from loopwise.report.sides import sides_of
+from loopwise.report.comparison import sides_of
 from loopwise.report.terminal.compare import compare_table
 from loopwise.report.terminal.console import print_json, say
 from loopwise.results.folder import ResultFolder

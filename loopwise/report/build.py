@@ -6,7 +6,7 @@ from typing import Any
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
-from loopwise.report.charts.table import save
+from loopwise.report.charts.specs import save
 from loopwise.report.html.page import write_page
 from loopwise.results.folder import ResultFolder, write_atomically
 

@@ -1,7 +1,7 @@
-"""What a reader looks at in a Summary: a cell per case and metric, and the cases that belong side by side."""
+"""A Summary as cells by case and metric, and its cases grouped into facets that are compared with each other."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 _COLUMNS = (
     *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
     "reason",
@@ -42,6 +43,30 @@ class Cell:
         return self.invalid is None and self.value is not None
 
     @property
+    def positive(self) -> bool:
+        """Whether it is usable and a log axis has a place for it."""
+        return self.usable and self.number > 0
+
+    @property
+    def number(self) -> float:
+        """The value; 0 where there is none."""
+        return self.value or 0.0
+
+    @property
+    def ends(self) -> list[float]:
+        """The value and the ends of its interval, as far as they are known."""
+        return [end for end in (self.low, self.value, self.high) if end is not None]
+
+    @property
+    def why(self) -> str:
+        """Why there is no number to show."""
+        return "no figure" if self.invalid is None else f"invalid: {self.invalid}"
+
+    def say(self, text: Callable[[float | None], str]) -> str:
+        """The value as text; empty where it must not be shown."""
+        return text(self.value) if self.usable else ""
+
+    @property
     def predicted_ratio(self) -> float | None:
         """Measured ÷ predicted; None where either is unknown."""
         return self.value / self.predicted if self.usable and self.value and self.predicted else None
@@ -66,7 +91,7 @@ class Facet:
         return ", ".join(part for part in (self.heading, self.context) if part)
 
     def label(self, case: Case) -> tuple[str, str]:
-        """What tells the case from the others here, coarse and fine: (`async`, `2 workers`)."""
+        """How the case differs from the others here, coarse and fine: (`async`, `2 workers`)."""
         if self.by_id or self.by_subject:
             return clean(case.case_id if self.by_id else case.subject), ""
         several_workers = len({other.workers for other in self.cases}) > 1
@@ -74,14 +99,18 @@ class Facet:
             return self.series(case), workers_name(case) if several_workers else ""
         return (workers_name(case), "") if several_workers else (self.series(case), workers_name(case))
 
-    def told(self, case: Case, between: str = " ") -> str:
-        """The same in one line: `async 2 workers`; empty where the case is alone."""
+    def full_label(self, case: Case, between: str = " ") -> str:
+        """Both parts of the label on one line: `async 2 workers`; empty where the case is alone."""
         return between.join(filter(None, self.label(case)))
 
     def series(self, case: Case) -> str:
-        """What the case shares with those that differ from it in workers alone: `sync`, `sync with middleware`."""
-        told = self._variants.get(case.case_id, "")
-        return f"{mode_name(case)} {told}".strip()
+        """Name of the line on which the case lies with others that differ in workers alone: `sync with middleware`."""
+        return f"{mode_name(case)} {self._variants.get(case.case_id, '')}".strip()
+
+    @cached_property
+    def by_series(self) -> dict[str, list[Case]]:
+        """The cases of each series, in their order."""
+        return grouped(self.cases, self.series)
 
     @cached_property
     def _variants(self) -> dict[str, str]:
@@ -203,6 +232,14 @@ def facets(cases: Sequence[Case]) -> list[Facet]:
             found += [Facet(clean(name), context, _by_mode(members)) for name, members in subjects.items()]
     order = {clean(case.subject): index for index, case in reversed(list(enumerate(cases)))}
     return sorted(found, key=lambda facet: order.get(facet.heading, 0))
+
+
+def grouped(cases: Iterable[Case], key: Callable[[Case], _K]) -> dict[_K, list[Case]]:
+    """The cases by key, both in the order in which they come."""
+    groups: dict[_K, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(key(case), []).append(case)
+    return groups
 
 
 def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:

@@ -7,6 +7,7 @@ from loopwise.analysis.causes import first_cause_names
 from loopwise.analysis.checks import DISTURBANCES
 from loopwise.analysis.deviation import sentence
 from loopwise.analysis.head_to_head import why as why_round
+from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
 from loopwise.model.factors import name_among
@@ -24,6 +25,7 @@ METRIC_NAMES = {
     "rss_mb": "memory",
 }
 
+_NEAR_ONE = (0.9, 1.1)
 _SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
 
 
@@ -128,6 +130,28 @@ def metric_name(metric: str) -> str:
     if metric not in METRIC_NAMES and metric.startswith(("service_time_", "response_time_")):
         return f"{parts[2]} {parts[0]} {parts[1]}"
     return METRIC_NAMES.get(metric, words(metric))
+
+
+def metric_direction(metric: str) -> str:
+    """A metric's name, and which way is good: `p99 service time (less is better)`."""
+    better = METRICS[metric].better if metric in METRICS else None
+    note = {"higher": " (more is better)", "lower": " (less is better)"}.get(better or "", "")
+    return f"{metric_name(metric)}{note}"
+
+
+def ratio_text(verdict: Verdict) -> str:
+    """`×1.41 [1.30, 1.52]`; a digit more near 1, where a duel's ratio and interval would all read `1.00`."""
+    values = (verdict.ratio, verdict.ci_low, verdict.ci_high)
+    low, high = _NEAR_ONE
+    if all(value is not None and low < value < high for value in values):
+        return "×{:.3f} [{:.3f}, {:.3f}]".format(*values)
+    return fmt.ratio(*values)
+
+
+def why_invalid(verdict: Verdict) -> str:
+    """The reason alone, without the names of the two cases, which stand beside it."""
+    _, _, reason = verdict.reason.partition(" can't be compared")
+    return fmt.clean(reason.partition(": ")[2] or verdict.reason)
 
 
 def words(key: str) -> str:

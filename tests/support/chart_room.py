@@ -7,11 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from loopwise.report.charts.kit import style
+from loopwise.report.charts.kit.frame import Panel, single
+
+
+def panel_figure(panel: Panel) -> Figure:
+    """A panel alone on its figure."""
+    with style.figure_style():
+        return single(panel.height_in, panel.draw)
 
 
 def assert_texts_have_room(figure: Figure) -> None:
     """No text leaves the figure or lies over another; there is at least one."""
-    with style.look():
+    with style.figure_style():
         boxes = [(text.get_text(), text.get_window_extent()) for text in drawn_texts(figure)]
     assert boxes
     whole = figure.bbox
@@ -40,7 +47,7 @@ def assert_every_plot_shows_something(figure: Figure) -> None:
 
 def drawn_texts(figure: Figure) -> Iterator[Text]:
     """The texts that are seen, tick labels among them."""
-    with style.look():
+    with style.figure_style():
         figure.draw_without_rendering()
     for text in figure.findobj(Text):
         assert isinstance(text, Text)

@@ -10,7 +10,7 @@ from loopwise.analysis.gates import Gate, Outcome
 from loopwise.analysis.measured import CaseFigures
 from loopwise.analysis.summary import Summary
 from loopwise.model import Round, Verdict
-from loopwise.report.sides import Side, sides_of
+from loopwise.report.comparison import Side, sides_of
 from loopwise.results.folder import ResultFolder
 from support.fakes import case_of, experiment_of, suite_with
 from support.report import REASON, Invalid, Names, fixture_summary

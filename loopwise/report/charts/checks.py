@@ -1,4 +1,4 @@
-"""Which cases were void or flagged, by which check, in how many of their runs; a row per case."""
+"""Cases that a check made void or flagged, with the number of their runs; a row per case."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,9 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import Check, Round, Run
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cells, Facet
+from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.charts.kit.row_panel import (
+from loopwise.report.charts.kit.rows import (
     GAP_IN,
     describe_rows,
     label_columns_in,
@@ -30,6 +31,7 @@ _HEAD_MAX_IN = 1.2
 _HEAD_GAP_IN = 0.08
 _REASON_LEAST_IN = 0.9
 _BELOW_IN = 0.08
+_PT = 7
 _VOID_COLOUR, _FLAG_COLOUR = "#d55e00", "#e69f00"
 
 
@@ -54,6 +56,70 @@ class ChecksPanel:
     clean: int
     """Cases of the facet on which no check put a mark; they have no row."""
 
+    @property
+    def height_in(self) -> float:
+        """Height of heading, the checks' names, and a row per marked case."""
+        return self._top_in + row_middles_in(self.facet)[1] + _BELOW_IN
+
+    def describe(self) -> str:
+        """Alternative text: the failed checks of each case, with the first reason of each."""
+        figures = [
+            ", ".join(
+                f"{'void' if mark.is_void else 'flagged'} by {name} in {mark.failed} of {mark.runs} runs"
+                f" ({fit(mark.detail, 4)})"
+                for name, mark in zip(self.columns, row, strict=True)
+                if mark is not None
+            )
+            for row in self.marks
+        ]
+        return describe_rows(f"Checks that failed, {self.facet.name}.", self.facet, figures)
+
+    def draw(self, frame: Frame) -> None:
+        """A mark where a check failed, with the number of runs; the first reason beside it where there is room."""
+        clean = f" · {fmt.count(self.clean, 'case')} without a mark" if self.clean else ""
+        frame.heading(self.facet.heading, f"{self.facet.context}{clean}")
+        middles_in, bottom_in = row_middles_in(self.facet)
+        row_labels(frame, self.facet, self._top_in, middles_in)
+        _, left_in = label_columns_in(self.facet)
+        axes = frame.axes(left_in, self._top_in, len(self.columns) * _COLUMN_IN, bottom_in)
+        axes.set(xlim=(0, len(self.columns)), ylim=(bottom_in, 0), xticks=[], yticks=[])
+        axes.spines["left"].set_visible(False)
+        axes.spines["bottom"].set_color(GRID)
+        for index, name in enumerate(self.columns):
+            at_in = left_in + (index + 0.5) * _COLUMN_IN, self._top_in - _HEAD_GAP_IN / 2
+            frame.text(*at_in, _head(name), size=_PT, rotation=90, ha="center", va="bottom", color=MUTED)
+        for is_void, colour, marker in ((True, _VOID_COLOUR, "X"), (False, _FLAG_COLOUR, "^")):
+            points = [
+                (index + 0.28, middle_in)
+                for middle_in, row in zip(middles_in, self.marks, strict=True)
+                for index, mark in enumerate(row)
+                if mark is not None and mark.is_void is is_void
+            ]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker, color=colour, ms=5, mew=0, clip_on=False)
+        self._draw_words(frame, left_in, middles_in)
+
+    @property
+    def _top_in(self) -> float:
+        """Top of the rows: below the heading and the names of the checks, which stand upright."""
+        names_in = max(text_width_in(_head(name), _PT) for name in self.columns) + 2 * _HEAD_GAP_IN
+        return heading_height_in(self.facet.heading) + names_in
+
+    def _draw_words(self, frame: Frame, left_in: float, middles_in: Sequence[float]) -> None:
+        """The number of runs beside each mark, and the gravest reason at the row's end."""
+        reason_left_in = left_in + len(self.columns) * _COLUMN_IN + GAP_IN
+        room_in = PANEL_WIDTH_IN - reason_left_in
+        for middle_in, row in zip(middles_in, self.marks, strict=True):
+            known = [(index, mark) for index, mark in enumerate(row) if mark is not None]
+            for index, mark in known:
+                count = f"{mark.failed}" if mark.failed < 100 else "…"
+                frame.text(left_in + (index + 0.45) * _COLUMN_IN, self._top_in + middle_in, count, size=_PT)
+            _, gravest = min(known, key=lambda pair: not pair[1].is_void)
+            if room_in >= _REASON_LEAST_IN:
+                # The remedy, behind the semicolon, is in the page.
+                reason = fit(gravest.detail.partition("; ")[0], room_in, _PT)
+                frame.text(reason_left_in, self._top_in + middle_in, reason, size=_PT, color=MUTED)
+
 
 def checks_panels(summary: Summary) -> list[ChecksPanel]:
     """One panel per facet that has a case with a mark."""
@@ -72,104 +138,18 @@ def checks_panels(summary: Summary) -> list[ChecksPanel]:
     return panels
 
 
-def checks_height_in(panel: ChecksPanel) -> float:
-    """Height of heading, the checks' names, and a row per marked case."""
-    _, bottom_in = row_middles_in(panel.facet)
-    return heading_height_in(panel.facet.heading) + _head_in(panel) + bottom_in + _BELOW_IN
+CHECKS = Chart(
+    "checks",
+    "Cases that a check marked",
+    "A cross: the check made runs of the case void; a triangle: it only flagged them. The number counts those runs;"
+    " the words are the gravest reason. Cases without a mark have no row.",
+    checks_panels,
+    has_intervals=False,
+)
 
 
-def draw_checks(frame: Frame, panel: ChecksPanel) -> None:
-    """A mark where a check failed, with the number of runs; the first reason beside it where there is room."""
-    frame.heading(panel.facet.heading, _context(panel))
-    top_in = heading_height_in(panel.facet.heading) + _head_in(panel)
-    middles_in, bottom_in = row_middles_in(panel.facet)
-    row_labels(frame, panel.facet, top_in, middles_in)
-    _, left_in = label_columns_in(panel.facet)
-    width_in = len(panel.columns) * _COLUMN_IN
-    axes = frame.axes(left_in, top_in, width_in, bottom_in)
-    axes.set_xlim(0, len(panel.columns))
-    axes.set_ylim(bottom_in, 0)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
-    for index, name in enumerate(panel.columns):
-        frame.text(
-            left_in + (index + 0.5) * _COLUMN_IN,
-            top_in - _HEAD_GAP_IN / 2,
-            fit(name.replace("_", " "), _HEAD_MAX_IN, 7),
-            size=7,
-            rotation=90,
-            ha="center",
-            va="bottom",
-            color=MUTED,
-        )
-    for is_void, colour, marker in ((True, _VOID_COLOUR, "X"), (False, _FLAG_COLOUR, "^")):
-        points = [
-            (index + 0.28, middle_in)
-            for middle_in, row in zip(middles_in, panel.marks, strict=True)
-            for index, mark in enumerate(row)
-            if mark is not None and mark.is_void is is_void
-        ]
-        if points:
-            axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                marker,
-                color=colour,
-                ms=5,
-                mew=0,
-                clip_on=False,
-            )
-    _draw_words(frame, panel, left_in, top_in, middles_in)
-
-
-def describe_checks(panel: ChecksPanel) -> str:
-    """What the chart shows, in words, for those who can't see it."""
-    figures = []
-    for row in panel.marks:
-        said = [
-            f"{'void' if mark.is_void else 'flagged'} by {name} in {mark.failed} of {mark.runs} runs"
-            f" ({fit(mark.detail, 4)})"
-            for name, mark in zip(panel.columns, row, strict=True)
-            if mark is not None
-        ]
-        figures.append(", ".join(said))
-    return describe_rows(f"Checks that failed, {panel.facet.name}.", panel.facet, figures)
-
-
-def _draw_words(
-    frame: Frame, panel: ChecksPanel, left_in: float, top_in: float, middles_in: Sequence[float]
-) -> None:
-    """The number of runs beside each mark, and the gravest reason at the row's end."""
-    reason_left_in = left_in + len(panel.columns) * _COLUMN_IN + GAP_IN
-    room_in = PANEL_WIDTH_IN - reason_left_in
-    for middle_in, row in zip(middles_in, panel.marks, strict=True):
-        for index, mark in enumerate(row):
-            if mark is not None:
-                at_in = left_in + (index + 0.45) * _COLUMN_IN
-                count = f"{mark.failed}" if mark.failed < 100 else "…"
-                frame.text(at_in, top_in + middle_in, count, size=7)
-        gravest = min((mark for mark in row if mark is not None), key=lambda mark: not mark.is_void)
-        if room_in >= _REASON_LEAST_IN:
-            frame.text(
-                reason_left_in,
-                top_in + middle_in,
-                fit(_seen(gravest.detail), room_in, 7),
-                size=7,
-                color=MUTED,
-            )
-
-
-def _context(panel: ChecksPanel) -> str:
-    clean = f" · {fmt.count(panel.clean, 'case')} without a mark" if panel.clean else ""
-    return f"{panel.facet.context}{clean}"
-
-
-def _head_in(panel: ChecksPanel) -> float:
-    """Room for the names of the checks, which stand upright."""
-    longest_in = max(text_width_in(fit(name.replace("_", " "), _HEAD_MAX_IN, 7), 7) for name in panel.columns)
-    return longest_in + 2 * _HEAD_GAP_IN
+def _head(name: str) -> str:
+    return fit(name.replace("_", " "), _HEAD_MAX_IN, _PT)
 
 
 def _marks(runs: Iterable[Run] | Iterable[Round]) -> dict[str, dict[str, Mark]]:
@@ -207,8 +187,3 @@ def _outcome(run: Run | Round) -> list[Check]:
 
 def _cases(run: Run | Round) -> tuple[str, ...]:
     return (run.case.case_id,) if isinstance(run, Run) else (run.baseline_case, run.candidate_case)
-
-
-def _seen(detail: str) -> str:
-    """What was seen, without what to do about it, which stands behind the semicolon and in the page."""
-    return detail.partition("; ")[0]

@@ -1,19 +1,26 @@
-"""The forest plot: ratios with their intervals against the margin, and what was decided, by mark, word and colour."""
+"""Forest plots: verdicts as ratios with their intervals against the margin; mark, word and colour say what they are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 
-from loopwise.report.charts.forest_rows import ForestPanel, ForestRow, ratio_text, why_invalid
+from loopwise.analysis.head_to_head import SAID
+from loopwise.analysis.summary import Summary
+from loopwise.model import TOTAL, Case, Verdict
+from loopwise.report import format as fmt
+from loopwise.report.cells import ROWS_PER_FACET, Cells, Facet, parts
 from loopwise.report.charts.kit.axes import set_ticks
+from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.charts.kit.row_panel import first_of, void_slot
+from loopwise.report.charts.kit.rows import first_of, void_slot
 from loopwise.report.charts.kit.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
+from loopwise.report.words import metric_direction, ratio_text, why_invalid
 
-# Okabe & Ito's green, vermillion and blue; what is open has no colour.
-VERDICT_LOOKS = {
+# Okabe & Ito's green, vermillion and blue; undecided has no colour.
+VERDICT_STYLES = {
     "better": ModeStyle("#009e73", "^", "-", ""),
     "worse": ModeStyle("#d55e00", "v", "-", ""),
     "same": ModeStyle("#0072b2", "s", "-", ""),
@@ -28,6 +35,8 @@ EXPLANATION = (
     " the same, anything else undecided."
 )
 """How a forest plot is read."""
+ROWS_TOGETHER = 16
+"""With more rows, each metric of a facet gets a panel of its own."""
 
 _ROW_IN = 0.225
 _TITLE_IN = 0.23
@@ -45,73 +54,181 @@ _TAIL = 3.0
 """An interval may reach so many times further from 1 than the furthest ratio; then it ends in an arrow."""
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 _BASES = (2.0, 4.0, 10.0, 100.0, 1000.0)
+_SPOKEN = 16
 
 
-def panel_height_in(panel: ForestPanel) -> float:
-    """Height that heading, rows and axis need."""
-    return heading_height_in(panel.heading) + _COLUMN_HEADER_IN + _places(panel)[1] + _AXIS_IN
+@dataclass(frozen=True)
+class ForestRow:
+    """A verdict and its label among its neighbours."""
+
+    label: str
+    verdict: Verdict
 
 
-def draw_forest(frame: Frame, panel: ForestPanel) -> None:
-    """A mark and an interval per row on a log axis, the band of the margin, figure and verdict beside them."""
-    places, height_in = _places(panel)
-    words_in = _MARK_IN + max(text_width_in(word, _PT) for word in ("verdict", *_words(panel)))
-    figures = [ratio_text(row.verdict) for row in panel.rows]
-    figures_in = max(text_width_in(text, _PT) for text in ("ratio", *figures))
-    plot_left_in = min(max(text_width_in(row.label) for row in panel.rows) + _GAP_IN, _LABELS_MAX_IN)
-    words_left_in = PANEL_WIDTH_IN - words_in
-    figures_left_in = words_left_in - _GAP_IN - figures_in
-    width_in = figures_left_in - _GAP_IN - plot_left_in
-    top_in = heading_height_in(panel.heading) + _COLUMN_HEADER_IN
-    frame.heading(panel.heading, panel.context)
-    for left_in, text in ((figures_left_in, "ratio"), (words_left_in + _MARK_IN, "verdict")):
-        frame.text(left_in, top_in - _COLUMN_HEADER_IN / 2, text, size=7, color=MUTED)
-    axes = _axes(frame, panel, (plot_left_in, top_in, width_in, height_in))
-    for (middle_in, title), row in zip(places, _titled(panel), strict=True):
-        if row is None:
-            frame.text(0, top_in + middle_in, fit(title, plot_left_in + width_in), color=MUTED)
-            continue
-        frame.text(0, top_in + middle_in, fit(row.label, plot_left_in - _GAP_IN))
-        if row.verdict.ratio is None:
-            reason = f"invalid: {why_invalid(row.verdict)}"
-            void_slot(frame, axes, (plot_left_in, top_in, width_in), middle_in, reason, size_pt=_PT)
-            continue
-        _mark(axes, middle_in, row)
-        frame.text(figures_left_in, top_in + middle_in, ratio_text(row.verdict), size=_PT)
-        _word(frame, row.verdict.verdict, words_left_in, top_in + middle_in)
+@dataclass(frozen=True)
+class ForestGroup:
+    """Rows of one metric under its name; without a name where the rows themselves are labelled by their metric."""
+
+    title: str
+    rows: tuple[ForestRow, ...]
 
 
-def describe_forest(panel: ForestPanel) -> str:
-    """What the chart shows, in words, for those who can't see it."""
-    spoken = 16
-    said = []
-    for group in panel.groups:
-        for row in group.rows:
-            what = f"{row.label}, {group.title}" if group.title else row.label
-            figures = f"{row.verdict.verdict}, {ratio_text(row.verdict)}"
-            said.append(
-                f"{what}: {figures}"
-                if row.verdict.ratio is not None
-                else f"{what}: invalid, {why_invalid(row.verdict)}"
-            )
-    return f"Ratios of {panel.heading}, {panel.context}. {first_of(said, spoken, 'verdicts')}"
+@dataclass(frozen=True)
+class ForestPanel:
+    """Verdicts on one axis of ratios."""
+
+    heading: str
+    context: str
+    groups: tuple[ForestGroup, ...]
+    margin: float
+
+    @property
+    def rows(self) -> tuple[ForestRow, ...]:
+        """The rows of all groups."""
+        return tuple(row for group in self.groups for row in group.rows)
+
+    @property
+    def height_in(self) -> float:
+        """Height of heading, rows and axis."""
+        return heading_height_in(self.heading) + _COLUMN_HEADER_IN + self._plot_height_in + _AXIS_IN
+
+    def describe(self) -> str:
+        """Alternative text: the first verdicts with their ratios."""
+        said = []
+        for group in self.groups:
+            for row in group.rows:
+                label = f"{row.label}, {group.title}" if group.title else row.label
+                is_void = row.verdict.ratio is None
+                figures = why_invalid(row.verdict) if is_void else ratio_text(row.verdict)
+                said.append(f"{label}: {'invalid' if is_void else row.verdict.verdict}, {figures}")
+        return f"Ratios of {self.heading}, {self.context}. {first_of(said, _SPOKEN, 'verdicts')}"
+
+    def draw(self, frame: Frame) -> None:
+        """A mark and an interval per row on a log axis, the band of the margin, figure and verdict beside them."""
+        decided = [row.verdict for row in self.rows if row.verdict.ratio is not None]
+        words_in = _MARK_IN + _widest_in("verdict", *(verdict.verdict for verdict in decided))
+        figures_in = _widest_in("ratio", *(ratio_text(row.verdict) for row in self.rows))
+        plot_left_in = min(max(text_width_in(row.label) for row in self.rows) + _GAP_IN, _LABELS_MAX_IN)
+        words_left_in = PANEL_WIDTH_IN - words_in
+        figures_left_in = words_left_in - _GAP_IN - figures_in
+        width_in = figures_left_in - _GAP_IN - plot_left_in
+        top_in = heading_height_in(self.heading) + _COLUMN_HEADER_IN
+        frame.heading(self.heading, self.context)
+        for left_in, text in ((figures_left_in, "ratio"), (words_left_in + _MARK_IN, "verdict")):
+            frame.text(left_in, top_in - _COLUMN_HEADER_IN / 2, text, size=7, color=MUTED)
+        axes = self._axes(frame, (plot_left_in, top_in, width_in, self._plot_height_in))
+        for middle_in, row in self._lines():
+            if isinstance(row, str):
+                frame.text(0, top_in + middle_in, fit(row, plot_left_in + width_in), color=MUTED)
+                continue
+            frame.text(0, top_in + middle_in, fit(row.label, plot_left_in - _GAP_IN))
+            if row.verdict.ratio is None:
+                reason = f"invalid: {why_invalid(row.verdict)}"
+                void_slot(frame, axes, (plot_left_in, top_in, width_in), middle_in, reason, size_pt=_PT)
+                continue
+            _mark(axes, middle_in, row.verdict)
+            frame.text(figures_left_in, top_in + middle_in, ratio_text(row.verdict), size=_PT)
+            _word(frame, row.verdict.verdict, words_left_in, top_in + middle_in)
+
+    def ratio_limits(self) -> tuple[float, float]:
+        """Ends of the axis: all ratios, the band with air around it, and intervals as far as they help."""
+        decided = [row.verdict for row in self.rows if row.verdict.ratio]
+        ratios = [math.log(verdict.ratio) for verdict in decided if verdict.ratio]
+        ends = [math.log(end) for verdict in decided for end in (verdict.ci_low, verdict.ci_high) if end]
+        least = max(1.6 * math.log1p(self.margin), _LEAST_REACH)
+        furthest = max(least, *(abs(ratio) for ratio in ratios), 0.0) * _TAIL
+        low = min([-least, *ratios, *(max(end, -furthest) for end in ends)])
+        high = max([least, *ratios, *(min(end, furthest) for end in ends)])
+        air = (high - low) * 0.06
+        return math.exp(low - air), math.exp(high + air)
+
+    def _axes(self, frame: Frame, place_in: tuple[float, float, float, float]) -> Axes:
+        _, _, width_in, height_in = place_in
+        axes = frame.axes(*place_in)
+        low, high = self.ratio_limits()
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        # One unit of y is one inch, counted downwards.
+        axes.set_ylim(height_in, 0)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        set_ticks(axes, "x", ratio_ticks(low, high, width_in / _TICK_IN), lambda ratio: f"{ratio:.4g}")
+        for span_in in self._spans:
+            band = (1 / (1 + self.margin), 1 + self.margin)
+            axes.fill_betweenx(span_in, *band, color=GRID, lw=0, zorder=0)
+            axes.plot([1.0, 1.0], span_in, color=MUTED, lw=0.9, zorder=1)
+        return axes
+
+    @property
+    def _spans(self) -> list[tuple[float, float]]:
+        """Top and bottom of each group's rows: the band and the line at 1 leave out the titles between them."""
+        spans, top_in = [], 0.02
+        for number, group in enumerate(self.groups):
+            top_in += (_TITLE_IN if group.title else 0.0) + (_GROUP_GAP_IN if number else 0.0)
+            spans.append((top_in, top_in + len(group.rows) * _ROW_IN))
+            top_in += len(group.rows) * _ROW_IN
+        return spans
+
+    @property
+    def _plot_height_in(self) -> float:
+        return self._spans[-1][1] + 0.03
+
+    def _lines(self) -> Iterator[tuple[float, ForestRow | str]]:
+        """Titles and rows, each with where its middle lies below the plot's top."""
+        for group, (from_in, _) in zip(self.groups, self._spans, strict=True):
+            if group.title:
+                yield from_in - _TITLE_IN / 2, group.title
+            for number, row in enumerate(group.rows):
+                yield from_in + (number + 0.5) * _ROW_IN, row
 
 
-def ratio_limits(panel: ForestPanel) -> tuple[float, float]:
-    """Ends of the axis: all ratios, the band with air around it, and intervals as far as they help."""
-    ratios = [math.log(row.verdict.ratio) for row in panel.rows if row.verdict.ratio]
-    ends = [
-        math.log(end)
-        for row in panel.rows
-        for end in (row.verdict.ci_low, row.verdict.ci_high)
-        if row.verdict.ratio and end
+def forest_panels(
+    facets: Iterable[Facet],
+    verdicts: Sequence[Verdict],
+    margin: float,
+    *,
+    names: Mapping[str, str] | None = None,
+) -> list[ForestPanel]:
+    """The verdicts on the cases of each facet, in its order: all metrics together, or one panel each if they are many.
+
+    Args:
+        facets: cases that belong side by side; their candidates are looked up in the verdicts.
+        verdicts: of one comparison.
+        margin: the practical margin.
+        names: of cases, by case_id, where they stand alone.
+    """
+    by_case: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_case.setdefault(verdict.candidate_case, []).append(verdict)
+    panels: list[ForestPanel] = []
+    for facet in facets:
+        rows = [
+            ForestRow(_label(facet, case, verdict), verdict)
+            for case in facet.cases
+            for verdict in by_case.get(case.case_id, ())
+        ]
+        heading, cases = facet.heading, {row.verdict.candidate_case for row in rows}
+        if names and len(cases) == 1:
+            heading = fmt.clean(names.get(cases.pop(), heading))
+        panels += _panels(heading, facet.context, rows, margin) if rows else []
+    return panels
+
+
+def duel_panels(summary: Summary) -> list[ForestPanel]:
+    """The verdicts of a duel: a row for the whole and for each endpoint. None for any other result."""
+    if not summary.duel or not summary.verdicts:
+        return []
+    first = summary.verdicts[0]
+    rows = [
+        ForestRow(fmt.clean(_endpoint(verdict) or "all requests"), verdict)
+        for verdict in sorted(summary.verdicts, key=lambda each: each.metric not in SAID)
     ]
-    least = max(1.6 * math.log1p(panel.margin), _LEAST_REACH)
-    furthest = max(least, *(abs(ratio) for ratio in ratios), 0.0) * _TAIL
-    low = min([-least, *ratios, *(max(end, -furthest) for end in ends)])
-    high = max([least, *ratios, *(min(end, furthest) for end in ends)])
-    air = (high - low) * 0.06
-    return math.exp(low - air), math.exp(high + air)
+    heading = fmt.clean(f"{first.candidate_case} ÷ {first.baseline_case}")
+    context = Cells(summary).facets[0].context
+    return _panels(heading, context, rows, summary.experiment.suite.compare.margin)
+
+
+FOREST = Chart("forest", "Candidate against baseline", EXPLANATION, duel_panels)
 
 
 def ratio_ticks(low: float, high: float, room: float) -> list[float]:
@@ -131,26 +248,38 @@ def ratio_ticks(low: float, high: float, room: float) -> list[float]:
     return [1.0]
 
 
-def _axes(frame: Frame, panel: ForestPanel, place_in: tuple[float, float, float, float]) -> Axes:
-    left_in, top_in, width_in, height_in = place_in
-    axes = frame.axes(left_in, top_in, width_in, height_in)
-    low, high = ratio_limits(panel)
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    # One unit of y is one inch, counted downwards.
-    axes.set_ylim(height_in, 0)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    set_ticks(axes, "x", ratio_ticks(low, high, width_in / _TICK_IN), lambda ratio: f"{ratio:.4g}")
-    for from_in, to_in in _spans(panel):
-        band = (1 / (1 + panel.margin), 1 + panel.margin)
-        axes.fill_betweenx([from_in, to_in], *band, color=GRID, lw=0, zorder=0)
-        axes.plot([1.0, 1.0], [from_in, to_in], color=MUTED, lw=0.9, zorder=1)
-    return axes
+def _panels(heading: str, context: str, rows: Sequence[ForestRow], margin: float) -> list[ForestPanel]:
+    if len({(row.verdict.candidate_case, row.verdict.endpoint) for row in rows}) == 1:
+        named = tuple(ForestRow(metric_direction(row.verdict.metric), row.verdict) for row in rows)
+        return [ForestPanel(heading, context, (ForestGroup("", named),), margin)]
+    groups = [
+        ForestGroup(metric_direction(metric), tuple(row for row in rows if row.verdict.metric == metric))
+        for metric in dict.fromkeys(row.verdict.metric for row in rows)
+    ]
+    if len(rows) <= ROWS_TOGETHER:
+        return [ForestPanel(heading, context, tuple(groups), margin)]
+    return [
+        ForestPanel(heading, f"{context}{part}", (ForestGroup(group.title, tuple(members)),), margin)
+        for group in groups
+        for part, members in parts(group.rows, ROWS_PER_FACET)
+    ]
 
 
-def _mark(axes: Axes, middle_in: float, row: ForestRow) -> None:
-    verdict, looks = row.verdict, VERDICT_LOOKS[row.verdict.verdict]
+def _label(facet: Facet, case: Case, verdict: Verdict) -> str:
+    label = facet.full_label(case, " · ") or fmt.clean(case.case_id)
+    return f"{label} {fmt.clean(_endpoint(verdict))}".rstrip()
+
+
+def _endpoint(verdict: Verdict) -> str:
+    return "" if verdict.endpoint == TOTAL else verdict.endpoint
+
+
+def _widest_in(*texts: str) -> float:
+    return max(text_width_in(text, _PT) for text in texts)
+
+
+def _mark(axes: Axes, middle_in: float, verdict: Verdict) -> None:
+    looks = VERDICT_STYLES[verdict.verdict]
     low, high = axes.get_xlim()
     if verdict.ci_low is not None and verdict.ci_high is not None:
         shown = max(verdict.ci_low, low), min(verdict.ci_high, high)
@@ -162,7 +291,7 @@ def _mark(axes: Axes, middle_in: float, row: ForestRow) -> None:
         [verdict.ratio or 1.0],
         [middle_in],
         looks.marker,
-        mfc=PAPER if verdict.verdict == "undecided" else looks.colour,
+        mfc=_face(verdict.verdict),
         mec=looks.colour,
         mew=1.2,
         ms=5.4,
@@ -171,40 +300,10 @@ def _mark(axes: Axes, middle_in: float, row: ForestRow) -> None:
 
 
 def _word(frame: Frame, word: str, left_in: float, at_in: float) -> None:
-    looks = VERDICT_LOOKS[word]
-    face = PAPER if word == "undecided" else looks.colour
-    frame.mark(left_in + 0.06, at_in, marker=looks.marker, ms=4.6, mfc=face, mec=looks.colour)
+    looks = VERDICT_STYLES[word]
+    frame.mark(left_in + 0.06, at_in, marker=looks.marker, ms=4.6, mfc=_face(word), mec=looks.colour)
     frame.text(left_in + _MARK_IN, at_in, word, size=_PT)
 
 
-def _words(panel: ForestPanel) -> list[str]:
-    return [row.verdict.verdict for row in panel.rows if row.verdict.ratio is not None]
-
-
-def _titled(panel: ForestPanel) -> Sequence[ForestRow | None]:
-    """The rows, with None where a group's title stands."""
-    found: list[ForestRow | None] = []
-    for group in panel.groups:
-        found += [None] if group.title else []
-        found += group.rows
-    return found
-
-
-def _places(panel: ForestPanel) -> tuple[list[tuple[float, str]], float]:
-    """Middle and title of each line from the plot's top, and the height of all."""
-    places: list[tuple[float, str]] = []
-    for group, (from_in, _) in zip(panel.groups, _spans(panel), strict=True):
-        if group.title:
-            places.append((from_in - _TITLE_IN / 2, group.title))
-        places += [(from_in + (number + 0.5) * _ROW_IN, "") for number in range(len(group.rows))]
-    return places, _spans(panel)[-1][1] + 0.03
-
-
-def _spans(panel: ForestPanel) -> list[tuple[float, float]]:
-    """Top and bottom of each group's rows: the band and the line at 1 leave out the titles between them."""
-    spans, top_in = [], 0.02
-    for number, group in enumerate(panel.groups):
-        top_in += (_TITLE_IN if group.title else 0.0) + (_GROUP_GAP_IN if number else 0.0)
-        spans.append((top_in, top_in + len(group.rows) * _ROW_IN))
-        top_in += len(group.rows) * _ROW_IN
-    return spans
+def _face(word: str) -> str:
+    return PAPER if word == "undecided" else VERDICT_STYLES[word].colour

@@ -1,25 +1,25 @@
 """Open load: latency against the offered rate, from when a request was sent and from when it was due."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells, Facet, served_by, workers_name
+from loopwise.report.cells import Cell, Cells, Facet, grouped, served_by, workers_name
 from loopwise.report.charts.kit.axes import latency_axis, linear_ticks, set_ticks
+from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.line_labels import Box, LineEnd, end_labels
-from loopwise.report.charts.kit.line_panel import (
+from loopwise.report.charts.kit.lines import (
     LINES_PER_PANEL,
+    Box,
+    LineEnd,
+    LinePanel,
+    draw_points,
+    end_labels,
     height_for,
-    left_out_words,
-    line_looks,
-    lines_height_in,
-    note_left_out,
     plot,
     plot_box,
-    reach,
 )
 from loopwise.report.charts.kit.style import PAPER
 
@@ -29,27 +29,71 @@ PERCENTILE = "p99"
 
 _AIR = 1.04
 _PLOT_WIDTH_IN = 2.2
-_RESPONSE_PT, _SERVICE_PT = 5.5, 3.2
 
 
 @dataclass(frozen=True)
-class RatePanel:
+class RatePanel(LinePanel):
     """Latencies of cases that differ in mode and rate; a line per mode and kind, by rising rate."""
 
-    facet: Facet
     lines: tuple[tuple[tuple[Cell, ...], ...], ...]
     """Per mode the cells of response and of service time."""
-    left_out: tuple[str, ...]
+    subject = f"{PERCENTILE} latency against offered rate"
+
+    @property
+    def boxes(self) -> list[Box]:
+        """One plot, high enough for the names of its lines."""
+        names = sum(1 for pair in self.lines for line in pair if line)
+        return [plot_box(self.facet, height_for(names), width_in=_PLOT_WIDTH_IN)]
+
+    def figures(self) -> str:
+        """Each line's latencies by rate."""
+        spoken = []
+        for pair in self.lines:
+            for kind, line in zip(KINDS, pair, strict=True):
+                points = [f"{fmt.duration(cell.value)} at {cell.case.load.rate_rps:g}/s" for cell in line]
+                if points:
+                    spoken.append(f"{self.facet.series(line[0].case)} {kind} time {', '.join(points)}")
+        return "; ".join(spoken)
+
+    def draw_plots(self, frame: Frame) -> None:
+        """Response time as the mode's line with filled marks, service time thin with hollow ones."""
+        (box,) = self.boxes
+        axes = plot(frame, box, f"{PERCENTILE} latency")
+        points = [cell for pair in self.lines for line in pair for cell in line]
+        latency_axis(axes, "y", [end for cell in points for end in cell.ends if end > 0], box.height_in)
+        highest_rps = max(cell.case.load.rate_rps for cell in points) * _AIR
+        axes.set_xlim(0, highest_rps)
+        set_ticks(axes, "x", linear_ticks(highest_rps), fmt.tick_number)
+        axes.set_xlabel("offered requests/s")
+        labels = []
+        for index, pair in enumerate(self.lines):
+            looks = self.looks(next(line[0] for line in pair if line).case, index)
+            # Service time small, light and on top: where nothing waited, both marks lie on the same place.
+            for kind, line, options in zip(
+                KINDS,
+                pair,
+                (
+                    {"lw": 1.8, "ms": 5.5, "mfc": looks.colour, "zorder": 3},
+                    {"ls": ":", "lw": 1.0, "ms": 3.2, "mfc": PAPER, "zorder": 4},
+                ),
+                strict=True,
+            ):
+                if line:
+                    rates = [cell.case.load.rate_rps for cell in line]
+                    values_ms = draw_points(axes, rates, line, looks, elinewidth=0.9, capsize=2, **options)
+                    name = f"{kind}, {self.facet.series(line[0].case)}"
+                    labels.append(LineEnd(rates[-1], values_ms[-1], name, looks, kind == "service"))
+        end_labels(frame, axes, box, labels)
 
 
 def rate_panels(summary: Summary) -> list[RatePanel]:
-    """One panel per subject, server and number of workers that was asked at several steady rates."""
+    """One panel per subject, server and number of workers that was measured at several steady rates."""
     cells = Cells(summary)
     panels = []
-    for whole in rate_facets(cells):
-        names = list(dict.fromkeys(whole.series(case) for case in whole.cases))
+    for facet in rate_facets(cells):
+        names = list(facet.by_series)
         for start in range(0, len(names), LINES_PER_PANEL):
-            panel = _panel(cells, whole, names[start : start + LINES_PER_PANEL])
+            panel = _panel(cells, facet, names[start : start + LINES_PER_PANEL])
             if panel.lines:
                 panels.append(panel)
     return panels
@@ -57,11 +101,8 @@ def rate_panels(summary: Summary) -> list[RatePanel]:
 
 def rate_facets(cells: Cells) -> list[Facet]:
     """Cases in open load that differ in mode and steady rate, where there are several rates."""
-    groups: dict[tuple[str, str, int | None, str], list[Case]] = {}
-    for case in cells.cases:
-        if case.load.model == "open" and case.load.ramp_to_rps is None:
-            key = (case.subject, served_by(case), case.workers, case.load.arrivals)
-            groups.setdefault(key, []).append(case)
+    steady = [case for case in cells.cases if case.load.model == "open" and case.load.ramp_to_rps is None]
+    groups = grouped(steady, lambda case: (case.subject, served_by(case), case.workers, case.load.arrivals))
     return [
         Facet(
             fmt.clean(subject),
@@ -73,86 +114,30 @@ def rate_facets(cells: Cells) -> list[Facet]:
     ]
 
 
-def panel_height_in(panel: RatePanel) -> float:
-    """Height of heading, plot, axis, and the note on what was left out."""
-    return lines_height_in(_box(panel), panel.left_out)
+RATE = Chart(
+    "rate",
+    "Latency against offered rate",
+    "Open load: lower is better, and a line that bends upwards has found the server's limit. Filled marks are the"
+    " response time, from when a request was due; hollow ones on a dotted line the service time, from when it was"
+    " sent. What lies between them is time spent waiting to be sent. Loads whose rate rises are left out.",
+    rate_panels,
+)
 
 
-def draw_rate(frame: Frame, panel: RatePanel) -> None:
-    """Response time as the mode's line with filled marks, service time thin with hollow ones."""
-    frame.heading(panel.facet.heading, panel.facet.context)
-    box = _box(panel)
-    axes = plot(frame, box, f"{PERCENTILE} latency")
-    points = [cell for pair in panel.lines for line in pair for cell in line]
-    reach_ms = [end for cell in points for end in (cell.low, cell.value, cell.high) if end and end > 0]
-    latency_axis(axes, "y", reach_ms, box.height_in)
-    highest_rps = max(cell.case.load.rate_rps for cell in points) * _AIR
-    axes.set_xlim(0, highest_rps)
-    set_ticks(axes, "x", linear_ticks(highest_rps), fmt.tick_number)
-    axes.set_xlabel("offered requests/s")
-    labels = []
-    for index, pair in enumerate(panel.lines):
-        looks = line_looks(panel.facet, next(line[0] for line in pair if line).case, index)
-        for kind, line in zip(KINDS, pair, strict=True):
-            if not line:
-                continue
-            is_response = kind == "response"
-            rates = [cell.case.load.rate_rps for cell in line]
-            values_ms = [cell.value or 0.0 for cell in line]
-            axes.errorbar(
-                rates,
-                values_ms,
-                yerr=reach(line),
-                color=looks.colour,
-                ls=looks.line if is_response else ":",
-                lw=1.8 if is_response else 1.0,
-                marker=looks.marker,
-                ms=_RESPONSE_PT if is_response else _SERVICE_PT,
-                # Small, light and on top: where nothing waited, both marks lie on the same place.
-                mfc=looks.colour if is_response else PAPER,
-                zorder=3 if is_response else 4,
-                elinewidth=0.9,
-                capsize=2,
-            )
-            name = f"{kind}, {panel.facet.series(line[0].case)}"
-            labels.append(LineEnd(rates[-1], values_ms[-1], name, looks, is_hollow=not is_response))
-    end_labels(frame, axes, box, labels)
-    note_left_out(frame, box, panel.left_out)
-
-
-def describe_rate(panel: RatePanel) -> str:
-    """What the chart shows, in words, for those who can't see it."""
-    spoken = []
-    for pair in panel.lines:
-        for kind, line in zip(KINDS, pair, strict=True):
-            points = [f"{fmt.duration(cell.value)} at {cell.case.load.rate_rps:g}/s" for cell in line]
-            if points:
-                spoken.append(f"{panel.facet.series(line[0].case)} {kind} time {', '.join(points)}")
-    named = f"{PERCENTILE} latency against offered rate, {panel.facet.name}: {'; '.join(spoken)}."
-    return named + left_out_words(panel.left_out)
-
-
-def _panel(cells: Cells, whole: Facet, names: Sequence[str]) -> RatePanel:
-    mine = tuple(case for case in whole.cases if whole.series(case) in names)
+def _panel(cells: Cells, facet: Facet, names: Sequence[str]) -> RatePanel:
+    mine = tuple(case for case in facet.cases if facet.series(case) in names)
     lines = []
     for name in names:
-        rising = sorted(
-            (case for case in mine if whole.series(case) == name), key=lambda case: case.load.rate_rps
-        )
+        rising = sorted(facet.by_series[name], key=lambda case: case.load.rate_rps)
         pair = tuple(_line(cells, rising, kind) for kind in KINDS)
         if any(pair):
             lines.append(pair)
     left_out = tuple(
-        f"{whole.series(case)} at {case.load.rate_rps:g}/s" for case in mine if cells.why_invalid(case)
+        f"{facet.series(case)} at {case.load.rate_rps:g}/s" for case in mine if cells.why_invalid(case)
     )
-    return RatePanel(Facet(whole.heading, whole.context, mine), tuple(lines), left_out)
+    return RatePanel(replace(facet, cases=mine), left_out, tuple(lines))
 
 
 def _line(cells: Cells, cases: Sequence[Case], kind: str) -> tuple[Cell, ...]:
-    found = cells.row(cases, f"{kind}_time_{PERCENTILE}_ms")
-    return tuple(cell for cell in found if cell.usable and (cell.value or 0.0) > 0)
-
-
-def _box(panel: RatePanel) -> Box:
-    names = sum(1 for pair in panel.lines for line in pair if line)
-    return plot_box(panel.facet, height_for(names), width_in=_PLOT_WIDTH_IN)
+    row = cells.row(cases, f"{kind}_time_{PERCENTILE}_ms")
+    return tuple(cell for cell in row if cell.positive)

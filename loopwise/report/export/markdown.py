@@ -9,12 +9,11 @@ from loopwise.analysis.gates import Outcome
 from loopwise.analysis.summary import Summary
 from loopwise.machine import machine_words
 from loopwise.model import Case, Verdict
-from loopwise.report import compare_words
+from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells
-from loopwise.report.charts.forest_rows import ratio_text
-from loopwise.report.compare_words import URGENCY
-from loopwise.report.words import ICONS, far_off, flagged, metric_name, verdicts_by_candidate
+from loopwise.report.comparison import URGENCY
+from loopwise.report.words import ICONS, far_off, flagged, metric_name, ratio_text, verdicts_by_candidate
 
 METRICS: dict[str, Callable[[Cell], str]] = {
     "throughput_rps": lambda cell: fmt.estimate(cell.value, cell.low, cell.high),
@@ -65,7 +64,7 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
         yield from ("", f"### {escape(facet.name)}", "")
         yield f"| {' | '.join(HEADINGS)} |"
         yield "|---|--:|--:|--:|--:|---|---|"
-        names = {case.case_id: facet.told(case, " · ") for case in facet.cases}
+        names = {case.case_id: facet.full_label(case, " · ") for case in facet.cases}
         off = far_off(summary, names)
         for case in facet.cases:
             case_id = case.case_id
@@ -103,7 +102,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
     changed = [verdict for verdict in ordered if verdict.verdict in CHANGED][:SHORT_ROWS]
     yield f"### {_status(outcome)}"
     yield ""
-    yield escape(compare_words.headline(outcome), MAX_SENTENCE)
+    yield escape(comparison.headline(outcome), MAX_SENTENCE)
     yield ""
     for complaint in outcome.complaints[:MAX_ROWS]:
         yield f"- {escape(complaint, 500)}"

@@ -9,21 +9,18 @@ from typing import Any
 from loopwise.errors import writing
 from loopwise.machine import machine_words
 from loopwise.model import SCHEMA_VERSION
-from loopwise.report import compare_words
+from loopwise.report import comparison
 from loopwise.report import format as fmt
-from loopwise.report.charts import forest as charts_forest
 from loopwise.report.charts import overlay
-from loopwise.report.charts.forest_rows import forest_panels
-from loopwise.report.charts.sheets import Kind, Sheets, save_sheets
+from loopwise.report.charts.forest import EXPLANATION, forest_panels
+from loopwise.report.charts.kit.chart import ChartFile, save_sheets
+from loopwise.report.comparison import Side, names_of, only_in, shared_facets
 from loopwise.report.html import skeleton
-from loopwise.report.sides import Side, names_of, only_in, shared_facets
 from loopwise.results.folder import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
 MOST_NAMES = 100
 """Cases of one result alone that are named; the rest is counted."""
-FOREST = Kind(charts_forest.panel_height_in, charts_forest.draw_forest, charts_forest.describe_forest)
-OVERLAY = Kind(overlay.panel_height_in, overlay.draw_overlay, overlay.describe_overlay)
 OVERLAYS = (
     (
         "overlay-throughput",
@@ -57,9 +54,7 @@ def write_comparison(sides: Sequence[Side], paths: Sequence[Path], folder: Path)
         folder.mkdir(parents=True, exist_ok=True)
         forests = [_forest(sides, side, folder) for side in sides[1:]]
         overlays = [
-            save_sheets(
-                folder / name, overlay.overlay_panels(sides, metrics), OVERLAY, title=title, caption=words
-            )
+            save_sheets(folder / name, overlay.overlay_panels(sides, metrics), title=title, caption=words)
             for name, title, metrics, words in OVERLAYS
         ]
         page = skeleton.write(_page(sides, paths, folder, forests, overlays), folder / PAGE)
@@ -68,7 +63,7 @@ def write_comparison(sides: Sequence[Side], paths: Sequence[Path], folder: Path)
     return [page, folder / DOCUMENT, *files]
 
 
-def _forest(sides: Sequence[Side], other: Side, folder: Path) -> Sheets:
+def _forest(sides: Sequence[Side], other: Side, folder: Path) -> ChartFile:
     base, outcome = sides[0], other.outcome
     assert outcome is not None
     panels = forest_panels(
@@ -79,11 +74,11 @@ def _forest(sides: Sequence[Side], other: Side, folder: Path) -> Sheets:
     )
     name = "forest" if len(sides) == 2 else f"forest-{other.letter.lower()}-{file_name(other.name)}"
     title = f"{fmt.clean(other.name)} ÷ {fmt.clean(base.name)}"
-    return save_sheets(folder / name, panels, FOREST, title=title, caption=_caption(outcome.margin))
+    return save_sheets(folder / name, panels, title=title, caption=_caption(outcome.margin))
 
 
 def _caption(margin: float) -> str:
-    return f"What is measured now ÷ what was before; the margin is ±{margin * 100:.4g} %. {charts_forest.EXPLANATION}"
+    return f"What is measured now ÷ what was before; the margin is ±{margin * 100:.4g} %. {EXPLANATION}"
 
 
 def file_name(text: str) -> str:
@@ -95,27 +90,27 @@ def _page(
     sides: Sequence[Side],
     paths: Sequence[Path],
     folder: Path,
-    forests: Sequence[Sheets],
-    overlays: Sequence[Sheets],
+    forests: Sequence[ChartFile],
+    overlays: Sequence[ChartFile],
 ) -> str:
     base, *others = sides
     names = names_of(base.summary)
-    differences = compare_words.difference_lines(sides)
+    differences = comparison.difference_lines(sides)
     lone = [(letter, found[:MOST_NAMES], len(found) - MOST_NAMES) for letter, found in only_in(sides)]
-    gates = compare_words.gate_lines(sides)
+    gates = comparison.gate_lines(sides)
     contents = {
         "sides": [_about(side, path, folder) for side, path in zip(sides, paths, strict=True)],
-        "headlines": [(side.letter, compare_words.headline(_outcome(side), names)) for side in others],
+        "headlines": [(side.letter, comparison.headline(_outcome(side), names)) for side in others],
         "gates": gates,
         "forests": [(side.letter, _inline(sheets)) for side, sheets in zip(others, forests, strict=True)],
         "overlays": [_inline(sheets) for sheets in overlays],
-        "tables": [(side.letter, compare_words.verdict_lines(base, side, names)) for side in others],
+        "tables": [(side.letter, comparison.verdict_lines(base, side, names)) for side in others],
         "differences": differences,
         "lone": lone,
         "margin": _outcome(others[0]).margin,
         "confidence": fmt.confidence(_outcome(others[0]).confidence),
         "is_paired": any(each.pairing == "blocks" for each in _outcome(others[0]).verdicts),
-        "filters": [("verdict", "Verdict", compare_words.URGENCY)],
+        "filters": [("verdict", "Verdict", comparison.URGENCY)],
     }
     offered = [
         ("answer", "Answer", True),
@@ -157,7 +152,7 @@ def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _inline(sheets: Sheets) -> dict[str, Any]:
+def _inline(sheets: ChartFile) -> dict[str, Any]:
     panels = [panel.element(f"{sheets.name}-{index}-") for index, panel in enumerate(sheets.panels)]
     return {"name": sheets.name, "title": sheets.title, "caption": sheets.caption, "panels": panels}
 
@@ -171,7 +166,7 @@ def _document(sides: Sequence[Side]) -> dict[str, Any]:
         "others": [
             {
                 "name": fmt.clean(side.name),
-                "headline": compare_words.headline(_outcome(side), names),
+                "headline": comparison.headline(_outcome(side), names),
                 "complaints": _outcome(side).complaints,
                 "verdicts": [verdict.model_dump() for verdict in _outcome(side).verdicts],
             }

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from loopwise.analysis.summary import Summary
 from loopwise.report import words as page_data
 from loopwise.report.cells import Cells
-from loopwise.report.charts.table import ChartFile
+from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.html import explorer as page_explorer
 from loopwise.report.html import facts as page_facts
 from loopwise.report.html import skeleton

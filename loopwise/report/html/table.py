@@ -124,7 +124,7 @@ class _Table:
         self.verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
 
     def rows_of(self, facet: Facet) -> list[CaseRow]:
-        names = {case.case_id: facet.told(case) for case in facet.cases}
+        names = {case.case_id: facet.full_label(case) for case in facet.cases}
         off = far_off(self.summary, names)
         row = self.cells.row(facet.cases, "throughput_rps")
         ratios = zip(row, bar_ratios(row), strict=True)
@@ -138,7 +138,7 @@ class _Table:
         return CaseRow(
             case_id=case_id,
             anchor=self.anchors[case_id],
-            name=facet.told(case, " · "),
+            name=facet.full_label(case, " · "),
             mode=case.mode if case.mode.isidentifier() else "own",
             traits=self._traits(throughput, verdict.verdict if verdict else ""),
             throughput=fmt.estimate(throughput.value, throughput.low, throughput.high)

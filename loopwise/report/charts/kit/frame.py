@@ -1,9 +1,8 @@
-"""The sheet that panels are placed on, in inches: what is placed by measure can't overlap by surprise."""
+"""Panels and the sheets that hold them. Positions are inches, so that texts can be measured and kept apart."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -26,8 +25,6 @@ _SHEET_TITLES_PT = (14.0, 12.5)
 """Sizes of a sheet's title; a longer one is as small as a panel's."""
 _HEADING_GAP_IN = 0.05
 _MORE_THAN_TWO_COLUMNS = 12
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,20 @@ class Frame:
         self.text(0, top_in, fit(context, PANEL_WIDTH_IN), color=MUTED)
 
 
+class Panel(Protocol):
+    """A part of a chart that a page can show by itself."""
+
+    @property
+    def height_in(self) -> float:
+        """Height that it needs."""
+
+    def draw(self, frame: Frame) -> None:
+        """Draw it into a frame of PANEL_WIDTH_IN × height_in."""
+
+    def describe(self) -> str:
+        """Alternative text, with the figures."""
+
+
 def heading_height_in(heading: str) -> float:
     """Height of a panel's name and context, with the gap below them."""
     return (len(_heading_lines(heading)) + 1) * _LINE_IN + _HEADING_GAP_IN
@@ -91,17 +102,16 @@ def single(height_in: float, draw: Callable[[Frame], None]) -> Figure:
     return figure
 
 
-def sheet(
-    title: str, note: str, heights_in: Sequence[float], draws: Sequence[Callable[[Frame], None]]
-) -> Figure:
-    """All panels under a title, with a note below, in one to three columns; each panel is a part of its own.
+def sheet(title: str, note: str, panels: Sequence[Panel]) -> Figure:
+    """All panels under a title, with a note below, in one to three columns; each panel is a subfigure.
 
     So the sheet is drawn once, and a page's panels are cut out of it (svg.panels_of).
     """
-    columns = 1 if len(draws) == 1 else 3 if len(draws) > _MORE_THAN_TWO_COLUMNS else 2
+    columns = 1 if len(panels) == 1 else 3 if len(panels) > _MORE_THAN_TWO_COLUMNS else 2
     width_in = columns * PANEL_WIDTH_IN + (columns - 1) * _GAP_IN
     notes = wrap(note, width_in, lines=_NOTE_LINES)
-    bands_in = [max(band) for band in _bands(heights_in, columns)]
+    bands = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    bands_in = [max(panel.height_in for panel in band) for band in bands]
     body_in = sum(bands_in) + _GAP_IN * len(bands_in)
     size_in = (
         width_in + 2 * _MARGIN_IN,
@@ -114,10 +124,10 @@ def sheet(
     )
     page.text(0, 0.12, fit(title, width_in, size_pt, bold=True), size=size_pt, weight="bold")
     grid = _grid(figure, bands_in, columns)
-    for row, (band_in, band) in enumerate(zip(bands_in, _bands(draws, columns), strict=True)):
-        for column, draw in enumerate(band):
+    for row, (band_in, band) in enumerate(zip(bands_in, bands, strict=True)):
+        for column, panel in enumerate(band):
             part = figure.add_subfigure(grid[2 * row + 1, 2 * column + 1])
-            draw(Frame(part, (PANEL_WIDTH_IN, band_in), 0.0, band_in))
+            panel.draw(Frame(part, (PANEL_WIDTH_IN, band_in), 0.0, band_in))
     for index, line in enumerate(notes):
         page.text(0, _HEADER_IN + body_in + (index + 0.5) * _LINE_IN, line, size=LABEL_PT, color=MUTED)
     return figure
@@ -137,9 +147,3 @@ def _grid(figure: Figure, bands_in: Sequence[float], columns: int) -> GridSpec:
 
 def _heading_lines(heading: str) -> list[str]:
     return wrap(heading, PANEL_WIDTH_IN, TITLE_PT, bold=True)
-
-
-def _bands(items: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
-    remaining = iter(items)
-    while band := tuple(islice(remaining, size)):
-        yield band

@@ -57,7 +57,7 @@ def mode_style(mode: str) -> ModeStyle:
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """Settings for building and saving figures, taken back on leaving.
 
     Saving belongs inside it too: tick labels are made, and fonts chosen, only then.

@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from loopwise.report.charts.kit.frame import PAD_IN
-from loopwise.report.charts.kit.style import FONT, GRID, INK, MUTED, PAPER, VOID, look
+from loopwise.report.charts.kit.style import FONT, GRID, INK, MUTED, PAPER, VOID, figure_style
 from loopwise.report.format import clean
 
 _VARIABLES = {
@@ -40,7 +40,7 @@ def svg_of(figure: Figure, title: str) -> str:
     for index, part in enumerate(figure.subfigs):
         part.set_gid(_panel_id(index))
     buffer = io.StringIO()
-    with look():
+    with figure_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": clean(title)})
     # matplotlib repeats each text in a comment before it, which doubles the size.
     svg = re.sub(r"<!--.*?-->\n?", "", buffer.getvalue(), flags=re.DOTALL)

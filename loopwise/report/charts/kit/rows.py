@@ -1,7 +1,9 @@
-"""A panel with a row per case: labels to the left, one or more plots, and the figures beside each plot."""
+"""Panels with a row per case: labels to the left, one or more plots, and the figures beside each plot."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -49,21 +51,42 @@ class RowSizes(NamedTuple):
     axis_in: float = _AXIS_IN
 
 
-USUAL = RowSizes()
+@dataclass(frozen=True)
+class RowPanel(ABC):
+    """A panel with a row for each case of a facet."""
 
+    facet: Facet
+    sizes: ClassVar[RowSizes] = RowSizes()
+    subject: ClassVar[str]
+    """First sentence of the alternative text; `{}` is the facet's name."""
 
-def rows_height_in(facet: Facet, sizes: RowSizes = USUAL) -> float:
-    """Height that the panel's rows, heading and axis need."""
-    _, rows_in = row_middles_in(facet, sizes.row_in)
-    return heading_height_in(facet.heading) + sizes.header_in + rows_in + sizes.axis_in
+    @property
+    def height_in(self) -> float:
+        """Height of heading, rows and axis."""
+        _, rows_in = row_middles_in(self.facet, self.sizes.row_in)
+        return heading_height_in(self.facet.heading) + self.sizes.header_in + rows_in + self.sizes.axis_in
+
+    def rows(self, frame: Frame, *columns: Column) -> "Rows":
+        """Draw heading, labels and columns of figures; returns the rows with an empty plot for each column."""
+        return Rows(frame, self.facet, columns, self.sizes)
+
+    def describe(self) -> str:
+        """Alternative text: each case with its figures; the first of them where there are many."""
+        return describe_rows(self.subject.format(self.facet.name), self.facet, self.figures())
+
+    @abstractmethod
+    def figures(self) -> Sequence[str]:
+        """The figures of each case in words."""
+
+    @abstractmethod
+    def draw(self, frame: Frame) -> None:
+        """Draw the panel into a frame."""
 
 
 class Rows:
     """The rows of a panel as they are drawn. In its plots one unit of y is one inch, counted downwards."""
 
-    def __init__(
-        self, frame: Frame, facet: Facet, columns: Sequence[Column], sizes: RowSizes = USUAL
-    ) -> None:
+    def __init__(self, frame: Frame, facet: Facet, columns: Sequence[Column], sizes: RowSizes) -> None:
         self.frame = frame
         self.top_in = heading_height_in(facet.heading) + sizes.header_in
         self.middles_in, self.height_in = row_middles_in(facet, sizes.row_in)
@@ -90,28 +113,29 @@ class Rows:
     def void(self, middle_in: float, cell: Cell) -> None:
         """A hatched slot and the reason in place of a number."""
         place_in = (self.plot_left_in, self.top_in, self.plot_width_in)
-        void_slot(self.frame, self.axes, place_in, middle_in, why(cell))
+        void_slot(self.frame, self.axes, place_in, middle_in, cell.why)
 
     def bars(self, cells: Sequence[Cell], plot: int = 0) -> None:
         """A bar from zero with its interval for each cell that can be used."""
-        axes = self.plots[plot]
-        shown = [
-            (middle_in, cell)
-            for middle_in, cell in zip(self.middles_in, cells, strict=True)
-            if cell.usable and cell.value is not None
-        ]
+        shown = [pair for pair in zip(self.middles_in, cells, strict=True) if pair[1].usable]
         for middle_in, cell in shown:
-            looks = mode_style(cell.case.mode)
-            axes.barh(
-                middle_in,
-                cell.value or 0.0,
-                BAR_IN,
-                color=looks.colour,
-                hatch=looks.hatch,
-                edgecolor=PAPER,
-                linewidth=0,
-            )
+            self.bar(middle_in, cell.number, cell.case.mode, plot)
         self.whiskers(shown, plot)
+
+    def bar(self, middle_in: float, length: float, mode: str, plot: int = 0) -> None:
+        """A bar from zero in the style of a mode."""
+        looks = mode_style(mode)
+        self.plots[plot].barh(
+            middle_in, length, BAR_IN, color=looks.colour, hatch=looks.hatch, edgecolor=PAPER, linewidth=0
+        )
+
+    def marks(self, values: Sequence[tuple[float, float]]) -> None:
+        """A thick upright tick at each value, given with where its row's middle lies."""
+        reach_in = BAR_IN * 0.72
+        strokes = [
+            ((value, middle_in - reach_in), (value, middle_in + reach_in)) for value, middle_in in values
+        ]
+        draw_strokes(self.axes, strokes, color=INK, lw=1.8)
 
     def whiskers(self, cells: Iterable[tuple[float, Cell]], plot: int = 0) -> None:
         """The intervals of cells, each with where its row's middle lies; one path for them all."""
@@ -203,19 +227,9 @@ def draw_strokes(
         axes.plot(points[:, 0], points[:, 1], **looks)
 
 
-def why(cell: Cell) -> str:
-    """Why a row has no number."""
-    return "no figure" if cell.invalid is None else f"invalid: {cell.invalid}"
-
-
-def sayable(cell: Cell, figures: str) -> str:
-    """The figures of a cell, or why they must not be said."""
-    return figures if cell.usable else why(cell)
-
-
 def describe_rows(beginning: str, facet: Facet, figures: Sequence[str]) -> str:
     """The beginning, then each case with its figures; the first of them where there are many."""
-    rows = [f"{facet.told(case)} {figure}" for case, figure in zip(facet.cases, figures, strict=True)]
+    rows = [f"{facet.full_label(case)} {figure}" for case, figure in zip(facet.cases, figures, strict=True)]
     return f"{beginning} {first_of(rows, _SPOKEN, 'all cases')}"
 
 
@@ -223,11 +237,6 @@ def first_of(said: Sequence[str], most: int, table: str) -> str:
     """The first ones as a sentence, and how many more there are in which table."""
     more = f" And {len(said) - most} more, in the table of {table}." if len(said) > most else ""
     return f"{'; '.join(said[:most])}.{more}"
-
-
-def ends(cell: Cell) -> list[float]:
-    """The value and the ends of its interval, as far as they are known."""
-    return [end for end in (cell.low, cell.value, cell.high) if end is not None]
 
 
 def label_columns_in(facet: Facet) -> tuple[float, float]:

@@ -1,17 +1,18 @@
-"""What a comparison says in a sentence, and the rows of its tables. Pure."""
+"""Results side by side: the cases that they share, and what a comparison says in sentences and in rows of tables."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from loopwise.analysis.difference import Difference
 from loopwise.analysis.gates import Gate, Outcome, complaints
+from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells
-from loopwise.report.charts.forest_rows import ratio_text, why_invalid
-from loopwise.report.sides import Side
-from loopwise.report.words import ICONS, metric_name
+from loopwise.report.cells import Cell, Cells, Facet
+from loopwise.report.words import ICONS, case_name, metric_name, ratio_text, why_invalid
 
 URGENCY = ("worse", "invalid", "undecided", "better", "same")
 """The order in which a reader wants to see verdicts."""
@@ -19,16 +20,72 @@ MOST_SENTENCES = 10
 """Of one gate; the table has all."""
 
 
+@dataclass(frozen=True)
+class Side:
+    """One of the results that are compared."""
+
+    letter: str
+    """`A` is the base; after `Z` come numbers."""
+    name: str
+    summary: Summary
+    outcome: Outcome | None = None
+    """Its verdicts against the base; None for the base itself."""
+
+
+def sides_of(base: Summary, name: str, others: Sequence[tuple[Summary, Outcome]]) -> tuple[Side, ...]:
+    """The base and the others, each with its letter."""
+    found = [Side(_letter(0), name, base)]
+    for number, (summary, outcome) in enumerate(others, start=1):
+        found.append(Side(_letter(number), outcome.other, summary, outcome))
+    return tuple(found)
+
+
+def _letter(number: int) -> str:
+    return ascii_uppercase[number] if number < len(ascii_uppercase) else str(number + 1)
+
+
+def shared_facets(base: Summary, *others: Summary) -> list[Facet]:
+    """The base's cases that at least one other has, too, in groups that are looked at together."""
+    known = {case_id for other in others for case_id in other.cases}
+    shared = [
+        replace(facet, cases=tuple(case for case in facet.cases if case.case_id in known))
+        for facet in Cells(base).facets
+    ]
+    return [facet for facet in shared if facet.cases]
+
+
+def names_of(*summaries: Summary) -> dict[str, str]:
+    """A name for each case, by case_id, that no other case of its result has."""
+    names: dict[str, str] = {}
+    for summary in summaries:
+        cases = summary.experiment.suite.cases
+        for case in cases:
+            names.setdefault(case.case_id, case.case_id if summary.duel else case_name(case, cases))
+    return names
+
+
+def only_in(sides: Sequence[Side]) -> list[tuple[str, list[str]]]:
+    """For each result the names of its cases that no other result has."""
+    names = names_of(*(side.summary for side in sides))
+    found = []
+    for side in sides:
+        elsewhere = {case_id for other in sides if other is not side for case_id in other.summary.cases}
+        lone = [names[case_id] for case_id in side.summary.cases if case_id not in elsewhere]
+        if lone:
+            found.append((side.letter, lone))
+    return found
+
+
 def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
-    """What got better or worse, most of all which, with its interval; and how much of the rest is known.
+    """One sentence: what got worse and better, the clearest change with its interval, and a count of the rest.
 
     Args:
         outcome: a comparison.
-        names: what cases are called, by case_id; default: their ids.
+        names: of cases, by case_id; default: their ids.
     """
     verdicts = outcome.verdicts
-    parts = [_changed(verdicts, word, names or {}) for word in ("worse", "better")]
-    told = [part for part in parts if part] or ["nothing got better or worse"]
+    changed = (_changed(verdicts, word, names or {}) for word in ("worse", "better"))
+    clauses = list(filter(None, changed)) or ["nothing got better or worse"]
     margin = f"±{outcome.margin * 100:.4g} %"
     rest = {
         "same": f"the same within {margin}",
@@ -38,9 +95,8 @@ def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
     for word, meaning in rest.items():
         number = sum(verdict.verdict == word for verdict in verdicts)
         if number:
-            told.append(f"{number:,} {_are(number)} {meaning}")
-    sentence = "; ".join(told)
-    return f"Of {fmt.count(len(verdicts), 'comparison')}, {sentence}."
+            clauses.append(f"{number:,} {'is' if number == 1 else 'are'} {meaning}")
+    return f"Of {fmt.count(len(verdicts), 'comparison')}, {'; '.join(clauses)}."
 
 
 def _changed(verdicts: Sequence[Verdict], word: str, names: Mapping[str, str]) -> str:
@@ -57,10 +113,6 @@ def _sureness(verdict: Verdict) -> float:
     """How far the interval's nearer end is from 1."""
     ends = [end for end in (verdict.ci_low, verdict.ci_high) if end]
     return min((abs(math.log(end)) for end in ends), default=0.0)
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 class VerdictLine(NamedTuple):
