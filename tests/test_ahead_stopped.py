@@ -89,7 +89,7 @@ KILLED = """
 import subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from loopwise import processes
+from loopwise.servers import processes
 from loopwise.measure.prestart import Ahead
 from loopwise.model import PlannedRun
 from loopwise.servers.lifecycle import RunningServer

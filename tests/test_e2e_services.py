@@ -42,9 +42,9 @@ def suite_of(folder: Path, workload: str, params: str, measure_s: float) -> Path
 
 def data_folders(bench: Bench) -> set[Path]:
     """The data folders of the PostgreSQL servers that a bench has started: root's user has them outside its scratch."""
-    assert len(bench.processes("postgres_guard.py")) <= 1
+    assert len(bench.processes("postgres.py")) <= 1
     found = set()
-    for guard in bench.processes("postgres_guard.py"):
+    for guard in bench.processes("postgres.py"):
         for child in guard.children():
             with suppress(psutil.NoSuchProcess):  # initdb's helpers come and go while we look
                 line = child.cmdline()
