@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from loopwise.model import CauseName, Run  # noqa: E402 - a checkout runs as it is
+from loopwise.model import Run  # noqa: E402 - a checkout runs as it is
 from loopwise.results.folder import ResultFolder  # noqa: E402
 
 
 class Provocation(NamedTuple):
     """A [[matrix]] entry, and the cause that it must be given; None: none at all."""
 
-    cause: CauseName | None
+    cause: str | None
     entry: Mapping[str, Any]
 
 
@@ -110,7 +110,7 @@ def runs_by_name(result: Path, names: list[str]) -> dict[str, Run]:
 
 def first_cause(run: Run) -> str | None:
     """The cause that is named first."""
-    return run.causes[0]["cause"] if run.causes else None
+    return run.causes[0].cause if run.causes else None
 
 
 def main(rounds: int, names: list[str]) -> int:
@@ -129,7 +129,7 @@ def main(rounds: int, names: list[str]) -> int:
                 found = first_cause(run) or run.error or "none"
                 tally[name][found] += 1
                 if name == STALL:
-                    stalls_ms.append(run.host["loop_stall_max_ms"])
+                    stalls_ms.append(run.host.loop_stall_max_ms or 0.0)
                 if found != (PROVOCATIONS[name].cause or "none"):
                     print(
                         f"round {number}, {name}: {found}; {run.causes} {run.host} {run.generator}",

@@ -8,7 +8,7 @@ from support.fakes import EPOCH_NS, case_of, run_of
 
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
 from loopwise.analysis.drift import Drift
-from loopwise.model import Check, Load, Run, Window, Worker
+from loopwise.model import Check, GeneratorFigures, HostFigures, Load, Run, Window, Worker
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
@@ -190,7 +190,7 @@ def test_every_check_has_rows_for_passing_and_for_failing() -> None:
 )
 def test_a_check_without_its_figures_does_not_apply(name: str) -> None:
     bare = facts_of()
-    run = bare.run.model_copy(update={"generator": {}, "host": {}})
+    run = bare.run.model_copy(update={"generator": GeneratorFigures(), "host": HostFigures()})
     assert CHECKS[name].check(replace(bare, run=run)) is None
 
 

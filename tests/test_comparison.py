@@ -24,7 +24,7 @@ from loopwise.analysis.gates import (
 )
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
-from loopwise.model import Cost, Part, Verdict
+from loopwise.model import Cost, Part, ServerFacts, Verdict
 from loopwise.report.export.junit import junit
 from loopwise.report.export.markdown import pull_request_comment
 
@@ -184,7 +184,7 @@ def test_differences_are_named_down_to_the_version_and_to_what_the_server_ran_on
     other = in_other_surroundings(
         base, cores=4, memory_gb=8, versions={"uvicorn": "0.41.0", "uvloop": "0.22.1"}
     )
-    server = {"python": "3.12.1", "versions": {"fastapi": "1"}, "pids": [7]}
+    server = ServerFacts(python="3.12.1", versions={"fastapi": "1"}, pids=(7,))
     other = replace(other, runs=tuple(run.model_copy(update={"server": server}) for run in base.runs))
     assert differences(base, base) == []
     found = differences(base, other)
@@ -217,7 +217,7 @@ def test_other_surroundings_are_refused_by_name_unless_allowed(
     base = cases_of(tmp_path, {})
     other = in_other_surroundings(base, cores=4, versions={"uvicorn": "0.41.0"})
     other = replace(
-        other, runs=tuple(run.model_copy(update={"server": {"python": "3"}}) for run in base.runs)
+        other, runs=tuple(run.model_copy(update={"server": ServerFacts(python="3")}) for run in base.runs)
     )
     found = differences(base, other)
     if refused is None:

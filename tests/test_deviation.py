@@ -9,13 +9,13 @@ from support.fakes import case_of, run_of
 from loopwise.analysis.deviation import Prediction, judge, predict, sentence
 from loopwise.analysis.measured import CaseFigures
 from loopwise.analysis.metrics import RunFigures
-from loopwise.model import Case, Check, Cost, Estimate, Load, Part, Run
+from loopwise.model import Case, Cause, Check, Cost, Estimate, Load, Part, Run
 
 BOUND = 200.0
 """10 users ÷ 50 ms."""
-FULL = {"cause": "thread_pool_full", "share": 0.9, "evidence": "thread pool full 90 % of the window"}
-BUSY = {"cause": "cpu_saturated", "share": 0.9, "evidence": "CPU saturated: 1 worker computed 97 %"}
-LATE = {"cause": "generator_bound", "share": 0.9, "evidence": "the generator used 97 % of its core"}
+FULL = Cause(cause="thread_pool_full", share=0.9, evidence="thread pool full 90 % of the window")
+BUSY = Cause(cause="cpu_saturated", share=0.9, evidence="CPU saturated: 1 worker computed 97 %")
+LATE = Cause(cause="generator_bound", share=0.9, evidence="the generator used 97 % of its core")
 NOTHING = "nothing that was recorded explains it"
 
 
@@ -150,7 +150,7 @@ def test_the_cause_that_is_the_bound_itself_explains_nothing_below_it() -> None:
     assert (found.bound, found.reason) == ("sync: 40 at a time", NOTHING)
     found = found_of(0.5, 0.5, case=SYNC, bound=800.0, runs=[{"causes": (BUSY, FULL)}] * 2)
     assert found is not None
-    assert found.reason == BUSY["evidence"]
+    assert found.reason == BUSY.evidence
 
 
 def test_requests_that_cost_more_cpu_than_the_workload_explain_less_than_the_cpu_bound() -> None:

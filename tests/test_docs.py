@@ -23,7 +23,6 @@ from loopwise.analysis.workers import window_figures
 from loopwise.claims.claim import Bracket, Finding, Lesson
 from loopwise.cli import app
 from loopwise.generator.connection import ERROR_KINDS
-from loopwise.generator.protocol import Figures
 from loopwise.model import Load, Run
 from loopwise.report.build import build
 from loopwise.results.columns import SAMPLES as SCHEMA
@@ -37,7 +36,13 @@ SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
 
 def fields(noun: type[BaseModel]) -> list[str]:
     """As they stand in JSON or TOML."""
-    return [info.alias or name for name, info in noun.model_fields.items()]
+    return [info.alias or name for name, info in noun.model_fields.items() if not info.exclude]
+
+
+def written_counts(folder: Path) -> list[str]:
+    """`counts` of a run on fakes."""
+    (run, *_), _damaged = measured(folder / "r").runs()
+    return list(run.counts)
 
 
 def window_keys() -> list[str]:
@@ -50,12 +55,6 @@ def window_keys() -> list[str]:
     return list(window_figures(samples, 1, 2))
 
 
-def written_counts(folder: Path) -> list[str]:
-    """`counts` of a run on fakes."""
-    (run, *_), _damaged = measured(folder / "r").runs()
-    return list(run.counts)
-
-
 NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
     "Comparison", "Window", "Worker", "Cause", "Check", "Round", "Side", "Verdict",
@@ -66,7 +65,8 @@ TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
     ("Environment", lambda: list(machine.describe(PACKAGES))),
-    ("Generator figures", lambda: [*fields(Figures), "stamp"]),
+    ("Server facts", lambda: fields(model.ServerFacts)),
+    ("Generator figures", lambda: fields(model.GeneratorFigures)),
     ("Host figures", window_keys),
     ("samples.parquet", lambda: SCHEMA.names),
     ("telemetry.parquet", lambda: TELEMETRY.names),
@@ -94,7 +94,9 @@ def test_columns_have_the_type_that_is_written(heading: str, schema: Any) -> Non
 
 def test_what_became_of_the_machine_is_documented() -> None:
     moment = machine.Condition(2, 1.0, 1.0, 3000.0, 0.0)
-    assert named(SCHEMA_PAGE, "Host figures", table=1) == list(machine.changes(moment, moment))
+    changes = list(machine.changes(moment, moment))
+    assert named(SCHEMA_PAGE, "Host figures", table=1) == changes
+    assert [*window_keys(), *changes] == fields(model.HostFigures)
 
 
 def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None:

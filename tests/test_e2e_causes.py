@@ -34,7 +34,7 @@ def test_every_cause_is_provoked() -> None:
 
 def test_a_stall_of_50_ms_is_not_seen_shorter(runs: dict[str, Run]) -> None:
     """How much longer it looks depends on the machine; `python tests/provoke.py` prints it."""
-    assert runs[STALL].host["loop_stall_max_ms"] >= 45.0
+    assert (runs[STALL].host.loop_stall_max_ms or 0.0) >= 45.0
 
 
 def test_all_connections_on_one_worker_are_marked(runs: dict[str, Run]) -> None:

@@ -101,7 +101,7 @@ def test_two_apps_are_told_apart_on_the_same_cores_and_nothing_is_left(tmp_path:
     assert "gate cpu_ms_per_request:+50% failed" in " ".join(output.split())
     assert "❌ 1 gate failed" in _text(tmp_path / "duel.md")
     servers = [side.server for each in rounds for side in (each.baseline, each.candidate)]
-    assert all(is_free(server["port"]) for server in servers)
+    assert all(server.port and is_free(server.port) for server in servers)
     assert bench.left_behind() == []
 
 

@@ -78,14 +78,14 @@ def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
         log=tmp_path / "server.log",
         calibration={},
     ) as server:
-        pids = server.facts["pids"]
+        pids = server.facts.pids
         assert server.pid is not None
         family = [server.pid, *(child.pid for child in psutil.Process(server.pid).children(recursive=True))]
         assert len(set(pids)) == workers
         assert set(pids) <= set(family)
-        assert not is_free(server.facts["port"])
+        assert not is_free(server.facts.port or 0)
     assert bench.left_behind() == []
-    assert is_free(server.facts["port"])
+    assert is_free(server.facts.port or 0)
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -107,8 +107,8 @@ def test_loop_and_threads_are_what_was_asked_for(
     scratch.mkdir()
     case = case_of(tmp_path, name=name, **options)
     with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
-        assert {key: server.facts[key] for key in expected} == expected
-        assert set(SERVERS[name].packages) <= set(server.facts["versions"])
+        assert server.facts.model_dump(include=set(expected)) == expected
+        assert set(SERVERS[name].packages) <= set(server.facts.versions)
     assert bench.left_behind() == []
 
 
@@ -123,7 +123,7 @@ def test_the_http_parser_is_the_one_that_was_asked_for(
     scratch.mkdir()
     case = case_of(tmp_path, name=name, http=http)
     with serve(case, scratch=scratch, log=tmp_path / "server.log", calibration={}) as server:
-        mapped = {each.path for pid in server.facts["pids"] for each in psutil.Process(pid).memory_maps()}
+        mapped = {each.path for pid in server.facts.pids for each in psutil.Process(pid).memory_maps()}
     assert any("httptools" in path for path in mapped) is (http == "httptools")
     assert bench.left_behind() == []
 
@@ -235,9 +235,9 @@ def test_every_server_is_measured_on_two_workers_and_both_loops_and_leaves_nothi
     for run in runs:
         assert run.error is None
         assert run.case.server is not None
-        assert run.server["loop"].startswith(run.case.server.loop)
+        assert (run.server.loop or "").startswith(run.case.server.loop)
         assert (run.counts["ok"] > 0, run.counts["errors"]) == (True, 0), run.case.case_id
-        assert len(run.server["pids"]) == 2
+        assert len(run.server.pids) == 2
     assert bench.left_behind() == []
 
 
@@ -271,7 +271,7 @@ def test_a_death_in_the_process_pool_under_load_is_answered_by_503_survived_and_
         assert 503 in {each.result() for each in waiting}
         again = httpx.get(f"{server.url}/sleep/process?ms=1", timeout=BOUND_S, trust_env=False)
         assert again.status_code == 200
-        assert server.known()["pool_deaths"] == 1
+        assert server.known().pool_deaths == 1
     assert "loopwise_pool: a process of worker" in (tmp_path / "server.log").read_text(encoding="utf-8")
     assert bench.left_behind() == []
 

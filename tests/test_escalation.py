@@ -99,7 +99,7 @@ def test_a_round_is_on_disk_with_its_rows_the_logs_of_both_servers_and_what_each
     assert first.duration_s == pytest.approx(order.rival.slices / 2 * first.slice_s)
     for side in (first.baseline, first.candidate):
         assert side.metrics[TOTAL]["cpu_ms_per_request"] == pytest.approx(1.0, rel=0.02)
-        assert side.server["argv"] == ["fake"]
+        assert side.server.argv == ("fake",)
     assert first.candidate.cpu_share == pytest.approx(FASTER_BY / (1 + FASTER_BY), abs=0.02)
 
 

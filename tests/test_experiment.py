@@ -71,10 +71,10 @@ def test_a_run_holds_what_was_measured(tmp_path: Path) -> None:
     assert run.status == "ok"
     assert run.window is not None
     assert run.window.duration_s == run.case.load.measure_s
-    assert run.host == HOST
-    assert run.server["argv"] == ["fake"]
-    assert run.generator["stamp"] == "kernel"
-    assert run.generator["users"] == run.case.load.users
+    assert run.host.model_dump() == HOST
+    assert run.server.argv == ("fake",)
+    assert run.generator.stamp == "kernel"
+    assert run.generator.users == run.case.load.users
     assert run.counts["rows"] == result.samples(run).num_rows > run.counts["window_rows"] > 0
     assert run.counts["unfinished"] == 0
     assert {check.name for check in run.checks} >= {"errors", "rows", "littles_law", "steal"}

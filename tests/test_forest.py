@@ -51,6 +51,7 @@ def verdict(ratio: float | None = 1.2, low: float | None = 1.1, high: float | No
     return Verdict(
         baseline_case="c", candidate_case="c", metric="throughput_rps", ratio=ratio, ci_low=low, ci_high=high,
         verdict="better" if ratio else "invalid", reason="a and b can't be compared on GET /x: it: is so",
+        because="it: is so",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from support.page import a_digest, dressed, page_summary
 from support.report import REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import Run, Worker
+from loopwise.model import HostFigures, Run, ServerFacts, Worker
 from loopwise.report import format as fmt
 from loopwise.report.html import cases as page_cases
 from loopwise.report.html import table as page_table
@@ -132,7 +132,10 @@ def test_shares_per_worker_are_told_where_there_are_several() -> None:
 
 
 def test_telemetry_leaves_out_what_is_no_number() -> None:
-    runs = [a_run(host={"steal_ratio": 0.1, "server_rss_mb": math.inf}), a_run(host={"steal_ratio": NAN})]
+    runs = [
+        a_run(host=HostFigures(steal_ratio=0.1, server_rss_mb=math.inf)),
+        a_run(host=HostFigures(steal_ratio=NAN)),
+    ]
     assert page_cases.telemetry_rows(runs) == [("steal", "10.0 %", "10.0 %", "10.0 %")]
 
 
@@ -140,8 +143,8 @@ def test_telemetry_leaves_out_what_is_no_number() -> None:
     ("looks", "links"),
     [
         ({"status": "ok"}, 4),
-        ({"status": "failed", "server": {}}, 1),
-        ({"server": {}}, 3),
+        ({"status": "failed", "server": ServerFacts()}, 1),
+        ({"server": ServerFacts()}, 3),
     ],
 )
 def test_files_are_linked_as_far_as_a_run_left_them(looks: dict[str, Any], links: int) -> None:

@@ -17,7 +17,7 @@ from support.report import REASON, fixture_summary, own_app_summary
 from loopwise.analysis.causes import first_causes
 from loopwise.analysis.deviation import Prediction
 from loopwise.analysis.summary import Summary
-from loopwise.model import Check, Run
+from loopwise.model import Cause, Check, Run
 from loopwise.report import words as page_data
 from loopwise.report.charts.kit.chart import ChartFile, InlinePanel
 from loopwise.report.charts.specs import save
@@ -289,7 +289,7 @@ def test_replicates_that_fail_for_one_reason_share_a_sentence() -> None:
     assert len(sentences) == 2
 
 
-def with_causes(summary: Summary, *named: Sequence[dict[str, object]]) -> Summary:
+def with_causes(summary: Summary, *named: Sequence[Cause]) -> Summary:
     """The summary with causes given to its first case's runs, in order."""
     case_id = summary.runs[0].case.case_id
     left = list(named)
@@ -300,17 +300,17 @@ def with_causes(summary: Summary, *named: Sequence[dict[str, object]]) -> Summar
     return replace(summary, runs=tuple(runs))
 
 
-def cause(name: str, evidence: str) -> dict[str, object]:
-    return {"cause": name, "share": 0.9, "evidence": evidence}
+def cause(name: str, evidence: str) -> Cause:
+    return Cause(cause=name, share=0.9, evidence=evidence)
 
 
 def test_the_cause_that_most_runs_named_first_stands_below_the_numbers_of_its_case() -> None:
     blocked = cause("loop_blocked", "event loop blocked 99 % of the window, longest stall 55 ms")
     leak = cause("memory_growth", "memory grew")
     summary = with_causes(fixture_summary(7), [leak], [blocked, leak], [blocked])
-    assert list(first_causes(summary.runs).values()) == [blocked["evidence"]]
+    assert list(first_causes(summary.runs).values()) == [blocked.evidence]
     assert "event loop blocked 99 % of the window" in printed(answer_table(summary))
-    assert str(blocked["evidence"]) in render_page(summary, stub_charts())
+    assert blocked.evidence in render_page(summary, stub_charts())
     assert "memory grew" in render_page(
         summary, stub_charts()
     )  # in the case's section, with the run that said it

@@ -43,7 +43,7 @@ def with_causes(summary: Summary) -> Summary:
         if run.case.mode != "sync":
             return run
         cause = Cause(cause="thread_pool_full", share=1.0, evidence="thread pool full 100 % of the window")
-        return run.model_copy(update={"causes": (cause.model_dump(),)})
+        return run.model_copy(update={"causes": (cause,)})
 
     return replace(summary, runs=tuple(caused(run) for run in summary.runs))
 

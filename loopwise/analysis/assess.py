@@ -31,7 +31,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
     run = run.model_copy(
         update={
             "counts": {**found.counts, "unfinished": errors["unfinished"]},
-            "generator": {**run.generator, "stamp": "+".join(sorted(stamps))},
+            "generator": run.generator.model_copy(update={"stamp": "+".join(sorted(stamps))}),
         }
     )
     throughput_rps = found.metrics.get((found.endpoint, "throughput_rps"), 0.0)
@@ -50,7 +50,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
     update = {
         "checks": checks,
         "status": status,
-        "causes": tuple(cause.model_dump(mode="json") for cause in found_causes),
+        "causes": found_causes,
     }
     return run.model_copy(update=update), throughput_rps
 

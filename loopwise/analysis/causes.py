@@ -1,7 +1,7 @@
 """Why a run is not faster: named causes with their evidence in words. Pure functions.
 
 To add a cause: one function that takes the evidence and returns a Cause (or None where there is no sign of it), one
-line in CAUSES, and its name in model.CauseName. No cause is an answer as well: nothing is full, nothing waits.
+line in CAUSES. No cause is an answer as well: nothing is full, nothing waits.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 from loopwise.analysis.signals import Evidence, WorkerEvidence, gather
-from loopwise.model import Cause, CauseName, Run
+from loopwise.model import Cause, Run
 
 FULL = 0.9
 """Generator: as the check generator_cpu (METHOD §2)."""
@@ -88,8 +88,8 @@ def first_causes(runs: Sequence[Run]) -> dict[str, str]:
     evidence: dict[str, str] = {}
     for run in runs:
         case_id = run.case.case_id
-        if run.status == "ok" and run.causes and run.causes[0]["cause"] == names.get(case_id):
-            evidence.setdefault(case_id, run.causes[0]["evidence"])
+        if run.status == "ok" and run.causes and run.causes[0].cause == names.get(case_id):
+            evidence.setdefault(case_id, run.causes[0].evidence)
     return evidence
 
 
@@ -98,7 +98,7 @@ def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
     named: dict[str, list[str]] = {}
     for run in runs:
         if run.status == "ok":
-            named.setdefault(run.case.case_id, []).append(run.causes[0]["cause"] if run.causes else "")
+            named.setdefault(run.case.case_id, []).append(run.causes[0].cause if run.causes else "")
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
     return {case_id: name for case_id, name in most.items() if name}
 
@@ -126,7 +126,7 @@ def loop_blocked(evidence: Evidence) -> Cause | None:
     return _cause("loop_blocked", share, words)
 
 
-def _full(name: CauseName, pool: str, words: str) -> Callable[[Evidence], Cause | None]:
+def _full(name: str, pool: str, words: str) -> Callable[[Evidence], Cause | None]:
     """A cause that is a full pool; `words` is told places and queued."""
 
     def look(evidence: Evidence) -> Cause | None:
@@ -210,7 +210,7 @@ def memory_growth(evidence: Evidence) -> Cause | None:
     return _cause("memory_growth", min(1.0, growth_mb / evidence.rss_mb), words)
 
 
-CAUSES: dict[CauseName, Callable[[Evidence], Cause | None]] = {
+CAUSES: dict[str, Callable[[Evidence], Cause | None]] = {
     "generator_bound": generator_bound,
     "cpu_saturated": cpu_saturated,
     "worker_imbalance": worker_imbalance,
@@ -223,7 +223,7 @@ CAUSES: dict[CauseName, Callable[[Evidence], Cause | None]] = {
 }
 """By name, in the order in which they are decisive; see RANKS."""
 
-RANKS: tuple[frozenset[CauseName], ...] = (
+RANKS: tuple[frozenset[str], ...] = (
     frozenset({"generator_bound"}),
     frozenset({"cpu_saturated"}),
     frozenset({"worker_imbalance"}),
@@ -254,11 +254,11 @@ def rank(evidence: Evidence) -> tuple[Cause, ...]:
     return tuple(sorted(found, key=lambda cause: (_rank(cause.cause), -cause.share)))
 
 
-def _rank(name: CauseName) -> int:
+def _rank(name: str) -> int:
     return next(number for number, names in enumerate(RANKS) if name in names)
 
 
-def _cause(name: CauseName, share: float, evidence: str) -> Cause:
+def _cause(name: str, share: float, evidence: str) -> Cause:
     return Cause(cause=name, share=round(min(1.0, share), 4), evidence=evidence)
 
 

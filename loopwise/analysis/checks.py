@@ -6,10 +6,10 @@ one CheckSpec in CHECKS.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from loopwise.analysis.drift import Drift
-from loopwise.model import SIDES, Check, Round, Run
+from loopwise.model import SIDES, Check, GeneratorFigures, HostFigures, Round, Run
 
 Effect = Literal["void", "flag"]
 
@@ -122,32 +122,32 @@ def rows(counts: Mapping[str, int]) -> Reading:
     return Reading(count, MIN_ROWS, sentence, count >= MIN_ROWS, "void" if count == 0 else "flag")
 
 
-def generator_cpu(generator: Mapping[str, Any]) -> Reading | None:
+def generator_cpu(generator: GeneratorFigures) -> Reading | None:
     """The generator itself must not be what is measured."""
-    if not generator.get("wall_s"):
+    ratio = generator.cpu_ratio
+    if ratio is None:
         return None
-    ratio = generator["busiest_cpu_s"] / generator["wall_s"]
     sentence = (
         f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps"
     )
     return Reading(ratio, MAX_GENERATOR_CPU_RATIO, sentence)
 
 
-def clock_step(generator: Mapping[str, Any]) -> Reading | None:
+def clock_step(generator: GeneratorFigures) -> Reading | None:
     """The wall clock ran as steadily as the monotonic one."""
-    step_ms = generator.get("clock_step_ms")
+    step_ms = generator.clock_step_ms
     if step_ms is None:
         return None
     sentence = f"the clock was set by {step_ms:.1f} ms during the measurement; measure again"
     return Reading(abs(step_ms), MAX_CLOCK_STEP_MS, sentence)
 
 
-def steal(host: Mapping[str, float]) -> Reading | None:
+def steal(host: HostFigures) -> Reading | None:
     """The hypervisor left the CPU to this machine.
 
     No reason to void a round of a pair either: both sides were disturbed alike, which is what pairs are for.
     """
-    ratio = host.get("steal_ratio")
+    ratio = host.steal_ratio
     if ratio is None:
         return None
     sentence = (
@@ -159,10 +159,9 @@ def steal(host: Mapping[str, float]) -> Reading | None:
 
 def users(facts: Facts) -> Reading | None:
     """Every user that was asked for was there."""
-    generator = facts.run.generator
-    if "users_wanted" not in generator:
+    wanted, had = facts.run.generator.users_wanted, facts.run.generator.users
+    if wanted is None or had is None:
         return None
-    wanted, had = generator["users_wanted"], generator["users"]
     sentence = f"{had} of {wanted} users ran at the end of the window; see generator.log"
     return Reading(had, wanted, sentence, had == wanted)
 
@@ -244,10 +243,11 @@ def other_cpu(facts: Facts) -> Reading | None:
     """Nobody else used the CPU: all processes, less the server's, the generator's and our own."""
     host, window = facts.run.host, facts.run.window
     # Without figures of the server its own CPU would pass for somebody else's.
-    if window is None or not {"processes_cpu_s", "harness_cpu_s", "server_cpu_s"} <= set(host):
+    spent_s = (host.processes_cpu_s, host.harness_cpu_s, host.server_cpu_s)
+    if window is None or None in spent_s:
         return None
-    known_s = host["server_cpu_s"] + host["harness_cpu_s"] + facts.run.generator.get("cpu_s", 0.0)
-    cores = max(host["processes_cpu_s"] - known_s, 0.0) / window.duration_s
+    all_s, harness_s, server_s = (each or 0.0 for each in spent_s)
+    cores = max(all_s - server_s - harness_s - facts.run.generator.cpu_s, 0.0) / window.duration_s
     sentence = f"other processes used {cores:.2f} of a core during the window; end what else runs (see `top`)"
     return Reading(cores, MAX_OTHER_CPU_CORES, sentence)
 
@@ -255,9 +255,9 @@ def other_cpu(facts: Facts) -> Reading | None:
 def core_count(facts: Facts) -> Reading | None:
     """As many cores at the window's end as at its start. Void: no one machine gave these numbers."""
     host = facts.run.host
-    if not {"cores_before", "cores_after"} <= set(host):
+    if host.cores_before is None or host.cores_after is None:
         return None
-    before, after = int(host["cores_before"]), int(host["cores_after"])
+    before, after = int(host.cores_before), int(host.cores_after)
     sentence = f"{before} cores at the window's start, {after} at its end; leave them alone and measure again"
     return Reading(after, before, sentence, after == before)
 
@@ -267,7 +267,7 @@ def frequency(facts: Facts) -> Reading | None:
 
     A flag: most of the window may be of one clock.
     """
-    ratio = facts.run.host.get("frequency_ratio")
+    ratio = facts.run.host.frequency_ratio
     if ratio is None:
         return None
     sentence = (
@@ -282,7 +282,7 @@ def swap(facts: Facts) -> Reading | None:
 
     A flag: it may have been somebody else's memory.
     """
-    moved_mb = facts.run.host.get("swapped_mb")
+    moved_mb = facts.run.host.swapped_mb
     if moved_mb is None:
         return None
     sentence = f"{moved_mb:.1f} MB went to or came from swap during the window; free memory, or turn swap off"
@@ -336,7 +336,7 @@ def restarted(facts: Facts) -> Reading | None:
 
 def pool_deaths(facts: Facts) -> Reading | None:
     """No process of a process pool was lost: the pool is replaced, but what it was doing then failed."""
-    lost = facts.run.server.get("pool_deaths")
+    lost = facts.run.server.pool_deaths
     if lost is None:
         return None
     sentence = (
@@ -348,10 +348,10 @@ def pool_deaths(facts: Facts) -> Reading | None:
 
 def memory(facts: Facts) -> Reading | None:
     """The server's memory did not rise all through the window."""
-    growth_mb = facts.run.host.get("server_rss_growth_mb")
+    growth_mb = facts.run.host.server_rss_growth_mb
     if growth_mb is None:
         return None
-    limit_mb = max(MAX_GROWTH_MB, MAX_GROWTH_RATIO * facts.run.host.get("server_rss_mb", 0.0))
+    limit_mb = max(MAX_GROWTH_MB, MAX_GROWTH_RATIO * (facts.run.host.server_rss_mb or 0.0))
     sentence = (
         f"the server's memory grew steadily by {growth_mb:.0f} MB within the window; "
         "lengthen measure_s to see whether it ends, and look for what the app keeps"

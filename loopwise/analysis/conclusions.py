@@ -152,7 +152,7 @@ def _against(
         if verdict.candidate_case == best.case.case_id and verdict.metric == METRIC and verdict.ratio:
             baseline = cases[verdict.baseline_case].case
             ratio = Estimate(value=verdict.ratio, low=verdict.ci_low, high=verdict.ci_high, replicates=1)
-            because = verdict.reason.partition(", because ")[2]
+            because = verdict.because
             reason = f", because {because}" if because else ""
             if not because and verdict.verdict == "better":
                 reason = _held_back(baseline, best.case, causes)

@@ -157,13 +157,9 @@ def _below(seen: Seen) -> Iterator[str]:
 
 def _causes(seen: Seen) -> list[tuple[str, str]]:
     """Causes that at least half of the runs named, in the order of the run that named most: name and evidence."""
-    counted = Counter(str(cause["cause"]) for run in seen.runs for cause in run.causes)
+    counted = Counter(cause.cause for run in seen.runs for cause in run.causes)
     longest = max((run.causes for run in seen.runs), key=len, default=())
-    return [
-        (str(cause["cause"]), str(cause["evidence"]))
-        for cause in longest
-        if 2 * counted[str(cause["cause"])] >= len(seen.runs)
-    ]
+    return [(cause.cause, cause.evidence) for cause in longest if 2 * counted[cause.cause] >= len(seen.runs)]
 
 
 def _disturbances(seen: Seen) -> Iterator[tuple[float, str]]:

@@ -54,7 +54,7 @@ def _served(runs: Iterable[Run]) -> dict[str, str]:
     """What the servers ran on; several values where cases have several interpreters."""
     found: dict[str, set[str]] = {}
     for run in runs:
-        facts = _flat({key: run.server[key] for key in SERVER_KEYS if key in run.server})
+        facts = _flat(run.server.model_dump(include=set(SERVER_KEYS)))
         for key, value in facts.items():
             found.setdefault(f"server.{key}", set()).add(str(value))
     return {key: " and ".join(sorted(values)) for key, values in found.items()}

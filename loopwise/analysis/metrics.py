@@ -1,7 +1,7 @@
 """From the rows of one run to its figures. Pure: tables in, numbers out."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -133,19 +133,15 @@ def _latencies(metrics: dict[tuple[str, str], float], name: str, kind: str, sort
 
 def _host(result: RunFigures, whole: str, run: Run) -> None:
     """Figures of the case as a whole, from outside the requests."""
-    host: dict[str, Any] = run.host
-    ok = result.counts["ok"]
-    if "server_cpu_s" in host and ok:
-        result.metrics[whole, "cpu_ms_per_request"] = host["server_cpu_s"] * 1e3 / ok
-    if "server_rss_mb" in host:
-        result.metrics[whole, "rss_mb"] = host["server_rss_mb"]
-    for name in ("steal_ratio", "loop_lag_p99_ms", "loop_stall_max_ms"):
-        if name in host:
-            result.metrics[whole, name] = host[name]
+    host, ok = run.host, result.counts["ok"]
     shares = [worker.share for worker in run.workers if worker.share is not None]
-    if len(shares) > 1:
-        result.metrics[whole, "worker_share_max"] = max(shares)
-    if run.generator.get("wall_s"):
-        result.metrics[whole, "generator_cpu_ratio"] = (
-            run.generator["busiest_cpu_s"] / run.generator["wall_s"]
-        )
+    found = {
+        "cpu_ms_per_request": host.server_cpu_s * 1e3 / ok if host.server_cpu_s is not None and ok else None,
+        "rss_mb": host.server_rss_mb,
+        "steal_ratio": host.steal_ratio,
+        "loop_lag_p99_ms": host.loop_lag_p99_ms,
+        "loop_stall_max_ms": host.loop_stall_max_ms,
+        "worker_share_max": max(shares) if len(shares) > 1 else None,
+        "generator_cpu_ratio": run.generator.cpu_ratio,
+    }
+    result.metrics |= {(whole, name): value for name, value in found.items() if value is not None}

@@ -88,20 +88,19 @@ def gather(run: Run, telemetry: pa.Table, samples: pa.Table) -> Evidence:
     if run.window is None:
         return Evidence()
     window_s = run.window.duration_s
-    machine_cores = int(run.generator.get("cores", 1))
-    steal = run.host.get("steal_ratio", 0.0)
+    host, machine_cores = run.host, run.generator.cores
+    steal = host.steal_ratio or 0.0
     low_ms, alone_ms = _service_times(run, samples)
-    wall_s = run.generator.get("wall_s")
     return Evidence(
         workers=_workers(run, telemetry),
-        cores=len(run.server.get("pinned_to", ())) or machine_cores,
-        server_cpu_ratio=run.host.get("server_cpu_s", 0.0) / window_s,
-        machine_ratio=run.host.get("cpu_ratio", 0.0) + steal,
+        cores=len(run.server.pinned_to) or machine_cores,
+        server_cpu_ratio=(host.server_cpu_s or 0.0) / window_s,
+        machine_ratio=(host.cpu_ratio or 0.0) + steal,
         machine_cores=machine_cores,
         steal_ratio=min(1.0, steal * machine_cores),
-        generator_ratio=run.generator["busiest_cpu_s"] / wall_s if wall_s else 0.0,
-        rss_mb=run.host.get("server_rss_mb", 0.0),
-        rss_growth_mb=run.host.get("server_rss_growth_mb", 0.0),
+        generator_ratio=run.generator.cpu_ratio or 0.0,
+        rss_mb=host.server_rss_mb or 0.0,
+        rss_growth_mb=host.server_rss_growth_mb or 0.0,
         low_ms=low_ms,
         alone_ms=alone_ms,
     )

@@ -141,6 +141,7 @@ def _verdict(contest: Contest, margin: float, confidence: float) -> Verdict:
         ci_high=ratio.high if ratio else None,
         verdict=word,
         reason=sentence(contest, word, ratio, margin),
+        because=contest.explains.get(word, "") if ratio else contest.invalid_because or "no valid run",
     )
 
 

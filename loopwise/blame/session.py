@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from loopwise.errors import ServerError
-from loopwise.model import App, Case, Endpoint, Server
+from loopwise.model import App, Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
 from loopwise.servers import lifecycle as servers
 
@@ -73,11 +73,11 @@ def observe(
             raise ServerError(str(error).rpartition("AppError: ")[2]) from None
 
 
-def _loop(facts: Mapping[str, Any], wanted: str, python: str) -> dict[str, str | None]:
+def _loop(facts: ServerFacts, wanted: str, python: str) -> dict[str, str | None]:
     """Which loop was looked at; uvicorn takes uvloop by itself where that is installed."""
-    loop = str(facts["loop"]).partition(".")[0]
+    loop = (facts.loop or "").partition(".")[0]
     note = None
-    if wanted == "auto" and loop == "asyncio" and "uvloop" not in facts["versions"]:
+    if wanted == "auto" and loop == "asyncio" and "uvloop" not in facts.versions:
         note = (
             f"looked at on asyncio's loop: {python} has no uvloop, which is no fault; "
             "lines that block one loop block the other"

@@ -11,7 +11,18 @@ from loopwise.analysis.assess import assess
 from loopwise.analysis.workers import window_figures
 from loopwise.measure.experiment import design
 from loopwise.measure.run import begin
-from loopwise.model import VICTIM, Case, Experiment, Run, Suite, Window, Worker
+from loopwise.model import (
+    VICTIM,
+    Case,
+    Experiment,
+    GeneratorFigures,
+    HostFigures,
+    Run,
+    ServerFacts,
+    Suite,
+    Window,
+    Worker,
+)
 from loopwise.results.columns import KERNEL, Sample
 from loopwise.results.columns import SAMPLES as SCHEMA
 from loopwise.results.folder import STREAM, ResultFolder, seal_samples
@@ -80,12 +91,16 @@ def _write_run(result: ResultFolder, run: Run, experiment: Experiment, rows: int
     run = run.model_copy(
         update={
             "window": window,
-            "server": {"argv": ["synthetic"], "pids": list(workers), "start_s": 0.5},
-            "generator": {
-                **{"cpu_s": window_s * 0.4, "busiest_cpu_s": window_s * 0.4, "wall_s": window_s},
-                **{"cores": experiment.environment["cores"], "users": USERS, "users_wanted": USERS},
-            },
-            "host": window_figures(samples, window.start_ns, window.end_ns),
+            "server": ServerFacts(argv=("synthetic",), pids=tuple(workers), start_s=0.5),
+            "generator": GeneratorFigures(
+                cpu_s=window_s * 0.4,
+                busiest_cpu_s=window_s * 0.4,
+                wall_s=window_s,
+                cores=experiment.environment["cores"],
+                users=USERS,
+                users_wanted=USERS,
+            ),
+            "host": HostFigures(**window_figures(samples, window.start_ns, window.end_ns)),
             "workers": tuple(Worker(pid=pid, requests=rows, share=1 / len(workers)) for pid in workers),
         }
     )

@@ -23,11 +23,11 @@ APART = 1000
 
 
 def _threads(run: Run) -> float | None:
-    return run.host.get("server_threads")
+    return run.host.server_threads
 
 
 def _switches(run: Run) -> float | None:
-    switches, requests = run.host.get("server_context_switches"), run.counts.get("ok", 0)
+    switches, requests = run.host.server_context_switches, run.counts.get("ok", 0)
     return None if switches is None or not requests else switches / requests
 
 

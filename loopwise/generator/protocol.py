@@ -1,8 +1,8 @@
 """What the harness asks of a generator, and what it is told. JSON lines over the process's pipes."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from loopwise.model import Endpoint, Load, Noun, SideName
+from loopwise.model import Endpoint, GeneratorFigures, Load, Noun, SideName
 
 GO = "go\n"
 """The line that lets an order which holds open its window."""
@@ -92,6 +92,6 @@ class Figures(Noun):
     users_wanted: int
     clock_step_ms: float
 
-    def record(self) -> dict[str, Any]:
-        """As run.json holds it."""
-        return self.model_dump(mode="json")
+    def record(self) -> GeneratorFigures:
+        """As run.json holds them."""
+        return GeneratorFigures(**dict(self))

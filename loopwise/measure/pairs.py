@@ -20,7 +20,7 @@ from loopwise.analysis.workers import window_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order, Rival, Slice
-from loopwise.model import SIDES, Case, Pairing, Round, Side, SideName
+from loopwise.model import SIDES, Case, GeneratorFigures, HostFigures, Pairing, Round, Side, SideName
 from loopwise.results.folder import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.servers import lifecycle as servers
 from loopwise.servers.lifecycle import RunningServer
@@ -188,8 +188,8 @@ class Rounds:
                     each.end_ns - each.start_ns for each in stretches if each.side == "baseline"
                 )
                 / 1e9,
-                "generator": measured.done.figures.record() if measured.done.figures else {},
-                "host": host,
+                "generator": measured.done.figures.record() if measured.done.figures else GeneratorFigures(),
+                "host": HostFigures(**host),
             }
         )
         checks = check_round(found)

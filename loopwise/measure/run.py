@@ -12,7 +12,7 @@ from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
 from loopwise.machine import Condition, changes, condition
-from loopwise.model import Case, Experiment, PlannedRun, Run, Window, Worker
+from loopwise.model import Case, Experiment, GeneratorFigures, HostFigures, PlannedRun, Run, Window, Worker
 from loopwise.results.folder import STREAM, STREAMS, ResultFolder, seal_samples
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Placement
@@ -74,7 +74,7 @@ def measure(
         update={
             "window": recording.window(),
             "server": server.known(),
-            "generator": recording.done.figures.record() if recording.done.figures else {},
+            "generator": recording.done.figures.record() if recording.done.figures else GeneratorFigures(),
             "counts": {"rows": rows},
             "host": recording.host(),
             "workers": recording.workers(),
@@ -146,11 +146,12 @@ class Recording:
         opened, closed = self._ends["window_opened"][0], self._ends["window_closed"][0]
         return Window(start_ns=opened.time_ns, end_ns=closed.time_ns, warm=opened.warm)
 
-    def host(self) -> dict[str, float]:
+    def host(self) -> HostFigures:
         """Figures of the server's processes and of the machine over the window."""
         _, opened_ns, before = self._ends["window_opened"]
         _, closed_ns, after = self._ends["window_closed"]
-        return window_figures(self.telemetry.samples, opened_ns, closed_ns) | changes(before, after)
+        over_window = window_figures(self.telemetry.samples, opened_ns, closed_ns)
+        return HostFigures(**over_window, **changes(before, after))
 
     def workers(self) -> tuple[Worker, ...]:
         """What each worker of the server did in the window."""
@@ -158,5 +159,5 @@ class Recording:
             self.telemetry.samples,
             self._ends["window_opened"][1],
             self._ends["window_closed"][1],
-            self.server.facts.get("pids", ()),
+            self.server.facts.pids,
         )

@@ -1,12 +1,28 @@
-"""What all nouns have in common."""
+"""Base classes of all models."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 SCHEMA_VERSION = 2
 """Version of experiment.json, run.json and round.json. History: 1, first; 2, rounds of pairs, attempts, causes."""
 
 
 class Noun(BaseModel):
-    """Base of all nouns: immutable, and strict about unknown fields."""
+    """Base of all models: immutable, and strict about unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class Recorded(Noun):
+    """Base of measured figures: a figure that was not measured is not written, and those of older versions are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def __bool__(self) -> bool:
+        """Whether anything was recorded: nothing is where a run failed, or where the server is not ours."""
+        return bool(self.model_fields_set)
+
+    @model_serializer(mode="wrap")
+    def _written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name in self.model_fields_set}

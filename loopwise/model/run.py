@@ -4,21 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from loopwise.model.base import SCHEMA_VERSION, Noun
+from loopwise.model.base import SCHEMA_VERSION, Noun, Recorded
 from loopwise.model.suite import Case, Suite
 
 RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
-CauseName = Literal[
-    "generator_bound",
-    "cpu_saturated",
-    "worker_imbalance",
-    "loop_blocked",
-    "thread_pool_full",
-    "executor_full",
-    "process_pool_full",
-    "dependency_bound",
-    "memory_growth",
-]
 
 TOTAL = "all"
 """The endpoint column's value for rows that speak of all endpoints of a mix together."""
@@ -103,13 +92,108 @@ class Worker(Noun):
 
 
 class Cause(Noun):
-    """Why a run is not faster; an entry of Run.causes."""
+    """One reason why a run is not faster."""
 
-    cause: CauseName
+    cause: str
+    """A name in loopwise.analysis.causes.CAUSES."""
     share: float
     """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
     evidence: str
     """What was seen, in words."""
+
+
+class ServerFacts(Recorded):
+    """Facts about the server process; empty where a run failed, or the server already ran."""
+
+    argv: tuple[str, ...] = ()
+    """The command line that started it."""
+    port: int | None = None
+    """On 127.0.0.1."""
+    pinned_to: tuple[int, ...] = ()
+    """Cores that it was pinned to; empty: any."""
+    pids: tuple[int, ...] = ()
+    """Process ids of the workers that were ready."""
+    start_s: float | None = None
+    """From its start until every worker had answered."""
+    python: str | None = None
+    """Version of the app's interpreter."""
+    loop: str | None = None
+    """Class of the event loop in use."""
+    threads: int | None = None
+    """Tokens of AnyIO's thread limiter; None: the app has not loaded AnyIO."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Packages of the app's environment."""
+    pool_deaths: int | None = None
+    """How often target_app's process pool lost a process and was replaced; None: the case has no such pool."""
+
+
+class GeneratorFigures(Recorded):
+    """The generator's own figures over the window; empty in a failed run."""
+
+    processes: int = 1
+    cpu_s: float = 0.0
+    """CPU of all generator processes."""
+    busiest_cpu_s: float = 0.0
+    """CPU of the one that used most."""
+    wall_s: float = 0.0
+    """Length of the window on the generator's clock."""
+    requests: int = 0
+    """Rows recorded during the window, the canary's included."""
+    cores: int = 1
+    """Cores of the machine."""
+    pinned_to: tuple[int, ...] = ()
+    """Cores that it was pinned to; empty: any."""
+    users: int | None = None
+    """Locust users at the window's end."""
+    users_wanted: int | None = None
+    clock_step_ms: float | None = None
+    """How far the wall clock moved against the monotonic clock during the run."""
+    stamp: str = ""
+    """Clocks that stamped the rows: `kernel`, `user` or `kernel+user`."""
+
+    @property
+    def cpu_ratio(self) -> float | None:
+        """Share of its core that the busiest process used, 0–1; None where no time passed."""
+        return self.busiest_cpu_s / self.wall_s if self.wall_s else None
+
+
+class HostFigures(Recorded):
+    """Figures of the machine and of the server's processes over the window; None: not measured."""
+
+    steal_ratio: float | None = None
+    """Share of the machine's CPU time that the hypervisor took."""
+    cpu_ratio: float | None = None
+    """Share of it that was used, by any process."""
+    server_cpu_s: float | None = None
+    """CPU of all processes of the server, user and system."""
+    server_rss_mb: float | None = None
+    """Greatest sum of their resident memory."""
+    server_rss_growth_mb: float | None = None
+    """Its growth from the window's first fifth to the last; 0 unless each fifth rose above the one before."""
+    server_threads: float | None = None
+    """Their threads at the window's end."""
+    server_context_switches: float | None = None
+    """Their context switches, voluntary or not."""
+    loop_lag_p99_ms: float | None = None
+    """99th percentile of a callback's wait for an event loop, all workers together."""
+    loop_stall_max_ms: float | None = None
+    """Longest time that one piece of code held an event loop."""
+    loop_blocked_ratio: float | None = None
+    """Share of the window that such stalls took, in the worker where they took most."""
+    gc_pause_max_ms: float | None = None
+    """Longest garbage collection of a worker."""
+    processes_cpu_s: float | None = None
+    """CPU of all processes of the machine, interrupts not included."""
+    harness_cpu_s: float | None = None
+    """CPU of the harness itself."""
+    cores_before: float | None = None
+    """Cores that the harness could use when the window opened."""
+    cores_after: float | None = None
+    """And when it closed."""
+    frequency_ratio: float | None = None
+    """Clock of the fastest core at the window's end ÷ at its start."""
+    swapped_mb: float | None = None
+    """Memory moved to and from swap, by any process."""
 
 
 class Run(Noun):
@@ -127,16 +211,13 @@ class Run(Noun):
     """Why a run failed, in one sentence."""
     started_at: str
     window: Window | None = None
-    server: dict[str, Any] = Field(default_factory=dict)
-    """argv, versions, pids, port, start_s; empty for a server that already ran."""
-    generator: dict[str, Any] = Field(default_factory=dict)
-    """cpu_s, wall_s, requests, cores, stamp, connections_max."""
+    server: ServerFacts = ServerFacts()
+    generator: GeneratorFigures = GeneratorFigures()
     counts: dict[str, int] = Field(default_factory=dict)
     """rows, window_rows, ok, errors, unfinished."""
-    host: dict[str, float] = Field(default_factory=dict)
-    """The machine and the server's processes over the window (telemetry.window_figures, machine.changes)."""
+    host: HostFigures = HostFigures()
     workers: tuple[Worker, ...] = ()
     """The server's worker processes; empty for a server that already ran."""
     checks: tuple[Check, ...] = ()
-    causes: tuple[dict[str, Any], ...] = ()
-    """cause, share and evidence, the most decisive first (loopwise.analysis.causes)."""
+    causes: tuple[Cause, ...] = ()
+    """The most decisive first (loopwise.analysis.causes)."""

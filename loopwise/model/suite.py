@@ -6,7 +6,6 @@ from pydantic import Field
 
 from loopwise.model.base import Noun
 
-ServerName = Literal["uvicorn", "gunicorn", "gunicorn-asgi", "granian", "hypercorn"]
 Arrivals = Literal["poisson", "constant"]
 
 
@@ -79,7 +78,8 @@ LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 class Server(Noun):
     """How the app is served."""
 
-    name: ServerName = "uvicorn"
+    name: str = "uvicorn"
+    """A name in loopwise.servers.specs.SERVERS."""
     workers: int = Field(default=1, ge=1, le=256)
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     http: Literal["auto", "h11", "httptools"] = "auto"

@@ -1,11 +1,11 @@
 """What comes of it: estimates, rounds of pairs, verdicts."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from loopwise.model.base import SCHEMA_VERSION, Noun
-from loopwise.model.run import Check
+from loopwise.model.run import Check, GeneratorFigures, HostFigures, ServerFacts
 
 Pairing = Literal["blocks", "slices", "duel", "none"]
 """How two cases were put side by side (docs/method.md): what a replicate of their ratio is.
@@ -34,8 +34,7 @@ class Side(Noun):
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Endpoint -> metric -> value over the round. TOTAL is the whole; several endpoints stand beside it."""
     counts: dict[str, int] = Field(default_factory=dict)
-    server: dict[str, Any] = Field(default_factory=dict)
-    """As Run.server."""
+    server: ServerFacts = ServerFacts()
     cpu_share: float | None = None
     """CPU that this side's processes got ÷ what both got."""
 
@@ -60,8 +59,8 @@ class Round(Noun):
     """Whose server started first and whose slice or port came first; swaps from round to round."""
     baseline: Side = Side()
     candidate: Side = Side()
-    generator: dict[str, Any] = Field(default_factory=dict)
-    host: dict[str, float] = Field(default_factory=dict)
+    generator: GeneratorFigures = GeneratorFigures()
+    host: HostFigures = HostFigures()
     checks: tuple[Check, ...] = ()
 
 
@@ -84,4 +83,6 @@ class Verdict(Noun):
     ci_high: float | None
     verdict: Literal["better", "worse", "same", "undecided", "invalid"]
     reason: str
-    """The sentence a person would say."""
+    """The outcome as one sentence."""
+    because: str = Field(default="", exclude=True)
+    """What explains it, as far as known: what an invalid one lacks, or why a side wins. Not written to disk."""

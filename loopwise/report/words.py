@@ -150,8 +150,7 @@ def ratio_text(verdict: Verdict) -> str:
 
 def why_invalid(verdict: Verdict) -> str:
     """The reason alone, without the names of the two cases, which stand beside it."""
-    _, _, reason = verdict.reason.partition(" can't be compared")
-    return fmt.clean(reason.partition(": ")[2] or verdict.reason)
+    return fmt.clean(verdict.because or verdict.reason)
 
 
 def words(key: str) -> str:

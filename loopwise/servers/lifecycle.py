@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from loopwise.errors import EndpointError, ServerError
-from loopwise.model import Case, Endpoint, Server
+from loopwise.model import Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.spec import HOST
@@ -45,8 +45,8 @@ class RunningServer:
     url: str
     process: subprocess.Popen[str] | None = None
     """None: it ran before us and goes on after us."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """argv, port, pids, start_s, versions, loop, threads: `server` in run.json."""
+    facts: ServerFacts = field(default_factory=ServerFacts)
+    """`server` in run.json."""
     probes: Path | None = None
     """Folder that the probes of its workers write to; None where they are off."""
     pool_log: Path | None = None
@@ -57,12 +57,12 @@ class RunningServer:
         """Root of the server's process tree."""
         return self.process.pid if self.process else None
 
-    def known(self) -> dict[str, Any]:
+    def known(self) -> ServerFacts:
         """The facts, with what happened to the server's pools until now."""
         if self.pool_log is None:
             return self.facts
         said = self.pool_log.read_text(encoding="utf-8", errors="replace")
-        return {**self.facts, "pool_deaths": said.count(POOL_LOST)}
+        return self.facts.model_copy(update={"pool_deaths": said.count(POOL_LOST)})
 
 
 @contextmanager
@@ -119,15 +119,15 @@ def serve(
     try:
         workers = wait_ready(process, case.server, port, log, python, hold=hold)
         grace_s = OWN_APP_GRACE_S if case.app else 0.0
-        facts = {
-            "argv": [shown_path(argv[0]), *argv[1:]],
-            "port": port,
-            "pinned_to": list(cores),
-            "pids": sorted(worker["pid"] for worker in workers),
-            "start_s": round(time.monotonic() - started_s, 3),
+        facts = ServerFacts(
+            argv=(shown_path(argv[0]), *argv[1:]),
+            port=port,
+            pinned_to=tuple(cores),
+            pids=tuple(sorted(worker["pid"] for worker in workers)),
+            start_s=round(time.monotonic() - started_s, 3),
             **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
-        }
-        _refuse_other_loop(case.server, str(facts["loop"]), python)
+        )
+        _refuse_other_loop(case.server, facts.loop or "", python)
         url = f"http://{HOST}:{port}"
         check_endpoints(case, url)
         has_pool = case.app is None and "process" in case.modes

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from loopwise.model import Comparison, Generator, Load, Noun, Replicates, Server
+from loopwise.servers.specs import SERVERS
 from loopwise.suite.file import shown, suggestion
 
 T = TypeVar("T")
@@ -46,6 +47,13 @@ def _method(value: Any) -> Any:
         guess = suggestion(value.upper(), METHODS)
         raise _wrong(f"got {shown(value)}, allowed are {', '.join(METHODS)}{guess}; correct it")
     return value.upper() if isinstance(value, str) else value
+
+
+def _server_name(value: Any) -> Any:
+    if not isinstance(value, str) or value not in SERVERS:
+        guess = suggestion(str(value), SERVERS)
+        raise _wrong(f"got {shown(value)}, allowed are {', '.join(SERVERS)}{guess}; correct the value")
+    return value
 
 
 def _json(value: Any) -> Any:
@@ -135,7 +143,12 @@ else:
         __base__=Table,
         **_factors_of(Load, {}) | {"victim": (Factor[VictimPath], Field(default_factory=list))},
     )
-    ServerTable = create_model("ServerTable", __base__=Table, **_factors_of(Server, {"name": "server"}))
+    ServerTable = create_model(
+        "ServerTable",
+        __base__=Table,
+        **_factors_of(Server, {"name": "server"})
+        | {"server": (Factor[Annotated[str, BeforeValidator(_server_name)]], Field(default_factory=list))},
+    )
 
 SERVER_KEYS = tuple(ServerTable.model_fields)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from loopwise.analysis.deviation import Prediction
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
-from loopwise.model import Case, Check, Endpoint, Load, Round, Run, Server, Worker
+from loopwise.model import Case, Cause, Check, Endpoint, Load, Round, Run, Server, Worker
 from support.report import Names, fixture_summary, own_app_summary, running_server_summary, summary_of
 
 Gap = Literal["nan", "infinite", "zero", "missing"]
@@ -103,7 +103,7 @@ def _run(run: Run, index: int) -> Run:
                 Worker(pid=number + 1, share=weight / sum(weights)) for number, weight in enumerate(weights)
             ),
             "checks": (*run.checks, *([flag] if index % 4 == 1 else [])),
-            "causes": ({"cause": "thread_pool_full", "share": 0.9, "evidence": "40 of 40 threads were busy"},)
+            "causes": (Cause(cause="thread_pool_full", share=0.9, evidence="40 of 40 threads were busy"),)
             if run.case.mode == "sync"
             else (),
         }

@@ -61,6 +61,7 @@ def verdicts_on(
                     ci_high=high,
                     verdict="invalid" if is_void else word,
                     reason=reason,
+                    because=REASON if is_void else "",
                 )
             )
     return tuple(found)

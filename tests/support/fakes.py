@@ -28,6 +28,7 @@ from loopwise.model import (
     Replicates,
     Run,
     Server,
+    ServerFacts,
     Suite,
     Window,
 )
@@ -121,7 +122,7 @@ class FakeBench:
         if fault is not None:
             raise fault
         log.write_text("the server's own words\n", encoding="utf-8")
-        yield RunningServer("http://127.0.0.1:9", None, {"argv": ["fake"], "pids": [1], "start_s": 0.1})
+        yield RunningServer("http://127.0.0.1:9", None, ServerFacts(argv=("fake",), pids=(1,), start_s=0.1))
 
     def run(self, order: Order, hear: Any) -> Event:
         self.orders.append(order)

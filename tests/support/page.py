@@ -8,7 +8,7 @@ import pandas as pd
 
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
-from loopwise.model import Run, Worker
+from loopwise.model import Cause, HostFigures, Run, ServerFacts, Worker
 from support.report import fixture_summary
 
 STEPS = 26
@@ -68,18 +68,15 @@ def _dressed(run: Run) -> Run:
     workers = run.case.workers or 0
     return run.model_copy(
         update={
-            "server": {"argv": ["uvicorn"], "port": 51_799},
-            "host": {
-                "cpu_ratio": 0.62,
-                "steal_ratio": 0.0,
-                "server_cpu_s": 1.5 + run.replicate,
-                "server_threads": 6.0,
-            },
+            "server": ServerFacts(argv=("uvicorn",), port=51_799),
+            "host": HostFigures(
+                cpu_ratio=0.62, steal_ratio=0.0, server_cpu_s=1.5 + run.replicate, server_threads=6.0
+            ),
             "workers": tuple(
                 Worker(pid=100 + index, requests=900, share=1 / workers, cpu_s=1.2)
                 for index in range(workers)
             ),
-            "causes": ({"cause": "thread_pool_full", "share": 0.93, "evidence": "all 40 threads were busy"},)
+            "causes": (Cause(cause="thread_pool_full", share=0.93, evidence="all 40 threads were busy"),)
             if run.case.mode == "sync"
             else (),
         }

@@ -240,8 +240,8 @@ def _explained(summary: Summary, cases: Sequence[Case]) -> list[tuple[Digest, st
     named = [run for run in summary.runs if run.case.case_id in ids and run.status == "ok" and run.causes]
     if not named:
         return []
-    run = max(named, key=lambda each: float(each.causes[0]["share"]))
-    cause = str(run.causes[0]["cause"]).replace("_", " ")
+    run = max(named, key=lambda each: each.causes[0].share)
+    cause = run.causes[0].cause.replace("_", " ")
     same = (digest for digest in _ok(summary, run.case) if _key(digest) == (run.replicate, run.attempt))
     return [(digest, cause) for digest in same][:1]
 

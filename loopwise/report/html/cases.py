@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from loopwise.analysis.digest import QUANTILES, Digest
 from loopwise.analysis.summary import Summary
-from loopwise.model import Case, Run
+from loopwise.model import Case, Cause, Run
 from loopwise.report import format as fmt
 from loopwise.report.cells import server_name
 from loopwise.report.html.facts import CheckRow, check_rows
@@ -199,8 +199,8 @@ def telemetry_rows(runs: Sequence[Run]) -> list[tuple[str, str, str, str]]:
     """Figures of the machine and the server's processes: name, median, lowest and highest over the runs."""
     found: dict[str, list[float]] = {}
     for run in runs:
-        for name, value in run.host.items():
-            if math.isfinite(value):
+        for name, value in run.host:
+            if isinstance(value, float) and math.isfinite(value):
                 found.setdefault(name, []).append(value)
     rows = []
     for name, values in found.items():
@@ -211,18 +211,18 @@ def telemetry_rows(runs: Sequence[Run]) -> list[tuple[str, str, str, str]]:
 
 def cause_rows(runs: Sequence[Run]) -> list[CauseRow]:
     """Each cause that a run named: its evidence from the run where it weighs most, and how many runs named it."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Cause]] = {}
     for run in runs:
         for cause in run.causes:
-            found.setdefault(str(cause["cause"]), []).append(cause)
+            found.setdefault(cause.cause, []).append(cause)
     rows = []
     for name, causes in sorted(found.items(), key=lambda each: -len(each[1])):
-        most = max(causes, key=lambda each: float(each["share"]))
+        most = max(causes, key=lambda each: each.share)
         rows.append(
             CauseRow(
                 words(name),
-                str(most["evidence"]),
-                fmt.share(float(most["share"])),
+                most.evidence,
+                fmt.share(most.share),
                 f"{len(causes)} of {fmt.count(len(runs), 'run')}",
             )
         )

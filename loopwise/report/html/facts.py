@@ -68,7 +68,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 def _placement(runs: Sequence[Run]) -> str:
     """Where server and generator had cores of their own, and where they had to share."""
     placed = [run for run in runs if run.server and run.generator]
-    apart = {run.case.case_id for run in placed if run.server.get("pinned_to")}
+    apart = {run.case.case_id for run in placed if run.server.pinned_to}
     shared = {run.case.case_id for run in placed} - apart
     if not placed:
         return ""

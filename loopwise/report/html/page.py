@@ -73,7 +73,7 @@ def _contents(summary: Summary, chart_files: Sequence[ChartFile]) -> dict[str, A
         "checks": page_facts.check_rows(summary.duel or summary.runs),
         "is_duel": bool(summary.duel),
         "command": repeat_command(experiment),
-        "stamps": sorted({str(run.generator["stamp"]) for run in summary.runs if run.generator.get("stamp")}),
+        "stamps": sorted({run.generator.stamp for run in summary.runs if run.generator.stamp}),
         "explorer": skeleton.data(page_explorer.explorer_data(summary)),
         "library": Markup(page_explorer.packed_library()),
     }
