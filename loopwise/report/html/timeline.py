@@ -9,6 +9,7 @@ from markupsafe import Markup
 from loopwise.analysis.digest import Digest
 from loopwise.analysis.rows import FLOATS
 from loopwise.report import format as fmt
+from loopwise.report.timeline import lines_of, median_run, window_s
 
 POINTS = 60
 """Of a line at most: a finer one shows nothing more at this height, and a page may hold a hundred time lines."""
@@ -21,24 +22,22 @@ class Track:
     """One of the small charts: its lines share an axis that begins at zero."""
 
     label: str
-    columns: tuple[tuple[str, str], ...]
-    """Column of the time line, and what its line is called; an empty name where it is the only one."""
+    columns: dict[str, str]
+    """Name of each line -> its column in the time line; an empty name where it is the only one."""
     unit: str = ""
-    is_always_shown: bool = False
-    """Whether it is shown although it is zero throughout."""
 
 
 TRACKS = (
-    Track("Requests a second", (("rate_rps", ""),), is_always_shown=True),
-    Track("Latency", (("p50_ms", "p50"), ("p99_ms", "p99")), "ms"),
-    Track("Errors a second", (("errors_rps", ""),)),
-    Track("Event loop lag", (("loop_lag_ms", ""),), "ms"),
-    Track("Thread pool", (("pool_busy", "busy"), ("pool_waiting", "waiting"))),
-    Track("Executor", (("executor_busy", "busy"), ("executor_waiting", "waiting"))),
-    Track("Process pool", (("process_pool_busy", ""),)),
-    Track("Requests in flight", (("in_flight", ""),)),
-    Track("CPU of the machine", (("cpu_ratio", "used"), ("steal_ratio", "stolen")), "%"),
-    Track("Memory", (("rss_mb", ""),), "MB"),
+    Track("Requests a second", {"": "rate_rps"}),
+    Track("Latency", {"p50": "p50_ms", "p99": "p99_ms"}, "ms"),
+    Track("Errors a second", {"": "errors_rps"}),
+    Track("Event loop lag", {"": "loop_lag_ms"}, "ms"),
+    Track("Thread pool", {"busy": "pool_busy", "waiting": "pool_waiting"}),
+    Track("Executor", {"busy": "executor_busy", "waiting": "executor_waiting"}),
+    Track("Process pool", {"": "process_pool_busy"}),
+    Track("Requests in flight", {"": "in_flight"}),
+    Track("CPU of the machine", {"used": "cpu_ratio", "stolen": "steal_ratio"}, "%"),
+    Track("Memory", {"": "rss_mb"}, "MB"),
 )
 
 
@@ -70,24 +69,16 @@ class Timeline:
 
 
 def timeline(digests: Sequence[Digest]) -> Timeline | None:
-    """Of the valid run whose throughput is the median, else of the first one with rows; None without any."""
-    known = [each for each in digests if len(each.timeline)]
-    if not known:
+    """The time line of the valid run whose throughput is the median, else of the first one with rows; None without."""
+    shown = median_run([each for each in digests if len(each.timeline)])
+    if shown is None:
         return None
-    valid = sorted(
-        (each for each in known if each.status == "ok"),
-        key=lambda each: float(np.nansum(each.timeline["rate_rps"].to_numpy(dtype=float))),
-    )
-    shown = valid[(len(valid) - 1) // 2] if valid else known[0]
-    second = shown.timeline["second"].to_numpy(dtype=float)
-    # A step's middle is counted, so the window ends half a step behind the last.
-    step_s = 2 * second[0]
     lanes = [_lane(track, shown) for track in TRACKS]
     return Timeline(
         replicate=shown.replicate,
         status=shown.status,
-        latency="response time" if shown.kind == "response" else "service time",
-        duration=f"{fmt.number(float(second[-1] + step_s / 2))} s",
+        latency=f"{shown.kind} time",
+        duration=f"{fmt.number(window_s(shown))} s",
         lanes=tuple(lane for lane in lanes if lane is not None),
     )
 
@@ -95,14 +86,9 @@ def timeline(digests: Sequence[Digest]) -> Timeline | None:
 def _lane(track: Track, run: Digest) -> Lane | None:
     factor = 100.0 if track.unit == "%" else 1.0
     lines = [
-        (name, thinned(run.timeline[column].to_numpy(dtype=float) * factor))
-        for column, name in track.columns
-        if column in run.timeline
+        (line.name, thinned(line.values * factor))
+        for line in lines_of(run, track.columns, always={"rate_rps"})
     ]
-    # A line that is zero throughout tells nothing beside one that isn't.
-    lines = [(name, values) for name, values in lines if np.nanmax(values, initial=0.0) > 0] or (
-        lines[:1] if track.is_always_shown else []
-    )
     if not lines:
         return None
     top = max(float(np.nanmax(values, initial=0.0)) for _, values in lines) or 1.0
@@ -152,8 +138,6 @@ def path(values: FLOATS, top: float) -> str:
 
 def _said(label: str, name: str, values: FLOATS, unit: str) -> str:
     known = values[np.isfinite(values)]
-    if not known.size:
-        return f"{label} is not known"
     low, middle, high = (fmt.plain(float(each)) for each in np.quantile(known, [0, 0.5, 1]))
     subject = f"{label}, {name}" if name else label
     return f"{subject}: {low} to {high}{unit}, median {middle}{unit}"
