@@ -1,4 +1,4 @@
-"""What can go wrong, and with which exit status the command line ends.
+"""Exceptions, and the exit status that each gives the command line.
 
 LoopwiseError
 ├── UsageError            2  the suite or the arguments are wrong
@@ -9,7 +9,8 @@ LoopwiseError
 │   ├── EndpointError        an endpoint answered otherwise than expected before the run
 │   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
-└── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
+├── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
+└── InternalError        70  a fault of Loopwise itself; names the file with the traceback
 
 Every message is one sentence a user can act on: where, what was found, what is allowed, what to do next.
 """
@@ -18,11 +19,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+GATE_FAILED, FAILED_RUNS = 1, 3
+"""Exit statuses of commands that end without an exception; 3 as a RunError's."""
+
 
 class LoopwiseError(Exception):
     """Root of everything Loopwise raises on purpose; `exit_status` is what the command line returns."""
 
-    exit_status = 1
+    exit_status = 70
+    """Of a class that names none; 1 is taken by gates."""
 
 
 class UsageError(LoopwiseError):
@@ -65,6 +70,12 @@ class Interrupted(LoopwiseError):  # noqa: N818 - it is a request to stop, not a
     """The user asked to stop."""
 
     exit_status = 130
+
+
+class InternalError(LoopwiseError):
+    """An exception that nobody expected ended the command; names the file with its traceback."""
+
+    exit_status = 70
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from support.fakes import case_of
 
-from loopwise.blame.findings import blamed_lines, called, short_calls
-from loopwise.blame.subjects import distinct, subjects
+from loopwise.blame.findings import ProbeReport, blamed_lines, called, short_calls
+from loopwise.blame.session import distinct, subjects
 from loopwise.errors import UsageError
 
 
-def found(path: Path, held_ns: int = 40_000_000) -> dict[str, object]:
+def report_of(path: Path, held_ns: int = 40_000_000) -> ProbeReport:
     spot = {"path": str(path), "line": 2, "is_app": True, "columns": [2, 2, 4, 17], "callee": None}
     spot |= {"total_ns": 30_000_000, "longest_ns": 20_000_000, "times": 2}
     calls = [
@@ -19,7 +19,7 @@ def found(path: Path, held_ns: int = 40_000_000) -> dict[str, object]:
         {"call": "open", "frame": "pathlib.py:7:open", "times": 9},
     ]
     tally = {"held_ns": held_ns, "unseen_ns": 0, "spots": [spot], "calls": calls}
-    return {"endpoints": {"0": tally}, "files": {str(path): str(path)}}
+    return ProbeReport.model_validate({"endpoints": {"0": tally}, "files": {str(path): str(path)}})
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_line_is_named_with_its_call_its_time_and_its_share(source: Path) -> None:
-    (line,) = blamed_lines(found(source), {"0": "GET /slow"})
+    (line,) = blamed_lines(report_of(source), {"0": "GET /slow"})
     assert (line.endpoint, line.line, line.function) == ("GET /slow", 2, "time.sleep")
     assert (line.total_ms, line.longest_ms, line.times, line.share) == (30, 20, 2, 0.75)
 
 
 def test_a_short_call_is_told_of_the_apps_innermost_line_unless_that_is_blamed(source: Path) -> None:
-    (call,) = short_calls(found(source), {"0": "GET /slow"})
+    (call,) = short_calls(report_of(source), {"0": "GET /slow"})
     assert (call.call, call.line, call.times) == ("open", 3, 4)
 
 

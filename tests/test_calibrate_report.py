@@ -25,7 +25,7 @@ from loopwise.calibrate.records import (
 )
 from loopwise.calibrate.report import markdown, tables, write
 from loopwise.calibrate.targets import judge
-from loopwise.cli import commands
+from loopwise.cli.calibrate import calibrate
 from loopwise.errors import UsageError
 
 ROUND = CostRound(requests=1000, errors=0, cpu_s=0.012, wall_s=1.0, server_cpu_s=0.5)
@@ -168,7 +168,7 @@ def test_a_cell_cannot_break_the_markdown_table() -> None:
 def test_a_folder_that_holds_something_is_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="not an empty folder"):
-        commands.calibrate(Console(), out=tmp_path, is_quick=True, window_s=None, seed=0, as_json=True)
+        calibrate(tmp_path, quick=True)
 
 
 @pytest.mark.parametrize(("problems", "status"), [((), 0), (("memory per user: it failed",), 3)])
@@ -188,7 +188,7 @@ def test_the_command_writes_the_report_and_fails_where_a_step_did(
 
     monkeypatch.setattr("loopwise.calibrate.calibration.calibrate", measure)
     out = tmp_path / "out"
-    ended = commands.calibrate(Console(), out=out, is_quick=True, window_s=0.2, seed=1, as_json=True)
+    ended = calibrate(out, quick=True, seconds=0.2, as_json=True)
     assert ended == status
     assert asked == [QUICK._replace(window_s=0.2)]
     assert Calibration.model_validate_json(capsys.readouterr().out) == found

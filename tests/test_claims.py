@@ -23,7 +23,6 @@ from loopwise.claims.refine import entry_of, suite_of
 from loopwise.claims.rules import RULES, SWEEPS
 from loopwise.claims.sources import source_of
 from loopwise.claims.texts import TEXTS
-from loopwise.cli import commands_claims
 from loopwise.errors import Interrupted, ResultError, UsageError
 from loopwise.model import Case
 from loopwise.report.terminal.progress import Quiet
@@ -59,7 +58,7 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     """Claims are measured on fakes, in a home of their own."""
     made = ArithmeticBench()
     monkeypatch.setattr(archive, "results_dir", lambda: tmp_path / "results")
-    monkeypatch.setattr(commands_claims, "generators", lambda _log: nullcontext(made))
+    monkeypatch.setattr("loopwise.generator.client.generators", lambda _log: nullcontext(made))
     monkeypatch.setattr(examine, "Examiner", partial(Examiner, serve=made.serve, describe=describe_any))
     monkeypatch.setattr(
         "loopwise.claims.planned.load_suite", lambda path: suite_of_claim(Path(path).stem.upper())

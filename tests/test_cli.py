@@ -14,7 +14,6 @@ from support.cli import Bench, commanding
 from support.fakes import Conduct, FakeBench
 
 from loopwise.calibrate.doctor import CHECKUPS, Checkup, Symptom, is_fit
-from loopwise.cli import commands
 from loopwise.errors import Interrupted, ServerError
 from loopwise.measure.experiment import Execution
 from loopwise.results.folder import ResultFolder
@@ -64,8 +63,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
         log.touch()
         yield made
 
-    monkeypatch.setattr(commands, "generators", generators)
-    monkeypatch.setattr(commands, "Execution", partial(Execution, serve=made.serve))
+    monkeypatch.setattr("loopwise.generator.client.generators", generators)
+    monkeypatch.setattr("loopwise.measure.experiment.Execution", partial(Execution, serve=made.serve))
     return made
 
 

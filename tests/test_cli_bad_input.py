@@ -9,8 +9,7 @@ import pytest
 from support.fakes import case_of, measured, suite_with
 
 from loopwise import cli
-from loopwise.cli import commands
-from loopwise.cli.listing import LISTINGS
+from loopwise.cli.list_ import LISTINGS
 from loopwise.errors import GeneratorError, LoopwiseError, UsageError
 from loopwise.model import SCHEMA_VERSION
 
@@ -31,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "suite.toml").write_text(SUITE)
     (tmp_path / "broken.toml").write_text("name = [")
     (tmp_path / "app.py").write_text("raise ValueError('no such luck')\n")
-    monkeypatch.setattr(commands, "_execute", _refuse)
+    monkeypatch.setattr("loopwise.cli.run.execute", _refuse)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -156,7 +155,7 @@ def test_a_wrong_command_line_ends_with_2_and_shows_how_it_is_used(
         (KeyboardInterrupt, 130, ""),
         (UsageError, 2, "error: so\n"),
         (GeneratorError, 3, "error: so\n"),
-        (LoopwiseError, 1, "error: so\n"),
+        (LoopwiseError, 70, "error: so\n"),
     ],
 )
 def test_every_kind_of_ending_has_its_status(

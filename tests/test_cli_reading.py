@@ -9,7 +9,7 @@ import pytest
 from support.cli import Bench, commanding
 from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
-from loopwise.cli.listing import LISTINGS
+from loopwise.cli.list_ import LISTINGS
 from loopwise.servers.specs import SERVERS
 
 
@@ -109,8 +109,7 @@ def test_compare_writes_page_and_charts_where_it_is_told_to(
 def test_the_results_are_a_page_to_choose_from(
     bench: Bench, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loopwise.cli.listing.results_dir", lambda: results)
-    monkeypatch.setattr("loopwise.cli.commands_compare.results_dir", lambda: results)
+    monkeypatch.setattr("loopwise.paths.results_dir", lambda: results)
     status, out, _ = bench("list", "results", "--html")
     assert (status, out) == (0, f"index: {results / 'index.html'}\n")
     elsewhere = tmp_path / "index.html"
@@ -165,7 +164,7 @@ def test_servers_are_listed_with_what_they_are(bench: Bench) -> None:
 def test_a_damaged_result_is_listed_beside_the_others(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loopwise.cli.listing.results_dir", lambda: tmp_path)
+    monkeypatch.setattr("loopwise.paths.results_dir", lambda: tmp_path)
     assert bench("list", "results")[1] == "no results yet\n"
     measured(tmp_path / "good", suite_with(case_of("sync")))
     (tmp_path / "bad").mkdir()

@@ -10,9 +10,9 @@ from support.compare import result_in, sides
 from support.report import HOSTILE
 
 from loopwise.analysis.gates import parse_gate
-from loopwise.cli import listing
 from loopwise.report.html.compare import write_comparison
 from loopwise.report.html.index import write_index
+from loopwise.report.listing import result_rows
 
 __all__ = ["browser"]
 pytestmark = MARKS
@@ -41,9 +41,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         root / "hostile",
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "results_dir", lambda: folder)
         patch.chdir(root)
-        index = write_index(listing.results(), folder, folder / "index.html", program=["python", "bench.py"])
+        index = write_index(
+            result_rows(folder), folder, folder / "index.html", program=["python", "bench.py"]
+        )
     return {"compare": made[0], "hostile": hostile[0], "index": index}
 
 

@@ -16,7 +16,6 @@ from support.fakes import measured
 from support.report import HOSTILE
 
 from loopwise.analysis.gates import Outcome, parse_gate
-from loopwise.cli import listing
 from loopwise.errors import UsageError
 from loopwise.report.comparison import (
     ALLOWED,
@@ -31,6 +30,7 @@ from loopwise.report.comparison import (
 from loopwise.report.export.markdown import pull_request_comment
 from loopwise.report.html.compare import file_name, write_comparison
 from loopwise.report.html.index import existing, write_index
+from loopwise.report.listing import result_rows
 
 NASTY = ("<script>alert(1)</script>", "a'b\"c", "../../etc/passwd", "日本語 🚀", "x" * 300)
 GATES = (
@@ -198,7 +198,6 @@ def test_a_comment_names_what_differs_and_the_cases_of_one_side_alone() -> None:
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two good results, one whose table is damaged, one that is damaged altogether, and a comparison."""
     folder = tmp_path / "results"
-    monkeypatch.setattr(listing, "results_dir", lambda: folder)
     monkeypatch.chdir(tmp_path)
     result_in(
         folder, "old", label="<b>'x'", created_at="2026-01-01T00:00:00Z", answers=("old: use def.", "more")
@@ -217,7 +216,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def index_of(folder: Path, path: Path | None = None) -> str:
     written = write_index(
-        listing.results(), folder, path or folder / "index.html", program=["python", "bench.py"]
+        result_rows(folder), folder, path or folder / "index.html", program=["python", "bench.py"]
     )
     return written.read_text(encoding="utf-8")
 
@@ -291,9 +290,8 @@ def test_an_index_of_nothing_says_how_to_begin(tmp_path: Path) -> None:
 def test_a_result_on_fakes_is_listed_with_what_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "results_dir", lambda: tmp_path)
     measured(tmp_path / "r")
-    (row,) = listing.results()
+    (row,) = result_rows(tmp_path)
     said: dict[str, Any] = {
         key: row[key] for key in ("suite", "cases", "label", "machine", "answer", "problem")
     }

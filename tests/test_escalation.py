@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from support.fake_pairs import PairBench, carry_out_all, on_fakes
 from support.fakes import Conduct, case_of, new_result, suite_with
 
 from loopwise.analysis.contest import COMPARED, MIN_ROUNDS
 from loopwise.analysis.summary import summarise
-from loopwise.cli import commands
+from loopwise.cli.report import report
+from loopwise.cli.run import run
 from loopwise.errors import Interrupted, ServerError
 from loopwise.generator.protocol import ABBA
 from loopwise.measure.slices import undecided
@@ -111,7 +111,7 @@ def test_reported_again_from_disk_it_says_the_same_in_every_view(
     written = (result.path / "verdicts.json").read_bytes()
     rows = [row for row in json.loads(written) if row["metric"] == "throughput_rps"]
     assert [(row["pairing"], row["verdict"]) for row in rows] == [("slices", "better")]
-    assert commands.report(Console(), result.path, as_json=True) == 0
+    assert report(result.path, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["verdicts"] == json.loads(written)
     assert "measured in alternating slices" in (result.path / "report.html").read_text(encoding="utf-8")
@@ -287,7 +287,7 @@ def test_the_command_goes_on_with_an_interrupted_escalation_and_says_how_to(
     with pytest.raises(Crash):
         carry_out_all(result, experiment, PairBench(CONDUCTS), Cut(1, Crash()))
     with on_fakes(PairBench(CONDUCTS)) as bench:
-        assert commands.resume(Console(width=200), result.path, quiet=False) == 0
+        assert run(resume=result.path) == 0
     assert [number for *_, number in bench.rounds] == [2, 3]
     printed = capsys.readouterr().out
     assert "slices #2: async ÷ sync: requests/s ×1.1" in printed

@@ -12,7 +12,7 @@ from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.analysis.verdicts import judge_rounds
-from loopwise.cli.commands import report
+from loopwise.cli.report import report
 from loopwise.errors import ResultError
 from loopwise.model import TOTAL, App, Check, Comparison, Endpoint, Round, Side
 from loopwise.report import words as page_data
@@ -161,7 +161,7 @@ def test_a_duel_of_failed_rounds_is_invalid_and_says_why(tmp_path: Path) -> None
 
 def test_the_command_reports_a_duel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = duelled(tmp_path / "duel", *(round_of(number) for number in range(1, 4)))
-    assert report(Console(), result.path, as_json=True) == 0
+    assert report(result.path, as_json=True) == 0
     assert len(json.loads(capsys.readouterr().out)["verdicts"]) == 4
 
 

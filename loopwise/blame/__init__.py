@@ -1,1 +1,1 @@
-"""Names the lines that hold the event loop, in an untimed pass of its own."""
+"""Names the lines that block the event loop, in an untimed pass of its own."""

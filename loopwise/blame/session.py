@@ -1,8 +1,9 @@
-"""Serves an app behind the blame probe, asks its endpoints a bounded number of times, and collects what was seen."""
+"""A blame pass: serve each app behind the probe, send a bounded number of requests, collect the findings."""
 
 import importlib.metadata
 import importlib.util
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -10,37 +11,136 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
-from loopwise.errors import ServerError
+from loopwise.blame.findings import Findings, ProbeReport, blamed_lines, short_calls
+from loopwise.errors import ServerError, UsageError
 from loopwise.model import App, Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
-from loopwise.servers import lifecycle as servers
+from loopwise.servers import lifecycle
+from loopwise.servers.services import Services, refuse_missing
+from loopwise.servers.target import calibration
+from loopwise.suite import load_suite, make_suite
+from loopwise.suite.locations import APP_TARGET
+from loopwise.suite.scaffold import own_endpoints
+from loopwise.suite.trial import trial_document
 
-AT_ONCE = 4
+CONCURRENCY = 4
 """Requests in flight in the second half: enough that callbacks of several requests meet."""
-HEADER = "x-loopwise-endpoint"
-FOUND_PATH = "/.loopwise/blame"
+ENDPOINT_HEADER = "x-loopwise-endpoint"
+REPORT_PATH = "/.loopwise/blame"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pass is made."""
+    """Options of a pass."""
 
     loop: str = "auto"
     requests: int = 20
     threshold_ms: float = 5.0
 
 
+class Observation(NamedTuple):
+    """The outcome of serving one app."""
+
+    report: ProbeReport
+    answers: dict[str, dict[str, int]]
+    loop: str
+    note: str
+    """A sentence where it is not the loop that the server would rather have had; or empty."""
+
+
+def subjects(target: str, endpoints: Sequence[str], app_dir: Path, python: Path | None) -> list[Case]:
+    """A case for every server that has to be started: of an app, or of a suite, each app once.
+
+    Raises:
+        UsageError: the arguments are wrong, or nothing is left that can be served.
+    """
+    if not re.fullmatch(APP_TARGET, target):
+        if endpoints or python is not None or app_dir != Path():
+            raise UsageError(
+                "blame: --endpoint, --app-dir and --python go with an app (module:app), and "
+                f"{target!r} is read as a suite; leave them out"
+            )
+        return distinct(load_suite(target).cases)
+    wanted = list(endpoints)
+    if not wanted:
+        interpreter = str(python) if python else sys.executable
+        wanted = [
+            f"GET {each['path']}"
+            for each in own_endpoints(target, app_dir, interpreter)
+            if each["method"] == "GET" and "{" not in each["path"]
+        ]
+    if not wanted:
+        raise UsageError(
+            f"blame: {target} names no GET route without parameters; give --endpoint 'GET /x' yourself"
+        )
+    document = trial_document(target, wanted, workers="1", users=1, app_dir=app_dir, python=python)
+    return distinct(make_suite(document, label="blame", folder=Path.cwd()).cases)
+
+
+def distinct(cases: Sequence[Case]) -> list[Case]:
+    """One case for each app, or workload and mode, with the endpoints of all its cases.
+
+    Raises:
+        UsageError: no case has a server that we start.
+    """
+    merged: dict[tuple[str, ...], Case] = {}
+    for case in cases:
+        if case.server is None or case.scenario is not None:
+            continue
+        app = case.app
+        key = (
+            (app.target, app.app_dir, app.python)
+            if app
+            else (case.workload, *case.modes, repr(case.features), repr(case.parts))
+        )
+        known = merged.setdefault(key, case)
+        names = {each.name for each in known.endpoints}
+        new = tuple(each for each in case.endpoints if each.name not in names)
+        merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
+    if not merged:
+        raise UsageError(
+            "blame: no case starts a server and names its endpoints; a running server (url) or a Locust "
+            "file (scenario) can't be observed from inside, so name the app itself"
+        )
+    return list(merged.values())
+
+
+def blame(cases: Sequence[Case], settings: Settings) -> Findings:
+    """Observe every case, one after the other.
+
+    Raises:
+        ServerError: an app can't be served behind the probe.
+    """
+    calibrated = calibration(cases)
+    refuse_missing({need for case in cases for need in case.needs})
+    merged = Findings()
+    with (
+        tempfile.TemporaryDirectory(prefix="loopwise-") as folder,
+        Services(Path(folder)) as services,
+    ):
+        for case in cases:
+            with services.during(case.needs, "blame") as variables:
+                seen = observe(case, settings, calibrated, variables)
+            names = {str(number): each.name for number, each in enumerate(case.endpoints)}
+            lines = [*merged.lines, *blamed_lines(seen.report, names)]
+            merged = Findings(
+                lines=sorted(lines, key=lambda each: -each.total_ms),
+                short_calls=[*merged.short_calls, *short_calls(seen.report, names)],
+                answers=merged.answers | seen.answers,
+                loops=sorted({*merged.loops, seen.loop}),
+                notes=list(dict.fromkeys([*merged.notes, seen.note] if seen.note else merged.notes)),
+            )
+    return merged
+
+
 def observe(
     case: Case, settings: Settings, calibration: Mapping[str, float], services: Mapping[str, str]
-) -> dict[str, Any]:
-    """What the blame probe found: `endpoints` and `files`.
-
-    And what the harness adds: `answers`: endpoint -> status -> requests; `loop`, asyncio or uvloop, and `note`, a
-    sentence where it is not the loop that the server would rather have had.
+) -> Observation:
+    """Serve one case's app behind the probe and request its endpoints.
 
     Raises:
         ServerError: the app can't be served behind the probe.
@@ -52,50 +152,50 @@ def observe(
         # The timed runs' probe stays off: it would be one more thread that wants the GIL.
         server = Server.model_validate({**same, "loop": settings.loop, "probe": False})
         plain = case.model_copy(update={"server": server})
-        app_dir = _put_probe(scratch, plain, settings, calibration)
+        app_dir = _install_probe(scratch, plain, settings, calibration)
         app = App(
             target="loopwise_blame.probe:app",
             app_dir=app_dir,
             python=case.app.python if case.app else sys.executable,
         )
-        behind = plain.model_copy(update={"app": app, "endpoints": ()})
+        probed = plain.model_copy(update={"app": app, "endpoints": ()})
         try:
-            with servers.serve(
-                behind,
+            with lifecycle.serve(
+                probed,
                 scratch=scratch,
                 log=scratch / "server.log",
                 calibration=calibration,
                 services=services,
             ) as running:
-                found = _ask(running.url, case.endpoints, settings.requests, case.load.timeout_s)
-                return found | _loop(running.facts, settings.loop, app.python)
+                report, answers = _request_all(
+                    running.url, case.endpoints, settings.requests, case.load.timeout_s
+                )
+                return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
         except ServerError as error:
             raise ServerError(str(error).rpartition("AppError: ")[2]) from None
 
 
-def _loop(facts: ServerFacts, wanted: str, python: str) -> dict[str, str | None]:
-    """Which loop was looked at; uvicorn takes uvloop by itself where that is installed."""
+def _loop(facts: ServerFacts, wanted: str, python: str) -> tuple[str, str]:
+    """The loop that was observed, and a note; uvicorn takes uvloop by itself where that is installed."""
     loop = (facts.loop or "").partition(".")[0]
-    note = None
-    if wanted == "auto" and loop == "asyncio" and "uvloop" not in facts.versions:
-        note = (
-            f"looked at on asyncio's loop: {python} has no uvloop, which is no fault; "
-            "lines that block one loop block the other"
-        )
-    return {"loop": loop, "note": note}
+    if wanted != "auto" or loop != "asyncio" or "uvloop" in facts.versions:
+        return loop, ""
+    return loop, (
+        f"observed on asyncio's loop, since {python} has no uvloop; that is no fault: "
+        "lines that block one loop block the other"
+    )
 
 
-def _put_probe(scratch: Path, case: Case, settings: Settings, calibration: Mapping[str, float]) -> str:
+def _install_probe(scratch: Path, case: Case, settings: Settings, calibration: Mapping[str, float]) -> str:
     """Put probe, aiocop and configuration where the app's interpreter finds them; returns the app's folder."""
-    env = servers.environment(case, scratch, calibration)
+    env = lifecycle.environment(case, scratch, calibration)
     without_cache = shutil.ignore_patterns("__pycache__")
     probe = scratch / "loopwise_blame"
     shutil.copytree(target_app_dir() / "target_app" / "blame", probe, ignore=without_cache)
     spec = importlib.util.find_spec("aiocop")
     if spec is None or spec.origin is None:
         raise ServerError("blame needs the package aiocop beside Loopwise; install Loopwise again")
-    package = Path(spec.origin).parent
-    shutil.copytree(package, scratch / "aiocop", ignore=without_cache)
+    shutil.copytree(Path(spec.origin).parent, scratch / "aiocop", ignore=without_cache)
     metadata = scratch / f"aiocop-{importlib.metadata.version('aiocop')}.dist-info"
     metadata.mkdir()  # aiocop reads its own version as it is imported
     text = importlib.metadata.distribution("aiocop").read_text("METADATA") or ""
@@ -110,11 +210,14 @@ def _put_probe(scratch: Path, case: Case, settings: Settings, calibration: Mappi
     return env["LOOPWISE_APP_DIR"]
 
 
-def _ask(url: str, endpoints: Sequence[Endpoint], requests: int, timeout_s: float) -> dict[str, Any]:
+def _request_all(
+    url: str, endpoints: Sequence[Endpoint], requests: int, timeout_s: float
+) -> tuple[ProbeReport, dict[str, dict[str, int]]]:
+    """Request each endpoint, half one by one and half concurrently; returns the probe's report and the answers."""
     answers: dict[str, dict[str, int]] = {}
     with (
         httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, verify=False) as client,
-        ThreadPoolExecutor(AT_ONCE) as pool,
+        ThreadPoolExecutor(CONCURRENCY) as pool,
     ):
         for number, endpoint in enumerate(endpoints):
             _request(client, endpoint, None)  # the first pays for imports and connections of the app's own
@@ -122,13 +225,13 @@ def _ask(url: str, endpoints: Sequence[Endpoint], requests: int, timeout_s: floa
             got = [_request(client, endpoint, number) for _ in range(alone)]
             got += pool.map(lambda _, e=endpoint, n=number: _request(client, e, n), range(requests // 2))
             answers[endpoint.name] = {status: got.count(status) for status in sorted(set(got))}
-        found: dict[str, Any] = client.get(FOUND_PATH).json()
-    return found | {"answers": answers}
+        report = ProbeReport.model_validate_json(client.get(REPORT_PATH).content)
+    return report, answers
 
 
 def _request(client: httpx.Client, endpoint: Endpoint, number: int | None) -> str:
-    """The status, or the name of what went wrong."""
-    headers = dict(endpoint.headers) | ({} if number is None else {HEADER: str(number)})
+    """The status, or the name of the error; a request without a number is not counted."""
+    headers = dict(endpoint.headers) | ({} if number is None else {ENDPOINT_HEADER: str(number)})
     body: dict[str, Any] = {} if endpoint.json_body is None else {"json": endpoint.json_body}
     try:
         return str(client.request(endpoint.method, endpoint.path, headers=headers, **body).status_code)

@@ -129,3 +129,13 @@ def last_findings(folders: Sequence[Path], claim_ids: Sequence[str]) -> dict[str
             if finding is not None:
                 found[claim_id] = finding, folder
     return found
+
+
+def findings_in(folder: Path, claim_ids: Iterable[str]) -> dict[str, Finding]:
+    """The findings of an occasion by claim.
+
+    Raises:
+        ResultError: it has nothing of any claim, or a finding is damaged.
+    """
+    places = folders_in(folder, claim_ids)
+    return {place.claim_id: finding for place in places if (finding := place.finding()) is not None}

@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopwise.claims.archive import ClaimFolder
+from loopwise.claims.archive import ClaimFolder, folders_in
 from loopwise.claims.claim import Finding, Text
 from loopwise.claims.refine import suite_of
 from loopwise.claims.rules import RULES, sweep_of
+from loopwise.claims.texts import TEXTS
 from loopwise.errors import Interrupted, LoopwiseError
 from loopwise.generator.client import Generator
 from loopwise.machine import cores, describe, machine_words
@@ -132,3 +133,19 @@ def judged(text: Text, place: ClaimFolder) -> Finding:
         ResultError: there is no result.
     """
     return RULES[text.claim_id](place.summary())
+
+
+def judge_again(folder: Path) -> list[Finding]:
+    """Judge what an occasion has on disk once more, and rewrite its findings; nothing is measured.
+
+    Raises:
+        ResultError: it has nothing of any claim.
+    """
+    findings = []
+    for place in folders_in(folder, TEXTS):
+        if place.is_measured:
+            place.write(judged(TEXTS[place.claim_id], place))
+        finding = place.finding()
+        assert finding is not None
+        findings.append(finding)
+    return findings

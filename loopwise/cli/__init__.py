@@ -1,4 +1,4 @@
-"""The commands: parse, call, print. What they do is in commands*.py; slow imports happen where they are used."""
+"""The command line: a module per command, and `main`, which turns every failure into a sentence and an exit status."""
 
 import io
 import sys
@@ -6,35 +6,50 @@ from collections.abc import Callable
 
 import typer
 
-from loopwise.cli import claims, instruments, measuring, pairs, reading
+from loopwise.cli import (
+    blame,
+    calibrate,
+    check,
+    claims,
+    compare,
+    doctor,
+    duel,
+    init,
+    list_,
+    report,
+    run,
+    selftest,
+    try_,
+)
+from loopwise.cli.crash import crashes_logged
 from loopwise.cli.interrupts import interruptible
 from loopwise.errors import LoopwiseError
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    "run": measuring.run,
-    "try": measuring.try_,
-    "init": measuring.init,
-    "check": measuring.check,
-    "report": reading.report,
-    "compare": reading.compare,
-    "duel": pairs.duel,
-    "selftest": pairs.selftest,
-    "list": reading.list_,
-    "doctor": instruments.doctor,
-    "calibrate": instruments.calibrate,
-    "blame": instruments.blame,
+    "run": run.run,
+    "try": try_.try_,
+    "init": init.init,
+    "check": check.check,
+    "report": report.report,
+    "compare": compare.compare,
+    "duel": duel.duel,
+    "selftest": selftest.selftest,
+    "list": list_.list_,
+    "doctor": doctor.doctor,
+    "calibrate": calibrate.calibrate,
+    "blame": blame.blame,
 }
 """By name, in the order of `--help`; each returns its exit status."""
 
 
-def _end(status: int) -> None:
-    """What a command returns is the exit status."""
+def _exit(status: int) -> None:
+    """Exit with the status that a command returned."""
     raise typer.Exit(status)
 
 
 app = typer.Typer(
     name="loopwise",
-    result_callback=_end,
+    result_callback=_exit,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,7 +57,7 @@ app = typer.Typer(
     help="Should this FastAPI endpoint be def or async def, thread or process, and with how many workers? "
     "Measured, with intervals.",
     epilog="Exit status: 0 fine; 1 a gate failed; 2 the suite or the arguments are wrong; "
-    "3 runs failed or are invalid; 130 interrupted (what was measured is kept).",
+    "3 runs failed or are invalid; 70 a fault of Loopwise itself; 130 interrupted (what was measured is kept).",
 )
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
@@ -53,14 +68,11 @@ def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # `×` where the locale is ASCII is no reason to end
+            stream.reconfigure(errors="replace")  # `×` in an ASCII locale must not be fatal
     try:
-        with interruptible():
+        with interruptible(), crashes_logged():
             app()
     except LoopwiseError as error:
-        _say(str(error))
+        sentence = str(error)
+        sys.stderr.write(f"{'' if sentence.startswith('interrupted') else 'error: '}{sentence}\n")
         sys.exit(error.exit_status)
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"{'' if sentence.startswith('interrupted') else 'error: '}{sentence}\n")

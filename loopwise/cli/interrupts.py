@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception, so that every `finally` runs and nothing is left behind."""
+"""Turns Ctrl-C and SIGTERM into one exception, so that every `finally` runs and no process is left behind."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from loopwise.errors import Interrupted
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted in the main thread on SIGINT or SIGTERM; further ones are ignored while we clean up."""
+    """Raise Interrupted in the main thread on SIGINT or SIGTERM; while that cleans up, further signals are ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame

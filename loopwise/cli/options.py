@@ -1,6 +1,8 @@
-"""Options that several commands have, and the terminal they print to."""
+"""Options that several commands share, the checks of their values, and the terminal."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from loopwise.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+SuiteName = Annotated[str, typer.Argument(help="Name of a suite in scenarios/, or a path.")]
 Sets = Annotated[
     list[str] | None,
     typer.Option(
@@ -25,21 +28,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Out = Annotated[
     Path | None, typer.Option(metavar="RESULT", help="Folder of the result; default: below results/.")
 ]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for the report; default: below results/.")
+]
 Label = Annotated[str | None, typer.Option(metavar="TEXT", help="Ends the name of the result's folder.")]
 Seed = Annotated[
     int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")
-]
-FailOn = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
-    ),
-]
-JunitFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write verdicts and gates as JUnit XML.")
-]
-MarkdownFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")
 ]
 Quietly = Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the report is.")]
 AppDir = Annotated[Path, typer.Option(metavar="D", help="Folder that the app is imported from.")]
@@ -61,8 +55,50 @@ def checked_label(label: str | None) -> str | None:
     return label
 
 
+def new_folder(out: Path | None, name: str, label: str | None = None) -> Path:
+    """The path of a new result: `--out`, or results/NAME-UTC-LABEL.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    from datetime import UTC, datetime
+
+    from loopwise.paths import results_dir
+    from loopwise.results.folder import result_name
+
+    return unused(out or results_dir() / result_name(name, label, datetime.now(UTC)))
+
+
+def unused(path: Path) -> Path:
+    """The path, where no result and no other file is yet.
+
+    Raises:
+        UsageError: something is there already.
+    """
+    from loopwise.results.folder import EXPERIMENT
+
+    if (path / EXPERIMENT).exists():
+        raise UsageError(
+            f"--out: {path} holds a result already; go on with it by --resume {path}, or name another folder"
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
+    return path
+
+
+def program() -> list[str]:
+    """The words that start this program: `python bench.py`, or `loopwise`."""
+    name = Path(sys.argv[0]).name
+    return ["python", name] if name.endswith(".py") else [name]
+
+
+def command_line() -> str:
+    """The command line of this process, as one would type it again."""
+    return shlex.join([*program(), *sys.argv[1:]])
+
+
 def console() -> "Console":
-    """The terminal; imported when something is printed, since `--help` needs it not."""
+    """The terminal; imported when something is printed, so that `--help` stays fast."""
     from rich.console import Console
 
     return Console()

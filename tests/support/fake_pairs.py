@@ -172,9 +172,8 @@ def on_fakes(bench: PairBench) -> Iterator[PairBench]:
         "loopwise.measure.duel.Rounds": rounds,
         "loopwise.selftest.trials.Rounds": rounds,
         "loopwise.selftest.trials.Execution": execution,
-        "loopwise.cli.commands.Execution": execution,
-        "loopwise.cli.commands.generators": lambda _: nullcontext(bench),
-        "loopwise.cli.commands_pairs.generators": lambda _: nullcontext(bench),
+        "loopwise.measure.experiment.Execution": execution,
+        "loopwise.generator.client.generators": lambda _: nullcontext(bench),
     }
     with ExitStack() as stack:
         for place, fake in places.items():

@@ -1,0 +1,48 @@
+"""`calibrate`: prove the load generator on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from loopwise.cli.crash import crashes_logged
+from loopwise.cli.interrupts import interruptible
+from loopwise.cli.options import Json, ReportFolder, Seed, console, new_folder
+from loopwise.errors import FAILED_RUNS
+from loopwise.report.terminal.console import print_text, say
+
+
+def calibrate(
+    out: ReportFolder = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorter windows and fewer rounds: under 40 s, less exact.")
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=60, help="Length of a measured window; default 1.5: two minutes in all."),
+    ] = None,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> int:
+    """Prove the load generator on this machine: its price, its latencies against packets, its schedule."""
+    from loopwise.calibrate import calibration
+    from loopwise.calibrate.report import MARKDOWN, tables, write
+
+    folder = new_folder(out, "calibrate")
+    effort = calibration.QUICK if quick else calibration.FULL
+    if seconds is not None:
+        effort = effort._replace(window_s=seconds)
+    screen = console()
+
+    def tell(step: str) -> None:
+        if not as_json:
+            say(screen, step, "dim")
+
+    with crashes_logged(folder), interruptible():
+        found = calibration.calibrate(effort, seed=1 if seed is None else seed, tell=tell)
+    write(found, folder)
+    if as_json:
+        print_text(found.model_dump_json(indent=2))
+    else:
+        screen.print(tables(found))
+        say(screen, f"report: {folder / MARKDOWN}")
+    return FAILED_RUNS if found.problems else 0

@@ -1,0 +1,166 @@
+"""`duel`: two versions head to head."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loopwise.cli.crash import crashes_logged
+from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, write_ci_reports
+from loopwise.cli.interrupts import interruptible
+from loopwise.cli.options import (
+    Json,
+    Label,
+    Out,
+    Quietly,
+    Seed,
+    checked_label,
+    command_line,
+    console,
+    new_folder,
+)
+from loopwise.errors import writing
+from loopwise.report.terminal.console import print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loopwise.analysis.gates import Outcome
+    from loopwise.measure.duel import Tell
+    from loopwise.model import Round, Verdict
+    from loopwise.results.folder import ResultFolder
+
+
+def duel(
+    baseline: Annotated[
+        str, typer.Argument(metavar="BASE", help="module:app, git:REVISION of --app, or a case of --suite.")
+    ],
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="What is set against it; as BASE.")],
+    endpoint: Annotated[
+        list[str] | None, typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")
+    ] = None,
+    app_: Annotated[
+        str | None, typer.Option("--app", metavar="module:app", help="The app of a git revision.")
+    ] = None,
+    base_app_dir: Annotated[
+        Path, typer.Option(metavar="D", help="Folder that BASE is imported from.")
+    ] = Path(),
+    candidate_app_dir: Annotated[
+        Path | None, typer.Option(metavar="D", help="The same for CANDIDATE; default: as BASE.")
+    ] = None,
+    base_python: Annotated[
+        Path | None, typer.Option(metavar="P", help="Interpreter with BASE's dependencies; default: ours.")
+    ] = None,
+    candidate_python: Annotated[
+        Path | None, typer.Option(metavar="P", help="The same for CANDIDATE; default: as BASE.")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")
+    ] = None,
+    fail_on: FailOn = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")
+    ] = 0.01,
+    users: Annotated[int, typer.Option(min=1, max=10_000, help="Users of each side.")] = 16,
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Load of a round that counts.")] = 3.0,
+    rounds: Annotated[int, typer.Option(min=2, max=100, help="Rounds at most.")] = 10,
+    out: Out = None,
+    label: Label = None,
+    seed: Seed = None,
+    junit: JunitFile = None,
+    markdown: MarkdownFile = None,
+    as_json: Json = False,
+    quiet: Quietly = False,
+) -> int:
+    """Two versions head to head: did my change cost anything? About half a minute."""
+    from loopwise.analysis.gates import Outcome, parse_gate
+    from loopwise.generator.client import generators
+    from loopwise.machine import raise_open_files_limit
+    from loopwise.measure.duel import WARMUP_S, Effort, design, fight
+    from loopwise.measure.sides import sides_of_apps, sides_of_suite
+    from loopwise.measure.versions import Version
+    from loopwise.results.folder import ResultFolder
+
+    label = checked_label(label)
+    gates = tuple(parse_gate(text) for text in fail_on or ())
+    versions = (
+        Version(baseline, app_, base_app_dir, base_python),
+        Version(candidate, app_, candidate_app_dir or base_app_dir, candidate_python or base_python),
+    )
+    load = {"users": users, "measure_s": seconds, "warmup_s": WARMUP_S}
+    effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
+    raise_open_files_limit()
+    with ExitStack() as stack:
+        stack.enter_context(interruptible())
+        if suite is None:
+            sides = stack.enter_context(sides_of_apps(versions, endpoint or (), load))
+        else:
+            sides = sides_of_suite(suite, (baseline, candidate), endpoint or (), load)
+        path = new_folder(out, "duel", label)
+        stack.enter_context(crashes_logged(path))
+        result = ResultFolder(path)
+        experiment = design(
+            *sides,
+            name=path.resolve().name,
+            margin=margin,
+            effort=effort,
+            seed=1 if seed is None else seed,
+            label=label,
+        ).model_copy(update={"command": command_line()})
+        with writing("--out", path):
+            result.write_experiment(experiment)
+        pool = stack.enter_context(generators(result.generator_log))
+        verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
+    settings, (one, two) = experiment.suite.compare, sides
+    outcome = Outcome(one.case_id, two.case_id, tuple(verdicts), settings.margin, settings.confidence, gates)
+    result.write_verdicts(verdicts)
+    write_ci_reports([outcome], junit=junit, markdown=markdown)
+    if as_json:
+        print_json([verdict.model_dump() for verdict in verdicts])
+    else:
+        _print(result, outcome, quiet=quiet)
+    return gate_status([outcome])
+
+
+def _progress(rounds: int, *, silent: bool) -> "Tell":
+    """Receives each round that ended and prints a line about it."""
+    screen = console()
+
+    def tell(done: "Round", verdicts: "Sequence[Verdict]") -> None:
+        if silent:
+            return
+        place = f"round {done.number} of at most {rounds}"
+        if done.status == "ok":
+            say(screen, f"{place}: {_so_far(verdicts)}")
+        else:
+            say(screen, f"{place}: {done.status}: {done.error}")
+
+    return tell
+
+
+def _so_far(verdicts: "Sequence[Verdict]") -> str:
+    """The ratio of throughput after the rounds so far."""
+    whole = next((each for each in verdicts if each.metric == "throughput_rps" and each.ratio), None)
+    if whole is None or whole.ratio is None:
+        return "nothing to compare yet"
+    if whole.ci_low is None or whole.ci_high is None:
+        return f"throughput ×{whole.ratio:.4f}"
+    half = (whole.ci_high - whole.ci_low) / 2 / whole.ratio
+    return f"throughput ×{whole.ratio:.4f} ±{100 * half:.2f} %"
+
+
+def _print(result: "ResultFolder", outcome: "Outcome", *, quiet: bool) -> None:
+    from loopwise.report.terminal.compare import compare_table
+
+    screen = console()
+    screen.print(compare_table(outcome.base, outcome.other, outcome.verdicts, ()))
+    for verdict in outcome.verdicts:
+        if verdict.metric in {"throughput_rps", "cpu_ms_per_request"} and not quiet:
+            say(screen, verdict.reason)
+    shares = [each.candidate.cpu_share for each in result.rounds()[0] if each.candidate.cpu_share is not None]
+    if shares:
+        say(screen, f"CPU of both that {outcome.other} got: {100 * sum(shares) / len(shares):.1f} %.")
+    for sentence in outcome.complaints:
+        screen.print(sentence, style="bold red", markup=False)
+    say(screen, f"result: {result.path}")

@@ -1,0 +1,54 @@
+"""`report`: (re)build the report of a result."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopwise.cli.crash import crashes_logged
+from loopwise.cli.options import Json, console
+from loopwise.report.terminal.console import print_text, say
+
+
+def report(
+    result: Annotated[Path, typer.Argument(help="Folder that `run` made.")],
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT[,FORMAT…]",
+            help="Write RESULT/exports/ as well: csv, json, parquet, markdown, hgrm, locust, k6; may be repeated.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """(Re)build charts, tables and report.html of a result; nothing is measured again."""
+    make_report(result, as_json=as_json, formats=export or ())
+    return 0
+
+
+def make_report(
+    path: Path, *, as_json: bool = False, quiet: bool = False, formats: Sequence[str] = ()
+) -> None:
+    """(Re)build charts, tables, page and exports from what is on disk, and print the answer."""
+    from loopwise.report.build import build
+    from loopwise.report.export.formats import export, parse_formats
+    from loopwise.report.terminal.answer import answer_table, print_tidily
+    from loopwise.results.folder import ResultFolder
+
+    result, formats = ResultFolder(path), parse_formats(formats)
+    with crashes_logged(path):
+        summary = build(result)
+        exported = export(summary, result, formats)
+    if as_json:
+        print_text((path / "summary.json").read_text(encoding="utf-8"))
+        return
+    screen = console()
+    if not quiet:
+        print_tidily(screen, answer_table(summary))
+        for sentence in summary.damaged:
+            screen.print(f"damaged: {sentence}", markup=False)
+    for name, files in exported.items():
+        where = files[0] if len(files) == 1 else f"{len(files)} files in {path / 'exports' / name}"
+        say(screen, f"{name}: {where if files else 'nothing to write, no case has a valid run'}")
+    say(screen, f"report: {path / 'report.html'}")

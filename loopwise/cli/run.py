@@ -1,0 +1,101 @@
+"""`run`: measure a suite, or go on with an interrupted result."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loopwise.cli.crash import crashes_logged
+from loopwise.cli.interrupts import interruptible
+from loopwise.cli.options import (
+    Label,
+    Out,
+    Quietly,
+    Remotes,
+    Seed,
+    Sets,
+    checked_label,
+    command_line,
+    console,
+    new_folder,
+)
+from loopwise.cli.report import make_report
+from loopwise.errors import FAILED_RUNS, Interrupted, UsageError, writing
+
+if TYPE_CHECKING:
+    from loopwise.model import Experiment, Suite
+    from loopwise.results.folder import ResultFolder
+
+
+def run(
+    suite: Annotated[str | None, typer.Argument(help="Name of a suite in scenarios/, or a path.")] = None,
+    out: Out = None,
+    label: Label = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Go on with an interrupted result; measures nothing twice."),
+    ] = None,
+    allow_remote: Remotes = None,
+    quiet: Quietly = False,
+) -> int:
+    """Measure a suite and report it."""
+    from loopwise.results.folder import ResultFolder
+    from loopwise.suite import load_suite
+
+    if resume is not None:
+        given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
+        extra = [name for name, value in given.items() if value is not None and value != []]
+        if extra:
+            raise UsageError(
+                f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}"
+            )
+        result = ResultFolder(resume)
+        return execute(result, result.experiment(), quiet=quiet)
+    if suite is None:
+        raise UsageError("run: name a suite (see `bench.py list suites`), or give --resume DIR")
+    loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
+    return measure(loaded, out=out, label=checked_label(label), seed=seed, quiet=quiet)
+
+
+def measure(suite: "Suite", *, out: Path | None, label: str | None, seed: int | None, quiet: bool) -> int:
+    """Run a suite into a new result folder, and report it."""
+    from loopwise.measure.experiment import design
+    from loopwise.results.folder import ResultFolder
+    from loopwise.servers.services import refuse_missing
+
+    path = new_folder(out, suite.name, label)
+    refuse_missing({need for case in suite.cases for need in case.needs})
+    result = ResultFolder(path)
+    experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
+    with writing("--out", path):
+        result.write_experiment(experiment)
+    return execute(result, experiment, quiet=quiet)
+
+
+def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) -> int:
+    """Measure the planned runs that an experiment still lacks, and report it."""
+    from loopwise.generator.client import generators
+    from loopwise.machine import raise_open_files_limit
+    from loopwise.measure.experiment import Execution
+    from loopwise.measure.prestart import DEPTH
+    from loopwise.report.terminal.progress import watching
+    from loopwise.servers.services import refuse_missing
+
+    raise_open_files_limit()
+    refuse_missing({need for case in experiment.suite.cases for need in case.needs})
+    try:
+        with crashes_logged(result.path), interruptible(), generators(result.generator_log) as pool:
+            pool.warm_up()
+            with watching(console(), quiet=quiet) as watcher:
+                experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
+    except Interrupted as error:
+        done = sum(planned.state != "planned" for planned in result.experiment().plan)
+        raise Interrupted(
+            f"{error}: {done} of {len(experiment.plan)} runs are kept; "
+            f"go on with: bench.py run --resume {result.path}, or see them with: bench.py report {result.path}"
+        ) from None
+    make_report(result.path, quiet=quiet)
+    bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
+    return FAILED_RUNS if bad else 0

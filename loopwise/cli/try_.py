@@ -1,0 +1,36 @@
+"""`try`: measure an app or a running server without writing a suite."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loopwise.cli.options import AppDir, Label, Out, Python, Quietly, Remotes, Seed, Sets, checked_label
+from loopwise.cli.run import measure
+
+
+def try_(
+    target: Annotated[
+        str, typer.Argument(metavar="APP|URL", help="module:app, or the URL of a running server.")
+    ],
+    endpoint: Annotated[list[str], typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")],
+    workers: Annotated[str, typer.Option(metavar="1,2", help="Worker counts to compare.")] = "1",
+    users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
+    app_dir: AppDir = Path(),
+    python: Python = None,
+    out: Out = None,
+    label: Label = None,
+    set_: Sets = None,
+    seed: Seed = None,
+    allow_remote: Remotes = None,
+    quiet: Quietly = False,
+) -> int:
+    """Measure an app of your own, or a server that runs, without writing a suite."""
+    from loopwise.suite import make_suite
+    from loopwise.suite.trial import trial_document
+
+    document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
+    suite = make_suite(
+        document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ()
+    )
+    return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet)
