@@ -1,7 +1,7 @@
 """Reading answers: however the network cuts one into segments, its row is the same."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwise.generator.connection import Connection
-from loopwise.generator.recorder import Names
+from loopwise.generator.origin import Address, Origin
+from loopwise.generator.recorder import Names, Row
 from loopwise.generator.request import Request, prepare
 from loopwise.model import Endpoint
 from loopwise.results.columns import SAMPLES as SCHEMA
@@ -19,27 +20,22 @@ END = None
 
 
 class Log:
-    """A reactor and an owner at once: keeps rows, sends nothing on."""
+    """A reactor and an owner at once: keeps rows and does nothing else."""
 
     keeps_answers = False
-    tls = None
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address = ("127.0.0.1", 9)) -> None:
+        self.origin = Origin("localhost", "localhost", socket.AF_INET, address, None)
         self.rows: list[dict[str, Any]] = []
+        self.record: Callable[[Row], None] = self._keep
         self.errors = Names()
         self.timeout_ns = 10**9
 
-    def record(self, row: Any) -> None:
+    def _keep(self, row: Row) -> None:
         self.rows.append(dict(zip(SCHEMA.names, row, strict=True)))
 
     def error_of(self, row: dict[str, Any]) -> str | None:
         return None if row["error"] is None else self.errors.texts[row["error"]]
-
-    def status_error(self, status: int) -> int:
-        return self.errors.number(f"status_{status}")
-
-    def record_error(self, kind: str, endpoint: int, connection: Connection, *, length: int) -> None:
-        self.record((None, 0, 0, 0, endpoint, 0, self.errors.number(kind), length, connection.number, 1))
 
     def watch_reading(self, connection: Connection) -> None:
         """The test says when there is something to read."""
@@ -50,6 +46,9 @@ class Log:
     def forget(self, connection: Connection) -> None:
         """Nothing is remembered."""
 
+    def connected(self, connection: Connection) -> None:
+        """Connections are opened with a request."""
+
     def answered(self, connection: Connection) -> None:
         """The test sends the next request."""
 
@@ -58,8 +57,7 @@ class Log:
 
 
 def connection_of(log: Log, request: Request) -> Connection:
-    double: Any = log
-    return Connection(double, double, request, None, number=1, family=socket.AF_INET)
+    return Connection(log, log, request, None, number=1)
 
 
 def rows_of(answers: list[list[bytes | None]], request: Request) -> tuple[list[tuple[Any, ...]], bool]:
@@ -186,9 +184,9 @@ def test_a_connection_whose_request_was_answered_before_its_end_is_not_used_agai
     listener: socket.socket,
 ) -> None:
     upload = prepare(Endpoint(method="POST", json_body="x" * 30_000_000, expect_status=413), "localhost", 0)
-    log = Log()
+    log = Log(listener.getsockname())
     connection = connection_of(log, upload)
-    connection.connect(listener.getsockname())
+    connection.connect()
     peer, _ = listener.accept()
     with peer:
         connection.writable()

@@ -71,7 +71,7 @@ def part_of(row: dict[str, Any]) -> int:
 def workers() -> list[psutil.Process]:
     """Generator workers that descend from this test's process."""
     family = psutil.Process().children(recursive=True)
-    return [process for process in family if "loopwise.generator.worker" in _argv(process)]
+    return [process for process in family if "--join" in _argv(process)]
 
 
 def _argv(process: psutil.Process) -> list[str]:
@@ -124,7 +124,7 @@ def test_a_locust_file_is_shared_by_two_processes(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     text = """
     from locust import constant, task
-    from loopwise.generator.stamped_user import StampedUser
+    from loopwise import StampedUser
 
     class Visitor(StampedUser):
         wait_time = constant(0.02)

@@ -286,7 +286,7 @@ def test_a_victim_is_probed_beside_any_script_and_is_none_of_its_users(
     client: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
     text = f"""
-    from loopwise.generator.stamped_user import StampedUser
+    from loopwise import StampedUser
 
     class Visitor({client}):
         wait_time = constant(0.02)

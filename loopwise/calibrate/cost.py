@@ -22,7 +22,7 @@ from loopwise.calibrate.records import (
     UserMemory,
 )
 from loopwise.errors import RunError
-from loopwise.generator.client import GeneratorProcess, Hear
+from loopwise.generator.client import GeneratorProcess, OnEvent
 from loopwise.generator.protocol import Event, Order
 from loopwise.model import Load
 
@@ -167,7 +167,7 @@ class WatchedGenerator(GeneratorProcess):
     peak_rss_bytes = 0
     """Greatest resident memory at the ends of the last run's window."""
 
-    def run(self, order: Order, hear: Hear) -> Event:
+    def run(self, order: Order, on_event: OnEvent) -> Event:
         """Generate one run; see GeneratorProcess.run."""
         self.peak_rss_bytes = 0
 
@@ -175,7 +175,7 @@ class WatchedGenerator(GeneratorProcess):
             if event.event in {"window_opened", "window_closed"}:
                 rss_bytes = int(psutil.Process(self._process.pid).memory_info().rss)
                 self.peak_rss_bytes = max(self.peak_rss_bytes, rss_bytes)
-            hear(event)
+            on_event(event)
 
         return super().run(order, sample)
 

@@ -1,4 +1,7 @@
-"""The generator's process: reads orders from stdin, tells events on stdout, logs to stderr. Ends when stdin does."""
+"""A generator's process: orders come on stdin, events go to stdout, the log to stderr. It ends when stdin closes.
+
+With `--join HOST:PORT` it is a worker of another generator process, which sends the orders and takes the rows.
+"""
 
 # ruff: noqa: E402 - gevent must patch the standard library before anything else is imported
 from gevent import monkey
@@ -6,35 +9,33 @@ from gevent import monkey
 monkey.patch_all()
 
 import gc
-import io
 import os
 import sys
 import traceback
 
+import gevent
+from gevent.fileobject import FileObject
+
 from loopwise.generator.connection import keep_stamping
-from loopwise.generator.kinds import traffic_of
 from loopwise.generator.protocol import Event, Order
-from loopwise.generator.recorder import Recorder
-from loopwise.generator.session import Alone, Crew, run
-from loopwise.generator.workers import Distributed, Workers
+from loopwise.generator.session import Driver, LocalDriver, run
+from loopwise.generator.workers import DistributedDriver, Worker, Workers
 
 
-class Crews:
-    """Who carries out an order: this process, or as many workers as it asks for; they are kept for the next."""
+class Drivers:
+    """Drivers by the number of processes that an order asks for; workers are kept for the next order."""
 
     def __init__(self) -> None:
         self._workers: Workers | None = None
 
-    def of(self, order: Order) -> Crew:
-        """A crew for one run."""
+    def of(self, order: Order) -> Driver:
+        """A driver for one run."""
         if order.processes == 1:
-            return Alone(order)
+            return LocalDriver(order)
         if self._workers is None or self._workers.count != order.processes or not self._workers.are_ready:
             self.close()
             self._workers = Workers(order.processes)
-        local = traffic_of(order, Recorder(io.BytesIO()))
-        local.close()
-        return Distributed(order, self._workers, local)
+        return DistributedDriver(order, self._workers)
 
     def close(self) -> None:
         """End the workers."""
@@ -43,32 +44,49 @@ class Crews:
             self._workers = None
 
 
-def main() -> None:
-    """Serve orders until the harness closes the pipe."""
-    # Prints of a user's Locust file must not mix with the protocol: they go to the log.
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def tell(event: Event) -> None:
-        events.write(event.model_dump_json() + "\n")
-
-    holder = keep_stamping()
-    crews = Crews()
-    # What lives by now lives to the end: no collection needs to look at it again.
+def _freeze() -> None:
+    """Exempt what lives by now, and so to the end, from garbage collection."""
     gc.collect()
     gc.freeze()
-    tell(Event(event="ready"))
+
+
+def serve_orders() -> None:
+    """Carry out orders until the harness closes the pipe."""
+    # What a Locust file prints must not mix with the protocol: it goes to the log.
+    stdout = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def send(event: Event) -> None:
+        stdout.write(event.model_dump_json() + "\n")
+
+    drivers = Drivers()
+    _freeze()
+    send(Event(event="ready"))
     for line in sys.stdin:
         try:
-            run(Order.model_validate_json(line), tell, crews.of)
+            run(Order.model_validate_json(line), send, drivers.of)
         except Exception as error:
-            crews.close()
+            drivers.close()
             traceback.print_exc()
-            tell(Event(event="failed", message=f"the generator failed: {error!r} (details in generator.log)"))
+            send(Event(event="failed", message=f"the generator failed: {error!r} (details in generator.log)"))
         gc.collect()
-    crews.close()
-    holder.close()
+    drivers.close()
+
+
+def serve_master(address: str) -> None:
+    """Carry out a master's orders until stdin closes."""
+    host, _, port = address.rpartition(":")
+    worker = Worker(host, int(port))
+    _freeze()
+    gevent.spawn(worker.serve)
+    FileObject(sys.stdin.fileno(), "rb", closefd=False).read()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    holder = keep_stamping()
+    if sys.argv[1:2] == ["--join"]:
+        serve_master(sys.argv[2])
+    else:
+        serve_orders()
+    holder.close()

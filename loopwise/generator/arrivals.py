@@ -1,4 +1,4 @@
-"""When open load's requests are due: pure functions of rate and seed, drawn before anything is sent."""
+"""Schedules of open load: due times as a pure function of rate and seed, drawn before anything is sent."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ Times = NDArray[np.float64]
 
 
 class Stretch(NamedTuple):
-    """A piece of a schedule in which the rate is steady or changes linearly."""
+    """A stretch of a schedule with a steady or linearly changing rate."""
 
     duration_s: float
     from_rps: float
@@ -23,7 +23,7 @@ class Stretch(NamedTuple):
 
 
 def stretches(load: Load) -> list[Stretch]:
-    """The rate over a run's time: steady in warm-up; in the window steady, ramped, or stepped; then as it ended."""
+    """The rate over a run's time: steady in warm-up; steady, ramped or stepped in the window; then its last value."""
     first, last = load.rate_rps, load.ramp_to_rps
     if last is None:
         return [Stretch(np.inf, first, first)]
@@ -34,10 +34,10 @@ def stretches(load: Load) -> list[Stretch]:
     return [Stretch(load.warmup_s, first, first), *levels, Stretch(np.inf, last, last)]
 
 
-def arrival_chunks(
+def arrival_times(
     rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the arrival times of an endless schedule in ascending order, in chunks.
+) -> Iterator[int]:
+    """Yield the arrival times of an endless schedule in ascending order.
 
     Arrivals at a rate of one a second are drawn and their time is stretched by the integral of the rate: exact for
     any rate (E. Çinlar, Introduction to Stochastic Processes, 1975, ch. 4.7).
@@ -49,7 +49,7 @@ def arrival_chunks(
         phase: part of a gap by which constant arrivals begin later, 0–1.
 
     Yields:
-        int64 arrays of nanoseconds since the start of the schedule.
+        Nanoseconds since the start of the schedule.
     """
     rng = np.random.default_rng(seed)
     base = 0.0
@@ -62,11 +62,11 @@ def arrival_chunks(
         else:
             counts = np.arange(drawn, drawn + CHUNK, dtype=np.float64) + phase
         drawn += CHUNK
-        yield (_times_of(counts, rate) * 1e9).astype(np.int64)
+        yield from (_times_of(counts, rate) * 1e9).astype(np.int64).tolist()
 
 
 def _times_of(counts: Times, rate: Sequence[Stretch]) -> Times:
-    """The time by which so many arrivals are expected: the inverse of the rate's integral, in seconds."""
+    """The time in seconds by which that many arrivals are expected: the inverse of the rate's integral."""
     lengths = [piece.duration_s * (piece.from_rps + piece.to_rps) / 2 for piece in rate[:-1]]
     begin_counts = np.cumsum([0.0, *lengths])
     begin_s = np.cumsum([0.0, *(piece.duration_s for piece in rate[:-1])])
@@ -77,11 +77,3 @@ def _times_of(counts: Times, rate: Sequence[Stretch]) -> Times:
     # rest = first·t + slope·t²/2, solved in the form that holds for slope 0, too
     t = 2 * rest / (first + np.sqrt(np.maximum(first * first + 2 * slope * rest, 0.0)))
     return np.asarray(begin_s[index] + t)
-
-
-def arrival_times(
-    rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0
-) -> Iterator[int]:
-    """Yield one arrival time after the other, in nanoseconds since the start of the schedule."""
-    for chunk in arrival_chunks(rate, arrivals, seed, phase):
-        yield from chunk.tolist()

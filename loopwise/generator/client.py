@@ -1,4 +1,4 @@
-"""The harness's end of the generator: starts its process, hands it orders, passes on what it tells."""
+"""The harness's end of the generator: starts its process, sends it orders and passes on its events."""
 
 import json
 import os
@@ -6,8 +6,8 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,28 +18,28 @@ from loopwise.servers import processes
 START_TIMEOUT_S = 60.0
 READ_BYTES = 65_536
 SILENCE_S = 30.0
-"""A generator tells progress four times a second; after this long without a word it hangs."""
+"""A generator reports progress four times a second; after this long without an event it hangs."""
 
-Hear = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
 class Generator(Protocol):
-    """What an experiment needs of a generator; tests put a fake in its place."""
+    """Generates runs for an experiment; tests use a fake."""
 
-    def run(self, order: Order, hear: Hear) -> Event:
+    def run(self, order: Order, on_event: OnEvent, /) -> Event:
         """Generate one run, passing events on; returns `done`. Raises GeneratorError."""
 
     def go(self) -> None:
-        """Let the order that is being carried out open its window, if it holds."""
+        """Let an order with `holds` open its window."""
 
 
 class GeneratorProcess:
-    """A generator that lives through many runs, so that none of them pays for its start."""
+    """A generator process that lives through many runs, so that none of them pays for its start."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         argv = [sys.executable, "-m", "loopwise.generator"]
-        # A checkout runs as it is, so the generator must find us where we are, installed or not.
+        # Loopwise need not be installed: the generator finds it where this file is.
         here = str(Path(__file__).resolve().parents[2])
         env = {
             **os.environ,
@@ -47,38 +47,38 @@ class GeneratorProcess:
         }
         self._process = processes.start(argv, log=log, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._buffer = b""
-        self._hear(START_TIMEOUT_S)
+        self._next_event(START_TIMEOUT_S)
 
     @property
     def is_alive(self) -> bool:
-        """The process runs."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
-    def run(self, order: Order, hear: Hear) -> Event:
+    def run(self, order: Order, on_event: OnEvent) -> Event:
         """Generate one run, passing events on as they come; returns `done`.
 
         Raises:
-            GeneratorError: the scenario can't be used, or the generator died or fell silent. What it had recorded
-                by then is in the order's samples.
+            GeneratorError: the scenario can't be used, or the generator ended or hangs. What it had recorded by then
+                is in the order's samples.
         """
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(order.model_dump_json() + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._died() from None
+            raise self._ended() from None
         while True:
-            event = self._hear(SILENCE_S)
+            event = self._next_event(SILENCE_S)
             if event.event == "failed":
                 raise GeneratorError(event.message)
-            hear(event)
+            on_event(event)
             if event.event == "done":
                 return event
 
     def go(self) -> None:
-        """Let an order that holds open its window."""
+        """Let an order with `holds` open its window."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it died: the next event says so
+        with suppress(BrokenPipeError):  # it has ended, as `run` will report
             self._process.stdin.write(GO)
             self._process.stdin.flush()
 
@@ -86,7 +86,7 @@ class GeneratorProcess:
         """End the process."""
         processes.end(self._process, grace_s=0.0)
 
-    def _hear(self, timeout_s: float) -> Event:
+    def _next_event(self, timeout_s: float) -> Event:
         """The next event."""
         assert self._process.stdout is not None
         deadline_s = time.monotonic() + timeout_s
@@ -95,67 +95,62 @@ class GeneratorProcess:
             while b"\n" not in self._buffer:
                 if not selector.select(max(0.0, deadline_s - time.monotonic())):
                     self.close()
-                    raise GeneratorError(f"the generator said nothing for {timeout_s:g} s and was ended")
+                    raise GeneratorError(f"the generator sent no event for {timeout_s:g} s and was ended")
                 data = os.read(self._process.stdout.fileno(), READ_BYTES)
                 if not data:
-                    raise self._died()
+                    raise self._ended()
                 self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return Event.model_validate(json.loads(line))
 
-    def _died(self) -> GeneratorError:
+    def _ended(self) -> GeneratorError:
         self.close()
         status = self._process.returncode
         return GeneratorError(f"the generator ended with status {status}. {processes.quoted(self._log)}")
 
 
 class Generators:
-    """One generator for the whole experiment, and one of its own for each run of a Locust file.
+    """One shared generator for an experiment, and a fresh one for each run of a Locust file.
 
-    A user's Locust file may keep state in its module or add listeners at import: each replicate gets a fresh one.
+    A Locust file may keep state in its module or add listeners when it is imported.
     """
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._shared: GeneratorProcess | None = None
-        self._at_work: GeneratorProcess | None = None
+        self._active: GeneratorProcess | None = None
 
-    def run(self, order: Order, hear: Hear) -> Event:
+    def run(self, order: Order, on_event: OnEvent) -> Event:
         """Generate one run; see GeneratorProcess.run."""
         if order.scenario is not None:
-            self._at_work = own = GeneratorProcess(self._log)
+            self._active = own = GeneratorProcess(self._log)
             try:
-                return own.run(order, hear)
+                return own.run(order, on_event)
             finally:
                 own.close()
-        self._at_work = self._living()
-        return self._at_work.run(order, hear)
+        self._active = self._running()
+        return self._active.run(order, on_event)
 
     def go(self) -> None:
-        """Let the order that is being carried out open its window."""
-        if self._at_work is not None:
-            self._at_work.go()
+        """Let an order with `holds` open its window."""
+        if self._active is not None:
+            self._active.go()
 
     def warm_up(self) -> None:
         """Start the shared generator now rather than with the first run."""
-        self._living()
+        self._running()
 
-    def _living(self) -> GeneratorProcess:
+    def _running(self) -> GeneratorProcess:
         if self._shared is None or not self._shared.is_alive:
             self._shared = GeneratorProcess(self._log)
         return self._shared
 
     def close(self) -> None:
-        """End what runs."""
+        """End the shared generator."""
         if self._shared is not None:
             self._shared.close()
 
 
-@contextmanager
-def generators(log: Path) -> Iterator[Generators]:
+def generators(log: Path) -> closing[Generators]:
     """Generators for the duration of a `with` block."""
-    pool = Generators(log)
-    try:
-        yield pool
-    finally:
-        pool.close()
+    return closing(Generators(log))

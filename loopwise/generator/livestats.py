@@ -1,7 +1,7 @@
-"""Locust's own statistics, fed in batches with what the reactor recorded: what Locust's listeners and masters see.
+"""Locust's own statistics, fed in batches from the reactor's rows for Locust's listeners and masters.
 
-Locust adds each request to a dozen counters as it ends; here the counters get a batch's sums at each flush. They say
-the same as the rows, at a hundredth of the price.
+Locust adds each request to a dozen counters as it ends; here the counters get a batch's sums at each flush. They agree
+with the rows, at a hundredth of the cost.
 """
 
 from typing import Any
@@ -18,32 +18,32 @@ INTS = NDArray[np.int64]
 def feed(stats: RequestStats, recorder: Recorder, batch: Batch) -> None:
     """Add the reactor's rows of a flush to Locust's statistics: by endpoint, in total, and their errors.
 
-    Left out are unfinished requests, and rows without a connection: Locust's own clients made those and counted them.
+    Without unfinished requests, and without rows that have no connection: Locust's own clients counted those already.
     """
-    errors, is_wrong, counts = batch["error"].values, failed(batch, recorder), ~unfinished(batch, recorder)
-    if batch["connection"].is_there is not None:
-        counts &= batch["connection"].is_there
+    errors, is_failed, counts = batch["error"].values, failed(batch, recorder), ~unfinished(batch, recorder)
+    if batch["connection"].is_valid is not None:
+        counts &= batch["connection"].is_valid
     endpoints = batch["endpoint"].values
     for endpoint in np.unique(endpoints[counts]).tolist():
         mine = counts & (endpoints == endpoint)
         method, _, name = recorder.endpoints.texts[endpoint].partition(" ")
         columns = [batch[key].values[mine] for key in ("sent_ns", "received_ns", "bytes")]
         for entry in (stats.entries[name, method], stats.total):
-            _add(entry, *columns, failures=int((mine & is_wrong).sum()))
-        for number, count in _tally(errors[mine & is_wrong]):
+            _add(entry, *columns, failures=int((mine & is_failed).sum()))
+        for number, count in _tally(errors[mine & is_failed]):
             text = recorder.errors.texts[number]
             key = StatsError.create_key(method, name, text)
             stats.errors.setdefault(key, StatsError(method, name, text)).occurrences += count
 
 
 def _tally(values: NDArray[Any]) -> list[tuple[Any, int]]:
-    """Each value with how often it is there."""
-    found, counts = np.unique(values, return_counts=True)
-    return list(zip(found.tolist(), counts.tolist(), strict=True))
+    """Each value with its number of occurrences."""
+    distinct, counts = np.unique(values, return_counts=True)
+    return list(zip(distinct.tolist(), counts.tolist(), strict=True))
 
 
 def _add(entry: Any, sent_ns: INTS, received_ns: INTS, lengths: INTS, *, failures: int) -> None:
-    """What StatsEntry.log and log_error do for one request, for many."""
+    """Add many requests to an entry, as StatsEntry.log and log_error do for one."""
     ms = (received_ns - sent_ns) / 1e6
     last_s = float(received_ns.max()) / 1e9
     before_s = entry.last_request_timestamp or last_s
@@ -59,7 +59,7 @@ def _add(entry: Any, sent_ns: INTS, received_ns: INTS, lengths: INTS, *, failure
     entry.total_content_length += int(lengths.sum())
     for second, count in _tally(received_ns // 1_000_000_000):
         entry.num_reqs_per_sec[second] += count
-    # Locust keeps two digits; a thousandth of a millisecond first leaves fewer values for its rule to be asked about.
+    # Locust's rule keeps two digits; rounding to microseconds first leaves fewer values to apply it to.
     for value, count in _tally(np.round(ms, 3)):
         entry.response_times[bucket_response_time(value)] += count
     entry.num_failures += failures

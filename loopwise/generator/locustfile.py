@@ -1,6 +1,6 @@
-"""A user's own Locust file as scenario: its requests recorded through Locust's request event.
+"""Traffic from a Locust file: loading it, keeping it on its target, recording what its clients report.
 
-Times are the client's own (stamp = user): they include what the generator was late by.
+Times that Locust's own clients report are the user's (stamp = user): they include the generator's delay.
 """
 
 import ipaddress
@@ -11,14 +11,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import gevent.socket
+import locust
 from locust.env import Environment
 from locust.exception import CatchResponseError
 from locust.util.load_locustfile import load_locustfile
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.connection import USER_STAMP
-from loopwise.generator.recorder import Recorder
+from loopwise.generator.error_kinds import status_kind
+from loopwise.generator.protocol import Order
+from loopwise.generator.recorder import USER_STAMP, Recorder
 from loopwise.generator.response import StampedResponse
+from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
+from loopwise.generator.traffic import Traffic
+from loopwise.generator.users import ScheduleUser
 
 
 def load_script(path: Path) -> tuple[list[Any], Any]:
@@ -30,8 +35,10 @@ def load_script(path: Path) -> tuple[list[Any], Any]:
     try:
         user_classes, shapes = load_locustfile(str(path))
     except (Exception, SystemExit) as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise GeneratorError(f"{path.name}: the Locust file cannot be loaded ({told}); correct it") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise GeneratorError(
+            f"{path.name}: the Locust file cannot be loaded ({reason}); correct it"
+        ) from error
     if not user_classes:
         raise GeneratorError(
             f"{path.name}: the Locust file has no user class; give it an HttpUser, FastHttpUser or User with tasks"
@@ -39,12 +46,12 @@ def load_script(path: Path) -> tuple[list[Any], Any]:
     return list(user_classes.values()), shapes[0] if shapes else None
 
 
-def forbid_strangers(url: str) -> None:
+def forbid_other_hosts(url: str) -> None:
     """Let this process connect to the target's host and to loopback only.
 
-    Clients like requests follow redirects, and a script may hold a forgotten absolute URL: neither may load a host
-    that nobody named. A proxy of the environment would take them there, and be measured instead of the target.
-    For the process's whole life, so a scripted run has a process of its own.
+    Clients such as requests follow redirects, and a script may hold a forgotten absolute URL: neither may load a host
+    that the suite doesn't name. Proxy variables are removed: a proxy would be measured instead of the target.
+    This lasts for the process's life, so each run of a script has a process of its own.
     """
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
@@ -56,7 +63,7 @@ def forbid_strangers(url: str) -> None:
         def connect(self: Any, address: Any) -> Any:
             if isinstance(address, tuple):
                 for info in socket.getaddrinfo(address[0], None):
-                    _refuse_stranger(address[0], str(info[4][0]), named)
+                    _refuse_other_host(address[0], str(info[4][0]), named)
             return plain(self, address)
 
         return connect
@@ -64,7 +71,7 @@ def forbid_strangers(url: str) -> None:
     patched.connect, patched.connect_ex = guarded(patched.connect), guarded(patched.connect_ex)
 
 
-def _refuse_stranger(host: str, ip: str, named: set[str]) -> None:
+def _refuse_other_host(host: str, ip: str, named: set[str]) -> None:
     if ip not in named and not ipaddress.ip_address(ip.partition("%")[0]).is_loopback:
         raise ConnectionRefusedError(
             f"{host} is neither the target nor loopback; Loopwise does not follow requests there"
@@ -72,7 +79,7 @@ def _refuse_stranger(host: str, ip: str, named: set[str]) -> None:
 
 
 def record_requests(environment: Environment, recorder: Recorder) -> None:
-    """Record every request that Locust's clients report."""
+    """Record every request that Locust's request event reports."""
 
     def on_request(
         *,
@@ -86,7 +93,7 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
         **_: Any,
     ) -> None:
         if isinstance(response, StampedResponse):
-            return  # its client has recorded it, with better stamps
+            return  # recorded by its client, with better stamps
         sent_ns = int(start_time * 1e9)
         received_ns = sent_ns + int((response_time or 0.0) * 1e6)
         status = int(getattr(response, "status_code", 0) or 0)
@@ -104,7 +111,43 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
 
 
 def _kind(exception: BaseException, status: int) -> str:
-    """What the error column says: the script's own words, the status that Locust refused, or the client's trouble."""
+    """Text of the error column: the script's own words, the status that Locust refused, or the client's exception."""
     if isinstance(exception, CatchResponseError):
         return str(exception)
-    return f"status_{status}" if status else type(exception).__name__
+    return status_kind(status) if status else type(exception).__name__
+
+
+class ScriptedTraffic(Traffic):
+    """The users of a Locust file. StampedUsers find the reactor in Locust's environment."""
+
+    events = locust.events
+
+    def __init__(self, order: Order, recorder: Recorder) -> None:
+        assert order.scenario is not None
+        forbid_other_hosts(order.url)
+        self.user_classes, self.shape = load_script(Path(order.scenario))
+        self.users = order.load.users
+        super().__init__(order, recorder)
+        is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)
+        self.reactor.running = is_stamped or order.load.victim is not None
+        self._probe: ScheduleUser | None = None
+
+    def attach(self, environment: Environment) -> None:
+        """Record Locust's request events, feed its statistics with the other rows, and start the canary probe.
+
+        The probe is none of the script's users: a shape of the script counts its own.
+        """
+        super().attach(environment)
+        setattr(environment, CARRIER, Carrier(self.reactor, self.origin))
+        record_requests(environment, self.reactor.recorder)
+        path = self._order.load.victim
+        if path is not None and self._order.part == 0:
+            self._probe = self._canary(path)(environment)
+            self._probe.begin()
+
+    def close(self) -> None:
+        """Stop the canary probe, too."""
+        if self._probe is not None:
+            self._probe.stopped = True
+            self._probe.end()
+        super().close()

@@ -1,22 +1,20 @@
-"""Two servers asked by one generator: both at once (a duel), or by turns (slices)."""
+"""Two servers under the same closed load of one generator: both at once (a duel), or in turns (slices)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import time_ns
 from typing import Any
-from urllib.parse import urlsplit
 
 from loopwise.generator.connection import Connection
+from loopwise.generator.origin import resolve
 from loopwise.generator.protocol import ABBA, Order, Slice
-from loopwise.generator.reactor import resolve
 from loopwise.generator.recorder import Recorder
-from loopwise.generator.request import Request
-from loopwise.generator.traffic import ReactorTraffic
-from loopwise.generator.users import ClosedUser, deal
+from loopwise.generator.traffic import Traffic
+from loopwise.generator.users import ClosedUser
 from loopwise.model import SIDES, Endpoint, SideName
 
 
 class Side:
-    """The users of one side, who may all be told to pause: they finish what is in flight and wait."""
+    """The users of one side, who can all be paused: they finish what is in flight and wait."""
 
     def __init__(self, name: SideName) -> None:
         self.name = name
@@ -43,10 +41,6 @@ class Side:
         parked, self.parked = self.parked, []
         for user in parked:
             user.go_on()
-
-    def shut(self) -> None:
-        """Let no user send again."""
-        self.is_shut = True
 
 
 class SlicedUser(ClosedUser):
@@ -87,56 +81,40 @@ class SlicedUser(ClosedUser):
         super()._send_next()
 
 
-class PairTraffic(ReactorTraffic):
+class PairTraffic(Traffic):
     """The same closed load on two servers. Rows carry the side's name before the endpoint's."""
-
-    shape = None
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
         super().__init__(order, recorder)
-        rival, load = order.rival, order.load
+        rival = order.rival
         assert rival is not None
         self.sides = {name: Side(name) for name in SIDES}
-        targets = ((order.url, order.endpoints), (rival.url, rival.endpoints))
         self.user_classes = [
-            self._population(side, url, self._requests(side.name, url, endpoints))
-            for side, (url, endpoints) in zip(self.sides.values(), targets, strict=True)
+            self._side_users("baseline", order.url, order.endpoints),
+            self._side_users("candidate", rival.url, rival.endpoints),
         ]
-        self.users = 2 * load.users
+        self.users = 2 * order.load.users
 
-    def _requests(self, side: str, url: str, endpoints: tuple[Endpoint, ...]) -> Iterator[Request]:
-        named = [(f"{side} {endpoint.name}", endpoint) for endpoint in endpoints]
-        # The same seed for both: each side is asked for the same sequence of a mix.
-        return deal(named, self.reactor, self._order.seed, host=urlsplit(url).netloc)
-
-    def _population(self, side: Side, url: str, requests: Iterator[Request]) -> Any:
-        parts, load = urlsplit(url), self._order.load
-        attributes = {
-            "abstract": False,
-            "fixed_count": load.users,
-            "reactor": self.reactor,
-            "address": resolve(parts.hostname or "127.0.0.1", parts.port or 80)[1],
-            "requests": requests,
-            "think_ns": int(load.think_s * 1e9),
-            "new_connection_per_request": load.new_connection_per_request,
-            "side": side,
-            "unanswered": side.unanswered,
-        }
-        return type(side.name.capitalize(), (SlicedUser,), attributes)
+    def _side_users(self, name: SideName, url: str, endpoints: tuple[Endpoint, ...]) -> Any:
+        origin, side = resolve(url), self.sides[name]
+        named = [(f"{name} {endpoint.name}", endpoint) for endpoint in endpoints]
+        return self._closed(
+            SlicedUser,
+            name.capitalize(),
+            fixed_count=self._order.load.users,
+            origin=origin,
+            # The same seed for both: each side gets the same sequence of a mix.
+            requests=self._requests(named, origin, self._order.seed),
+            side=side,
+            unanswered=side.unanswered,
+        )
 
     def attach(self, environment: Any) -> None:
-        """Nothing to tell Locust: its statistics know one host."""
+        """Leave Locust's statistics empty: they know one host."""
 
     def is_warm(self) -> bool:
         """Every user of both sides has had an answer."""
         return all(side.is_settled for side in self.sides.values())
-
-    def is_drained(self) -> bool:
-        """Closed load has nothing that is due."""
-        return True
-
-    def stop_arrivals(self) -> None:
-        """Users stop where they are."""
 
 
 Wait = Callable[[float, Callable[[], bool]], None]
@@ -144,7 +122,7 @@ Wait = Callable[[float, Callable[[], bool]], None]
 
 
 def alternate(traffic: PairTraffic, order: Order, wait: Wait) -> list[Slice]:
-    """Ask the two sides by turns; returns the stretches that count.
+    """Load the two sides in turns; returns the stretches that count.
 
     A slice opens one side, waits until all its users have been answered once, counts for `slice_s`, shuts the side
     and waits until nothing of it is in flight. So what one side left behind never falls into the other's time.
@@ -154,7 +132,7 @@ def alternate(traffic: PairTraffic, order: Order, wait: Wait) -> list[Slice]:
     assert rival.slice_s is not None
     patience_s = order.load.timeout_s
     for side in traffic.sides.values():
-        side.shut()
+        side.is_shut = True
     wait(patience_s, lambda: all(side.is_drained for side in traffic.sides.values()))
     first = SIDES.index(rival.first)
     slices = []
@@ -170,6 +148,6 @@ def _slice(side: Side, slice_s: float, patience_s: float, wait: Wait) -> Slice:
     start_ns = time_ns()
     wait(slice_s, lambda: False)
     end_ns = time_ns()
-    side.shut()
+    side.is_shut = True
     wait(patience_s, lambda: side.is_drained)
     return Slice(side.name, start_ns, end_ns)

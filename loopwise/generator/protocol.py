@@ -1,32 +1,31 @@
-"""What the harness asks of a generator, and what it is told. JSON lines over the process's pipes."""
+"""Messages between the harness and a generator process: orders and events, as JSON lines over its pipes."""
 
 from typing import Literal, NamedTuple
 
 from loopwise.model import Endpoint, GeneratorFigures, Load, Noun, SideName
 
 GO = "go\n"
-"""The line that lets an order which holds open its window."""
-
+"""The line that lets an order with `holds` open its window."""
 
 ABBA = (0, 1, 1, 0)
-"""Order of a pair's slices, from who comes first: drift that is linear over four slices hits both sides alike."""
+"""Order of a pair's slices; 0 is the side that comes first. Linear drift over four slices affects both sides alike."""
 
 
 class Rival(Noun):
-    """A second server that is asked beside the order's own: the candidate of a pair, by the same load."""
+    """A second server under the same load: the candidate of a pair."""
 
     url: str
     endpoints: tuple[Endpoint, ...]
     slice_s: float | None = None
-    """Length of a slice, in which one of the two is asked; None: both at once (a duel)."""
+    """Length of a slice, in which one of the two is under load; None: both at once (a duel)."""
     slices: int = 0
-    """How many slices there are, of both sides together."""
+    """Number of slices, of both sides together."""
     first: SideName = "baseline"
-    """Whose slice comes first."""
+    """Side of the first slice."""
 
 
 class Slice(NamedTuple):
-    """A stretch of time in which one side alone was asked, by all its users, and answered."""
+    """A stretch of time in which one side alone was under load, from all its users."""
 
     side: SideName
     start_ns: int
@@ -43,31 +42,31 @@ class Order(Noun):
     """A Locust file that makes the requests instead of `endpoints`."""
     load: Load
     rival: Rival | None = None
-    """The candidate where this is a round of a pair; rows then carry the side before the endpoint's name."""
+    """The candidate, if this is a round of a pair; rows then carry the side before the endpoint's name."""
     seed: int = 1
     samples: str
-    """Path of the Arrow stream that the rows go to."""
+    """Path of the Arrow stream for the rows."""
     holds: bool = False
-    """Go on warming up until the harness says GO: it may be starting the servers of coming runs."""
+    """Keep warming up until the harness sends GO: it may be starting the servers of coming runs."""
     processes: int = 1
     """Generator processes that share the load."""
     part: int = 0
-    """Which of them this order is for, from 0."""
+    """Index of the process that this order is for, from 0."""
     cores: tuple[int, ...] = ()
-    """Cores the generator is pinned to for this run; empty: wherever the kernel likes."""
+    """Cores the generator is pinned to for this run; empty: not pinned."""
 
 
 class Event(Noun):
-    """What happened in a run; `done` and `failed` end it."""
+    """A step of a run; `done` and `failed` end it."""
 
     event: Literal["ready", "progress", "warm", "window_opened", "window_closed", "done", "failed"]
-    """warm: the window could open; an order that holds waits for GO now."""
+    """warm: the window could open; an order with `holds` waits for GO now."""
     time_ns: int = 0
     phase: str = ""
     rows: int = 0
     errors: int = 0
     warm: bool = True
-    """window_opened: every user had been answered by then."""
+    """window_opened: every user had had an answer by then."""
     message: str = ""
     """failed: one sentence."""
     figures: "Figures | None" = None

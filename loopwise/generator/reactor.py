@@ -1,35 +1,32 @@
 """One epoll loop over all connections of a generator process.
 
-The loop runs in a greenlet of its own and owns the thread for a few milliseconds at a time; in between it lets
-gevent's hub run, where Locust's runner lives. So a request costs no greenlet switch.
+The loop runs in a greenlet of its own and keeps the thread for a few milliseconds at a time; in between gevent's hub
+gets a turn, where Locust's runner lives. So a request costs no greenlet switch.
 """
 
 import heapq
 import select
-import socket
-import ssl
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 from gevent import monkey
 from gevent.hub import Waiter
 
-from loopwise.generator.connection import USER_STAMP, Address, Connection, Owner
+from loopwise.generator.connection import Connection, Owner
+from loopwise.generator.error_kinds import ErrorKind
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
-from loopwise.results.columns import UNFINISHED
 
 HUB_INTERVAL_NS = 5_000_000
-"""How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more."""
+"""How long the reactor keeps the thread before gevent's hub gets a turn; Locust's runner needs no more turns."""
 HUB_TURN_S = 1e-6
-"""Not 0: sleep(0) runs what is ready, and looks for timers and sockets only every fiftieth time."""
+"""Not 0: sleep(0) runs what is ready, but checks timers and sockets only every fiftieth time."""
 SPIN_NS = 150_000
 """select() wakes up to this late (timer slack and scheduling), so the last stretch before a due time is polled."""
 SWEEP_NS = 100_000_000
-"""How often connections are looked over for answers that are overdue."""
+"""How often connections are checked for overdue answers."""
 MAX_EVENTS = 1024
 
 # gevent hides epoll; the reactor needs the real one.
@@ -37,33 +34,19 @@ _epoll: Callable[[], Any] = monkey.get_original("select", "epoll")
 _select: Callable[..., tuple[list[int], list[int], list[int]]] = monkey.get_original("select", "select")
 
 
-def resolve(host: str, port: int) -> tuple[int, Address]:
-    """Family and address of a host, looked up once."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return int(family), (str(address[0]), int(address[1]))
-
-
 class Reactor:
     """Carries all requests of one run.
 
     Args:
-        url: base URL of the target, `http://host:port` or `https://host:port`.
         recorder: where rows go.
         timeout_s: a request without a complete answer after this time fails with `timeout`.
         first_connection: connections are numbered from here.
     """
 
-    def __init__(self, url: str, recorder: Recorder, timeout_s: float, first_connection: int = 0) -> None:
-        parts = urlsplit(url)
-        self.host = host = parts.hostname or "127.0.0.1"
-        self.tls = ssl.create_default_context() if parts.scheme == "https" else None
-        """How to encrypt; None: not at all."""
-        port = parts.port or (443 if self.tls else 80)
-        self._family, self._address = resolve(host, port)
-        self.host_header = parts.netloc
+    def __init__(self, recorder: Recorder, timeout_s: float, first_connection: int = 0) -> None:
         self.recorder = recorder
+        self.errors = recorder.errors
         self.timeout_ns = int(timeout_s * 1e9)
-        self._status_errors: dict[int, int] = {}
         self._epoll = _epoll()
         self._connections: dict[int, Connection] = {}
         self._to_open: list[tuple[Owner, Request | None, int | None]] = []
@@ -74,17 +57,12 @@ class Reactor:
         self._hub_due_ns = 0
         self._has_woken = False
         self.running = True
-        """Set to false to end `run`, or to keep it from beginning."""
-
-    @property
-    def connections(self) -> int:
-        """Connections that are open or being opened."""
-        return len(self._connections)
+        """Set to False to end `run`, or to keep it from beginning."""
 
     def open(self, owner: Owner, request: Request | None, scheduled_ns: int | None = None) -> None:
-        """Open a connection for the owner's request, or for later, once the events at hand are dealt with.
+        """Open a connection for the owner's request, or for a later one, after the current batch of events.
 
-        Not at once: a closed socket's number may be reused while events for the old one are still in the batch.
+        Not at once: a closed socket's number may be reused while events of the old one are still in the batch.
         """
         self._to_open.append((owner, request, scheduled_ns))
 
@@ -98,7 +76,7 @@ class Reactor:
         self.call_at(monotonic_ns() + int(delay_s * 1e9), action)
 
     def run(self) -> None:
-        """Carry requests until `running` is false. To be spawned as a greenlet."""
+        """Carry requests until `running` is False. To be spawned as a greenlet."""
         while self.running:
             if monotonic_ns() >= self._hub_due_ns:
                 gevent.sleep(HUB_TURN_S)
@@ -111,12 +89,12 @@ class Reactor:
             self.step()
 
     def wake(self, waiter: "Waiter[None]") -> None:
-        """Let a greenlet go on as soon as the events at hand are dealt with."""
+        """Resume a greenlet after the current batch of events."""
         gevent.get_hub().loop.run_callback(waiter.switch, None)
         self._has_woken = True
 
     def step(self) -> None:
-        """Deal with everything that is due now, without waiting."""
+        """Handle everything that is due now, without waiting."""
         connections = self._connections
         for fd, event in self._epoll.poll(0, MAX_EVENTS):
             connection = connections.get(fd)
@@ -153,47 +131,28 @@ class Reactor:
         wanted, self._to_open = self._to_open, []
         for owner, request, scheduled_ns in wanted:
             self._opened += 1
-            connection = Connection(
-                self, owner, request, scheduled_ns, number=self._opened, family=self._family
-            )
+            connection = Connection(self, owner, request, scheduled_ns, number=self._opened)
             self._connections[connection.fd] = connection
             self._epoll.register(connection.fd, select.EPOLLOUT)
-            connection.connect(owner.address or self._address)
+            connection.connect()
 
     def _fail_overdue(self) -> None:
         now_ns = time_ns()
         for connection in list(self._connections.values()):
             if connection.deadline_ns < now_ns and connection.request is not None:
-                connection.fail("timeout" if connection.is_open else "connect_timeout")
+                connection.fail(ErrorKind.TIMEOUT if connection.is_open else ErrorKind.CONNECT_TIMEOUT)
 
-    # What connections ask of their reactor.
     def watch_reading(self, connection: Connection) -> None:
-        """Tell the connection when bytes arrive."""
+        """Report when bytes arrive."""
         self._epoll.modify(connection.fd, select.EPOLLIN)
 
     def watch_writing(self, connection: Connection) -> None:
-        """Tell the connection when the socket takes more bytes, too."""
+        """Report, too, when the socket takes more bytes."""
         self._epoll.modify(connection.fd, select.EPOLLIN | select.EPOLLOUT)
 
     def forget(self, connection: Connection) -> None:
-        """The connection closes; epoll drops a closed socket by itself."""
+        """Drop a connection that closes; epoll drops a closed socket by itself."""
         self._connections.pop(connection.fd, None)
-
-    def status_error(self, status: int) -> int:
-        """Number of the error text for an answer whose status was not expected."""
-        number = self._status_errors.get(status)
-        if number is None:
-            number = self._status_errors[status] = self.recorder.errors.number(f"status_{status}")
-        return number
-
-    def record_error(self, kind: str, endpoint: int, connection: Connection, *, length: int) -> None:
-        """Record a request that got no complete answer; its `received_ns` is when that became known."""
-        now_ns = time_ns()
-        error = self.recorder.errors.number(kind)
-        sent_ns, scheduled_ns = connection.sent_ns, connection.scheduled_ns
-        connection.owner.record(
-            (scheduled_ns, sent_ns, now_ns, now_ns, endpoint, 0, error, length, connection.number, USER_STAMP)
-        )
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +163,5 @@ class Reactor:
         """Close every connection; requests in flight are recorded as `unfinished`."""
         self.running = False
         for connection in list(self._connections.values()):
-            if connection.request is not None:
-                self.record_error(UNFINISHED, connection.request.endpoint, connection, length=0)
-            connection.close()
+            connection.cut_off()
         self._epoll.close()

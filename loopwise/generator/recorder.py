@@ -1,7 +1,7 @@
-"""A row per request: appended as tuples on the hot path, written as Arrow batches off it.
+"""Recorder of a row per request: tuples on the hot path, Arrow batches off it.
 
-The stream is the Arrow IPC format, whose complete batches stay readable whatever becomes of the writer, so a killed
-generator loses at most one flush interval. The harness turns it into samples.parquet (store.seal_samples).
+The stream has the Arrow IPC format, whose complete batches stay readable whatever becomes of the writer, so a killed
+generator loses at most one flush interval. The harness turns it into samples.parquet (results.folder.seal_samples).
 """
 
 from collections.abc import Callable
@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from loopwise.results.columns import KERNEL, SAMPLES, TEXT, UNFINISHED, USER
 
 FLUSH_INTERVAL_S = 0.25
-
+KERNEL_STAMP, USER_STAMP = 0, 1
+"""Numbers of the stamps' names in every recorder."""
 
 Row = tuple[int | None, int, int, int, int, int, int | None, int, int | None, int]
-"""One request as the hot path appends it, in the order of SAMPLES; texts are their numbers (Names)."""
+"""One request in the order of SAMPLES; texts are stored as their numbers (Names)."""
 
 STORED = [field.with_type(pa.int32()) if field.type == TEXT else field for field in SAMPLES]
-"""The columns as rows hold them: texts are their numbers."""
+"""The columns of a row, with numbers in place of texts."""
 
 
 class Names:
-    """Texts by number, so that a row holds small integers and each text is kept once."""
+    """Numbered texts: a row holds small integers, and each text is kept once."""
 
     def __init__(self, *texts: str) -> None:
         self.texts: list[str] = []
@@ -42,7 +43,7 @@ class Names:
         return number
 
     def column(self) -> pa.Array:
-        """The texts as an Arrow column, made anew only when there are new ones."""
+        """The texts as an Arrow column; cached until there are new ones."""
         if self._column is None or len(self._column) != len(self.texts):
             parts = [text.encode() for text in self.texts]
             offsets = np.cumsum([0, *map(len, parts)], dtype=np.int32)
@@ -52,31 +53,32 @@ class Names:
 
 
 class Column(NamedTuple):
-    """A column of a flush: integers, and which of them are there (None: all)."""
+    """A column of a flush: integers, and a mask of those that are not null (None: all)."""
 
     values: NDArray[np.int64]
-    is_there: NDArray[np.bool_] | None
+    is_valid: NDArray[np.bool_] | None
 
 
 Batch = dict[str, Column]
-"""The columns of a flush by name; texts are their numbers."""
+"""The columns of a flush by name; texts are stored as their numbers."""
 
 
 def _column(field: pa.Field, values: tuple[int | None, ...]) -> Column:
     if not field.nullable or None not in values:
         return Column(np.array(values, dtype=np.int64), None)
-    is_there = np.array([value is not None for value in values])
-    return Column(np.array([0 if value is None else value for value in values], dtype=np.int64), is_there)
+    is_valid = np.array([value is not None for value in values])
+    return Column(np.array([0 if value is None else value for value in values], dtype=np.int64), is_valid)
 
 
 def _array(field: pa.Field, column: Column) -> pa.Array:
-    """An Arrow array straight from a buffer.
+    """A column as an Arrow array.
 
-    Not `pa.array(values)`: its first call imports pandas, which would stall the run's first flush for 0.2 s.
+    Made from a buffer and not by `pa.array(values)`, whose first call imports pandas: that would stall the run's
+    first flush for 0.2 s.
     """
     validity = None
-    if column.is_there is not None:
-        validity = pa.py_buffer(np.packbits(column.is_there, bitorder="little").tobytes())
+    if column.is_valid is not None:
+        validity = pa.py_buffer(np.packbits(column.is_valid, bitorder="little").tobytes())
     data = pa.py_buffer(column.values.astype(field.type.to_pandas_dtype()))
     return pa.Array.from_buffers(field.type, len(column.values), [validity, data])
 
@@ -87,7 +89,7 @@ class Recorder:
     `append` is `list.append`, bound once: the hot path's only cost.
 
     Args:
-        sink: takes the stream's bytes; closed with the recorder.
+        sink: where the stream is written to; closed with the recorder.
     """
 
     def __init__(self, sink: BinaryIO) -> None:
@@ -98,9 +100,9 @@ class Recorder:
         self.append = self._rows.append
         self.written = 0
         self.failures = 0
-        """Rows written with an error, as progress shows them; the end of the run is nobody's failure."""
+        """Rows written with an error, unfinished requests excepted; shown as progress."""
         self.on_flush: Callable[[Batch], None] | None = None
-        """Is given the columns of each flush."""
+        """Called with the columns of each flush."""
         self._sink = sink
         # Dictionaries grow while the run goes on; deltas keep the stream valid without rewriting them.
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
@@ -145,15 +147,15 @@ class Recorder:
 
 
 def failed(batch: Batch, recorder: Recorder) -> NDArray[np.bool_]:
-    """Which rows have an error; those that the end of the run cut off have none."""
+    """Mask of the rows with an error; an unfinished request has failed in nothing."""
     return _has_error(batch) & ~unfinished(batch, recorder)
 
 
 def unfinished(batch: Batch, recorder: Recorder) -> NDArray[np.bool_]:
-    """Which rows the end of the run cut off."""
+    """Mask of the rows that the end of the run cut off."""
     return _has_error(batch) & np.equal(batch["error"].values, recorder.errors.number(UNFINISHED))
 
 
 def _has_error(batch: Batch) -> NDArray[np.bool_]:
-    values, is_there = batch["error"]
-    return np.ones(len(values), dtype=bool) if is_there is None else is_there
+    values, is_valid = batch["error"]
+    return np.ones(len(values), dtype=bool) if is_valid is None else is_valid

@@ -1,32 +1,84 @@
-"""A request as it goes over the wire: its bytes are made once, before the run."""
+"""Requests as bytes: encoded, prepared from declared endpoints, and dealt in proportion to their weights."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import numpy as np
 
 from loopwise.model import Endpoint
 
+DEFAULT_HEADERS = {"User-Agent": "loopwise", "Accept": "*/*"}
+DECK = 65_536
+"""Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
+
 
 class Request(NamedTuple):
-    """A request as it goes over the wire, made once before the run."""
+    """A request as it goes over the wire."""
 
     data: bytes
     endpoint: int
     """Number of the endpoint's name in the recorder."""
     head: bool
+    """Its method is HEAD: the answer has no body, whatever its headers announce."""
     expect_status: int | None
 
 
+def encode(method: str, path: str, *headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """The bytes of a request (HTTP/1.1, kept alive).
+
+    Args:
+        method: GET, POST, …
+        path: with its query.
+        headers: of headers with the same name, in whatever case, the last one is sent.
+        body: its Content-Length is added, unless the headers have one.
+    """
+    lines = {name.lower(): f"{name}: {value}" for layer in headers for name, value in layer.items()}
+    if body or method in {"POST", "PUT", "PATCH"}:
+        lines.setdefault("content-length", f"Content-Length: {len(body)}")
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines.values(), "", ""]).encode("latin-1") + body
+
+
+def json_body(value: Any) -> tuple[bytes, dict[str, str]]:
+    """A value as a JSON body, and the header that says so."""
+    return json.dumps(value, separators=(",", ":")).encode(), {"Content-Type": "application/json"}
+
+
+def form_body(data: bytes | str | Mapping[str, Any] | None) -> tuple[bytes, dict[str, str]]:
+    """A mapping as the body of a form, and the header that says so; bytes and text as they are."""
+    if isinstance(data, Mapping):
+        described = {"Content-Type": "application/x-www-form-urlencoded"}
+        return urlencode(data, doseq=True).encode(), described
+    return (data.encode() if isinstance(data, str) else data or b""), {}
+
+
 def prepare(endpoint: Endpoint, host: str, number: int) -> Request:
-    """Build the bytes of an endpoint's request (HTTP/1.1, kept alive)."""
-    headers = {"Host": host, "User-Agent": "loopwise", "Accept": "*/*"}
-    body = b""
-    if endpoint.json_body is not None:
-        body = json.dumps(endpoint.json_body, separators=(",", ":")).encode()
-        headers["Content-Type"] = "application/json"
-    if body or endpoint.method in {"POST", "PUT", "PATCH"}:
-        headers["Content-Length"] = str(len(body))
-    lowered = {name.lower() for name in endpoint.headers}
-    lines = [f"{name}: {value}" for name, value in headers.items() if name.lower() not in lowered]
-    lines += [f"{name}: {value}" for name, value in endpoint.headers.items()]
-    head = "\r\n".join([f"{endpoint.method} {endpoint.path} HTTP/1.1", *lines, "", ""])
-    return Request(head.encode("latin-1") + body, number, endpoint.method == "HEAD", endpoint.expect_status)
+    """The request of a declared endpoint.
+
+    Args:
+        endpoint: as in the suite.
+        host: of the Host header.
+        number: of the endpoint's name in the recorder.
+    """
+    body, described = (b"", {}) if endpoint.json_body is None else json_body(endpoint.json_body)
+    headers = ({"Host": host}, DEFAULT_HEADERS, described, endpoint.headers)
+    data = encode(endpoint.method, endpoint.path, *headers, body=body)
+    return Request(data, number, endpoint.method == "HEAD", endpoint.expect_status)
+
+
+def deal(requests: Sequence[Request], weights: Sequence[int], seed: int) -> Iterator[Request]:
+    """Yield the endless sequence of requests of a mix, each in exact proportion to its weight.
+
+    Weights 3 and 1 give one of the second in each four from the first on, so the shares of a short run are exact, too.
+    The same seed gives the same sequence.
+    """
+    if len(requests) == 1:
+        while True:
+            yield requests[0]
+    hand = np.repeat(np.arange(len(weights)), np.array(weights) // np.gcd.reduce(weights))
+    hands = np.tile(hand, (max(1, DECK // hand.size), 1))
+    order = np.random.default_rng(seed).permuted(hands, axis=1).ravel().tolist()
+    while True:
+        for index in order:
+            yield requests[index]

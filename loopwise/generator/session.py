@@ -1,4 +1,4 @@
-"""One run: Locust's runner, warm-up, window, drain."""
+"""One run of the generator: warm-up, window, drain."""
 
 import os
 import sys
@@ -13,24 +13,37 @@ import gevent.select
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.kinds import traffic_of
+from loopwise.generator.locustfile import ScriptedTraffic
 from loopwise.generator.pairs import PairTraffic, alternate
 from loopwise.generator.protocol import Event, Figures, Order, Slice
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
-from loopwise.generator.traffic import Traffic
+from loopwise.generator.traffic import DeclaredTraffic, Traffic
 
 TICK_S = 0.01
 ALL_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
-Tell = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
-class Crew(Protocol):
-    """Who makes the load: this process alone, or a master with its workers (distributed.py)."""
+def traffic_of(order: Order, recorder: Recorder) -> Traffic:
+    """The traffic that an order asks for.
+
+    Raises:
+        GeneratorError: its Locust file can't be used.
+        OSError: the target's host is unknown.
+    """
+    if order.rival is not None:
+        return PairTraffic(order, recorder)
+    return ScriptedTraffic(order, recorder) if order.scenario else DeclaredTraffic(order, recorder)
+
+
+class Driver(Protocol):
+    """Drives a run's users: in this process (LocalDriver), or in worker processes (workers.DistributedDriver)."""
 
     runner: Any
     """Locust's runner."""
     traffic: Traffic
+    """What the runner spawns. Worker processes make theirs from the same order."""
 
     @property
     def rows(self) -> int:
@@ -40,8 +53,17 @@ class Crew(Protocol):
     def errors(self) -> int:
         """Rows with an error so far."""
 
+    def is_warm(self) -> bool:
+        """Every user has had an answer."""
+
+    def is_drained(self) -> bool:
+        """Nothing that was due is without its outcome."""
+
+    def stop_arrivals(self) -> None:
+        """Let nothing more become due; what is due already is still sent."""
+
     def flush(self) -> None:
-        """Bring what was recorded to disk."""
+        """Write what was recorded to disk."""
 
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far, by process."""
@@ -55,7 +77,7 @@ def open_unbuffered(path: str) -> BinaryIO:
     return Path(path).open("wb", buffering=0)
 
 
-class Alone:
+class LocalDriver:
     """One process: Locust's local runner and one reactor."""
 
     def __init__(self, order: Order) -> None:
@@ -65,6 +87,8 @@ class Alone:
         except GeneratorError:
             self._recorder.close()
             raise
+        self.is_warm, self.is_drained = self.traffic.is_warm, self.traffic.is_drained
+        self.stop_arrivals, self.flush = self.traffic.stop_arrivals, self._recorder.flush
         environment = Environment(
             user_classes=self.traffic.user_classes,
             shape_class=self.traffic.shape,
@@ -86,10 +110,6 @@ class Alone:
         """Rows with an error so far."""
         return self._recorder.failures
 
-    def flush(self) -> None:
-        """Write what was recorded."""
-        self._recorder.flush()
-
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far."""
         return [time.process_time()]
@@ -104,12 +124,12 @@ class Alone:
 
 
 class Session:
-    """Measures one order, telling the harness what happens."""
+    """Measures one order and reports its events to the harness."""
 
-    def __init__(self, order: Order, crew: Crew, tell: Tell) -> None:
+    def __init__(self, order: Order, driver: Driver, on_event: OnEvent) -> None:
         self._order = order
-        self._crew = crew
-        self._tell = tell
+        self._driver = driver
+        self._on_event = on_event
         self._flushed_s = time.monotonic()
         self._slices: tuple[Slice, ...] = ()
 
@@ -118,30 +138,23 @@ class Session:
         try:
             figures = self._measure()
         finally:
-            self._crew.close()
-        return Event(event="done", rows=self._crew.rows, figures=figures, slices=self._slices)
+            self._driver.close()
+        return Event(event="done", rows=self._driver.rows, figures=figures, slices=self._slices)
 
     def _measure(self) -> Figures:
-        load, traffic = self._order.load, self._crew.traffic
+        load, driver = self._order.load, self._driver
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
-        start_s = time.monotonic()
-        self._start_users()
-        self._wait("warm-up", start_s + load.warmup_s)
-        if load.model == "closed":
-            self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
-        if self._order.holds:
-            self._tell(Event(event="warm", time_ns=time.time_ns()))
-            self._wait("warm-up", float("inf"), until=_is_told_to_go)
-        cpu_s, wall_s, rows = self._crew.cpu_s(), time.monotonic(), self._crew.rows
-        self._tell(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
+        self._warm_up()
+        cpu_s, wall_s, rows = driver.cpu_s(), time.monotonic(), driver.rows
+        self._on_event(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
         self._slices = self._window()
-        self._tell(Event(event="window_closed", time_ns=time.time_ns()))
-        used_s = [after - before for before, after in zip(cpu_s, self._crew.cpu_s(), strict=True)]
+        self._on_event(Event(event="window_closed", time_ns=time.time_ns()))
+        used_s = [after - before for before, after in zip(cpu_s, driver.cpu_s(), strict=True)]
         wall_s = time.monotonic() - wall_s
-        rows = self._crew.rows - rows
-        users = self._crew.runner.user_count
-        traffic.stop_arrivals()
-        self._wait("drain", time.monotonic() + load.timeout_s, until=traffic.is_drained)
+        rows = driver.rows - rows
+        users = driver.runner.user_count
+        driver.stop_arrivals()
+        self._wait("drain", time.monotonic() + load.timeout_s, until=driver.is_drained)
         return Figures(
             processes=len(used_s),
             cpu_s=sum(used_s),
@@ -151,13 +164,38 @@ class Session:
             cores=os.cpu_count() or 1,
             pinned_to=self._order.cores,
             users=users,
-            users_wanted=users if traffic.shape is not None else traffic.users,
+            users_wanted=users if driver.traffic.shape is not None else driver.traffic.users,
             clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
         )
 
+    def _warm_up(self) -> None:
+        load, start_s = self._order.load, time.monotonic()
+        self._start_users()
+        self._wait("warm-up", start_s + load.warmup_s)
+        if load.model == "closed":
+            self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
+        if self._order.holds:
+            self._on_event(Event(event="warm", time_ns=time.time_ns()))
+            self._wait("warm-up", float("inf"), until=_may_go)
+
+    def _start_users(self) -> None:
+        """Let Locust spawn: by the script's shape, or all users at the load's spawn rate."""
+        runner, traffic = self._driver.runner, self._driver.traffic
+        if traffic.shape is not None:
+            runner.start_shape()
+        else:
+            spawn_rate = self._order.load.spawn_rate or traffic.users
+            gevent.spawn(runner.start, traffic.users, spawn_rate=spawn_rate)
+
+    def _is_warm(self) -> bool:
+        """All users have been spawned, and every one has had an answer."""
+        traffic = self._driver.traffic
+        is_complete = traffic.shape is not None or self._driver.runner.user_count >= traffic.users
+        return is_complete and self._driver.is_warm()
+
     def _window(self) -> tuple[Slice, ...]:
         """The measured part: one stretch, or the slices of a pair."""
-        order, traffic = self._order, self._crew.traffic
+        order, traffic = self._order, self._driver.traffic
         if order.rival is None or order.rival.slice_s is None:
             self._wait("window", time.monotonic() + order.load.measure_s)
             return ()
@@ -168,48 +206,33 @@ class Session:
 
         return tuple(alternate(traffic, order, wait))
 
-    def _start_users(self) -> None:
-        """Let Locust spawn: by the script's shape, or all users at the asked rate."""
-        runner, traffic = self._crew.runner, self._crew.traffic
-        if traffic.shape is not None:
-            runner.start_shape()
-        else:
-            spawn_rate = self._order.load.spawn_rate or traffic.users
-            gevent.spawn(runner.start, traffic.users, spawn_rate=spawn_rate)
-
-    def _is_warm(self) -> bool:
-        """All users are there and every one has had an answer."""
-        traffic = self._crew.traffic
-        is_complete = traffic.shape is not None or self._crew.runner.user_count >= traffic.users
-        return is_complete and traffic.is_warm()
-
     def _wait(self, phase: str, until_s: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Let the run go on until a time of the monotonic clock or an event, flushing and telling progress."""
+        """Wait for a time of the monotonic clock or a condition; meanwhile flush and report progress."""
         while (left_s := until_s - time.monotonic()) > 0 and not until():
             gevent.sleep(min(TICK_S, left_s))
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
-                self._crew.flush()
-                rows, errors = self._crew.rows, self._crew.errors
-                self._tell(Event(event="progress", phase=phase, rows=rows, errors=errors))
+                self._driver.flush()
+                rows, errors = self._driver.rows, self._driver.errors
+                self._on_event(Event(event="progress", phase=phase, rows=rows, errors=errors))
 
 
-def _is_told_to_go() -> bool:
-    """The harness said GO, or is gone. Between orders it says nothing else, so any line is that one."""
+def _may_go() -> bool:
+    """The harness sent GO, or is gone. Between orders it sends nothing else, so any line is GO."""
     readable, _, _ = gevent.select.select([sys.stdin.fileno()], [], [], 0)
     if readable:
         sys.stdin.readline()
     return bool(readable)
 
 
-def run(order: Order, tell: Tell, crew_of: Callable[[Order], Crew] = Alone) -> None:
-    """Generate one run; ends by telling `done` or `failed`."""
+def run(order: Order, on_event: OnEvent, driver_of: Callable[[Order], Driver] = LocalDriver) -> None:
+    """Generate one run; the last event is `done` or `failed`."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, order.cores or ALL_CORES)
     try:
-        tell(Session(order, crew_of(order), tell).run())
+        on_event(Session(order, driver_of(order), on_event).run())
     except GeneratorError as error:
-        tell(Event(event="failed", message=str(error)))
+        on_event(Event(event="failed", message=str(error)))
     except OSError as error:
         host = urlsplit(order.url).netloc
-        tell(Event(event="failed", message=f"the generator cannot run against {host}: {error}"))
+        on_event(Event(event="failed", message=f"the generator cannot run against {host}: {error}"))

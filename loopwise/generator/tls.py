@@ -1,6 +1,6 @@
 """TLS for the reactor: a socket that encrypts, with the few methods that a connection uses.
 
-What is stamped by the kernel is ciphertext, whose end need not be the answer's: rows over TLS carry the user clock.
+The kernel stamps ciphertext, which need not end where the answer does: rows over TLS carry the user clock.
 Certificates are verified; SSL_CERT_FILE names a bundle with a private authority.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 RECORD_BYTES = 16_384
-"""Plaintext of one TLS record: what is encrypted and sent at a time."""
+"""Plaintext of one TLS record, which is encrypted and sent at a time."""
 
 
 class TlsSocket:
     """Wraps a non-blocking socket.
 
-    The handshake begins with the first bytes to send and goes on as its answers are read; what is to be sent waits.
+    The handshake begins with the first bytes to send, which wait for its end.
     """
 
     def __init__(self, plain: _socket.socket, context: ssl.SSLContext, host: str) -> None:
@@ -28,7 +28,7 @@ class TlsSocket:
         self._unsent = b""
         self._encrypted = 0
         self.on_established: Callable[[bytes], None] = lambda _: None
-        """Called when the handshake is done, with what waited for it and is to be sent now."""
+        """Called when the handshake is done, with the bytes that waited for it and are to be sent now."""
         self.fileno, self.close = plain.fileno, plain.close
         self.connect_ex, self.getsockopt = plain.connect_ex, plain.getsockopt
 
@@ -36,7 +36,7 @@ class TlsSocket:
         """Encrypt and send; returns how much of the data was taken.
 
         Raises:
-            BlockingIOError: the socket is full; call again with the same data, whose begin is encrypted already.
+            BlockingIOError: the socket is full; call again with the same data, whose start is already encrypted.
             OSError: the connection is broken.
         """
         if not self._is_established:
@@ -67,7 +67,7 @@ class TlsSocket:
             if not pieces:
                 raise BlockingIOError from None
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            pass  # the end, which an answer cut off by it will tell as such
+            pass  # end of the stream; the connection sees whether it cut an answer off
         return b"".join(pieces), [], 0, None
 
     def _shake_hands(self) -> None:
@@ -82,7 +82,7 @@ class TlsSocket:
         self.on_established(waiting)
 
     def _flush(self) -> None:
-        """Send all ciphertext there is; what the socket can't take now stays for the next time."""
+        """Send all ciphertext; what the socket can't take now stays for the next time."""
         self._unsent += self._outgoing.read()
         while self._unsent:
             self._unsent = self._unsent[self._plain.send(self._unsent) :]

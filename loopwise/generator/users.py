@@ -1,58 +1,33 @@
-"""Declared load on the reactor: endpoints with weights, asked by users (closed) or by a schedule (open)."""
+"""Declared users on the reactor: virtual users of closed load, and schedules of open load.
+
+Each is a Locust user that costs no greenlet. A run makes subclasses of its own, so that nothing is shared between runs.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from time import monotonic_ns, time_ns
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 from locust import User
 
 from loopwise.generator.arrivals import Stretch, arrival_times
-from loopwise.generator.connection import USER_STAMP, Address, Connection
+from loopwise.generator.connection import Connection
+from loopwise.generator.error_kinds import ErrorKind
+from loopwise.generator.origin import Origin
 from loopwise.generator.reactor import Reactor
-from loopwise.generator.request import Request, prepare
-from loopwise.model import Arrivals, Endpoint
-from loopwise.results.columns import UNFINISHED
+from loopwise.generator.recorder import USER_STAMP
+from loopwise.generator.request import Request
+from loopwise.model import Arrivals
 
 RETRY_S = 0.1
 """Pause before a failed connection is opened anew, so that a dead server is not stormed."""
 SETTLE_S = 0.1
-"""Connections are open this long before the first requests. A server's event loop accepts connections between its
-other work (uvloop: one per iteration), so users who connect to a loop that is blocked already may wait for minutes."""
-DECK = 65_536
-"""Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
-
-
-def deal(
-    endpoints: Sequence[tuple[str, Endpoint]], reactor: Reactor, seed: int, *, host: str | None = None
-) -> Iterator[Request]:
-    """Yield the endless sequence of requests of a mix, each endpoint in exact proportion to its weight.
-
-    Weights 3 and 1 give one of the second in each four from the first on: the shares of a short run are exact, too.
-
-    Args:
-        endpoints: each with the name that its rows carry.
-        reactor: the target's host and the recorder are its.
-        seed: the same seed gives the same sequence.
-        host: of the Host header, where requests go elsewhere than to the reactor's own target.
-    """
-    number = reactor.recorder.endpoints.number
-    requests = [prepare(each, host or reactor.host_header, number(name)) for name, each in endpoints]
-    if len(requests) == 1:
-        while True:
-            yield requests[0]
-    weights = np.array([endpoint.weight for _, endpoint in endpoints])
-    hand = np.repeat(np.arange(len(weights)), weights // np.gcd.reduce(weights))
-    hands = np.tile(hand, (max(1, DECK // hand.size), 1))
-    order = np.random.default_rng(seed).permuted(hands, axis=1).ravel().tolist()
-    while True:
-        for index in order:
-            yield requests[index]
+"""Time between opening connections and the first requests. A server's event loop accepts connections between its
+other work (uvloop: one per iteration), so users who connect to a loop that is already blocked may wait for minutes."""
 
 
 class RecordUser(User):
-    """A Locust user that costs no greenlet: a record whose requests the reactor carries.
+    """A Locust user whose requests the reactor carries.
 
     Locust's runner spawns, counts and stops it like any user; for that it stands in its own place where Locust
     expects a greenlet (`args`, `name`).
@@ -62,8 +37,15 @@ class RecordUser(User):
     tasks = [print]  # noqa: RUF012 - Locust warns of users without any; these are never run
 
     reactor: Reactor
-    address: Address | None = None
+    origin: Origin
+    requests: Iterator[Request]
+    new_connection_per_request: bool
     keeps_answers = False
+
+    @classmethod
+    def with_attributes(cls, name: str, **attributes: Any) -> type[Self]:
+        """A subclass for one run, to be spawned by Locust."""
+        return type(name, (cls,), {"abstract": False, **attributes})
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -97,19 +79,17 @@ class RecordUser(User):
 
 
 class ClosedUser(RecordUser):
-    """A virtual user of closed load: one connection, one request in flight at most, a pause after each answer."""
+    """A virtual user of closed load: one connection, at most one request in flight, a pause after each answer."""
 
     abstract = True
-    requests: Iterator[Request]
     think_ns: int
-    new_connection_per_request: bool
     unanswered: set["ClosedUser"]
-    """Users of the run that have not had their first answer yet; warm-up lasts until it is empty."""
+    """Users of the run without a first answer; warm-up lasts until it is empty."""
 
     _connection: Connection | None = None
 
     def begin(self) -> None:
-        """Open the connection, and send the first request when all users had time for theirs."""
+        """Open the connection, and send the first request when all users have had time to open theirs."""
         self.unanswered.add(self)
         if self.new_connection_per_request:
             self._send_next()
@@ -122,14 +102,14 @@ class ClosedUser(RecordUser):
         self.unanswered.discard(self)
 
     def connected(self, connection: Connection) -> None:
-        """Owner: keep the connection for the first request, unless that went over another by now."""
+        """Owner: keep the connection for the first request, unless that already went over another."""
         if self._connection is None:
             self._connection = connection
         else:
             connection.close()
 
     def answered(self, connection: Connection) -> None:
-        """Owner: think, then send the next request."""
+        """Owner: pause, then send the next request."""
         self._connection = connection
         if self.unanswered:
             self.unanswered.discard(self)
@@ -145,7 +125,7 @@ class ClosedUser(RecordUser):
             self.reactor.open(self, next(self.requests))
 
     def failed(self, connection: Connection, *, lost: bool) -> None:
-        """Owner: after a pause, go on over a new connection. A user that thinks opens it when it has thought."""
+        """Owner: go on over a new connection, after a pause. A user who thinks opens it after thinking."""
         del connection
         self._connection = None
         self.unanswered.discard(self)
@@ -163,18 +143,16 @@ class ClosedUser(RecordUser):
 
 
 class ScheduleUser(RecordUser):
-    """Open load as one Locust user: requests at drawn times, whatever the answers do.
+    """Open load as one Locust user: requests at drawn times, independent of the answers.
 
     A request that is due takes an idle connection, or a new one, or (at `max_connections`) waits in line; its row
     keeps when it was due.
     """
 
     abstract = True
-    requests: Iterator[Request]
     rate: Sequence[Stretch]
     arrivals: Arrivals
     max_connections: int
-    new_connection_per_request: bool
     seed: int
     epoch_offset_ns: int
     """time_ns() − monotonic_ns(), fixed once per run, so that due times form one steady clock."""
@@ -185,7 +163,7 @@ class ScheduleUser(RecordUser):
     begun: list["ScheduleUser"]
     """The run's schedules that have begun."""
     over_ns: float = float("inf")
-    """Nothing that is due after this time of the monotonic clock is asked for."""
+    """Nothing that is due after this time of the monotonic clock is sent."""
 
     def begin(self) -> None:
         """Start the schedule now, or when the connections opened beforehand have settled."""
@@ -200,9 +178,9 @@ class ScheduleUser(RecordUser):
         self._arm()
 
     def end(self) -> None:
-        """Record what was due and is still in line: cut off by the end of the run, but never dropped."""
+        """Record requests that were due and are still in line as unfinished: none is dropped."""
         now_ns = time_ns()
-        error = self.reactor.recorder.errors.number(UNFINISHED)
+        error = self.reactor.errors.number(ErrorKind.UNFINISHED)
         while self._line:
             due_ns, endpoint = self._line.popleft(), next(self.requests).endpoint
             self.record((due_ns, now_ns, now_ns, now_ns, endpoint, 0, error, 0, None, USER_STAMP))
@@ -213,7 +191,7 @@ class ScheduleUser(RecordUser):
         return self._next_due_ns > self.over_ns and not self._line
 
     def stop_arrivals(self) -> None:
-        """Ask for what is due until now, though its time may be a moment behind, and for nothing more."""
+        """Send what is due until now, even if its timer has not run yet, and nothing more."""
         self.over_ns = monotonic_ns()
 
     def _arm(self) -> None:
@@ -238,7 +216,7 @@ class ScheduleUser(RecordUser):
             self.reactor.open(self, next(self.requests), line.popleft())
 
     def connected(self, connection: Connection) -> None:
-        """Owner: a connection opened beforehand is there."""
+        """Owner: a connection opened beforehand is ready."""
         self._idle.append(connection)
 
     def answered(self, connection: Connection) -> None:
@@ -253,7 +231,7 @@ class ScheduleUser(RecordUser):
             self._serve_line()
 
     def failed(self, connection: Connection, *, lost: bool) -> None:
-        """Owner: one connection fewer; the line goes on in the reactor's next step, not deeper in this call."""
+        """Owner: one connection fewer. The line is served in the reactor's next step, not deeper in this call."""
         self._open -= 1
         if not lost and connection in self._idle:
             self._idle.remove(connection)

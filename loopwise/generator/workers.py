@@ -1,27 +1,34 @@
-"""Several generator processes: Locust's master with its workers, and what they say to each other about rows.
+"""Several generator processes: Locust's master and workers, and the messages in which rows travel between them.
 
 Locust's own messages spawn and stop the users. Four more go beside them:
 
     order   master → workers   what to generate, and which part of it
-    report  worker → master    rows as a piece of an Arrow stream, and how far the worker is
     mark    master → workers   report at once, with the CPU used so far
     finish  master → workers   close connections and report the last rows
+    report  worker → master    a Report, and rows as a piece of an Arrow stream
 
 Rows travel as messages, so that a worker needs no disk in common with the master: one on another host would do.
 """
 
+import gc
+import io
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import gevent
+import locust
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import Order
+from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
+from loopwise.generator.session import traffic_of
 from loopwise.generator.traffic import Traffic
 
 ORDER, REPORT, MARK, FINISH = (f"loopwise_{name}" for name in ("order", "report", "mark", "finish"))
@@ -29,20 +36,21 @@ HOST = "127.0.0.1"
 ANSWER_TIMEOUT_S = 20.0
 
 
+@dataclass
 class Report:
-    """What a worker said last."""
+    """State of a worker; each message holds all of it."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.errors = 0
-        self.cpu_s = 0.0
-        self.warm = False
-        self.drained = True
-        self.marks = 0
-        """Marks answered so far."""
-        self.is_ready = False
-        self.is_finished = False
-        self.failure = ""
+    rows: int = 0
+    errors: int = 0
+    cpu_s: float = 0.0
+    is_warm: bool = False
+    is_drained: bool = True
+    marks: int = 0
+    """Marks answered so far."""
+    is_ready: bool = False
+    """It has prepared its part of the order, or failed to."""
+    is_finished: bool = False
+    failure: str = ""
 
 
 class Workers:
@@ -53,22 +61,21 @@ class Workers:
         self.environment = Environment(user_classes=[])
         self.runner: Any = self.environment.create_master_runner(HOST, 0)
         self._death = ""
-        self._listening: set[str] = set()
-        self.on_report: Callable[[str, dict[str, Any]], None] | None = None
-        self.runner.register_message(REPORT, self._hear)
-        port = self.runner.server.port
-        argv = [sys.executable, "-m", "loopwise.generator.worker", HOST, str(port)]
+        self._connected: set[str] = set()
+        self.on_report: Callable[[str, Report, bytes], None] | None = None
+        self.runner.register_message(REPORT, self._receive)
+        address = f"{HOST}:{self.runner.server.port}"
+        argv = [sys.executable, "-m", "loopwise.generator", "--join", address]
         self._processes = [subprocess.Popen(argv, stdin=subprocess.PIPE) for _ in range(processes)]
         # Locust counts a worker as ready when it has connected, which is before it knows our messages.
-        self.wait("the generator's workers to connect", lambda: len(self._listening) == processes)
+        self.wait("the generator's workers to connect", lambda: len(self._connected) == processes)
 
-    def _hear(self, msg: Any, **_: Any) -> None:
-        if msg.data.get("is_listening"):
-            self._listening.add(msg.node_id)
-        elif self.on_report is not None:
-            self.on_report(msg.node_id, msg.data)
+    def _receive(self, msg: Any, **_: Any) -> None:
+        self._connected.add(msg.node_id)
+        if self.on_report is not None:
+            self.on_report(msg.node_id, Report(**msg.data["report"]), msg.data["stream"])
 
-    def wait(self, what: str, until: Callable[[], bool]) -> None:
+    def wait(self, purpose: str, until: Callable[[], bool]) -> None:
         """Wait for the workers.
 
         Raises:
@@ -78,11 +85,11 @@ class Workers:
         while not until():
             self.refuse_dead()
             if time.monotonic() > deadline_s:
-                raise GeneratorError(f"waited {ANSWER_TIMEOUT_S:g} s for {what}; see generator.log")
+                raise GeneratorError(f"waited {ANSWER_TIMEOUT_S:g} s for {purpose}; see generator.log")
             gevent.sleep(0.005)
 
     def refuse_dead(self) -> None:
-        """Raise GeneratorError if a worker has ended; the others, which would go on with their load, end with it."""
+        """Raise GeneratorError if a worker has ended; the others, which would continue their load, end with it."""
         statuses = [process.poll() for process in self._processes]
         status = next((status for status in statuses if status is not None), None)
         if status is not None and not self._death:
@@ -93,11 +100,11 @@ class Workers:
 
     @property
     def are_ready(self) -> bool:
-        """All live and wait for users; after a run that failed, some may not."""
+        """All are alive and wait for users; after a failed run, some may not."""
         return all(process.poll() is None for process in self._processes) and len(self.ready()) == self.count
 
     def ready(self) -> list[str]:
-        """Workers that wait for users, by Locust's id, in their order of arrival."""
+        """Locust's ids of the workers that wait for users, in the order in which they connected."""
         return sorted((client.id for client in self.runner.clients.ready), key=self.runner.get_worker_index)
 
     def close(self) -> None:
@@ -109,40 +116,10 @@ class Workers:
                 process.stdin.close()
 
 
-class RemoteTraffic:
-    """The traffic as the master sees it: through the workers' reports."""
+class DistributedDriver:
+    """Drives the users in worker processes; see session.Driver."""
 
-    def __init__(self, local: Traffic, reports: dict[str, Report], stop: Callable[[], None]) -> None:
-        self.user_classes = local.user_classes
-        self.users = local.users
-        self.shape = local.shape
-        self.events = local.events
-        self._reports = reports
-        self._stop = stop
-
-    def attach(self, environment: Environment) -> None:
-        """The workers attach theirs."""
-
-    def is_warm(self) -> bool:
-        """Every worker said that its users have been answered."""
-        return all(report.warm for report in self._reports.values())
-
-    def is_drained(self) -> bool:
-        """Every worker said, after the last mark, that nothing is due."""
-        return all(report.drained for report in self._reports.values())
-
-    def stop_arrivals(self) -> None:
-        """Ask the workers; their next reports tell whether they are drained."""
-        self._stop()
-
-    def close(self) -> None:
-        """The workers close theirs."""
-
-
-class Distributed:
-    """A crew of several processes; see session.Crew."""
-
-    def __init__(self, order: Order, workers: Workers, local: Traffic) -> None:
+    def __init__(self, order: Order, workers: Workers) -> None:
         self._workers = workers
         self.runner = workers.runner
         self._reports = {worker: Report() for worker in workers.ready()}
@@ -150,55 +127,70 @@ class Distributed:
             raise GeneratorError(
                 f"{len(self._reports)} of {workers.count} generator workers are ready; see generator.log"
             )
+        # Of the traffic made here only the plan is used: the workers make their own.
+        self.traffic = traffic_of(order, Recorder(io.BytesIO()))
+        self.traffic.close()
         self._marks = 0
-        self._samples = Path(order.samples)
+        samples = Path(order.samples)
         self._streams = {
-            worker: self._samples.with_suffix(f".{part}{self._samples.suffix}").open("wb")
+            worker: samples.with_suffix(f".{part}{samples.suffix}").open("wb")
             for part, worker in enumerate(self._reports)
         }
-        self.traffic: Traffic = RemoteTraffic(local, self._reports, lambda: self._mark(stop=True))
         environment = workers.environment
-        environment.user_classes = local.user_classes
-        environment.shape_class = local.shape
+        environment.user_classes = self.traffic.user_classes
+        environment.shape_class = self.traffic.shape
         environment.host = order.url
         self.runner._users_dispatcher = None
-        workers.on_report = self._hear
+        workers.on_report = self._receive
         for part, worker in enumerate(self._reports):
             data = order.model_copy(update={"part": part, "cores": ()}).model_dump_json()
-            self.runner.send_message(ORDER, {"order": data}, worker)
-        workers.wait("the workers to prepare", lambda: all(r.is_ready for r in self._reports.values()))
-        failure = next((r.failure for r in self._reports.values() if r.failure), "")
+            self.runner.send_message(ORDER, data, worker)
+        self._wait("the workers to prepare", lambda report: report.is_ready)
+        failure = next((report.failure for report in self._all if report.failure), "")
         if failure:
             raise GeneratorError(failure)
 
-    def _hear(self, worker: str, data: dict[str, Any]) -> None:
-        report = self._reports[worker]
-        for name, value in data.items():
-            if name == "stream":
-                self._streams[worker].write(value)
-            else:
-                setattr(report, name, value)
+    @property
+    def _all(self) -> Collection[Report]:
+        return self._reports.values()
+
+    def _receive(self, worker: str, report: Report, stream: bytes) -> None:
+        self._reports[worker] = report
+        self._streams[worker].write(stream)
+
+    def _wait(self, purpose: str, until: Callable[[Report], bool]) -> None:
+        self._workers.wait(purpose, lambda: all(map(until, self._all)))
 
     def _mark(self, *, stop: bool = False) -> None:
         """Have every worker report at once, and wait for it."""
         self._marks += 1
         self.runner.send_message(MARK, {"mark": self._marks, "stop": stop})
-        self._workers.wait(
-            "the workers to report", lambda: all(r.marks >= self._marks for r in self._reports.values())
-        )
+        self._wait("the workers to report", lambda report: report.marks >= self._marks)
 
     @property
     def rows(self) -> int:
         """Rows that have arrived here."""
-        return sum(report.rows for report in self._reports.values())
+        return sum(report.rows for report in self._all)
 
     @property
     def errors(self) -> int:
         """Rows with an error among them."""
-        return sum(report.errors for report in self._reports.values())
+        return sum(report.errors for report in self._all)
+
+    def is_warm(self) -> bool:
+        """The users of every worker have been answered."""
+        return all(report.is_warm for report in self._all)
+
+    def is_drained(self) -> bool:
+        """Every worker reported, after the last mark, that nothing is due."""
+        return all(report.is_drained for report in self._all)
+
+    def stop_arrivals(self) -> None:
+        """Stop arrivals in the workers; their reports from here on say whether they are drained."""
+        self._mark(stop=True)
 
     def flush(self) -> None:
-        """Bring what has arrived to disk."""
+        """Write what has arrived to disk."""
         self._workers.refuse_dead()
         for stream in self._streams.values():
             stream.flush()
@@ -206,10 +198,10 @@ class Distributed:
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far, by worker."""
         self._mark()
-        return [report.cpu_s for report in self._reports.values()]
+        return [report.cpu_s for report in self._all]
 
     def close(self) -> None:
-        """Stop the users, collect the last rows."""
+        """Stop the users, and collect the last rows."""
         try:
             self._workers.refuse_dead()
             self.runner.stop()
@@ -217,9 +209,75 @@ class Distributed:
                 "the workers to stop", lambda: len(self._workers.ready()) == self._workers.count
             )
             self.runner.send_message(FINISH, None)
-            self._workers.wait(
-                "the workers' last rows", lambda: all(r.is_finished for r in self._reports.values())
-            )
+            self._wait("the workers' last rows", lambda report: report.is_finished)
         finally:
             for stream in self._streams.values():
                 stream.close()
+
+
+class Worker:
+    """Carries out its part of a master's orders; Locust's worker runner spawns the users."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._environment = Environment(user_classes=[], events=locust.events)
+        self._report = Report()
+        self._recorder: Recorder | None = None
+        self._traffic: Traffic | None = None
+        self._sink = io.BytesIO()
+        self._runner: Any = self._environment.create_worker_runner(host, port)
+        for name, act in ((ORDER, self._prepare), (MARK, self._mark), (FINISH, self._finish)):
+            self._runner.register_message(name, lambda msg, act=act, **_: act(msg.data))
+        self._send()
+
+    def serve(self) -> None:
+        """Report until the process is ended."""
+        while True:
+            gevent.sleep(FLUSH_INTERVAL_S)
+            if self._recorder is not None:
+                self._send()
+
+    def _prepare(self, data: str) -> None:
+        order = Order.model_validate_json(data)
+        self._sink, self._report = io.BytesIO(), Report(is_ready=True)
+        try:
+            recorder = Recorder(self._sink)
+            traffic = traffic_of(order, recorder)
+        except Exception as error:
+            traceback.print_exc()
+            self._report.failure = str(error)
+        else:
+            self._environment.user_classes = traffic.user_classes
+            self._environment.host = order.url
+            traffic.attach(self._environment)
+            self._recorder, self._traffic = recorder, traffic
+        self._send()
+
+    def _mark(self, data: dict[str, Any]) -> None:
+        self._report.marks = data["mark"]
+        if data["stop"] and self._traffic is not None:
+            self._traffic.stop_arrivals()
+        self._send()
+
+    def _finish(self, data: None) -> None:
+        """After Locust has stopped the users: what is still in flight becomes rows, and all rows go out."""
+        del data
+        if self._traffic is not None and self._recorder is not None:
+            self._traffic.close()
+            self._recorder.end()
+        self._report.is_finished = True
+        self._send()
+        self._traffic = self._recorder = None
+        gc.collect()
+
+    def _send(self) -> None:
+        """Report, with the rows since the last report."""
+        recorder, traffic, report = self._recorder, self._traffic, self._report
+        if recorder is not None and traffic is not None:
+            recorder.flush()
+            report.rows, report.errors = recorder.written, recorder.failures
+            report.is_warm, report.is_drained = traffic.is_warm(), traffic.is_drained()
+            report.cpu_s = time.process_time()
+        stream = self._sink.getvalue()
+        self._sink.seek(0)
+        self._sink.truncate()
+        self._runner.send_message(REPORT, {"report": asdict(report), "stream": stream})

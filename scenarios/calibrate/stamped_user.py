@@ -2,7 +2,7 @@
 
 from locust import task
 
-from loopwise.generator.stamped_user import StampedUser
+from loopwise import StampedUser
 
 
 class Asker(StampedUser):

@@ -10,7 +10,7 @@ from loopwise.generator.client import Generators
 from support.fault_server import OK, Behaviour, FaultServer, Request, says
 from support.generator import Generated, generate
 
-HEAD = "from locust import *\nfrom loopwise.generator.stamped_user import StampedUser\n"
+HEAD = "from locust import *\nfrom loopwise import StampedUser\n"
 STRANGER = "http://192.0.2.1"
 """TEST-NET-1 (RFC 5737): nobody's address."""
 
