@@ -35,7 +35,7 @@ Gauge = Callable[[], Mapping[str, int]]
 
 
 def bucket(lag_s: float) -> int:
-    """Return the number of a lag's bucket; loopwise.servers.probe_logs holds the inverse."""
+    """Return the number of a lag's bucket; loopwise.results.lags holds the inverse."""
     lag_us = max(0, int(lag_s * 1e6))
     shift = max(0, lag_us.bit_length() - 5)
     return shift * SUB_BUCKETS + (lag_us >> shift)

@@ -25,8 +25,7 @@ from loopwise.cli import app
 from loopwise.generator.error_kinds import ErrorKind
 from loopwise.model import Load, Run
 from loopwise.report.build import build
-from loopwise.results.columns import SAMPLES as SCHEMA
-from loopwise.results.columns import TELEMETRY, Sample
+from loopwise.results.columns import Sample
 from loopwise.servers.specs import PACKAGES, SERVERS, refused_keys
 from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
 from target_app.features import FEATURES
@@ -68,8 +67,6 @@ TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("Server facts", lambda: fields(model.ServerFacts)),
     ("Generator figures", lambda: fields(model.GeneratorFigures)),
     ("Host figures", window_keys),
-    ("samples.parquet", lambda: SCHEMA.names),
-    ("telemetry.parquet", lambda: TELEMETRY.names),
     ("summary.csv", lambda: COLUMNS),
 ]
 
@@ -79,17 +76,6 @@ def test_a_table_of_the_schema_names_exactly_what_is_written(
     heading: str, promised: Callable[[], list[str]]
 ) -> None:
     assert named(SCHEMA_PAGE, heading) == promised()
-
-
-@pytest.mark.parametrize(
-    ("heading", "schema"), [("samples.parquet", SCHEMA), ("telemetry.parquet", TELEMETRY)]
-)
-def test_columns_have_the_type_that_is_written(heading: str, schema: Any) -> None:
-    said = [type_.removesuffix(" or null") for _, type_, *_ in rows(SCHEMA_PAGE, heading)]
-    spelt = {"double": "float64"}
-    for field, type_ in zip(schema, said, strict=True):
-        is_text = str(field.type).startswith("dictionary")
-        assert type_ == ("dictionary of string" if is_text else spelt.get(str(field.type), str(field.type)))
 
 
 def test_what_became_of_the_machine_is_documented() -> None:

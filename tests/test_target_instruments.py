@@ -18,8 +18,8 @@ import pytest
 import uvloop
 from support.probe import PACKAGE, load_file
 
-from loopwise.servers import probe_logs as probes
-from loopwise.servers.probe_logs import lag_ms
+from loopwise.results import lags
+from loopwise.results.lags import lag_ms
 
 instruments_file = load_file("instruments.py")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -245,4 +245,4 @@ def test_the_instruments_need_nothing_but_python_3_9() -> None:
 
 
 def test_the_harness_counts_lag_in_the_same_buckets() -> None:
-    assert probes.SUB_BUCKETS == instruments_file.SUB_BUCKETS
+    assert lags.SUB_BUCKETS == instruments_file.SUB_BUCKETS

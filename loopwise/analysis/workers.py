@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from loopwise.model import Worker
 from loopwise.results.columns import Sample
-from loopwise.servers import probe_logs as probes
+from loopwise.results.lags import lag_ms, merge_counts
 
 PARTS = 5
 """Memory grows steadily if each fifth of the window holds more than the one before."""
@@ -29,7 +29,7 @@ def worker_figures(
     if not any(by_pid.values()):
         return ()
     for sample in seen:
-        if sample.requests_done is not None and sample.pid not in by_pid:
+        if _done(sample) is not None and sample.pid not in by_pid:
             by_pid[sample.pid] = [other for other in seen if other.pid == sample.pid]
     requests = {pid: _requests(rows, start_ns) for pid, rows in by_pid.items()}
     total = sum(count or 0 for count in requests.values())
@@ -50,9 +50,14 @@ def worker_figures(
     return tuple(found)
 
 
+def _done(sample: Sample) -> int | None:
+    done = sample.probe.get("requests_done")
+    return None if done is None else int(done)
+
+
 def _requests(rows: Sequence[Sample], start_ns: int) -> int | None:
     """Requests finished between the looks that are nearest to the window's ends."""
-    known = [(row.time_ns, row.requests_done) for row in rows if row.requests_done is not None]
+    known = [(row.time_ns, done) for row in rows if (done := _done(row)) is not None]
     if not known:
         return None
     before = [done for time_ns, done in known if time_ns <= start_ns]
@@ -72,10 +77,10 @@ def loop_figures(samples: Sequence[Sample]) -> dict[str, float]:
     if not inside:
         return {}
     figures = {
-        "loop_lag_p99_ms": probes.lag_ms(probes.merge_counts(s.lags or {} for s in inside), 0.99),
-        "loop_stall_max_ms": max(s.loop_stall_max_ms or 0.0 for s in inside),
+        "loop_lag_p99_ms": lag_ms(merge_counts(s.lags or {} for s in inside), 0.99),
+        "loop_stall_max_ms": max(s.probe.get("loop_stall_max_ms") or 0.0 for s in inside),
         "loop_blocked_ratio": max((_blocked_ratio(rows) for rows in _by_pid(inside)), default=0.0),
-        "gc_pause_max_ms": max(s.gc_pause_max_ms or 0.0 for s in inside),
+        "gc_pause_max_ms": max(s.probe.get("gc_pause_max_ms") or 0.0 for s in inside),
     }
     return {name: value for name, value in figures.items() if value is not None}
 
@@ -91,7 +96,7 @@ def _blocked_ratio(rows: Sequence[Sample]) -> float:
     first, last = rows[0], rows[-1]
     if last.time_ns == first.time_ns:
         return 0.0
-    blocked_s = (last.loop_blocked_s or 0.0) - (first.loop_blocked_s or 0.0)
+    blocked_s = (last.probe.get("loop_blocked_s") or 0.0) - (first.probe.get("loop_blocked_s") or 0.0)
     return min(1.0, max(0.0, blocked_s / ((last.time_ns - first.time_ns) / 1e9)))
 
 

@@ -1,56 +1,152 @@
-"""Columns of a result's tables: a row per request (samples), and a row per process and sample (telemetry)."""
+"""Tables of the columns of samples.parquet (a row per request) and telemetry.parquet (a row per process and sample)."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
+
+from loopwise.results.lags import lag_ms, merge_counts
 
 KERNEL, USER = "kernel", "user"
 """Clocks that stamp an arrival: the kernel's, or ours in user space."""
 UNFINISHED = "unfinished"
-"""Error of a request that the end of the run cut off: a row, but nobody's failure."""
+"""Error of a request that the end of the run cut off: a row, but not a failure."""
 HOST_PID = 0
 """Process id of telemetry rows that describe the whole machine."""
-POOLS = ("limiter", "executor", "process_pool", "dependency_pool")
-"""Pools as a probe names them, and as their columns' names begin."""
-POOL_PARTS = ("max", "busy", "queued")
 
+INT16, INT32, INT64, FLOAT = pa.int16(), pa.int32(), pa.int64(), pa.float64()
 TEXT = pa.dictionary(pa.int32(), pa.string())
-SAMPLES = pa.schema(
-    [
-        pa.field("scheduled_ns", pa.int64()),
-        pa.field("sent_ns", pa.int64(), nullable=False),
-        pa.field("received_ns", pa.int64(), nullable=False),
-        pa.field("read_ns", pa.int64(), nullable=False),
-        pa.field("endpoint", TEXT, nullable=False),
-        pa.field("status", pa.int16(), nullable=False),
-        pa.field("error", TEXT),
-        pa.field("bytes", pa.int32(), nullable=False),
-        pa.field("connection", pa.int32()),
-        pa.field("stamp", TEXT, nullable=False),
-    ]
+
+ProbeLine = Mapping[str, Any]
+"""One line of a worker's probe (`look` in target_app's probe)."""
+Merge = Callable[[Sequence[ProbeLine]], float | None]
+"""A column's value from the probe's lines of one sampling interval, at least one, in order of time."""
+
+
+def last(key: str) -> Merge:
+    """For sums since the beginning and for states: the value of the last line."""
+    return lambda lines: lines[-1][key]
+
+
+def greatest(key: str) -> Merge:
+    """For extremes since the line before."""
+    return lambda lines: max(line[key] for line in lines)
+
+
+def lag(quantile: float) -> Merge:
+    """For quantiles of the lag: of all lines' counts together."""
+    return lambda lines: lag_ms(merge_counts(line["lags"] for line in lines), quantile)
+
+
+def pool(name: str, part: int) -> Merge:
+    """For a pool's places, those in use and those who wait (part 0, 1, 2): of the last line; None without the pool."""
+
+    def merge(lines: Sequence[ProbeLine]) -> float | None:
+        figures: Sequence[int] | None = lines[-1].get(name) or lines[-1]["gauges"].get(name)
+        return figures[part] if figures else None
+
+    return merge
+
+
+def in_flight(lines: Sequence[ProbeLine]) -> int:
+    """Requests that were begun and not ended at the last line."""
+    return int(lines[-1]["started"]) - int(lines[-1]["done"])
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. The end of its name is its unit, as in every file of a result."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    """As in docs/schema.md."""
+    required: bool = False
+    """Never null."""
+    merge: Merge | None = None
+    """Telemetry: how it follows from the probe's lines; None: it is sampled from outside."""
+
+    @property
+    def type_words(self) -> str:
+        """The type as docs/schema.md names it."""
+        words = {TEXT: "dictionary of string", FLOAT: "float64"}.get(self.type, str(self.type))
+        return words if self.required else f"{words} or null"
+
+
+# fmt: off
+SAMPLE_COLUMNS = (
+    Column("scheduled_ns", INT64,
+        meaning="when the request was due: in open load, and for the victim; null in closed load and Locust files"),
+    Column("sent_ns", INT64, required=True,
+        meaning="just before the request was sent, over TLS after the handshake; without a connection: when it began"),
+    Column("received_ns", INT64, required=True,
+        meaning="when the answer's last byte arrived. Without a complete answer: when that became known"),
+    Column("read_ns", INT64, required=True,
+        meaning="when the generator read it; `read_ns` − `received_ns` is the generator's lag"),
+    Column("endpoint", TEXT, required=True,
+        meaning="`GET /items/1`; a name given in a Locust file replaces the path; `victim /health` for the victim"),
+    Column("status", INT16, "HTTP status; 0: no complete answer", required=True),
+    Column("error", TEXT, "null: a success. Else [what went wrong](#kinds-of-error)"),
+    Column("bytes", INT32, "length of the answer, see below", required=True),
+    Column("connection", INT32,
+        meaning="number of the connection, unique in the run; null without one, and for plain Locust clients"),
+    Column("stamp", TEXT, required=True,
+        meaning="where `received_ns` is from: `kernel`, or `user` (the generator's own clock, late by its delay)"),
 )
-TELEMETRY = pa.schema(
-    [
-        ("time_ns", pa.int64()),
-        ("pid", pa.int32()),
-        ("role", pa.dictionary(pa.int32(), pa.string())),
-        ("cpu_s", pa.float64()),
-        ("rss_mb", pa.float64()),
-        ("threads", pa.int32()),
-        ("context_switches", pa.int64()),
-        ("steal_s", pa.float64()),
-        ("total_s", pa.float64()),
-        *((name, pa.float64()) for name in ("loop_lag_p50_ms", "loop_lag_p99_ms", "loop_lag_max_ms")),
-        *(
-            (name, pa.float64())
-            for name in ("loop_stall_max_ms", "loop_blocked_s", "loop_cpu_s", "loop_wait_s")
-        ),
-        *((f"{pool}_{part}", pa.int32()) for pool in POOLS for part in POOL_PARTS),
-        ("in_flight", pa.int32()),
-        ("requests_done", pa.int64()),
-        *((name, pa.float64()) for name in ("gc_pause_s", "gc_pause_max_ms", "probe_late_ms")),
-    ]
+TELEMETRY_COLUMNS = (
+    Column("time_ns", INT64, "when", required=True),
+    Column("pid", INT32, "the process; 0: the whole machine", required=True),
+    Column("role", TEXT, "`host` or `server` (supervisor, workers and pool processes alike)", required=True),
+    Column("cpu_s", FLOAT, "CPU seconds used since it began; host: by all processes, since boot", required=True),
+    Column("rss_mb", FLOAT, "resident memory; null for the host"),
+    Column("threads", INT32, "threads; null for the host"),
+    Column("context_switches", INT64, "since it began, voluntary or not; null for the host"),
+    Column("steal_s", FLOAT, "host: CPU seconds that the hypervisor took since boot; null for processes"),
+    Column("total_s", FLOAT, "host: CPU seconds of all cores since boot, idle ones included; null for processes"),
+    Column("loop_lag_p50_ms", FLOAT, merge=lag(0.5),
+        meaning="how long a callback that was due waited, since the row before; null while the loop is blocked"),
+    Column("loop_lag_p99_ms", FLOAT, "the same, 99th percentile, within 3 %", merge=lag(0.99)),
+    Column("loop_lag_max_ms", FLOAT, merge=greatest("lag_max_ms"),
+        meaning="the same, greatest; callbacks that still wait included"),
+    Column("loop_stall_max_ms", FLOAT, merge=greatest("stall_ms"),
+        meaning="longest time that one piece of code kept the loop, since the row before; one that goes on included"),
+    Column("loop_blocked_s", FLOAT, merge=last("blocked_s"),
+        meaning="all such stalls of 4 ms or more, since the process began"),
+    Column("loop_cpu_s", FLOAT, "CPU of the loop's thread", merge=last("loop_cpu_s")),
+    Column("loop_wait_s", FLOAT, merge=last("loop_wait_s"),
+        meaning="time in which the loop's thread could have run, but had no core"),
+    Column("limiter_max", INT32, merge=pool("limiter", 0),
+        meaning="tokens of AnyIO's default limiter, the threads of `def` routes; null while AnyIO is not loaded"),
+    Column("limiter_busy", INT32, "tokens in use", merge=pool("limiter", 1)),
+    Column("limiter_queued", INT32, "tasks that wait for a token", merge=pool("limiter", 2)),
+    Column("executor_max", INT32, merge=pool("executor", 0),
+        meaning="most threads of asyncio's default executor (`asyncio.to_thread`); null while there is none"),
+    Column("executor_busy", INT32, "threads at work", merge=pool("executor", 1)),
+    Column("executor_queued", INT32, "calls that wait for a thread", merge=pool("executor", 2)),
+    Column("process_pool_max", INT32, merge=pool("process_pool", 0),
+        meaning="processes of the app's pool; these six as the app [reports them](extending.md#your-own-pools)"),
+    Column("process_pool_busy", INT32, "processes at work", merge=pool("process_pool", 1)),
+    Column("process_pool_queued", INT32, "calls that wait for a process", merge=pool("process_pool", 2)),
+    Column("dependency_pool_max", INT32, merge=pool("dependency_pool", 0),
+        meaning="most connections to something that the app depends on"),
+    Column("dependency_pool_busy", INT32, "connections in use", merge=pool("dependency_pool", 1)),
+    Column("dependency_pool_queued", INT32, "callers that wait for a connection", merge=pool("dependency_pool", 2)),
+    Column("in_flight", INT32, "HTTP requests that the app has begun and not ended", merge=in_flight),
+    Column("requests_done", INT64, merge=last("done"),
+        meaning="HTTP requests that it has ended since the process began, background tasks included"),
+    Column("gc_pause_s", FLOAT, "garbage collection since the process began", merge=last("gc_s")),
+    Column("gc_pause_max_ms", FLOAT, "its longest pause since the row before", merge=greatest("gc_max_ms")),
+    Column("probe_late_ms", FLOAT, merge=greatest("late_ms"),
+        meaning="how late the probe's own thread woke: it waits for the GIL and for a core like any other"),
 )
+# fmt: on
+SAMPLES = pa.schema([pa.field(each.name, each.type, nullable=not each.required) for each in SAMPLE_COLUMNS])
+TELEMETRY = pa.schema([(each.name, each.type) for each in TELEMETRY_COLUMNS])
+POOLS = tuple(
+    each.name.removesuffix("_queued") for each in TELEMETRY_COLUMNS if each.name.endswith("_queued")
+)
+"""Pools as a probe names them, and as the names of their columns begin."""
 
 
 @dataclass
@@ -59,40 +155,19 @@ class Sample:
 
     time_ns: int
     pid: int
-    """0: the whole machine."""
     role: str
-    """`host` or `server`."""
     cpu_s: float
     rss_mb: float | None = None
     threads: int | None = None
     context_switches: int | None = None
     steal_s: float | None = None
     total_s: float | None = None
-    """host: CPU seconds of all cores, idle ones included."""
-    loop_lag_p50_ms: float | None = None
-    """This and all that follows: from the probe in a worker; None for other processes, or where it is off."""
-    loop_lag_p99_ms: float | None = None
-    loop_lag_max_ms: float | None = None
-    loop_stall_max_ms: float | None = None
-    loop_blocked_s: float | None = None
-    loop_cpu_s: float | None = None
-    loop_wait_s: float | None = None
-    limiter_max: int | None = None
-    limiter_busy: int | None = None
-    limiter_queued: int | None = None
-    executor_max: int | None = None
-    executor_busy: int | None = None
-    executor_queued: int | None = None
-    process_pool_max: int | None = None
-    process_pool_busy: int | None = None
-    process_pool_queued: int | None = None
-    dependency_pool_max: int | None = None
-    dependency_pool_busy: int | None = None
-    dependency_pool_queued: int | None = None
-    in_flight: int | None = None
-    requests_done: int | None = None
-    gc_pause_s: float | None = None
-    gc_pause_max_ms: float | None = None
-    probe_late_ms: float | None = None
-    lags: dict[int, int] | None = None
-    """Counts of lag by bucket; on disk as the three loop_lag columns."""
+    probe: Mapping[str, float | None] = field(default_factory=dict)
+    """Columns that the probe in a worker measured; empty for other processes, or where it is off."""
+    lags: Mapping[int, int] | None = None
+    """The probe's counts of lag by bucket; on disk as the three loop_lag columns."""
+
+    def row(self) -> dict[str, Any]:
+        """The sample as columns."""
+        outside = {name: value for name, value in vars(self).items() if name not in {"probe", "lags"}}
+        return outside | dict(self.probe)

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -235,7 +234,7 @@ class ResultFolder:
 
     def write_telemetry(self, folder: Path, samples: list[Sample]) -> pa.Table:
         """Write telemetry.parquet of a run; returns its rows."""
-        table = pa.Table.from_pylist([asdict(sample) for sample in samples], schema=TELEMETRY)
+        table = pa.Table.from_pylist([sample.row() for sample in samples], schema=TELEMETRY)
         _write_parquet(table, folder / "telemetry.parquet", compression="zstd")
         return table
 

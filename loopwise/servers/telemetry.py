@@ -4,14 +4,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from loopwise.machine import cpu_clock
 from loopwise.results.columns import HOST_PID, Sample
-from loopwise.servers import probe_logs as probes
+from loopwise.servers import probe_logs
 
 INTERVAL_S = 0.1
 FAMILY_INTERVAL_S = 1.0
@@ -49,7 +49,7 @@ class Telemetry:
         if self._thread.is_alive():
             self._thread.join()
         if self.probes is not None:
-            self.samples[:] = join(self.samples, probes.read(self.probes))
+            self.samples[:] = probe_logs.join(self.samples, probe_logs.read(self.probes))
 
     def sample(self, *, is_thorough: bool = False) -> int:
         """Take one sample of everything now; returns its time, nanoseconds since the epoch.
@@ -116,12 +116,3 @@ def _cpu_s(pid: int) -> float | None:
         return time.clock_gettime(~pid << 3 | 2)
     except OSError:
         return None
-
-
-def join(samples: list[Sample], looks: dict[int, list[probes.Look]]) -> list[Sample]:
-    """The samples, those of a worker with what its probe saw since the sample before."""
-    times_ns: dict[int, list[int]] = {}
-    for sample in samples:
-        times_ns.setdefault(sample.pid, []).append(sample.time_ns)
-    inside = {pid: probes.gather(found, times_ns.get(pid, [])) for pid, found in looks.items()}
-    return [replace(sample, **inside.get(sample.pid, {}).get(sample.time_ns, {})) for sample in samples]
