@@ -6,6 +6,7 @@ from typing import NamedTuple
 from loopwise.analysis.bounds import bounds
 from loopwise.measure.plan import REPEATED_PART, wide_cases
 from loopwise.model import Case, Estimate, Experiment, Suite
+from loopwise.model.modes import uses_pool
 
 START_S, WORKER_START_S, POOL_START_S = 0.1, 0.07, 0.1
 """What the start of a server, of each of its workers and of each worker's process pool adds to a run. Most of it is
@@ -31,7 +32,7 @@ def run_s(case: Case, cores: int) -> float:
         warm_s = max(warm_s, min(first_s, load.warmup_max_s))
     start_s = 0.0
     if server is not None:
-        each_s = WORKER_START_S + (POOL_START_S if "process" in case.modes else 0.0)
+        each_s = WORKER_START_S + (POOL_START_S if uses_pool(case) else 0.0)
         start_s = START_S + server.workers * each_s
     return start_s + SETTLE_S + warm_s + load.measure_s
 

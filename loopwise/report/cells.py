@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, Server
 from loopwise.model.factors import variant
+from loopwise.model.modes import mode_named
 from loopwise.report.format import clean, confidence, count
 
 ROWS_PER_FACET = 40
@@ -253,7 +254,7 @@ def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:
 
 def mode_name(case: Case) -> str:
     """The mode, in the words of somebody who reads about an app of their own."""
-    return "your app" if case.mode == "own" else clean(case.mode)
+    return clean(mode_named(case.mode).shown)
 
 
 def latency_name(case: Case) -> str:

@@ -20,6 +20,7 @@ import httpx
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
+from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.spec import HOST
@@ -130,7 +131,7 @@ def serve(
         _refuse_other_loop(case.server, facts.loop or "", python)
         url = f"http://{HOST}:{port}"
         check_endpoints(case, url)
-        has_pool = case.app is None and "process" in case.modes
+        has_pool = case.app is None and uses_pool(case)
         probes = telemetry_folder(scratch) if case.server.probe else None
         yield RunningServer(url, process, facts, probes, log if has_pool else None)
     finally:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from loopwise.model import Case
+from loopwise.model.modes import uses_pool
 
 
 class Placement(NamedTuple):
@@ -30,6 +31,6 @@ def place(case: Case, cores: Sequence[int], processes: int) -> Placement:
         cores: numbers of the cores that we may use.
         processes: generator processes.
     """
-    if case.server is None or "process" in case.modes or len(cores) < case.server.workers + processes:
+    if case.server is None or uses_pool(case) or len(cores) < case.server.workers + processes:
         return Placement()
     return Placement(server=tuple(cores[processes:]), generator=tuple(cores[:processes]))

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from loopwise.errors import RunError
 from loopwise.model import Case, Cost, Noun
+from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
 
 ANSWER_TIMEOUT_S = 60.0
@@ -67,7 +68,7 @@ def catalogue() -> dict[str, Any]:
 
 def served_workloads(case: Case) -> tuple[str, ...]:
     """The workloads that target_app serves in a case; empty: all of them, for a Locust file may ask any."""
-    if case.mode == "own":
+    if case.mode == OWN.name:
         return ()
     return tuple(dict.fromkeys(part.workload for part in case.parts)) or (case.workload,)
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from loopwise.model import modes
 
 # Ink colours. The page swaps exactly these strings for its own variables, so that charts follow dark mode;
 # hence no two may be equal, and PAPER is a white that nothing else uses.
@@ -39,21 +42,21 @@ class ModeStyle:
 
 
 # Okabe & Ito, "Color Universal Design" (2008): distinct in every common form of colour blindness.
-MODES: dict[str, ModeStyle] = {
-    "async": ModeStyle("#0072b2", "o", "-", ""),
-    "sync": ModeStyle("#e69f00", "s", (0, (5, 1.5)), "///"),
-    "blocking": ModeStyle("#d55e00", "X", (0, (1, 1)), "xxx"),
-    "to_thread": ModeStyle("#009e73", "^", (0, (5, 1.5, 1, 1.5)), "\\\\\\"),
-    "process": ModeStyle("#cc79a7", "D", (0, (3, 1, 1, 1, 1, 1)), "---"),
-    "own": ModeStyle("#56b4e9", "P", (0, (8, 2)), ""),
-}
-SERIES: tuple[ModeStyle, ...] = tuple(MODES.values())
-"""For lines that differ in something else than the mode; drawn in this order."""
+SERIES: tuple[ModeStyle, ...] = (
+    ModeStyle("#0072b2", "o", "-", ""),
+    ModeStyle("#e69f00", "s", (0, (5, 1.5)), "///"),
+    ModeStyle("#d55e00", "X", (0, (1, 1)), "xxx"),
+    ModeStyle("#009e73", "^", (0, (5, 1.5, 1, 1.5)), "\\\\\\"),
+    ModeStyle("#cc79a7", "D", (0, (3, 1, 1, 1, 1, 1)), "---"),
+    ModeStyle("#56b4e9", "P", (0, (8, 2)), ""),
+)
+"""In the order of the modes; also for lines that differ in something else than the mode."""
+MODES: dict[str, ModeStyle] = dict(zip([*modes.MODES, modes.OWN.name], cycle(SERIES)))
 
 
 def mode_style(mode: str) -> ModeStyle:
-    """The looks of a mode; a mode that is not in the table looks like `own`."""
-    return MODES.get(mode, MODES["own"])
+    """The looks of a mode; one that is not in the table looks like somebody's own app."""
+    return MODES.get(mode, MODES[modes.OWN.name])
 
 
 @contextmanager
