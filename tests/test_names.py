@@ -14,8 +14,8 @@ from loopwise.model.factors import VARIANTS, name_among, tell_apart, variant
 from loopwise.report import words as page_data
 from loopwise.report.cells import Cells, server_name
 from loopwise.report.charts.workers import workers_panels
-from loopwise.report.html import table as page_table
-from loopwise.report.terminal.answer import answer_table
+from loopwise.report.html import cases as page_cases
+from loopwise.report.terminal.answer import Answer
 
 
 def app(**options: str) -> dict[str, Any]:
@@ -81,12 +81,12 @@ def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
 
 def test_no_two_rows_of_a_table_have_the_same_name() -> None:
     summary = summary_of(cases())
-    for group in page_table.case_groups(summary):
+    for group in page_cases.case_groups(summary):
         names = [row.name for row in group.rows]
         assert len(set(names)) == len(names) == 8
     assert "sync with response_model · 2 workers" in names
-    text = printed(answer_table(summary))
-    assert "sync with response_model × 2" in printed(answer_table(summary), width=120)
+    text = printed(Answer(summary))
+    assert "sync with response_model × 2" in printed(Answer(summary), width=120)
     assert "sync plain × 2" in text
     assert all(len(line) <= 80 for line in text.splitlines())
     candidates = [row.candidate for row in page_data.verdict_rows(summary)]

@@ -133,6 +133,10 @@ def test_a_value_survives_as_toml(value: object) -> None:
     assert tomllib.loads(f"value = {toml(value)}")["value"] == value
 
 
-def test_the_whole_is_repeated_by_the_recorded_command() -> None:
-    experiment = fixture_summary(1).experiment
-    assert repeat_command(experiment.model_copy(update={"command": "loopwise run y"})) == "loopwise run y"
+@pytest.mark.parametrize(
+    ("recorded", "command"),
+    [(None, "python bench.py run quick --seed 1"), ("loopwise run y", "loopwise run y")],
+)
+def test_the_command_to_repeat_is_recorded_or_made_from_the_suite(recorded: str | None, command: str) -> None:
+    experiment = fixture_summary(1).experiment.model_copy(update={"command": recorded})
+    assert repeat_command(experiment) == command

@@ -17,7 +17,7 @@ from loopwise.errors import ResultError
 from loopwise.model import TOTAL, App, Check, Comparison, Endpoint, Round, Side
 from loopwise.report import words as page_data
 from loopwise.report.build import build
-from loopwise.report.terminal.answer import answer_table
+from loopwise.report.terminal.answer import Answer
 from loopwise.results.folder import ResultFolder
 
 NAMES = ("git-main", "shop.main-app")
@@ -78,7 +78,7 @@ def duelled(folder: Path, *rounds: Round, paths: tuple[str, ...] = ("/x",)) -> R
 
 def printed(summary: Summary) -> str:
     console = Console(file=io.StringIO(), width=80, no_color=True, force_terminal=False)
-    console.print(answer_table(summary))
+    console.print(Answer(summary))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

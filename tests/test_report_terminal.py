@@ -1,43 +1,197 @@
-"""The answers on a terminal: what is shown first, what is cut, what stands below the numbers."""
+"""The answer in a terminal of any width, with and without colour, and in a log."""
 
+import io
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from support.printed import printed
+from rich.cells import cell_len
+from rich.console import Console
 from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import Verdict
+from loopwise.model import Cause, Run
 from loopwise.report import format as fmt
-from loopwise.report.html import table as page_table
-from loopwise.report.terminal.answer import answer_table, verdict_table
+from loopwise.report.cells import Cells
+from loopwise.report.terminal.answer import Answer, bar, print_tidily
+from loopwise.report.words import short_causes
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@pytest.mark.parametrize("cases", [1, 7, 40, 100])
-def test_at_80_columns_no_figure_is_cut(cases: int) -> None:
-    summary = fixture_summary(cases, invalid="some")
-    text = printed(answer_table(summary))
+def printed(summary: Summary, width: int = 80, **options: Any) -> str:
+    fields: dict[str, Any] = {"force_terminal": False, "color_system": None, "_environ": {}}
+    console = Console(file=io.StringIO(), width=width, **(fields | options))
+    print_tidily(console, Answer(summary))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def heads(text: str) -> list[str]:
+    """The head of every table."""
+    lines = text.splitlines()
+    return [lines[index - 1] for index, line in enumerate(lines) if line.startswith("───")]
+
+
+def with_causes(summary: Summary) -> Summary:
+    """The same, where each usable run of a `sync` case has a cause."""
+
+    def caused(run: Run) -> Run:
+        if run.case.mode != "sync":
+            return run
+        cause = Cause(cause="thread_pool_full", share=1.0, evidence="thread pool full 100 % of the window")
+        return run.model_copy(update={"causes": (cause,)})
+
+    return replace(summary, runs=tuple(caused(run) for run in summary.runs))
+
+
+SHAPES: list[Callable[[], Summary]] = [
+    *(lambda cases=cases: fixture_summary(cases, invalid="some") for cases in (1, 7, 40, 100)),
+    lambda: fixture_summary(7, names="long", invalid="some"),
+    lambda: fixture_summary(7, names="hostile", invalid="all"),
+    lambda: fixture_summary(7, replicates=1),
+    lambda: own_app_summary(names="long"),
+    lambda: own_app_summary(40, (1,), names="long"),
+    running_server_summary,
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut_or_broken(
+    shape: Callable[[], Summary], width: int
+) -> None:
+    summary = shape()
+    text = printed(summary, width)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    cells = Cells(summary)
+    for cell in cells.row(cells.cases, "throughput_rps"):
+        if cell.usable:
+            assert fmt.estimate(cell.value, cell.low, cell.high) in text
+            assert fmt.duration(cells.cell(cell.case, "service_time_p99_ms").value) in text
     assert "…" not in text
-    assert all(len(line) <= 80 for line in text.splitlines())
-    for group in page_table.case_groups(summary):
-        for row in group.rows:
-            if row.invalid is None:
-                assert row.throughput in text
-    for verdict in summary.verdicts:
-        if verdict.ratio is not None:
-            assert f"{fmt.ratio(verdict.ratio)} {verdict.verdict}" in text
 
 
-def test_the_terminal_gives_the_answers_first_and_reasons_for_what_is_invalid() -> None:
-    summary = fixture_summary(7, invalid="some")
-    text = " ".join(printed(answer_table(summary)).split())
+@pytest.mark.parametrize(
+    ("width", "head"),
+    [
+        (130, "case requests/s ÷bound p50 p99 CPU/req vs baseline cause"),
+        (80, "case requests/s ÷bound p50 p99 CPU/req vs baseline"),
+        (70, "case requests/s ÷bound p50 p99 vs baseline"),
+        (60, "case requests/s p50 p99 vs baseline"),
+        (40, "case requests/s p99"),
+    ],
+)
+def test_the_narrower_the_terminal_the_fewer_the_columns_and_what_matters_stays(
+    width: int, head: str
+) -> None:
+    first = heads(printed(with_causes(fixture_summary(7, invalid="some")), width))[0]
+    assert " ".join(first.split()) == head
+
+
+@pytest.mark.parametrize(("width", "longest"), [(80, 5), (140, 16)])
+def test_bars_are_in_proportion_and_grow_with_the_room(width: int, longest: int) -> None:
+    text = printed(fixture_summary(7), width)
+    assert "█" * longest in text
+    assert "█" * (longest + 1) not in text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "width", "shown"),
+    [(0, 5, ""), (1, 5, "█████"), (0.5, 5, "██▌"), (0.1, 5, "▌"), (1 / 40, 5, "▏"), (0.62, 5, "███▏")],
+)
+def test_a_bar_is_drawn_in_eighths(ratio: float, width: int, shown: str) -> None:
+    assert bar(ratio, width) == shown
+
+
+def test_an_interval_stands_beside_a_ratio_where_there_is_room() -> None:
+    summary = fixture_summary(7)
+    (first, *_) = (verdict for verdict in summary.verdicts if verdict.verdict == "better")
+    whole = fmt.ratio(first.ratio, first.ci_low, first.ci_high)
+    assert f"{whole} better" in printed(summary, 140)
+    assert f"{fmt.ratio(first.ratio)} better" in printed(summary, 80)
+
+
+def test_a_cause_has_a_word_in_the_table_and_its_evidence_below_it() -> None:
+    summary = with_causes(fixture_summary(7))
+    assert short_causes(summary.runs) == {
+        "sleep-sync-w1": "thread pool full",
+        "cpu-sync-w1": "thread pool full",
+    }
+    wide, narrow = printed(summary, 140), printed(summary, 80)
+    assert re.search(r"^sync .* thread pool full$", wide, re.MULTILINE)
+    for text in (wide, narrow):
+        assert "sync: thread pool full 100 % of the window" in text
+
+
+def test_cases_that_are_invalid_for_the_same_reason_are_named_together() -> None:
+    text = " ".join(printed(fixture_summary(7, invalid="all")).split())
+    assert "async, sync, blocking and to_thread are invalid: the generator used 97 %" in text
+    assert text.count("the generator used 97 %") == 2
+    assert "vs baseline" not in text
+    assert "No valid replicate, so no interval." in text
+
+
+def test_a_cause_that_several_cases_share_is_told_once() -> None:
+    summary = with_causes(fixture_summary(40))
+    text = " ".join(printed(summary).split())
+    assert text.count("thread pool full 100 % of the window") == len(Cells(summary).facets)
+    assert "sync × 1 and sync × 2: thread pool full 100 % of the window" in text
+
+
+def test_the_answers_come_first_and_what_intervals_stand_for_last() -> None:
+    summary = fixture_summary(7)
+    text = " ".join(printed(summary).split())
     assert text.startswith(" ".join(summary.answers))
+    assert text.endswith(Cells(summary).interval_note)
+    assert "One replicate each" in printed(fixture_summary(7, replicates=1))
+
+
+def test_a_log_has_no_escape_codes_and_no_blanks_at_the_ends_of_lines() -> None:
+    text = printed(fixture_summary(40, invalid="some"))
+    assert "\x1b" not in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_a_terminal_has_colours_and_no_color_takes_them_all_away() -> None:
+    summary = fixture_summary(7, invalid="some")
+    options: dict[str, Any] = {"force_terminal": True, "color_system": "standard"}
+    coloured = printed(summary, **options)
+    bare = printed(summary, **options, no_color=None, _environ={"NO_COLOR": "1", "TERM": "xterm"})
+    colour = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7])m")
+    assert colour.search(coloured)
+    assert not colour.search(bare)
+    assert ESCAPE.sub("", coloured) == ESCAPE.sub("", bare)
+
+
+def test_without_colour_every_line_says_the_same() -> None:
+    summary = with_causes(fixture_summary(7, invalid="some"))
+    with_style = printed(summary, force_terminal=True, color_system="truecolor")
+    plain = [line.rstrip() for line in ESCAPE.sub("", with_style).splitlines()]
+    assert plain == printed(summary).splitlines()
+
+
+def test_where_only_ascii_can_be_shown_bars_and_lines_are_ascii() -> None:
+    raw = io.BytesIO()
+    sink = io.TextIOWrapper(raw, encoding="ascii", errors="replace")
+    console = Console(file=sink, width=80, force_terminal=True, color_system=None, _environ={})
+    print_tidily(console, Answer(fixture_summary(7)))
+    sink.flush()
+    text = raw.getvalue().decode("ascii")
+    assert "#####" in text
+    assert "-----" in text
+    assert "667 [647, 687]" in text
+
+
+def test_the_reason_of_an_invalid_case_is_below_its_table() -> None:
+    text = " ".join(printed(fixture_summary(7, invalid="some")).split())
     assert f"blocking is invalid: {REASON}" in text
 
 
-def test_without_a_terminal_there_are_no_escape_codes_and_markup_stays_text() -> None:
-    summary = fixture_summary(7, names="hostile", invalid="some")
-    text = printed(answer_table(summary)) + printed(verdict_table(summary.verdicts))
+def test_markup_in_names_stays_text() -> None:
+    text = printed(fixture_summary(7, names="hostile", invalid="some"))
     assert "\x1b" not in text
     assert "[red]" in text
     assert HOSTILE[:20] in text
@@ -45,31 +199,21 @@ def test_without_a_terminal_there_are_no_escape_codes_and_markup_stays_text() ->
 
 @pytest.mark.parametrize("make", [own_app_summary, running_server_summary])
 def test_an_app_of_ones_own_has_no_column_for_a_baseline(make: Callable[[], Summary]) -> None:
-    text = printed(answer_table(make()))
+    text = printed(make())
     assert "vs baseline" not in text
     assert "requests/s" in text
 
 
-def test_the_verdict_table_shows_word_ratio_and_sentence() -> None:
-    verdict = Verdict(
-        baseline_case="a",
-        candidate_case="b",
-        metric="service_time_p99_ms",
-        ratio=2.41,
-        ci_low=2.2,
-        ci_high=2.6,
-        verdict="worse",
-        reason="to_thread is slower than async",
-    )
-    text = " ".join(printed(verdict_table([verdict])).split())
-    assert "▼ worse ×2.41 [2.20, 2.60] p99 service time to_thread is slower than async" in text
-    assert "Nothing to compare" in printed(verdict_table([]))
+def test_verdicts_are_in_the_table_with_their_ratios() -> None:
+    summary = fixture_summary(40, invalid="some")
+    text = printed(summary)
+    for verdict in summary.verdicts:
+        if verdict.ratio is not None:
+            assert f"{fmt.ratio(verdict.ratio)} {verdict.verdict}" in text
 
 
-def test_the_terminal_shows_what_was_reached_of_the_bound_and_the_cpu_where_there_is_room() -> None:
-    text = printed(answer_table(own_app_summary()))
-    assert "CPU/req" in text
-    assert "÷bound" not in text
-    text = printed(answer_table(fixture_summary(100)))
+def test_the_share_of_the_bound_is_shown_where_a_bound_is_known() -> None:
+    assert "÷bound" not in printed(own_app_summary())
+    text = printed(fixture_summary(100))
     assert "÷bound" in text
     assert "0.926" in text

@@ -83,7 +83,7 @@ def _phases(path: Path) -> int:
     from loopwise.analysis.summary import summarise
     from loopwise.report.build import write_tables
     from loopwise.report.charts.specs import save
-    from loopwise.report.html.page import write_page
+    from loopwise.report.html.report import write_report
     from loopwise.results.folder import ResultFolder
 
     tell("imports")
@@ -94,7 +94,7 @@ def _phases(path: Path) -> int:
     tell("tables")
     charts = save(summary, result.charts)
     tell("charts")
-    write_page(summary, charts, result.path / "report.html")
+    write_report(summary, charts, result.path / "report.html")
     tell("page")
     return 0
 

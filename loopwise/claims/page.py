@@ -15,7 +15,7 @@ from loopwise.claims.opinion import crossover_words
 from loopwise.claims.sources import source_of
 from loopwise.claims.tables import lesson_sentence
 from loopwise.report.charts.kit.svg import inline
-from loopwise.report.html import skeleton
+from loopwise.report.html import page
 
 ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
 """A verdict is told by its word and its mark, never by colour alone."""
@@ -52,15 +52,13 @@ def render(found: list[Entry]) -> str:
     contents = {
         "claims": [_claim(each) for each in found],
         "counts": [(word, counts[word]) for word in ICONS if counts[word]],
-        "icons": ICONS,
         "machine": measured.machine,
         "measured_at": measured.measured_at,
     }
-    return skeleton.render(
+    return page.render(
         "claims.html.j2",
         contents,
         title="Claims",
-        sections=[("glance", "Verdicts"), ("claims", "Claims"), ("method", "Method")],
         styles=["claims.css"],
     )
 
@@ -72,7 +70,7 @@ def first_measured(found: Sequence[Entry]) -> Finding:
 
 def write_page(folder: Path, texts: Mapping[str, Text]) -> Path:
     """Write the page of an occasion."""
-    return skeleton.write(render(entries(folder, texts)), folder / PAGE)
+    return page.write(render(entries(folder, texts)), folder / PAGE)
 
 
 def _claim(entry: Entry) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def make_report(
     """(Re)build charts, tables, page and exports from what is on disk, and print the answer."""
     from loopwise.report.build import build
     from loopwise.report.export.formats import export, parse_formats
-    from loopwise.report.terminal.answer import answer_table, print_tidily
+    from loopwise.report.terminal.answer import Answer, print_tidily
     from loopwise.results.folder import ResultFolder
 
     result, formats = ResultFolder(path), parse_formats(formats)
@@ -45,7 +45,7 @@ def make_report(
         return
     screen = console()
     if not quiet:
-        print_tidily(screen, answer_table(summary))
+        print_tidily(screen, Answer(summary))
         for sentence in summary.damaged:
             screen.print(f"damaged: {sentence}", markup=False)
     for name, files in exported.items():

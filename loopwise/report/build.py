@@ -7,7 +7,7 @@ from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report.charts.specs import save
-from loopwise.report.html.page import write_page
+from loopwise.report.html.report import write_report
 from loopwise.results.folder import ResultFolder, write_atomically
 
 
@@ -25,7 +25,7 @@ def build(result: ResultFolder) -> Summary:
     summary = summarise(result)
     write_tables(summary, result)
     charts = save(summary, result.charts)
-    write_page(summary, charts, result.path / "report.html")
+    write_report(summary, charts, result.path / "report.html")
     return summary
 
 

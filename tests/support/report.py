@@ -1,6 +1,7 @@
 """Summaries of every shape a report must bear, made by arithmetic: the same on every machine."""
 
 import itertools
+from dataclasses import replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -9,6 +10,7 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import (
     App,
     Case,
+    Cause,
     Check,
     Comparison,
     Endpoint,
@@ -137,6 +139,20 @@ def summary_of(
         if invalid != "none"
         else (),
     )
+
+
+def with_causes(summary: Summary, *named: dict[str, str]) -> Summary:
+    """The summary with causes (name -> evidence) given to its first case's runs, in order."""
+    first = summary.runs[0].case.case_id
+    left = list(named)
+
+    def caused(run: Run) -> Run:
+        if run.case.case_id != first or not left:
+            return run
+        causes = tuple(Cause(cause=name, share=0.9, evidence=text) for name, text in left.pop(0).items())
+        return run.model_copy(update={"causes": causes})
+
+    return replace(summary, runs=tuple(caused(run) for run in summary.runs))
 
 
 def _matrix(cases: int, names: Names) -> tuple[Case, ...]:

@@ -1,4 +1,4 @@
-"""The folder of a comparison: compare.html, its charts, and what a program may want to know of it."""
+"""The folder of a comparison: compare.html with its charts, and compare.json for programs."""
 
 import json
 import re
@@ -6,35 +6,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loopwise.analysis.gates import Outcome
 from loopwise.errors import writing
 from loopwise.machine import machine_words
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report import comparison
 from loopwise.report import format as fmt
-from loopwise.report.charts import overlay
-from loopwise.report.charts.forest import EXPLANATION, forest_panels
+from loopwise.report.charts import forest, overlay
 from loopwise.report.charts.kit.chart import ChartFile, save_sheets
 from loopwise.report.comparison import Side, names_of, only_in, shared_facets
-from loopwise.report.html import skeleton
+from loopwise.report.html import page
 from loopwise.results.folder import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
 MOST_NAMES = 100
 """Cases of one result alone that are named; the rest is counted."""
+_ONE_EACH = "A mark and a letter for each result; the thin line is the interval of that result alone."
 OVERLAYS = (
     (
         "overlay-throughput",
-        "Throughput, result by result",
+        "Throughput of each result",
         overlay.THROUGHPUT,
-        "Requests a second that succeeded: further right is better. A mark and a letter for each result; the thin"
-        " line is the interval of that result alone.",
+        f"Requests a second that succeeded: further right is better. {_ONE_EACH}",
     ),
     (
         "overlay-latency",
-        "Latency, result by result",
+        "Latency of each result",
         overlay.LATENCY,
-        "Service time on a logarithmic axis: further left is better. Filled mark p50, hollow mark p99; the thin"
-        " line is the interval of that result alone.",
+        f"Service time on a logarithmic axis: further left is better. Filled mark p50, hollow mark p99. {_ONE_EACH}",
     ),
 )
 
@@ -54,19 +53,18 @@ def write_comparison(sides: Sequence[Side], paths: Sequence[Path], folder: Path)
         folder.mkdir(parents=True, exist_ok=True)
         forests = [_forest(sides, side, folder) for side in sides[1:]]
         overlays = [
-            save_sheets(folder / name, overlay.overlay_panels(sides, metrics), title=title, caption=words)
-            for name, title, metrics, words in OVERLAYS
+            save_sheets(folder / name, overlay.overlay_panels(sides, metrics), title=title, caption=caption)
+            for name, title, metrics, caption in OVERLAYS
         ]
-        page = skeleton.write(_page(sides, paths, folder, forests, overlays), folder / PAGE)
+        written = page.write(_page(sides, paths, folder, forests, overlays), folder / PAGE)
         write_atomically(folder / DOCUMENT, json.dumps(_document(sides), indent=1, allow_nan=False) + "\n")
     files = [path for sheets in (*forests, *overlays) for path in sheets.files]
-    return [page, folder / DOCUMENT, *files]
+    return [written, folder / DOCUMENT, *files]
 
 
 def _forest(sides: Sequence[Side], other: Side, folder: Path) -> ChartFile:
-    base, outcome = sides[0], other.outcome
-    assert outcome is not None
-    panels = forest_panels(
+    base, outcome = sides[0], _outcome(other)
+    panels = forest.forest_panels(
         shared_facets(base.summary, other.summary),
         outcome.verdicts,
         outcome.margin,
@@ -74,15 +72,13 @@ def _forest(sides: Sequence[Side], other: Side, folder: Path) -> ChartFile:
     )
     name = "forest" if len(sides) == 2 else f"forest-{other.letter.lower()}-{file_name(other.name)}"
     title = f"{fmt.clean(other.name)} ÷ {fmt.clean(base.name)}"
-    return save_sheets(folder / name, panels, title=title, caption=_caption(outcome.margin))
-
-
-def _caption(margin: float) -> str:
-    return f"What is measured now ÷ what was before; the margin is ±{margin * 100:.4g} %. {EXPLANATION}"
+    margin = f"±{outcome.margin * 100:.4g} %"
+    caption = f"The figure now ÷ the figure before; the margin is {margin}. {forest.EXPLANATION}"
+    return save_sheets(folder / name, panels, title=title, caption=caption)
 
 
 def file_name(text: str) -> str:
-    """A text of anybody's as part of a file's name."""
+    """A foreign text as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:60].strip("._") or "result"
 
 
@@ -95,66 +91,48 @@ def _page(
 ) -> str:
     base, *others = sides
     names = names_of(base.summary)
-    differences = comparison.difference_lines(sides)
-    lone = [(letter, found[:MOST_NAMES], len(found) - MOST_NAMES) for letter, found in only_in(sides)]
-    gates = comparison.gate_lines(sides)
+    outcome = _outcome(others[0])
     contents = {
         "sides": [_about(side, path, folder) for side, path in zip(sides, paths, strict=True)],
         "headlines": [(side.letter, comparison.headline(_outcome(side), names)) for side in others],
-        "gates": gates,
-        "forests": [(side.letter, _inline(sheets)) for side, sheets in zip(others, forests, strict=True)],
-        "overlays": [_inline(sheets) for sheets in overlays],
+        "gates": comparison.gate_lines(sides),
+        "charts": [page.inline_chart(sheets) for sheets in forests],
+        "overlays": [page.inline_chart(sheets) for sheets in overlays],
         "tables": [(side.letter, comparison.verdict_lines(base, side, names)) for side in others],
-        "differences": differences,
-        "lone": lone,
-        "margin": _outcome(others[0]).margin,
-        "confidence": fmt.confidence(_outcome(others[0]).confidence),
-        "is_paired": any(each.pairing == "blocks" for each in _outcome(others[0]).verdicts),
+        "differences": comparison.difference_lines(sides),
+        "lone": [(letter, cases[:MOST_NAMES], len(cases)) for letter, cases in only_in(sides)],
+        "margin": f"±{outcome.margin * 100:.4g} %",
+        "confidence": fmt.confidence(outcome.confidence),
+        "is_paired": any(verdict.pairing == "blocks" for verdict in outcome.verdicts),
         "filters": [("verdict", "Verdict", comparison.URGENCY)],
     }
-    offered = [
-        ("answer", "Answer", True),
-        ("gates", "Gates", gates),
-        ("ratios", "Ratios", True),
-        ("overlay", "Figures", True),
-        ("verdicts", "Verdicts", True),
-        ("surroundings", "What differs", True),
-        ("method", "Method", True),
-    ]
     title = f"{others[0].name} against {base.name}" if len(others) == 1 else f"{len(sides)} results compared"
-    return skeleton.render(
-        "compare.html.j2",
-        contents,
-        title=title,
-        sections=[(id_, label) for id_, label, is_there in offered if is_there],
-        styles=["compare.css", "sift.css"],
-        scripts=["sift.js"],
+    return page.render(
+        "compare.html.j2", contents, title=title, styles=["compare.css", "sift.css"], scripts=["sift.js"]
     )
 
 
-def _outcome(side: Side) -> Any:
+def _outcome(side: Side) -> Outcome:
     assert side.outcome is not None
     return side.outcome
 
 
 def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
     experiment = side.summary.experiment
+    about = [
+        experiment.suite.name,
+        experiment.label,
+        fmt.count(len(experiment.suite.cases), "case"),
+        f"{experiment.created_at[:16].replace('T', ' ')} UTC",
+        machine_words(experiment.environment),
+    ]
     return {
         "letter": side.letter,
         "name": side.name,
-        "label": experiment.label or "",
-        "suite": experiment.suite.name,
-        "created_at": experiment.created_at,
-        "machine": machine_words(experiment.environment),
-        "cases": len(experiment.suite.cases),
-        "report": skeleton.link(path / "report.html", folder),
+        "about": " · ".join(filter(None, about)),
+        "report": page.link(path / "report.html", folder),
         "damaged": side.summary.damaged,
     }
-
-
-def _inline(sheets: ChartFile) -> dict[str, Any]:
-    panels = [panel.element(f"{sheets.name}-{index}-") for index, panel in enumerate(sheets.panels)]
-    return {"name": sheets.name, "title": sheets.title, "caption": sheets.caption, "panels": panels}
 
 
 def _document(sides: Sequence[Side]) -> dict[str, Any]:

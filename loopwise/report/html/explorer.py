@@ -1,19 +1,26 @@
-"""What the explorer draws from: every figure of every case as a whole, compact; and the library that draws it."""
+"""The explorer's data, and the library that draws it.
+
+The library is one script with Vega, Vega-Lite and Vega-Embed, made by the package vl-convert-python. Making it takes a
+second and a hundred megabytes, so it is kept, packed, in the user's cache folder, one file per version of the package.
+If the folder can't be written, it is made for each report.
+"""
 
 import gzip
+import importlib.metadata
+import os
 from base64 import b64encode
-from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.report.cells import Cell, Cells, mode_name, server_name
-from loopwise.report.charts.kit.style import MODES, ModeStyle
+from loopwise.report.cells import Cell, Cells, mode_name, served_by
+from loopwise.report.charts.kit.style import MODES
 from loopwise.report.format import clean
-from loopwise.report.html import vega
-from loopwise.report.html.table import anchors
+from loopwise.report.html.cases import anchors
 from loopwise.report.words import case_name, metric_name
 
 DIGITS = 6
@@ -34,16 +41,19 @@ _DASHES = {
     "to_thread": [6, 2, 2, 2],
     "process": [4, 2, 2, 2],
 }
+PACKAGE = "vl-convert-python"
+GLOBAL = b"loopwiseEmbed"
+"""The only name that the library defines; the explorer calls it."""
 
 
 def explorer_data(summary: Summary) -> dict[str, Any]:
-    """Metrics, and cases with a cell for each metric: [value, low, high, replicates], or null where there is none.
+    """Metrics, styles of modes, and cases with a cell per metric: [value, low, high, replicates], or null.
 
-    A case that is invalid has its reason instead, and no cell: what must not be used is not in the page.
+    An invalid case has its reason and no cells: numbers that must not be used are not in the page.
     """
     cells = Cells(summary)
-    cases = summary.experiment.suite.cases
-    known = [name for name in METRICS if any(_is_there(cells, case, name) for case in cases)]
+    valid = [case for case in cells.cases if cells.why_invalid(case) is None]
+    known = [name for name in METRICS if any(cells.cell(case, name).usable for case in valid)]
     metrics = known or ["throughput_rps"]
     links = anchors(summary)
     return {
@@ -58,48 +68,32 @@ def explorer_data(summary: Summary) -> dict[str, Any]:
             }
             for name in metrics
         ],
-        "looks": {mode_of(mode): _look(mode, looks) for mode, looks in MODES.items()},
-        "cases": [_case(cells, case, cases, metrics, links[case.case_id]) for case in cases],
+        "styles": {
+            "your app" if mode == "own" else mode: {
+                "colour": style.colour,
+                "shape": _SHAPES[style.marker],
+                "dash": _DASHES.get(mode, [8, 2]),
+            }
+            for mode, style in MODES.items()
+        },
+        "cases": [_case(cells, case, metrics, links[case.case_id]) for case in cells.cases],
     }
 
 
-def mode_of(mode: str) -> str:
-    """A mode as the page calls it."""
-    return "your app" if mode == "own" else mode
-
-
-@cache
-def library() -> str:
-    """The library's script, to the letter: its hash allows it to run."""
-    return gzip.decompress(vega.packed()).decode()
-
-
-@cache
-def packed_library() -> str:
-    """The same, packed, as base64: less than half the size. The page unpacks it when the explorer comes into view."""
-    return b64encode(vega.packed()).decode()
-
-
-def _is_there(cells: Cells, case: Case, metric: str) -> bool:
-    return cells.why_invalid(case) is None and cells.cell(case, metric).usable
-
-
-def _case(
-    cells: Cells, case: Case, rivals: Iterable[Case], metrics: list[str], anchor: str
-) -> dict[str, Any]:
+def _case(cells: Cells, case: Case, metrics: list[str], anchor: str) -> dict[str, Any]:
     invalid = cells.why_invalid(case)
-    open_load = case.load.model == "open"
+    is_open = case.load.model == "open"
     return {
         "id": case.case_id,
         "link": anchor,
-        "name": case_name(case, tuple(rivals)),
+        "name": case_name(case, cells.cases),
         "workload": clean(case.subject),
         "mode": mode_name(case),
         "workers": case.workers,
-        "server": clean(server_name(case.server, case.url)),
+        "server": clean(served_by(case)),
         "load": clean(case.load.label),
-        "rate_rps": case.load.rate_rps if open_load and case.load.ramp_to_rps is None else None,
-        "users": None if open_load else case.load.users,
+        "rate_rps": case.load.rate_rps if is_open and case.load.ramp_to_rps is None else None,
+        "users": None if is_open else case.load.users,
         "invalid": invalid,
         "cells": [] if invalid is not None else [_numbers(cells.cell(case, name)) for name in metrics],
     }
@@ -108,12 +102,52 @@ def _case(
 def _numbers(cell: Cell) -> list[float | int | None] | None:
     if not cell.usable:
         return None
-    return [_short(cell.value), _short(cell.low), _short(cell.high), cell.replicates]
+    numbers = (cell.value, cell.low, cell.high)
+    return [
+        *(None if number is None else float(f"{number:.{DIGITS}g}") for number in numbers),
+        cell.replicates,
+    ]
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
+@cache
+def library() -> str:
+    """The exact text of the library: its hash allows it to run."""
+    return gzip.decompress(packed()).decode()
 
 
-def _look(mode: str, looks: ModeStyle) -> dict[str, Any]:
-    return {"colour": looks.colour, "shape": _SHAPES[looks.marker], "dash": _DASHES.get(mode, [8, 2])}
+@cache
+def packed_library() -> str:
+    """The library packed, as base64: less than half the size. The page unpacks it after its first frame."""
+    return b64encode(packed()).decode()
+
+
+@cache
+def packed() -> bytes:
+    """The library, packed by gzip; the same bytes from the same version of the package."""
+    kept = cache_file()
+    with suppress(OSError, EOFError, gzip.BadGzipFile):
+        content = kept.read_bytes()
+        if GLOBAL in gzip.decompress(content):
+            return content
+    made = make_library()
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = kept.with_name(f".{kept.name}.{os.getpid()}")
+        beside.write_bytes(made)
+        beside.replace(kept)  # nobody ever reads half of it
+    return made
+
+
+def make_library() -> bytes:
+    """Make the library anew, packed by gzip."""
+    import vl_convert  # noqa: PLC0415 - heavy, and needed once
+
+    script = str(vl_convert.javascript_bundle(f"window.{GLOBAL.decode()} = vegaEmbed;"))
+    return gzip.compress(script.encode(), compresslevel=9, mtime=0)
+
+
+def cache_file() -> Path:
+    """Where the library is kept: `$XDG_CACHE_HOME/loopwise/`, or `~/.cache/loopwise/`."""
+    folder = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    version = importlib.metadata.version(PACKAGE)
+    return Path(folder).expanduser() / "loopwise" / f"vega-{version}.js.gz"

@@ -1,19 +1,16 @@
-"""What stands at the page's end: what was measured, on which machine, by which versions, and how the checks went."""
+"""The facts of the Method section: the suite, the machine, the versions, and the results of the checks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Check, Experiment, Round, Run
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cells
 from loopwise.report.words import words
 
 
-@dataclass(frozen=True)
-class CheckRow:
-    """What became of one check over all runs."""
+class CheckRow(NamedTuple):
+    """One check over all runs."""
 
     name: str
     limit: str
@@ -39,34 +36,40 @@ def check_rows(runs: Sequence[Run | Round]) -> list[CheckRow]:
     return rows
 
 
-def facts(summary: Summary) -> list[tuple[str, str]]:
+def _badness(check: Check) -> tuple[bool, float]:
+    """Sorts failed checks last, by their distance beyond the limit; passed ones by how near they came.
+
+    A limit may be an upper or a lower one; the distance serves both.
+    """
+    beyond = abs(check.value - check.limit)
+    return (not check.ok, -beyond if check.ok else beyond)
+
+
+def suite_facts(summary: Summary) -> list[tuple[str, str]]:
     """What was measured, how often and when, as name and value."""
     experiment = summary.experiment
     suite = experiment.suite
-    repeated = suite.replicates
-    often = f"{repeated.min}" if repeated.min == repeated.max else f"{repeated.min} to {repeated.max}"
-    listed = [
-        ("suite", suite.name),
-        ("label", experiment.label or ""),
-        ("cases", f"{len(suite.cases):,}"),
-        ("rounds" if summary.duel else "replicates of each case", often),
-        (
-            "order",
-            "the sides swap from round to round"
-            if summary.duel
-            else f"shuffled within each block, seed {experiment.seed}",
-        ),
-        ("server and generator", _placement(summary.runs)),
-        ("confidence of intervals", fmt.confidence(suite.compare.confidence)),
-        ("practical margin", f"±{suite.compare.margin * 100:.4g} %"),
-        ("begun", experiment.created_at),
-        ("finished", experiment.finished_at or "not finished: the result covers what was measured so far"),
-    ]
-    return [(name, value) for name, value in listed if value]
+    low, high = suite.replicates.min, suite.replicates.max
+    is_duel = bool(summary.duel)
+    facts = {
+        "suite": suite.name,
+        "label": experiment.label or "",
+        "cases": f"{len(suite.cases):,}",
+        "rounds" if is_duel else "replicates of each case": f"{low}" if low == high else f"{low} to {high}",
+        "order": "the sides swap from round to round"
+        if is_duel
+        else f"shuffled within each block, seed {experiment.seed}",
+        "server and generator": _placement(summary.runs),
+        "confidence of intervals": fmt.confidence(suite.compare.confidence),
+        "practical margin": f"±{suite.compare.margin * 100:.4g} %",
+        "begun": experiment.created_at,
+        "finished": experiment.finished_at or "not finished: the result covers what has been measured so far",
+    }
+    return [(name, value) for name, value in facts.items() if value]
 
 
 def _placement(runs: Sequence[Run]) -> str:
-    """Where server and generator had cores of their own, and where they had to share."""
+    """In how many cases server and generator had cores of their own."""
     placed = [run for run in runs if run.server and run.generator]
     apart = {run.case.case_id for run in placed if run.server.pinned_to}
     shared = {run.case.case_id for run in placed} - apart
@@ -75,8 +78,8 @@ def _placement(runs: Sequence[Run]) -> str:
     if not shared:
         return "on cores of their own in every case"
     return (
-        f"on cores of their own in {fmt.count(len(apart), 'case')}, sharing cores in {fmt.count(len(shared), 'case')}, "
-        "where there were too few to part them"
+        f"on cores of their own in {fmt.count(len(apart), 'case')}, sharing cores in "
+        f"{fmt.count(len(shared), 'case')}, where there were too few to separate them"
     )
 
 
@@ -87,29 +90,8 @@ def environment(experiment: Experiment) -> list[tuple[str, list[tuple[str, str]]
         if isinstance(value, Mapping):
             topics.setdefault(words(key), []).extend(_leaves(value))
         else:
-            topics.setdefault("machine", []).append((words(key), _said(value)))
+            topics.setdefault("machine", []).append((words(key), _text(value)))
     return [(topic, entries) for topic, entries in topics.items() if entries]
-
-
-def status_counts(summary: Summary) -> dict[str, int]:
-    """How many cases can be used, and how many runs there are."""
-    cells = Cells(summary)
-    invalid = sum(cells.why_invalid(case) is not None for case in cells.cases)
-    return {
-        "cases": len(cells.cases),
-        "invalid": invalid,
-        "runs": len(summary.runs),
-        "rounds": len(summary.duel),
-    }
-
-
-def _badness(check: Check) -> tuple[bool, float]:
-    """Failed ones first, the furthest beyond the limit leading; then whoever passed most narrowly.
-
-    A limit may be an upper or a lower one; the distance to it serves both.
-    """
-    beyond = abs(check.value - check.limit)
-    return (not check.ok, -beyond if check.ok else beyond)
 
 
 def _leaves(tree: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -118,16 +100,14 @@ def _leaves(tree: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, str]
         if isinstance(value, Mapping):
             yield from _leaves(value, name)
         else:
-            yield name, _said(value)
+            yield name, _text(value)
 
 
-def _said(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(_said(entry) for entry in value) or "none"
+        return ", ".join(map(_text, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
     )

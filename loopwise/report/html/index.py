@@ -1,4 +1,4 @@
-"""results/index.html: every result and comparison, newest first, and the command that compares those picked."""
+"""results/index.html: every result and comparison, newest first, and the command that compares the picked ones."""
 
 import json
 import shlex
@@ -8,35 +8,15 @@ from typing import Any, NamedTuple
 
 from loopwise.errors import writing
 from loopwise.report.format import clean
-from loopwise.report.html import skeleton
+from loopwise.report.html import page
 from loopwise.report.html.compare import DOCUMENT, PAGE
 from loopwise.results.folder import ResultFolder
 
 INDEX = "index.html"
 
 
-class IndexLine(NamedTuple):
-    """A result in the index."""
-
-    name: str
-    suite: str
-    label: str
-    created_at: str
-    machine: str
-    answer: str
-    cases: int
-    runs: str
-    not_valid: int
-    report: str
-    """Relative link, or empty: there is no report yet."""
-    argument: str
-    """The folder as a word of a shell's command line; empty: it has no rows to compare, or can't be read."""
-    problem: str
-    """Why it can't be read, or what in it can't."""
-
-
 class Existing(NamedTuple):
-    """A comparison that was made before."""
+    """A comparison that was made earlier."""
 
     folder: str
     link: str
@@ -52,56 +32,53 @@ def write_index(
 
     Args:
         rows: from listing.results.
-        results: folder of the results, where comparisons are looked for, too.
+        results: folder of the results and comparisons.
         path: of the page; its links are relative to it.
-        program: how Loopwise is started here, for the command to copy.
+        program: the words that start Loopwise here, for the command to copy.
 
     Raises:
         UsageError: the page can't be written.
     """
-    lines = sorted((_line(row, path.parent) for row in rows), key=lambda line: line.created_at, reverse=True)
-    found = existing(results, path.parent)
+    lines = [_line(row, path.parent) for row in rows]
+    lines.sort(key=lambda line: str(line["created_at"]), reverse=True)
+    comparisons = existing(results, path.parent)
     contents = {
         "lines": lines,
-        "filters": [("suite", "Suite", sorted({clean(line.suite) for line in lines if line.suite}))],
-        "existing": found,
+        "filters": [("suite", "Suite", sorted({clean(line["suite"]) for line in lines if line["suite"]}))],
+        "existing": comparisons,
         "command": shlex.join([*program, "compare"]),
         "out": shlex.quote(str(_from_here(results))),
-        "known": skeleton.data([{"names": each.names, "link": each.link} for each in found]),
-        "unreadable": sum(not line.suite for line in lines),
+        "known": page.data([{"names": each.names, "link": each.link} for each in comparisons]),
+        "unreadable": sum(not line["suite"] for line in lines),
     }
-    sections = [("results", "Results"), *([("comparisons", "Comparisons")] if found else [])]
-    page = skeleton.render(
+    text = page.render(
         "index.html.j2",
         contents,
         title="Results",
-        sections=sections,
         styles=["index.css", "sift.css"],
         scripts=["sift.js", "pick.js"],
     )
     with writing("--out", path, is_file=True):
         if path.parent == results:
             results.mkdir(parents=True, exist_ok=True)
-        return skeleton.write(page, path)
+        return page.write(text, path)
 
 
-def _line(row: Mapping[str, Any], folder: Path) -> IndexLine:
+def _line(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A row with two more keys.
+
+    `report` is a relative link, or empty without a report. `argument` is the folder as a word of a shell's command
+    line, or empty for a result that has no rows to compare or can't be read.
+    """
     path = Path(row["path"])
     is_typable = bool(row["suite"]) and clean(row["name"]) == row["name"] and str(path).isprintable()
-    return IndexLine(
-        name=row["name"],
-        suite=row["suite"],
-        label=row["label"],
-        created_at=row["created_at"],
-        machine=row["machine"],
-        answer=row["answer"],
-        cases=row["cases"],
-        runs=row["runs"],
-        not_valid=row["not valid"],
-        report=skeleton.link(path / "report.html", folder),
-        argument=shlex.quote(str(_from_here(path))) if is_typable and ResultFolder(path).has_rows() else "",
-        problem=row["problem"],
-    )
+    return {
+        **row,
+        "report": page.link(path / "report.html", folder),
+        "argument": shlex.quote(str(_from_here(path)))
+        if is_typable and ResultFolder(path).has_rows()
+        else "",
+    }
 
 
 def _from_here(path: Path) -> Path:
@@ -112,15 +89,15 @@ def _from_here(path: Path) -> Path:
 
 def existing(results: Path, folder: Path) -> list[Existing]:
     """Comparisons below the folder of results, by name; one whose compare.json can't be read is left out."""
-    found = []
+    readable = []
     for path in sorted(results.glob(f"*/{DOCUMENT}")):
-        page = skeleton.link(path.parent / PAGE, folder)
+        link = page.link(path.parent / PAGE, folder)
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             others = [(str(each["name"]), str(each["headline"])) for each in document["others"]]
             names = [str(document["base"]), *(name for name, _ in others)]
         except (OSError, ValueError, TypeError, KeyError):
             continue
-        if page and others:
-            found.append(Existing(path.parent.name, page, names, others[0][1]))
-    return found
+        if link and others:
+            readable.append(Existing(path.parent.name, link, names, others[0][1]))
+    return readable

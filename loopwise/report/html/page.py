@@ -1,124 +1,151 @@
-"""The report's page: the answer, then the figures and their evidence, down to every case."""
+"""The base of every page: one HTML file with everything in it, which makes no network request.
 
-from collections.abc import Sequence
+A page is a template that extends `base.html.j2`, its style sheets and its scripts, all in templates/. The page's
+Content-Security-Policy allows only scripts whose hashes it names, so that a foreign text which got into the markup
+would never run.
+"""
+
+import json
+import math
+import os
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from loopwise.analysis.summary import Summary
-from loopwise.report import words as page_data
-from loopwise.report.cells import Cells
 from loopwise.report.charts.kit.chart import ChartFile
-from loopwise.report.html import explorer as page_explorer
-from loopwise.report.html import facts as page_facts
-from loopwise.report.html import skeleton
-from loopwise.report.html import table as page_table
-from loopwise.report.html.cases import PERCENTILES, case_sections
-from loopwise.suite.to_toml import repeat_command
+from loopwise.report.charts.kit.style import MODES
+from loopwise.report.format import clean
+from loopwise.report.words import ICONS
+from loopwise.results.folder import write_atomically
 
-SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
-CHARTS_BYTES_MOST = 1_200_000
-"""Of charts inside the page; what comes after is linked. A page of a hundred cases stays below 3 MB with them."""
+HEAD_SCRIPT = "theme.js"
 
 
-def render_page(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
-    """The page as text."""
-    contents = _contents(summary, chart_files)
-    return skeleton.render(
-        "report.html.j2",
-        contents,
-        title=summary.experiment.suite.name,
-        sections=_sections(contents),
-        styles=["report.css", "sift.css"],
-        scripts=SCRIPTS,
-        allowed=[page_explorer.library()],
+def render(
+    template: str,
+    contents: Mapping[str, Any],
+    *,
+    title: str,
+    styles: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+    allowed: Sequence[str] = (),
+) -> str:
+    """Render a page. Names and reasons come from outside and stay text whatever they hold.
+
+    Args:
+        template: name of a template that extends base.html.j2.
+        contents: the template's variables; strings are escaped, Markup is not.
+        title: for the browser's tab, before the program's name.
+        styles: names of style sheets to add to base.css.
+        scripts: names of scripts that run at the end of the page, in this order.
+        allowed: exact text of further scripts that those may start.
+    """
+    texts = [source(name) for name in scripts]
+    head = source(HEAD_SCRIPT)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            {
+                **contents,
+                "title": title,
+                "navigation": [],
+                "policy": policy((head, *texts, *allowed)),
+                "css": Markup("\n".join([*map(source, ("base.css", *styles)), _mode_colours()])),
+                "head_script": Markup(head),
+                "end_scripts": [Markup(text) for text in texts],
+            }
+        )
     )
 
 
-def write_page(summary: Summary, chart_files: Sequence[ChartFile], path: Path) -> Path:
-    """Writes the page."""
-    return skeleton.write(render_page(summary, chart_files), path)
+def write(page: str, path: Path) -> Path:
+    """Write a page in one step: a browser that has the old one open never reads half a new one."""
+    write_atomically(path, page)
+    return path
 
 
-def _sections(contents: dict[str, Any]) -> list[tuple[str, str]]:
-    offered = [
-        ("answers", "Answer", True),
-        ("charts", "Charts", contents["charts"] or contents["charts_beside"]),
-        ("explore", "Explore", True),
-        ("verdicts", "Verdicts", contents["verdicts"]),
-        ("cases", "Cases", True),
-        ("trouble", "Problems", contents["trouble"]),
-        ("method", "Method", True),
-    ]
-    return [(id_, label) for id_, label, is_there in offered if is_there]
+def link(target: Path, folder: Path) -> str:
+    """A relative link from a page in the folder, whatever characters the path has; empty if there is no such file."""
+    if not target.is_file():
+        return ""
+    relative = os.path.relpath(target.resolve(), folder.resolve())
+    # Without `./` a first part with a colon would be a scheme.
+    return "./" + quote(os.fsencode(relative))
 
 
-def _contents(summary: Summary, chart_files: Sequence[ChartFile]) -> dict[str, Any]:
-    experiment = summary.experiment
-    charts, beside = _charts(chart_files)
-    return {
-        "experiment": experiment,
-        "suite": experiment.suite,
-        "status": page_facts.status_counts(summary),
-        "interval_note": Cells(summary).interval_note,
-        "answers": summary.answers,
-        "charts": charts,
-        "charts_beside": beside,
-        **_verdicts(summary),
-        **_cases(summary),
-        "trouble": page_data.trouble(summary),
-        "facts": page_facts.facts(summary),
-        "environment": page_facts.environment(experiment),
-        "checks": page_facts.check_rows(summary.duel or summary.runs),
-        "is_duel": bool(summary.duel),
-        "command": repeat_command(experiment),
-        "stamps": sorted({run.generator.stamp for run in summary.runs if run.generator.stamp}),
-        "explorer": skeleton.data(page_explorer.explorer_data(summary)),
-        "library": Markup(page_explorer.packed_library()),
-    }
+def policy(scripts: Sequence[str]) -> str:
+    """A Content-Security-Policy that allows exactly these scripts and no request.
+
+    Styles stay 'unsafe-inline': charts and bars carry style attributes, and no hash can allow an attribute.
+    """
+    hashes = " ".join(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
-def _cases(summary: Summary) -> dict[str, Any]:
-    groups = page_table.case_groups(summary)
-    rows = [row for group in groups for row in group.rows]
-    return {
-        "groups": groups,
-        "filters": page_table.filters(groups),
-        "has_verdicts": any(row.verdict for row in rows),
-        "has_causes": any(row.cause_name for row in rows),
-        "sections_of_cases": case_sections(summary, rows),
-        "percentiles": list(PERCENTILES),
-    }
-
-
-def _verdicts(summary: Summary) -> dict[str, Any]:
-    """Of a duel all; else those on throughput, since each case's section has all of its own."""
-    rows = page_data.verdict_rows(summary)
-    shown = [
-        row
-        for row, verdict in zip(rows, summary.verdicts, strict=True)
-        if summary.duel or verdict.metric == "throughput_rps"
-    ]
-    return {"verdicts": shown, "more_verdicts": len(shown) < len(rows)}
-
-
-def _charts(chart_files: Sequence[ChartFile]) -> tuple[list[dict[str, Any]], list[ChartFile]]:
-    """Charts to show in the page, as far as there is room, and those to link."""
-    shown: list[dict[str, Any]] = []
-    beside: list[ChartFile] = []
-    left_bytes = CHARTS_BYTES_MOST
-    for chart in chart_files:
-        drawn = _chart(chart)
-        size_bytes = sum(len(panel.encode()) for panel in drawn["panels"])
-        if size_bytes > left_bytes:
-            beside.append(chart)
-            continue
-        left_bytes -= size_bytes
-        shown.append(drawn)
-    return shown, beside
-
-
-def _chart(chart: ChartFile) -> dict[str, Any]:
+def inline_chart(chart: ChartFile) -> dict[str, Any]:
+    """A chart for the macro `chart`: its name, title, caption and panels."""
     panels = [panel.element(f"{chart.name}-{index}-") for index, panel in enumerate(chart.panels)]
     return {"name": chart.name, "title": chart.title, "caption": chart.caption, "panels": panels}
+
+
+def data(value: Any) -> Markup:
+    """A value as JSON for a `<script type="application/json">`, in which no text can end the element.
+
+    Numbers that are not finite become null: JSON has none.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a file in templates/."""
+    return (files("loopwise.report.html") / "templates" / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["verdict_icons"] = ICONS
+    return environment
+
+
+def _mode_colours() -> str:
+    return "\n".join(f".mode-{mode} {{ --mode: {style.colour}; }}" for mode, style in MODES.items())
+
+
+def _printable(value: Any) -> Any:
+    # Markup is ours; foreign text may hold characters that break a file or reverse the reading order.
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, str):
+        return clean(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""The answer in a terminal: legible at 80 columns, without colour, and in a log file."""
+"""The answers and the tables of cases in a terminal of any width, without colour, and in a log file."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,90 +13,104 @@ from loopwise.analysis.causes import first_causes
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cells, Facet
+from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.terminal.console import say
-from loopwise.report.terminal.table import (
-    VERDICT_STYLES,
-    Surroundings,
-    case_name,
-    facet_table,
-    plain,
-)
-from loopwise.report.words import (
-    ICONS,
-    far_off,
-    flagged,
-    metric_name,
-    short_causes,
-    verdicts_by_candidate,
-)
+from loopwise.report.words import far_off, flagged, short_causes, verdicts_by_candidate
 
-__all__ = ["VERDICT_STYLES", "Answer", "answer_table", "print_tidily", "verdict_table"]
+# The terminal's own palette is readable on its own background. A word always stands beside a colour.
+MODE_COLOURS = {
+    "async": "blue",
+    "sync": "yellow",
+    "blocking": "red",
+    "to_thread": "green",
+    "process": "magenta",
+    "own": "cyan",
+}
+VERDICT_STYLES = {
+    "better": "bold green",
+    "worse": "bold red",
+    "same": "",
+    "undecided": "dim",
+    "invalid": "red",
+}
+NARROW_BAR, WIDE_BAR = 5, 16
+"""Characters of the longest bar."""
+NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
+"""Room of a name before other columns are left out for it; before one that matters is left out."""
+_AGAINST, _P50, _BAR, _BOUND, _CPU, _CAUSE = range(1, 7)
+"""The order in which columns are left out, the last first."""
+_MATTERS = _P50
+"""Columns up to this one are left out only where names are as narrow as they can be."""
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answers, then a table per group of cases that are compared, then what the intervals stand for."""
+    """The answers, then a table per group of cases that are compared, then a note about the intervals."""
 
     summary: Summary
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay it out for the width that there is."""
-        summary, cells = self.summary, Cells(self.summary)
-        around = Surroundings(
-            verdicts=verdicts_by_candidate(summary.verdicts, "throughput_rps"),
-            causes=short_causes(summary.runs),
-            width=options.max_width,
-            is_ascii=options.ascii_only,
-        )
-        for answer in summary.answers:
-            yield Padding(plain(answer, "bold"), (0, 0, 1, 0))
+        """Lay it out for the available width."""
+        cells = Cells(self.summary)
+        for answer in self.summary.answers:
+            yield Padding(_plain(answer, "bold"), (0, 0, 1, 0))
         for facet in cells.facets:
-            yield _facet(cells, facet, around)
-        yield plain(cells.interval_note, "dim")
-
-
-def answer_table(summary: Summary) -> RenderableType:
-    """The answer, laid out when it is printed."""
-    return Answer(summary)
+            yield _facet(cells, facet, options.max_width, is_ascii=options.ascii_only)
+        yield _plain(cells.interval_note, "dim")
 
 
 def print_tidily(console: Console, renderable: RenderableType) -> None:
-    """Print; where no terminal shows it, without the blanks that fill its lines up to the width."""
+    """Print; outside a terminal without the blanks that fill lines up to the width."""
     if console.is_terminal:
         console.print(renderable)
         return
     with console.capture() as captured:
         console.print(renderable)
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
-    say(console, text)
+    say(console, "\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
-    """Every comparison: the verdict, its ratio with interval, and the sentence."""
-    if not verdicts:
-        return plain("Nothing to compare: no case differs from another in the baseline's factors only.")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("ratio", no_wrap=True)
-    table.add_column("of", no_wrap=True)
-    table.add_column("in words", overflow="fold")
-    for verdict in verdicts:
-        table.add_row(
-            Text(f"{ICONS[verdict.verdict]} {verdict.verdict}", style=VERDICT_STYLES[verdict.verdict]),
-            fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
-            plain(metric_name(verdict.metric)),
-            plain(verdict.reason),
-        )
-    return table
+def bar(ratio: float, width: int, *, is_ascii: bool = False) -> str:
+    """A bar of `ratio` (0–1) of the width, in eighths of a character."""
+    if is_ascii:
+        return "#" * round(ratio * width)
+    eighths = round(ratio * width * 8)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _together(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """What is said -> the names of all cases of which it is: nothing is said twice. From pairs of name and text."""
-    found: dict[str, list[str]] = {}
-    for name, text in said:
-        found.setdefault(fmt.clean(text), []).append(name)
-    return found
+def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> RenderableType:
+    """A heading, the table of its cases, and sentences about invalid and marked cases and causes."""
+    summary, row = cells.summary, cells.row(facet.cases, "throughput_rps")
+    names = {cell.case.case_id: _case_name(facet, cell) for cell in row}
+    marks, causes = flagged(summary.runs), first_causes(summary.runs)
+    invalid = _by_text((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
+    caused = _by_text((name, causes[key]) for key, name in names.items() if key in causes)
+    marked = _by_text((name, ", ".join(marks[key])) for key, name in names.items() if key in marks)
+    notes = [
+        *(Text.assemble((f"{_are(some)} invalid: ", "red"), reason) for reason, some in invalid.items()),
+        *(_plain(f"{_listed(some)}: {evidence}", "dim") for evidence, some in caused.items()),
+        *(_plain(sentence) for sentence in far_off(summary, names).values()),
+        *(_plain(f"{_are(some)} marked by a check: {checks}", "yellow") for checks, some in marked.items()),
+    ]
+    title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
+    columns = _columns(cells, facet, is_wide=True, is_ascii=is_ascii)
+    if _width([column.width for column in columns]) > width:
+        columns = _fitting(_columns(cells, facet, is_wide=False, is_ascii=is_ascii), width)
+    return Padding(Group(title, "", _table(columns, width), *notes), (0, 0, 1, 0))
+
+
+def _case_name(facet: Facet, cell: Cell) -> str:
+    """A case's name within its table: `async × 2`."""
+    coarse, fine = facet.label(cell.case)
+    return f"{coarse} × {cell.case.workers}" if fine and cell.case.workers else f"{coarse} {fine}".strip()
+
+
+def _by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Text -> the names that share it, so that nothing is printed twice. From pairs of name and text."""
+    names: dict[str, list[str]] = {}
+    for name, text in pairs:
+        names.setdefault(fmt.clean(text), []).append(name)
+    return names
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -108,19 +122,109 @@ def _are(names: Sequence[str]) -> str:
     return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}"
 
 
-def _facet(cells: Cells, facet: Facet, around: Surroundings) -> RenderableType:
-    """A heading, the table of its cases, and a sentence for each that is invalid, marked, or has a cause."""
+def _plain(text: str, style: str = "") -> Text:
+    """Text, not markup: `[red]` in somebody's path is part of the path."""
+    return Text(fmt.clean(text), style=style)
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    cells: Sequence[Text]
+    expendable: int = 0
+    """0: always shown; else the higher, the sooner it is left out."""
+    is_name: bool = False
+    is_right: bool = True
+
+    @property
+    def width(self) -> int:
+        return max([len(self.heading), *(each.cell_len for each in self.cells)])
+
+
+def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> list[_Column]:
     row = cells.row(facet.cases, "throughput_rps")
-    names = {cell.case.case_id: case_name(facet, cell) for cell in row}
-    invalid = _together((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
-    marked, found = flagged(cells.summary.runs), first_causes(cells.summary.runs)
-    causes = _together((name, found[key]) for key, name in names.items() if key in found)
-    marks = _together((name, ", ".join(marked[key])) for key, name in names.items() if key in marked)
-    notes = [
-        *(Text.assemble((f"{_are(who)} invalid: ", "red"), reason) for reason, who in invalid.items()),
-        *(plain(f"{_listed(who)}: {evidence}", "dim") for evidence, who in causes.items()),
-        *(plain(said) for said in far_off(cells.summary, names).values()),
-        *(plain(f"{_are(who)} marked by a check: {checks}", "yellow") for checks, who in marks.items()),
+    verdicts = verdicts_by_candidate(cells.summary.verdicts, "throughput_rps")
+    causes = short_causes(cells.summary.runs)
+    split = any(facet.label(case)[1] and case.workers for case in facet.cases)
+    colours = [MODE_COLOURS.get(cell.case.mode, "") for cell in row]
+    names = [_plain(_case_name(facet, cell), colour) for cell, colour in zip(row, colours, strict=True)]
+    p50, p99, cpu = (
+        [
+            Text(fmt.duration(cell.value) if cell.usable else fmt.NONE)
+            for cell in cells.row(facet.cases, metric)
+        ]
+        for metric in ("service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
+    )
+    bars = [
+        Text(bar(ratio, WIDE_BAR if is_wide else NARROW_BAR, is_ascii=is_ascii), style=colour)
+        for ratio, colour in zip(bar_ratios(row), colours, strict=True)
     ]
-    title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
-    return Padding(Group(title, "", facet_table(cells, facet, around), *notes), (0, 0, 1, 0))
+    reached = [Text(fmt.number(cell.predicted_ratio)) for cell in row]
+    against = [
+        _against(verdicts.get(cell.case.case_id) if cell.usable else None, is_wide=is_wide) for cell in row
+    ]
+    cause = [_plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
+    columns = [
+        _Column("mode × workers" if split else "case", names, is_name=True, is_right=False),
+        _Column("requests/s", [_throughput(cell) for cell in row]),
+        _Column("", bars, _BAR, is_right=False),
+        _Column("÷bound", reached, _BOUND),
+        _Column("p50", p50, _P50),
+        _Column("p99", p99),
+        _Column("CPU/req", cpu, _CPU),
+        _Column("vs baseline", against, _AGAINST, is_right=False),
+        _Column("cause", cause, _CAUSE, is_right=False),
+    ]
+    optional = {_BOUND, _CPU, _AGAINST, _CAUSE}
+    return [
+        column
+        for column in columns
+        if column.expendable not in optional or any(each.plain not in {"", fmt.NONE} for each in column.cells)
+    ]
+
+
+def _throughput(cell: Cell) -> Text:
+    if not cell.usable:
+        return _plain("invalid" if cell.invalid else fmt.NONE, "red")
+    return _plain(fmt.estimate(cell.value, cell.low, cell.high))
+
+
+def _against(verdict: Verdict | None, *, is_wide: bool) -> Text:
+    """Ratio and word; the word alone where there is no ratio. Wide: with the interval."""
+    if verdict is None:
+        return Text()
+    ends = (verdict.ci_low, verdict.ci_high) if is_wide else (None, None)
+    ratio = f"{fmt.ratio(verdict.ratio, *ends)} " if verdict.ratio is not None else ""
+    return Text.assemble(ratio, (verdict.verdict, VERDICT_STYLES[verdict.verdict]))
+
+
+def _fitting(columns: Sequence[_Column], width: int) -> list[_Column]:
+    """The columns that fit, the most expendable left out first; a long name breaks."""
+    kept = list(columns)
+    while (worst := max(kept, key=lambda each: each.expendable)).expendable:
+        room = NAME_COLUMNS if worst.expendable > _MATTERS else LEAST_NAME_COLUMNS
+        widths = [min(each.width, room) if each.is_name else each.width for each in kept]
+        if _width(widths) <= width:
+            break
+        kept.remove(worst)
+    return kept
+
+
+def _width(widths: Sequence[int]) -> int:
+    # The box puts a space between columns.
+    return sum(widths) + len(widths) - 1
+
+
+def _table(columns: Sequence[_Column], width: int) -> Table:
+    fits = _width([column.width for column in columns]) <= width
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="right" if column.is_right else "left",
+            no_wrap=fits or not column.is_name,
+            overflow="fold",
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*cells)
+    return table

@@ -1,7 +1,7 @@
 "use strict";
-// The explorer: a reader's choice, kept in the address, drawn when it comes into view. The drawing is LoopwiseChart's.
+// The explorer's controls: the reader's choice is kept in the address and drawn by LoopwiseChart.
 (() => {
-  const { FACTORS, text, number, values, varying, rows, crowded, spec, csv } = LoopwiseChart;
+  const { FACTORS, number, values, varying, rows, crowded, spec, csv } = LoopwiseChart;
   const section = document.getElementById("explore");
   const card = section.querySelector(".explorer");
   const part = (name) => card.querySelector(`[data-part="${name}"]`);
@@ -10,20 +10,18 @@
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
   const PREFIX = "#explore?";
   const differing = varying(data.cases);
-  const filterable = ["workload", "mode", "workers", "server", "load"].filter((factor) => differing.includes(factor));
-
-  const axes = ["workers", "mode", "workload", "server", "load", "users", "rate_rps", "case"].filter(
-    (factor) => factor === "case" || factor === "mode" || differing.includes(factor),
-  );
-  const colours = ["mode", "workers", "workload", "server", "load", "none"].filter(
-    (factor) => factor === "none" || factor === "mode" || differing.includes(factor),
-  );
-  const panels = ["none", ...["workload", "mode", "workers", "server", "load"].filter((factor) => differing.includes(factor))];
-  const offered = { metric: data.metrics.map((each) => each.id), x: axes, colour: colours, panels };
+  const offer = (factors, ...always) => factors.filter((factor) => always.includes(factor) || differing.includes(factor));
+  const filterable = offer(["workload", "mode", "workers", "server", "load"]);
+  const offered = {
+    metric: data.metrics.map((each) => each.id),
+    x: offer(["workers", "mode", "workload", "server", "load", "users", "rate_rps", "case"], "case", "mode"),
+    colour: offer(["mode", "workers", "workload", "server", "load", "none"], "none", "mode"),
+    panels: ["none", ...filterable],
+  };
 
   const usual = () => ({
     metric: data.metrics[0].id,
-    x: differing.includes("rate_rps") ? "rate_rps" : differing.includes("workers") ? "workers" : differing.includes("mode") ? "mode" : axes[0],
+    x: ["rate_rps", "workers", "mode"].find((factor) => differing.includes(factor)) ?? offered.x[0],
     colour: differing.includes("mode") || !differing.includes("workload") ? "mode" : "workload",
     panels: differing.includes("workload") && values(data.cases, "workload").length <= 12 ? "workload" : "none",
     log: false,
@@ -31,36 +29,36 @@
     kept: Object.fromEntries(filterable.map((factor) => [factor, new Set(values(data.cases, factor))])),
   });
 
-  // What the address says, as far as this report has it.
+  // The choice in the address, as far as this report offers it.
   const read = () => {
     const choice = usual();
     if (!location.hash.startsWith(PREFIX)) return choice;
-    const told = new URLSearchParams(location.hash.slice(PREFIX.length));
-    for (const [name, allowed] of Object.entries(offered)) if (allowed.includes(told.get(name))) choice[name] = told.get(name);
-    for (const name of ["log", "same"]) choice[name] = told.get(name) === "1";
+    const query = new URLSearchParams(location.hash.slice(PREFIX.length));
+    for (const [name, allowed] of Object.entries(offered)) if (allowed.includes(query.get(name))) choice[name] = query.get(name);
+    for (const name of ["log", "same"]) choice[name] = query.get(name) === "1";
     for (const factor of filterable) {
-      const kept = told.getAll(factor).filter((value) => choice.kept[factor].has(value));
+      const kept = query.getAll(factor).filter((value) => choice.kept[factor].has(value));
       if (kept.length) choice.kept[factor] = new Set(kept);
     }
     return choice;
   };
 
   const address = () => {
-    const told = new URLSearchParams();
-    for (const name of Object.keys(offered)) told.set(name, choice[name]);
-    for (const name of ["log", "same"]) if (choice[name]) told.set(name, "1");
+    const query = new URLSearchParams();
+    for (const name of Object.keys(offered)) query.set(name, choice[name]);
+    for (const name of ["log", "same"]) if (choice[name]) query.set(name, "1");
     for (const factor of filterable) {
-      if (choice.kept[factor].size < values(data.cases, factor).length) for (const value of choice.kept[factor]) told.append(factor, value);
+      if (choice.kept[factor].size < values(data.cases, factor).length) for (const value of choice.kept[factor]) query.append(factor, value);
     }
-    return PREFIX + told;
+    return PREFIX + query;
   };
 
   let choice = read();
   let view = null;
   let shown = [];
 
-  const element = (name, looks, ...inside) => {
-    const made = Object.assign(document.createElement(name), looks);
+  const element = (name, properties, ...inside) => {
+    const made = Object.assign(document.createElement(name), properties);
     made.append(...inside);
     return made;
   };
@@ -125,19 +123,17 @@
       const probe = element("span", {});
       probe.style.color = `var(--${name})`;
       card.append(probe);
-      const found = getComputedStyle(probe).color;
+      const value = getComputedStyle(probe).color;
       probe.remove();
-      return found;
+      return value;
     };
     const names = ["ink", "muted", "grid", "line", "card", "accent"];
     return { ...Object.fromEntries(names.map((name) => [name, colour(name)])), font: page.getPropertyValue("--sans").trim() };
   };
 
+  const metric = () => data.metrics.find((each) => each.id === choice.metric);
   const interval = (row) => (row.low === null || row.high === null ? "" : `[${number(row.low)}, ${number(row.high)}]`);
-  const measured = (row) => {
-    const metric = data.metrics.find((each) => each.id === choice.metric);
-    return row.value === null ? "not known" : `${number(row.value)} ${interval(row)} ${metric.unit}`.trim().replace(/ +/g, " ");
-  };
+  const measured = (row) => (row.value === null ? "not known" : [number(row.value), interval(row), metric().unit].filter(Boolean).join(" "));
 
   // Tooltip: texts only, whatever a case is called.
   const point = (event, row) => {
@@ -145,10 +141,9 @@
       tip.hidden = true;
       return;
     }
-    const metric = data.metrics.find((each) => each.id === choice.metric);
     const lines = [element("b", {}, row.name)];
     if (row.invalid !== null) lines.push(element("span", {}, `✕ invalid: ${row.invalid}`));
-    else lines.push(element("span", {}, `${metric.label}: ${measured(row)}`), element("span", { className: "soft" }, `${row.replicates} replicate${row.replicates === 1 ? "" : "s"}; click for the case`));
+    else lines.push(element("span", {}, `${metric().label}: ${measured(row)}`), element("span", { className: "soft" }, `${row.replicates} replicate${row.replicates === 1 ? "" : "s"}; click for the case`));
     tip.replaceChildren(...lines);
     tip.hidden = false;
     const box = card.getBoundingClientRect();
@@ -161,7 +156,7 @@
     const turn = (wanted += 1);
     shown = rows(data, choice);
     reflect();
-    tell();
+    describe();
     if (!isDue) return;
     try {
       await library();
@@ -187,11 +182,11 @@
       drawing.replaceChildren(place);
       drawing.dataset.drawn = String(turn);
     } catch (error) {
-      part("status").textContent = `The chart could not be drawn in this browser (${error.message}); its figures stand in the table below.`;
+      part("status").textContent = `The chart could not be drawn in this browser (${error.message}); its figures are in the table below.`;
     }
   };
 
-  const tell = () => {
+  const describe = () => {
     const invalid = shown.filter((row) => row.invalid !== null).length;
     const missing = shown.filter((row) => row.invalid === null && row.value === null).length;
     const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
@@ -199,7 +194,7 @@
       `${plural(shown.length, "case", "cases")}; a line through a mark is its ${data.confidence * 100} % interval.`,
       invalid ? `${plural(invalid, "invalid case is", "invalid cases are")} marked ✕ and ${invalid === 1 ? "has" : "have"} no number.` : "",
       missing ? `${plural(missing, "case does", "cases do")} not have this figure.` : "",
-      crowded(shown) ? "Some cases stand at the same place: what sets them apart is neither axis, colour nor panel." : "",
+      crowded(shown) ? "Some cases share a place: they differ neither in axis nor in colour nor in panel." : "",
     ].join(" ").trim();
     part("figures").replaceChildren(
       ...shown.map((row) => {
@@ -208,7 +203,7 @@
         return element("tr", {}, name, ...cells.map((each) => element("td", { className: "num" }, each)));
       }),
     );
-    drawing.setAttribute("aria-label", `Comparison chart: ${title.metric(choice.metric)} by ${title.x(choice.x)}, ${shown.length} cases. Its figures stand in the table below.`);
+    drawing.setAttribute("aria-label", `Comparison chart: ${title.metric(choice.metric)} by ${title.x(choice.x)}, ${shown.length} cases. Its figures are in the table below.`);
   };
 
   const changed = () => {
@@ -216,7 +211,7 @@
     draw();
   };
 
-  // What can be taken away.
+  // Downloads and the link.
   const save = (blob, ending) => {
     const url = URL.createObjectURL(blob);
     const name = `${data.name}-${choice.metric}`.replace(/[^\w.-]+/g, "-").slice(0, 120);
@@ -249,7 +244,7 @@
   card.hidden = false;
   reflect();
   draw();
-  // The page is seen first; then the library is unpacked, wherever the reader is: a picture or a print of the whole page has the chart.
+  // The library is unpacked after the first frame, wherever the reader is: a screenshot or a print of the whole page has the chart.
   requestAnimationFrame(() =>
     setTimeout(() => {
       isDue = true;

@@ -1,5 +1,5 @@
 "use strict";
-// From the explorer's data and a reader's choice to rows, and from rows to a Vega-Lite chart. No page, no clicks.
+// Turns the explorer's data and a reader's choice into rows, and rows into a Vega-Lite chart. Pure: no page, no clicks.
 const LoopwiseChart = (() => {
   const FACTORS = {
     workload: { label: "Workload", of: (one) => one.workload },
@@ -11,7 +11,8 @@ const LoopwiseChart = (() => {
     rate_rps: { label: "Offered rate, requests/s", of: (one) => one.rate_rps, measured: true },
     case: { label: "Case", of: (one) => one.name },
   };
-  const LONG = 10; // names along an axis that still stand beside each other
+  const isOrdered = (factor) => Boolean(FACTORS[factor]?.steps || FACTORS[factor]?.measured);
+  const LONG = 10; // names that fit side by side along an axis
 
   const text = (value) => (value === null || value === undefined ? "none" : String(value));
   const natural = (a, b) => a.localeCompare(b, "en", { numeric: true });
@@ -25,8 +26,8 @@ const LoopwiseChart = (() => {
 
   // Values of a factor in the order of the suite, numbers by size.
   const values = (cases, factor) => {
-    const found = [...new Set(cases.map((one) => text(FACTORS[factor].of(one))))];
-    return FACTORS[factor].steps || FACTORS[factor].measured ? found.sort(natural) : found;
+    const distinct = [...new Set(cases.map((one) => text(FACTORS[factor].of(one))))];
+    return isOrdered(factor) ? distinct.sort(natural) : distinct;
   };
 
   const varying = (cases) => Object.keys(FACTORS).filter((factor) => values(cases, factor).length > 1);
@@ -58,7 +59,7 @@ const LoopwiseChart = (() => {
       });
   };
 
-  // Rows at the same place in colour and panel: the reader should be told that something else sets them apart.
+  // Whether rows share place, colour and panel, so that the reader can't tell them apart.
   const crowded = (shown) => {
     const seen = new Set();
     return shown.some((row) => {
@@ -67,19 +68,19 @@ const LoopwiseChart = (() => {
     });
   };
 
-  const looksOf = (data, choice, names) => {
-    const series = Object.values(data.looks);
+  const stylesOf = (data, choice, names) => {
+    const series = Object.values(data.styles);
     return names.map((name, index) => {
-      const own = choice.colour === "mode" ? data.looks[name] : undefined;
+      const own = choice.colour === "mode" ? data.styles[name] : undefined;
       if (own) return own;
       // Beyond the palette, another marker sets a colour's second use apart.
-      const looks = series[index % series.length];
+      const style = series[index % series.length];
       const shifted = series[(index + Math.floor(index / series.length)) % series.length];
-      return { ...looks, shape: shifted.shape };
+      return { ...style, shape: shifted.shape };
     });
   };
 
-  const layers = (choice, metric, turned, joined, axis, looks, tall) => {
+  const layers = (choice, metric, turned, joined, axis, styles, tall) => {
     const along = turned ? "y" : "x";
     const up = turned ? "x" : "y";
     const measured = FACTORS[choice.x].measured;
@@ -105,21 +106,20 @@ const LoopwiseChart = (() => {
       axis: { tickCount: 5, labelExpr: "abs(datum.value) >= 1000 ? format(datum.value, '~s') : format(datum.value, '~g')" },
     };
     const none = choice.colour === "none";
-    const key = { title: none ? null : FACTORS[choice.colour].label };
-    const coloured = none
-      ? {}
-      : {
-          color: { field: "colour", type: "nominal", scale: { domain: axis.colours, range: looks.map((each) => each.colour) }, legend: key },
-          shape: { field: "colour", type: "nominal", scale: { domain: axis.colours, range: looks.map((each) => each.shape) }, legend: key },
-        };
-    const line = none ? {} : { color: coloured.color, strokeDash: { field: "colour", type: "nominal", scale: { domain: axis.colours, range: looks.map((each) => (each.dash.length ? each.dash : [1, 0])) }, legend: key } };
+    const legend = { title: none ? null : FACTORS[choice.colour].label };
+    const by = (key) => {
+      const scale = { domain: axis.colours, range: styles.map((style) => style[key]) };
+      return none ? {} : { field: "colour", type: "nominal", scale, legend };
+    };
+    const coloured = none ? {} : { color: by("colour"), shape: by("shape") };
+    const line = none ? {} : { color: by("colour"), strokeDash: by("dash") };
     const known = [{ filter: "isValid(datum.value)" }, ...(choice.log ? [{ filter: "datum.value > 0" }] : [])];
     const ranged = [...known, { filter: "isValid(datum.low) && isValid(datum.high)" }, ...(choice.log ? [{ filter: "datum.low > 0" }] : [])];
     return [
       ...(joined
         ? [{ transform: known, mark: { type: "line", strokeWidth: 1.75, opacity: 0.85 }, encoding: { ...place, [up]: height, ...line, detail: { field: "line", type: "nominal" } } }]
         : []),
-      { transform: ranged, mark: { type: "rule", strokeWidth: 2, aria: false }, encoding: { ...place, [up]: { ...height, field: "low" }, [`${up}2`]: { field: "high" }, ...(none ? {} : { color: coloured.color }) } },
+      { transform: ranged, mark: { type: "rule", strokeWidth: 2, aria: false }, encoding: { ...place, [up]: { ...height, field: "low" }, [`${up}2`]: { field: "high" }, ...(none ? {} : { color: by("colour") }) } },
       { transform: known, mark: { type: "point", filled: true, size: 60, opacity: 1, cursor: "pointer" }, encoding: { ...place, [up]: height, ...coloured } },
       {
         transform: [{ filter: "datum.invalid !== null" }],
@@ -129,16 +129,15 @@ const LoopwiseChart = (() => {
     ];
   };
 
-  // A Vega-Lite chart of these rows, so many pixels wide in all, in these colours of the page.
+  // A Vega-Lite chart of these rows, `width` pixels wide, in the colours of the page.
   const spec = (data, choice, shown, width, ink) => {
     const metric = data.metrics.find((each) => each.id === choice.metric);
-    const order = [...new Set(shown.map((row) => row.x))];
-    if (FACTORS[choice.x].steps) order.sort(natural);
-    const colours = [...new Set(shown.map((row) => row.colour))];
-    if (choice.colour !== "none" && FACTORS[choice.colour].steps) colours.sort(natural);
-    const panels = [...new Set(shown.map((row) => row.panel))];
-    if (choice.panels !== "none" && FACTORS[choice.panels].steps) panels.sort(natural);
-    const joined = Boolean(FACTORS[choice.x].steps || FACTORS[choice.x].measured) && order.length > 1;
+    const distinct = (key, factor) => {
+      const found = [...new Set(shown.map((row) => row[key]))];
+      return FACTORS[factor]?.steps ? found.sort(natural) : found;
+    };
+    const [order, colours, panels] = [distinct("x", choice.x), distinct("colour", choice.colour), distinct("panel", choice.panels)];
+    const joined = isOrdered(choice.x) && order.length > 1;
     const longest = Math.max(0, ...order.map((each) => String(each).length));
     const many = panels.length > 1;
     const columns = !many ? 1 : width > 900 && panels.length > 2 ? 3 : width > 560 ? 2 : 1;
@@ -149,7 +148,7 @@ const LoopwiseChart = (() => {
     const inner = Math.max(120, Math.floor(room - beside - (many ? 14 : 6)));
     const dodged = choice.colour !== "none" && choice.colour !== choice.x && colours.length > 1;
     const tall = turned ? Math.max(120, order.length * Math.max(18, dodged ? 11 * colours.length + 8 : 18)) : many ? 200 : 300;
-    const body = { width: inner, height: tall, layer: layers(choice, metric, turned, joined, axis, looksOf(data, choice, colours), tall) };
+    const body = { width: inner, height: tall, layer: layers(choice, metric, turned, joined, axis, stylesOf(data, choice, colours), tall) };
     const value = turned ? "x" : "y";
     return {
       $schema: "https://vega.github.io/schema/vega-lite/v6.json",
@@ -182,9 +181,12 @@ const LoopwiseChart = (() => {
     const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
     const metric = data.metrics.find((each) => each.id === choice.metric);
     const head = ["case_id", "workload", "mode", "server", "workers", "load", "metric", "unit", "value", "ci_low", "ci_high", "confidence", "replicates", "valid", "reason"];
-    const lines = shown.map((row) => [row.case.id, row.case.workload, row.case.mode, row.case.server, row.case.workers, row.case.load, metric.id, metric.unit, row.value, row.low, row.high, data.confidence, row.replicates, row.invalid === null, row.invalid]);
-    return [head, ...lines].map((line) => line.map((value) => quoted(value === null || value === undefined ? "" : String(value))).join(",")).join("\r\n") + "\r\n";
+    const lines = shown.map(({ case: one, value, low, high, replicates, invalid }) => [
+      ...[one.id, one.workload, one.mode, one.server, one.workers, one.load, metric.id, metric.unit],
+      ...[value, low, high, data.confidence, replicates, invalid === null, invalid],
+    ]);
+    return [head, ...lines].map((line) => line.map((value) => quoted(String(value ?? ""))).join(",")).join("\r\n") + "\r\n";
   };
 
-  return { FACTORS, text, number, values, varying, rows, crowded, spec, csv };
+  return { FACTORS, number, values, varying, rows, crowded, spec, csv };
 })();

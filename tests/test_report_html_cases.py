@@ -13,7 +13,6 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import HostFigures, Run, ServerFacts, Worker
 from loopwise.report import format as fmt
 from loopwise.report.html import cases as page_cases
-from loopwise.report.html import table as page_table
 from loopwise.report.html.cases import CaseSection, case_sections
 from loopwise.report.html.timeline import POINTS, path, thinned, timeline
 
@@ -21,8 +20,8 @@ NAN = math.nan
 
 
 def sections_of(summary: Summary) -> dict[str, CaseSection]:
-    rows = [row for group in page_table.case_groups(summary) for row in group.rows]
-    return {each.row.case_id: each for each in case_sections(summary, rows)}
+    rows = [row for group in page_cases.case_groups(summary) for row in group.rows]
+    return {each.row.case.case_id: each for each in case_sections(summary, rows)}
 
 
 def figure(summary: Summary, case_id: str, metric: str) -> Any:
@@ -40,21 +39,21 @@ def test_each_line_sorts_by_the_figures_of_the_summary_and_an_invalid_one_by_non
         "errors": "error_ratio",
         "cpu": "cpu_ms_per_request",
     }
-    rows = [row for group in page_table.case_groups(summary) for row in group.rows]
-    assert [row.case_id for row in rows if row.invalid] == ["sleep-blocking-w1"]
+    rows = [row for group in page_cases.case_groups(summary) for row in group.rows]
+    assert [row.case.case_id for row in rows if row.invalid] == ["sleep-blocking-w1"]
     for row in rows:
         for column, metric in columns.items():
-            value = None if row.invalid else figure(summary, row.case_id, metric)["value"]
-            assert row.sorted_by[column] == value
+            value = None if row.invalid else figure(summary, row.case.case_id, metric)["value"]
+            assert row.figures[column].value == value
         assert row.traits["validity"] == ("invalid" if row.invalid else "valid")
 
 
 def test_filters_are_offered_for_what_differs_and_numbers_stand_in_their_order() -> None:
-    groups = page_table.case_groups(page_summary(100))
-    offered = {key: values for key, _, values in page_table.filters(groups)}
+    groups = page_cases.case_groups(page_summary(100))
+    offered = {key: values for key, _, values in page_cases.filters(groups)}
     assert offered["workers"] == ["1", "2", "4", "8"]
     assert set(offered) == {"mode", "workers", "verdict"}
-    assert page_table.filters(page_table.case_groups(page_summary(1))) == []
+    assert page_cases.filters(page_cases.case_groups(page_summary(1))) == []
 
 
 def test_anchors_are_unique_whatever_the_cases_are_called() -> None:
@@ -66,7 +65,7 @@ def test_anchors_are_unique_whatever_the_cases_are_called() -> None:
     )
     suite = summary.experiment.suite.model_copy(update={"cases": cases})
     experiment = summary.experiment.model_copy(update={"suite": suite})
-    found = list(page_table.anchors(replace(summary, experiment=experiment)).values())
+    found = list(page_cases.anchors(replace(summary, experiment=experiment)).values())
     assert len(set(found)) == 7
     assert all(each.isascii() and " " not in each and "/" not in each and len(each) < 100 for each in found)
 
@@ -92,9 +91,9 @@ def test_verdicts_stand_with_the_case_that_they_judge() -> None:
     summary = page_summary(7)
     sections = sections_of(summary)
     judged = [(each.candidate_case, each.verdict, each.reason) for each in summary.verdicts]
-    told = [(id_, words[0], words[-1]) for id_, each in sections.items() for words in each.verdicts]
+    told = [(id_, row.verdict, row.sentence) for id_, each in sections.items() for row in each.verdicts]
     assert sorted(told) == sorted(judged)
-    assert sections["sleep-sync-w1"].verdicts == ()
+    assert sections["sleep-sync-w1"].verdicts == []
 
 
 def test_an_invalid_case_has_its_reason_and_its_runs_but_no_estimate() -> None:
@@ -102,7 +101,7 @@ def test_an_invalid_case_has_its_reason_and_its_runs_but_no_estimate() -> None:
     assert section.row.invalid == REASON
     assert [row.status for row in section.latencies] == ["invalid"] * 3
     assert not any(row.is_estimate for row in section.latencies)
-    assert section.failed == (f"Replicates 1, 2, 3: {REASON}",)
+    assert section.failures == [f"Replicates 1, 2, 3: {REASON}"]
     assert [row.status for row in section.files] == ["invalid"] * 3
 
 
@@ -127,7 +126,7 @@ def test_shares_per_worker_are_told_where_there_are_several() -> None:
         Worker(pid=2, requests=70, share=0.7, cpu_s=1.25, fate="ended"),
     )
     (row,) = page_cases.worker_rows([a_run(workers=workers), a_run(workers=workers[:1])])
-    assert (row.shares, row.said, row.cpu) == ((70.0, 30.0), "70.0 %, 30.0 %", "0.500 + 1.25 s")
+    assert (row.shares, row.text, row.cpu) == ((70.0, 30.0), "70.0 %, 30.0 %", "0.500 + 1.25 s")
     assert row.fates == "1 ended"
 
 

@@ -13,8 +13,7 @@ from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, ru
 
 from loopwise.analysis.summary import Summary
 from loopwise.report.charts.kit.style import MODES
-from loopwise.report.html import explorer as page_explorer
-from loopwise.report.html import skeleton, vega
+from loopwise.report.html import explorer, page
 from loopwise.report.html.explorer import explorer_data
 
 
@@ -46,7 +45,7 @@ def test_what_is_no_number_becomes_nothing(value: float) -> None:
     summary = fixture_summary(7)
     data = explorer_data(_with(summary, summary.table.assign(value=value)))
     assert all(cell is None for case in data["cases"] for cell in case["cells"])
-    json.loads(str(skeleton.data(data)))
+    json.loads(str(page.data(data)))
 
 
 def test_one_replicate_has_a_value_and_no_interval() -> None:
@@ -55,7 +54,7 @@ def test_one_replicate_has_a_value_and_no_interval() -> None:
 
 
 def test_modes_look_as_they_do_in_the_charts() -> None:
-    looks = explorer_data(fixture_summary(1))["looks"]
+    looks = explorer_data(fixture_summary(1))["styles"]
     assert [each["colour"] for each in looks.values()] == [each.colour for each in MODES.values()]
     assert len({each["shape"] for each in looks.values()}) == len(MODES)
     assert "your app" in looks
@@ -70,15 +69,15 @@ def test_open_load_has_a_rate_and_closed_load_has_users() -> None:
 
 
 def test_no_text_ends_the_element_that_holds_the_data() -> None:
-    text = str(skeleton.data({"a": HOSTILE, "b": "</script><!--\u2028"}))
+    text = str(page.data({"a": HOSTILE, "b": "</script><!--\u2028"}))
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text)["b"] == "</script><!--\u2028".replace("\u2028", " ").strip()
     assert "\x1b" not in text
 
 
 def test_the_packed_library_is_the_one_that_the_policy_allows() -> None:
-    library = decompress(b64decode(page_explorer.packed_library())).decode()
-    assert library == page_explorer.library()
+    library = decompress(b64decode(explorer.packed_library())).decode()
+    assert library == explorer.library()
     assert "loopwiseEmbed" in library
     # Its hash must be the browser's, which reads the text from an element: nothing may end it, or end a line otherwise.
     assert "\r" not in library
@@ -90,14 +89,14 @@ def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.M
 
     def make() -> bytes:
         made.append(1)
-        return compress(b"window." + vega.NAME)
+        return compress(b"window." + explorer.GLOBAL)
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(vega, "make", make)
-    first = vega.packed.__wrapped__()
-    assert vega.packed.__wrapped__() == first
+    monkeypatch.setattr(explorer, "make_library", make)
+    first = explorer.packed.__wrapped__()
+    assert explorer.packed.__wrapped__() == first
     assert len(made) == 1
-    assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [vega.cache_file().name]
+    assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [explorer.cache_file().name]
 
 
 @pytest.mark.parametrize(
@@ -105,11 +104,11 @@ def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_damaged_copy_is_made_anew(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(vega, "make", lambda: compress(vega.NAME))
-    vega.cache_file().parent.mkdir()
-    vega.cache_file().write_bytes(damage)
-    assert decompress(vega.packed.__wrapped__()) == vega.NAME
-    assert decompress(vega.cache_file().read_bytes()) == vega.NAME
+    monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))
+    explorer.cache_file().parent.mkdir()
+    explorer.cache_file().write_bytes(damage)
+    assert decompress(explorer.packed.__wrapped__()) == explorer.GLOBAL
+    assert decompress(explorer.cache_file().read_bytes()) == explorer.GLOBAL
 
 
 def test_where_nothing_can_be_written_it_is_made_for_each_report(
@@ -117,8 +116,8 @@ def test_where_nothing_can_be_written_it_is_made_for_each_report(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(vega, "make", lambda: compress(vega.NAME))
-    assert decompress(vega.packed.__wrapped__()) == vega.NAME
+    monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))
+    assert decompress(explorer.packed.__wrapped__()) == explorer.GLOBAL
 
 
 def _with(summary: Summary, table: pd.DataFrame) -> Summary:

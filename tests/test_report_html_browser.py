@@ -8,7 +8,7 @@ from support.browser import MARKS, browser, visit
 from support.page import page_summary
 
 from loopwise.report.charts.specs import save
-from loopwise.report.html.page import write_page
+from loopwise.report.html.report import write_report
 
 __all__ = ["browser"]
 pytestmark = MARKS
@@ -18,7 +18,7 @@ pytestmark = MARKS
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     summary = page_summary(7, names=request.param, invalid="some")
-    return write_page(summary, save(summary, folder), folder / "report.html")
+    return write_report(summary, save(summary, folder), folder / "report.html")
 
 
 def test_the_page_opens_from_disk_in_silence_and_asks_for_nothing_else(

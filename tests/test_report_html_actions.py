@@ -14,7 +14,7 @@ from support.page import page_summary
 
 from loopwise.analysis.summary import Summary
 from loopwise.report.charts.specs import save
-from loopwise.report.html.page import write_page
+from loopwise.report.html.report import write_report
 
 __all__ = ["browser"]
 pytestmark = MARKS
@@ -40,13 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def charted(folder: Path) -> Path:
     """The page with its charts, as a reader gets it; hostile names, some cases invalid."""
     summary = page_summary(7, names="hostile", invalid="some")
-    return write_page(summary, save(summary, folder / "charts"), folder / "charted.html")
+    return write_report(summary, save(summary, folder / "charts"), folder / "charted.html")
 
 
 @pytest.fixture(scope="module")
 def wide(folder: Path) -> Path:
     """Forty cases on one and two workers, without charts."""
-    return write_page(page_summary(40, invalid="some"), [], folder / "wide.html")
+    return write_report(page_summary(40, invalid="some"), [], folder / "wide.html")
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_axe_finds_nothing(browser: Browser, charted: Path, width_px: int, dark:
 
 @pytest.mark.parametrize("kind", list(awkward()))
 def test_a_page_of_an_awkward_result_works_all_the_same(browser: Browser, folder: Path, kind: str) -> None:
-    path = write_page(awkward()[kind], [], folder / f"{kind}.html")
+    path = write_report(awkward()[kind], [], folder / f"{kind}.html")
     seen = visit(browser, path, 400)
     page = seen.page
     page.locator("#explore").scroll_into_view_if_needed()

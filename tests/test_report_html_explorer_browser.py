@@ -13,7 +13,7 @@ from support.page import page_summary
 from support.report import REASON
 
 from loopwise.report.charts.kit.style import MODES
-from loopwise.report.html.page import write_page
+from loopwise.report.html.report import write_report
 
 __all__ = ["browser"]
 pytestmark = MARKS
@@ -22,7 +22,7 @@ SUMMARY = page_summary(40, invalid="some")
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(SUMMARY, [], tmp_path_factory.mktemp("explorer") / "report.html")
+    return write_report(SUMMARY, [], tmp_path_factory.mktemp("explorer") / "report.html")
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+"""report.html: the answer, then the figures and their evidence, down to every case."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from loopwise.analysis.summary import Summary
+from loopwise.report.cells import Cells
+from loopwise.report.charts.kit.chart import ChartFile
+from loopwise.report.html import cases, explorer, facts, page
+from loopwise.report.words import trouble, verdict_rows
+from loopwise.suite.to_toml import repeat_command
+
+SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
+CHARTS_BYTES_MOST = 1_200_000
+"""Of charts inside the page; later ones are linked. A page of a hundred cases stays below 3 MB with them."""
+
+
+def render_report(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
+    """The page as text."""
+    contents = {
+        **_overview(summary),
+        **_charts(chart_files),
+        **_verdicts(summary),
+        **_cases(summary),
+        **_method(summary),
+        "explorer": page.data(explorer.explorer_data(summary)),
+        "library": Markup(explorer.packed_library()),
+    }
+    return page.render(
+        "report.html.j2",
+        contents,
+        title=summary.experiment.suite.name,
+        styles=["report.css", "sift.css"],
+        scripts=SCRIPTS,
+        allowed=[explorer.library()],
+    )
+
+
+def write_report(summary: Summary, chart_files: Sequence[ChartFile], path: Path) -> Path:
+    """Write the page."""
+    return page.write(render_report(summary, chart_files), path)
+
+
+def _overview(summary: Summary) -> dict[str, Any]:
+    cells = Cells(summary)
+    return {
+        "experiment": summary.experiment,
+        "suite": summary.experiment.suite,
+        "is_duel": bool(summary.duel),
+        "invalid": sum(cells.why_invalid(case) is not None for case in cells.cases),
+        "measurements": len(summary.duel or summary.runs),
+        "interval_note": cells.interval_note,
+        "answers": summary.answers,
+        "trouble": trouble(summary),
+    }
+
+
+def _charts(chart_files: Sequence[ChartFile]) -> dict[str, Any]:
+    """Charts to show in the page, as far as there is room, and those to link."""
+    shown: list[dict[str, Any]] = []
+    beside: list[ChartFile] = []
+    left_bytes = CHARTS_BYTES_MOST
+    for chart in chart_files:
+        drawn = page.inline_chart(chart)
+        size_bytes = sum(len(panel.encode()) for panel in drawn["panels"])
+        if size_bytes > left_bytes:
+            beside.append(chart)
+            continue
+        left_bytes -= size_bytes
+        shown.append(drawn)
+    return {"charts": shown, "charts_beside": beside}
+
+
+def _verdicts(summary: Summary) -> dict[str, Any]:
+    """All verdicts of a duel; else those on throughput, since each case's section has all of its own."""
+    rows = verdict_rows(summary)
+    shown = [
+        row
+        for row, verdict in zip(rows, summary.verdicts, strict=True)
+        if summary.duel or verdict.metric == "throughput_rps"
+    ]
+    return {"verdicts": shown, "more_verdicts": len(shown) < len(rows)}
+
+
+def _cases(summary: Summary) -> dict[str, Any]:
+    groups = cases.case_groups(summary)
+    rows = [row for group in groups for row in group.rows]
+    return {
+        "groups": groups,
+        "columns": cases.COLUMNS,
+        "filters": cases.filters(groups),
+        "has_verdicts": any(row.verdict for row in rows),
+        "has_causes": any(row.cause for row in rows),
+        "sections_of_cases": cases.case_sections(summary, rows),
+        "percentiles": list(cases.PERCENTILES),
+    }
+
+
+def _method(summary: Summary) -> dict[str, Any]:
+    stamps = {run.generator.stamp for run in summary.runs if run.generator.stamp}
+    return {
+        "command": repeat_command(summary.experiment),
+        "facts": facts.suite_facts(summary),
+        "environment": facts.environment(summary.experiment),
+        "checks": facts.check_rows(summary.duel or summary.runs),
+        "stamps": stamps,
+    }

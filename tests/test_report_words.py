@@ -1,0 +1,64 @@
+"""Words that all views share: problems of runs, causes, names of metrics."""
+
+from dataclasses import replace
+
+import pytest
+from support.report import REASON, fixture_summary, with_causes
+
+from loopwise.analysis.causes import first_causes
+from loopwise.model import Run
+from loopwise.report.words import metric_name, trouble
+
+
+def test_failed_and_invalid_runs_are_named_with_their_reasons() -> None:
+    summary = fixture_summary(7, invalid="some", replicates=1)
+    failed = Run(
+        case=summary.experiment.suite.cases[0],
+        replicate=1,
+        order=1,
+        status="failed",
+        error="the server died: ModuleNotFoundError: shop",
+        started_at="2026-01-02T03:04:05Z",
+    )
+    sentences = trouble(replace(summary, runs=(failed, *summary.runs[1:])))
+    assert sentences[0].endswith("1 worker, replicate 1, failed: the server died: ModuleNotFoundError: shop")
+    assert sentences[1].endswith(f"invalid: {REASON}")
+    assert sentences[2:] == list(summary.damaged)
+
+
+def test_a_marked_run_is_named_with_the_check_that_marked_it() -> None:
+    summary = fixture_summary(1, replicates=1)
+    (run,) = summary.runs
+    late = run.checks[1].model_copy(update={"ok": False, "detail": "20 % was stolen"})
+    marked = replace(summary, runs=(run.model_copy(update={"checks": (run.checks[0], late)}),))
+    assert trouble(marked)[0].endswith("replicate 1, marked: 20 % was stolen")
+
+
+def test_replicates_that_fail_for_one_reason_share_a_sentence() -> None:
+    sentences = trouble(fixture_summary(7, invalid="some"))
+    assert sentences[0] == f"sleep(ms=50) blocking, 1 worker, replicates 1, 2, 3, invalid: {REASON}"
+    assert len(sentences) == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("throughput_rps", "requests a second"),
+        ("service_time_p99_ms", "p99 service time"),
+        ("response_time_p50_ms", "p50 response time"),
+    ],
+)
+def test_metrics_have_names_in_words(metric: str, name: str) -> None:
+    assert metric_name(metric) == name
+
+
+def test_the_first_cause_of_most_runs_is_that_of_the_case() -> None:
+    grown = {"memory_growth": "memory grew"}
+    blocked = {"loop_blocked": "event loop blocked 99 %"}
+    summary = with_causes(fixture_summary(7), grown, blocked | grown, blocked)
+    assert list(first_causes(summary.runs).values()) == ["event loop blocked 99 %"]
+
+
+def test_a_cause_that_few_runs_named_is_not_the_cases() -> None:
+    summary = with_causes(fixture_summary(7), {"memory_growth": "memory grew"})
+    assert first_causes(summary.runs) == {}
