@@ -10,7 +10,7 @@ import pytest
 from support.ahead import A, Starter, wait_for
 from support.e2e import BOUND_S, until
 
-from loopwise.measure.prestart import Ahead
+from loopwise.measure.prestart import Prestart
 from loopwise.servers import processes
 
 BUSY = """
@@ -73,11 +73,11 @@ def test_a_stopped_family_is_ended_and_its_grace_is_not_waited_for(busy: subproc
 def test_waiting_servers_stand_still_in_a_window_even_if_it_never_closes(busy: subprocess.Popen[str]) -> None:
     starter = Starter()
     starter.processes["a"] = busy
-    with Ahead(starter, depth=1) as ahead:
+    with Prestart(starter, depth=1) as ahead:
         ahead.expect([A])
-        ahead.go_on()
+        ahead.resume()
         wait_for(starter, "a")
-        ahead.pause()
+        ahead.suspend()
         until(lambda: is_stopped(busy))
         before = cpu_s(busy)
         start = ahead.take(A)  # the run before it died in its window
@@ -90,7 +90,7 @@ import subprocess, sys, time
 from contextlib import ExitStack
 from pathlib import Path
 from loopwise.servers import processes
-from loopwise.measure.prestart import Ahead
+from loopwise.measure.prestart import Prestart
 from loopwise.model import PlannedRun
 from loopwise.servers.lifecycle import RunningServer
 
@@ -101,12 +101,12 @@ def begin(planned, start):
     print(process.pid, flush=True)
     return RunningServer("http://a", process)
 
-with Ahead(begin, depth=1) as ahead:
+with Prestart(begin, depth=1) as ahead:
     ahead.expect([PlannedRun(case_id="a", replicate=1)])
-    ahead.go_on()
+    ahead.resume()
     while not ahead._ready:
         time.sleep(0.01)
-    ahead.pause()
+    ahead.suspend()
     print("stopped", flush=True)
     time.sleep(60)
 """
@@ -139,9 +139,9 @@ def is_alive(process: psutil.Process) -> bool:
 def test_a_server_that_was_taken_is_none_of_the_guards_business(busy: subprocess.Popen[str]) -> None:
     starter = Starter()
     starter.processes["a"] = busy
-    with Ahead(starter, depth=1) as ahead:
+    with Prestart(starter, depth=1) as ahead:
         ahead.expect([A])
-        ahead.go_on()
+        ahead.resume()
         wait_for(starter, "a")
         start = ahead.take(A)
     assert busy.poll() is None

@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from loopwise.claims.texts import TEXTS
-from loopwise.measure.duration import duration
+from loopwise.measure.plan import duration
 from loopwise.model import Case, Suite
 from loopwise.paths import scenarios_dir
 from loopwise.suite import load_suite

@@ -7,11 +7,10 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from support.claim import describe_any, suite_of_claim, typical
-from support.fakes import Conduct, FakeBench
+from support.fakes import Conduct, FakeBench, machine_of
 
 from loopwise import cli
 from loopwise.claims import archive, examine
@@ -64,10 +63,7 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
         "loopwise.claims.planned.load_suite", lambda path: suite_of_claim(Path(path).stem.upper())
     )
     monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 1000.0})
-    with (
-        mock.patch("loopwise.measure.run.window_figures", side_effect=lambda *_: made.host),
-        mock.patch("loopwise.measure.run.changes", return_value={}),
-    ):
+    with machine_of(made):
         yield made
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from support.fakes import case_of, run_of
 
 from loopwise.generator.protocol import Event
-from loopwise.measure.duration import Span, Standing
+from loopwise.measure.plan import Span, Standing
 from loopwise.model import Check, Estimate, PlannedRun, Run
 from loopwise.report.terminal.progress import Live, Plain, Quiet, outcome, precision, time_left
 
@@ -83,8 +83,8 @@ def play(watcher: Quiet, **ending: Any) -> None:
     for replicate in (1, 2):
         planned = PlannedRun(case_id=CASE.case_id, replicate=replicate)
         watcher.run_began(planned, CASE, replicate, 12)
-        watcher.run_goes_on(Event(event="window_opened"))
-        watcher.run_goes_on(Event(event="progress", phase="window", rows=1234, errors=5))
+        watcher.run_progressed(Event(event="window_opened"))
+        watcher.run_progressed(Event(event="progress", phase="window", rows=1234, errors=5))
         watcher.run_ended(run_of(CASE, replicate=replicate, **ending), 1931.4, STANDINGS[replicate - 1])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loopwise.measure.duration import duration
+from loopwise.measure.plan import duration
 from loopwise.model import Suite
 from loopwise.paths import results_dir, scenarios_dir, target_app_dir
 from loopwise.servers import target

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from support.fakes import case_of
@@ -100,7 +100,7 @@ class Scripted:
 
 def measured_by(script: Scripted, *costs: tuple[str, float], done: int = 0, **compare: Any) -> list[Round]:
     told: list[Round] = []
-    escalation = Escalation(cast(Any, script), Comparison(**compare), told.append, clock=script.clock)
+    escalation = Escalation(script.measure, Comparison(**compare), told.append, clock=script.clock)
     pairs = [
         (Pair(case_of("sync"), case_of(name, "async"), "slices", 0.1, 4), cost_s) for name, cost_s in costs
     ]

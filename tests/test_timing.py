@@ -3,7 +3,7 @@
 import pytest
 from support.fakes import case_of, experiment_of, suite_with
 
-from loopwise.measure.duration import EXPERIMENT_START_S, SETTLE_S, duration, run_s, standing
+from loopwise.measure.plan import EXPERIMENT_START_S, SETTLE_S, duration, run_s, standing
 from loopwise.model import Case, Cost, Endpoint, Estimate, Load, Replicates, Server
 
 LOAD = Load(users=100, warmup_s=0.5, measure_s=2.0)

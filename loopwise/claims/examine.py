@@ -14,8 +14,9 @@ from loopwise.claims.texts import TEXTS
 from loopwise.errors import Interrupted, LoopwiseError
 from loopwise.generator.client import Generator
 from loopwise.machine import cores, describe, machine_words
-from loopwise.measure.duration import duration
-from loopwise.measure.experiment import Execution, Serve, Watcher, design
+from loopwise.measure.experiment import Execution, Watcher, design
+from loopwise.measure.plan import duration
+from loopwise.measure.testbed import Serve
 from loopwise.model import Suite
 from loopwise.paths import scenarios_dir
 from loopwise.results.folder import ResultFolder

@@ -7,8 +7,7 @@ from loopwise.claims.claim import Text
 from loopwise.claims.examine import SEARCH_UNTIL_S, needs_more, suite_path
 from loopwise.claims.rules import SWEEPS
 from loopwise.machine import cores
-from loopwise.measure.duration import duration
-from loopwise.measure.plan import plan
+from loopwise.measure.plan import duration, plan
 from loopwise.suite import load_suite
 
 

@@ -12,7 +12,7 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Validate a suite and print its plan: cases, order, and the time it will take."""
-    from loopwise.measure.outline import outline, outline_table
+    from loopwise.measure.plan import outline, outline_table
     from loopwise.servers.services import refuse_missing
     from loopwise.suite import load_suite
 

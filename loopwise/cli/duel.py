@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loopwise.analysis.gates import Outcome
-    from loopwise.measure.duel import Tell
+    from loopwise.measure.duel import OnRound
     from loopwise.model import Round, Verdict
     from loopwise.results.folder import ResultFolder
 
@@ -123,7 +123,7 @@ def duel(
     return gate_status([outcome])
 
 
-def _progress(rounds: int, *, silent: bool) -> "Tell":
+def _progress(rounds: int, *, silent: bool) -> "OnRound":
     """Receives each round that ended and prints a line about it."""
     screen = console()
 
@@ -144,10 +144,9 @@ def _so_far(verdicts: "Sequence[Verdict]") -> str:
     whole = next((each for each in verdicts if each.metric == "throughput_rps" and each.ratio), None)
     if whole is None or whole.ratio is None:
         return "nothing to compare yet"
-    if whole.ci_low is None or whole.ci_high is None:
+    if whole.half_width is None:
         return f"throughput ×{whole.ratio:.4f}"
-    half = (whole.ci_high - whole.ci_low) / 2 / whole.ratio
-    return f"throughput ×{whole.ratio:.4f} ±{100 * half:.2f} %"
+    return f"throughput ×{whole.ratio:.4f} ±{100 * whole.half_width:.2f} %"
 
 
 def _print(result: "ResultFolder", outcome: "Outcome", *, quiet: bool) -> None:

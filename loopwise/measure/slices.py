@@ -1,4 +1,4 @@
-"""Comparisons that blocks left undecided are measured again in slices: both servers up, asked by turns. Bounded."""
+"""Measures pairs again in slices that blocks left undecided: both servers are up and loaded by turns."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,22 +8,22 @@ from loopwise.analysis.contest import MIN_ROUNDS
 from loopwise.analysis.summary import summarise
 from loopwise.analysis.verdicts import judge_rounds, undecided_pairs
 from loopwise.generator.protocol import ABBA
-from loopwise.measure.pairs import Pair, Rounds
+from loopwise.measure.pairs import Pair
 from loopwise.model import Case, Comparison, Round
 from loopwise.results.folder import ResultFolder
 
 SLICE_MIN_S, SLICE_MAX_S = 0.1, 2.0
-"""Shorter slices hold too few answers; longer ones don't follow the machine's moods, which last for seconds."""
+"""Shorter slices hold too few answers; longer ones don't follow disturbances of the machine, which last for seconds."""
 CYCLES = 2
 """A slice lasts so many service times: every user is answered in it more than once."""
 START_S = 1.5
-"""Start and stop of two servers, about; it only feeds the estimate of a round's length."""
+"""Start and stop of two servers, about; only used to estimate a round's length."""
 PRECISE = 0.5
 """Of the margin: an interval whose half-width is below this decides unless the difference lies at the margin itself."""
 
 
 def sliced(baseline: Case, candidate: Case, throughputs: Mapping[str, float]) -> Pair | None:
-    """The two cases as a pair of slices; None where they can't be asked by turns.
+    """Pair two cases for slices; None where they can't be loaded by turns.
 
     Slices need one closed load for both, made from declared endpoints: a script's users keep their own pace, and an
     open load goes on whatever the answers do.
@@ -47,18 +47,16 @@ def sliced(baseline: Case, candidate: Case, throughputs: Mapping[str, float]) ->
 
 
 def round_s(pair: Pair, throughputs: Mapping[str, float]) -> float:
-    """How long a round takes, about: each slice waits for all users before, and for what is in flight after."""
+    """Estimate the time of a round: each slice waits for all users before it, and for what is in flight after it."""
     assert pair.slice_s is not None
-    cycles_s = sum(
-        pair.baseline.load.users / throughputs[case.case_id] for case in (pair.baseline, pair.candidate)
-    )
+    cycles_s = sum(pair.baseline.load.users / throughputs[case_id] for case_id in pair.names)
     return START_S + pair.slices * (pair.slice_s + cycles_s) + cycles_s
 
 
 def undecided(result: ResultFolder) -> list[tuple[Pair, float]]:
-    """What of a result is worth slices, each with the seconds that a round takes, about.
+    """List the pairs of a result that are worth slices, each with the time of a round in seconds.
 
-    Comparisons that blocks left undecided, and those whose slices an interruption cut short.
+    These are comparisons that blocks left undecided, and those whose slices were interrupted.
     """
     summary = summarise(result)
     begun = {(each.baseline_case, each.candidate_case) for each in result.rounds()[0]}
@@ -67,53 +65,55 @@ def undecided(result: ResultFolder) -> list[tuple[Pair, float]]:
         for case_id, each in summary.cases.items()
         if (known := each.estimate("throughput_rps", summary.experiment.suite.compare.confidence))
     }
-    found = []
+    pairs = []
     for names in dict.fromkeys([*undecided_pairs(summary.verdicts), *sorted(begun)]):
         baseline, candidate = (summary.cases[name].case for name in names)
         pair = sliced(baseline, candidate, throughputs)
         if pair is not None:
-            found.append((pair, round_s(pair, throughputs)))
-    return found
+            pairs.append((pair, round_s(pair, throughputs)))
+    return pairs
 
 
 @dataclass
 class Escalation:
-    """Measures pairs in slices, one after the other, until each is precise, has enough rounds, or the time is over."""
+    """Measures rounds of pairs, one pair after the other, until each is precise or the rounds or the time run out."""
 
-    rounds: Rounds
+    measure: Callable[[Pair, int], Round]
+    """Measures a round by its number."""
     settings: Comparison
-    tell: Callable[[Round], None]
+    on_round: Callable[[Round], None]
+    """Receives each round that ended."""
     clock: Callable[[], float] = time.monotonic
 
     def run(self, pairs: Sequence[tuple[Pair, float]], done: Iterable[Round] = ()) -> None:
         """Measure pairs, the quickest first.
 
         Args:
-            pairs: each with the seconds that a round of it takes, about.
-            done: rounds that are on disk already, of an interrupted escalation.
+            pairs: each with the time of a round in seconds.
+            done: rounds of an interrupted escalation that are on disk already.
         """
         deadline_s = self.clock() + self.settings.slices_max_s
-        known = list(done)
+        by_names: dict[tuple[str, str], list[Round]] = {}
+        for each in done:
+            by_names.setdefault((each.baseline_case, each.candidate_case), []).append(each)
         # The same level for all of them: a bound of what Holm's step-down will ask.
         confidence = 1 - (1 - self.settings.confidence) / max(1, len(pairs))
         for pair, cost_s in sorted(pairs, key=lambda each: each[1]):
-            names = (pair.baseline.case_id, pair.candidate.case_id)
-            found = [each for each in known if (each.baseline_case, each.candidate_case) == names]
-            if self.clock() + cost_s * (MIN_ROUNDS - len(found)) > deadline_s:
-                continue  # there is no time for as many rounds as say something
-            while not self._is_enough(found, confidence) and self.clock() + cost_s <= deadline_s:
-                found.append(self.rounds.measure(pair, len(found) + 1))
-                self.tell(found[-1])
+            rounds = by_names.get(pair.names, [])
+            if self.clock() + cost_s * (MIN_ROUNDS - len(rounds)) > deadline_s:
+                continue  # too little time for the fewest rounds that say something
+            while not self._is_enough(rounds, confidence) and self.clock() + cost_s <= deadline_s:
+                rounds.append(self.measure(pair, len(rounds) + 1))
+                self.on_round(rounds[-1])
 
-    def _is_enough(self, found: Sequence[Round], confidence: float) -> bool:
-        """Looks at the width of throughput's interval alone, never at what it says."""
-        good = [each for each in found if each.status == "ok"]
-        if len(found) >= self.settings.slices_max or len(found) - len(good) >= 2:
+    def _is_enough(self, rounds: Sequence[Round], confidence: float) -> bool:
+        """Whether to stop: depends on the width of throughput's interval alone, never on what it says."""
+        good = [each for each in rounds if each.status == "ok"]
+        if len(rounds) >= self.settings.slices_max or len(rounds) - len(good) >= 2:
             return True
         if len(good) < MIN_ROUNDS:
             return False
         margin = self.settings.margin
-        for verdict in judge_rounds(good, margin=margin, confidence=confidence):
-            if verdict.metric == "throughput_rps" and verdict.ratio and verdict.ci_low and verdict.ci_high:
-                return bool((verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio <= PRECISE * margin)
-        return False
+        verdicts = judge_rounds(good, margin=margin, confidence=confidence)
+        widths = [each.half_width for each in verdicts if each.metric == "throughput_rps"]
+        return any(width <= PRECISE * margin for width in widths[:1] if width is not None)

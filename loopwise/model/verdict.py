@@ -86,3 +86,10 @@ class Verdict(Noun):
     """The outcome as one sentence."""
     because: str = Field(default="", exclude=True)
     """What explains it, as far as known: what an invalid one lacks, or why a side wins. Not written to disk."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half-width of the ratio's interval, relative to the ratio; None without an interval."""
+        if not self.ratio or self.ci_low is None or self.ci_high is None:
+            return None
+        return (self.ci_high - self.ci_low) / 2 / self.ratio

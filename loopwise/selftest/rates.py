@@ -45,14 +45,6 @@ class Outcome(NamedTuple):
     """Replicates and rounds measured."""
     duration_s: float = 0.0
 
-    @property
-    def half_width(self) -> float | None:
-        """Half-width of the ratio's interval relative to the ratio; None without an interval."""
-        verdict = self.verdict
-        if not verdict or not verdict.ratio or verdict.ci_low is None or verdict.ci_high is None:
-            return None
-        return (verdict.ci_high - verdict.ci_low) / 2 / verdict.ratio
-
 
 class Rate(NamedTuple):
     """How often trials of one kind gave better or worse, rightly or falsely."""
@@ -88,7 +80,9 @@ def rate_of(outcomes: Sequence[Outcome]) -> Rate:
     words: Counter[str] = Counter(each.verdict.verdict if each.verdict else "invalid" for each in outcomes)
     alarms = sum(words[word] for word in ALARMS)
     interval = binomtest(alarms, len(outcomes)).proportion_ci(confidence_level=0.95, method="exact")
-    widths = sorted(filter(None, (each.half_width for each in outcomes)))
+    widths = sorted(
+        each.verdict.half_width for each in outcomes if each.verdict and each.verdict.half_width is not None
+    )
     durations = sorted(each.duration_s for each in outcomes)
     return Rate(
         method=first.method,

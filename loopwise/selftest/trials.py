@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +15,10 @@ from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.measure import duel
 from loopwise.measure.experiment import Execution, design
-from loopwise.measure.pairs import Rounds
+from loopwise.measure.pairs import measure_round
 from loopwise.measure.prestart import DEPTH as AHEAD
 from loopwise.measure.slices import Escalation, round_s, sliced
+from loopwise.measure.testbed import Testbed
 from loopwise.model import Case, Comparison, Experiment, Replicates, Suite, Verdict
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
@@ -175,8 +177,8 @@ def _trial(
         sliced_pair = sliced(pair[0].case, pair[1].case, throughputs)
         if sliced_pair is not None:
             with Services(result.path) as services:
-                rounds_of = Rounds(result, generator, experiment.seed, experiment.calibration, services)
-                escalation = Escalation(rounds_of, compare, lambda _: None)
+                testbed = Testbed(result, experiment, generator, services)
+                escalation = Escalation(partial(measure_round, testbed), compare, lambda _: None)
                 escalation.run([(sliced_pair, round_s(sliced_pair, throughputs))])
             mine = [each for each in result.rounds()[0] if each.baseline_case == pair[0].case.case_id]
             rounds = len(mine)

@@ -3,7 +3,7 @@
 import math
 
 from loopwise.generator.protocol import Event
-from loopwise.measure.duration import Standing
+from loopwise.measure.plan import Standing
 from loopwise.model import Case, Experiment, PlannedRun, Run
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
@@ -31,7 +31,7 @@ class Observer(Quiet):
         if position > self.crash_after:
             raise Crash
 
-    def run_goes_on(self, event: Event) -> None:
+    def run_progressed(self, event: Event) -> None:
         self.events.append(event)
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:

@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,11 +12,20 @@ from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import ABBA, Event, Order, Slice
 from loopwise.generator.recorder import Recorder
 from loopwise.measure.experiment import Execution, Watcher
-from loopwise.measure.pairs import Measured, Rounds
 from loopwise.model import SIDES, Endpoint, Experiment, SideName
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
-from support.fakes import EPOCH_NS, HOST, WARMUP_NS, Conduct, FakeBench, FakeRow, figures_of, record
+from support.fakes import (
+    EPOCH_NS,
+    HOST,
+    WARMUP_NS,
+    Conduct,
+    FakeBench,
+    FakeRow,
+    figures_of,
+    machine_of,
+    record,
+)
 
 MOOD_RATIO = 0.05
 """Standard deviation of the log of what the machine gives to both sides of a round alike."""
@@ -38,6 +46,12 @@ class PairBench(FakeBench):
     def rounds(self) -> list[tuple[str, str, int]]:
         """Every round that was asked for: baseline, candidate, number."""
         return [pair_of(order) for order in self.orders if order.rival is not None]
+
+    def figures(self, name: str) -> Mapping[str, float]:
+        for side in SIDES:
+            if name == side:
+                return self.side_hosts[side]
+        return super().figures(name)
 
     def run(self, order: Order, hear: Any) -> Event:
         if order.rival is None:
@@ -164,23 +178,15 @@ class Play:
 @contextmanager
 def on_fakes(bench: PairBench) -> Iterator[PairBench]:
     """Whatever is measured within a `with` block is measured on the bench, the commands' work included."""
-    execution, rounds = partial(Execution, serve=bench.serve), partial(Rounds, serve=bench.serve)
     places: dict[str, Any] = {
-        "loopwise.measure.run.window_figures": lambda *_: bench.host,
-        "loopwise.measure.run.changes": lambda *_: {},
+        "loopwise.servers.lifecycle.serve": bench.serve,
         "loopwise.servers.target.calibrate": lambda: {"cpu_iterations_per_ms": 9.0},
-        "loopwise.measure.duel.Rounds": rounds,
-        "loopwise.selftest.trials.Rounds": rounds,
-        "loopwise.selftest.trials.Execution": execution,
-        "loopwise.measure.experiment.Execution": execution,
         "loopwise.generator.client.generators": lambda _: nullcontext(bench),
     }
     with ExitStack() as stack:
         for place, fake in places.items():
             stack.enter_context(mock.patch(place, fake))
-        stack.enter_context(
-            mock.patch.object(Measured, "figures", lambda _, name: dict(bench.side_hosts[name]))
-        )
+        stack.enter_context(machine_of(bench))
         yield bench
 
 
@@ -189,4 +195,4 @@ def carry_out_all(
 ) -> Experiment:
     """Execute runs, and the slices after them, on the bench."""
     with on_fakes(bench):
-        return Execution(result, experiment, bench, watcher or Quiet(), serve=bench.serve).run()
+        return Execution(result, experiment, bench, watcher or Quiet()).run()

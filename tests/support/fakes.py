@@ -17,6 +17,7 @@ from loopwise.generator.protocol import Event, Figures, Order
 from loopwise.generator.recorder import Recorder
 from loopwise.measure.experiment import Execution, Watcher
 from loopwise.measure.plan import plan
+from loopwise.measure.testbed import Recording
 from loopwise.model import (
     VICTIM,
     Case,
@@ -96,6 +97,11 @@ class FakeBench:
 
     def go(self) -> None:
         """As loopwise.generator.client.Generators."""
+
+    def figures(self, name: str) -> Mapping[str, float]:
+        """Figures of the server of that name, and of the machine, in the load that ended last."""
+        del name
+        return self.host
 
     def conduct(self, case_id: str) -> Conduct:
         return self.conducts.get(case_id, Conduct())
@@ -295,14 +301,21 @@ def new_result(folder: Path, suite: Suite, **options: Any) -> tuple[ResultFolder
     return result, experiment
 
 
+@contextmanager
+def machine_of(bench: FakeBench) -> Iterator[None]:
+    """Within a `with` block the machine's figures are the bench's."""
+    with (
+        mock.patch.object(Recording, "figures", lambda _, name: dict(bench.figures(name))),
+        mock.patch.object(Recording, "changes", return_value={}),
+    ):
+        yield
+
+
 def carry_out(
     result: ResultFolder, experiment: Experiment, bench: FakeBench, watcher: Watcher | None = None
 ) -> Experiment:
     """Execute on the fake bench, on a machine whose figures are HOST but for the steal that its conduct says."""
-    with (
-        mock.patch("loopwise.measure.run.window_figures", side_effect=lambda *_: bench.host),
-        mock.patch("loopwise.measure.run.changes", return_value={}),
-    ):
+    with machine_of(bench):
         return Execution(result, experiment, bench, watcher or Quiet(), serve=bench.serve).run()
 
 

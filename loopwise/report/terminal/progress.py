@@ -18,7 +18,7 @@ from rich.progress import (
 from loopwise.analysis.stats import relative_half_width
 from loopwise.generator.protocol import Event
 from loopwise.machine import cores
-from loopwise.measure.duration import Standing, run_s
+from loopwise.measure.plan import Standing, run_s
 from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
 from loopwise.report.terminal.console import say
 
@@ -29,8 +29,8 @@ class Quiet:
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
         """A run begins."""
 
-    def run_goes_on(self, event: Event) -> None:
-        """The generator told something."""
+    def run_progressed(self, event: Event) -> None:
+        """The generator sent an event."""
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
         """A run is on disk, and the experiment stands so."""
@@ -99,7 +99,7 @@ class Live(Plain):
         text = f"{self._case}: starting"
         self._progress.update(self._task, total=total, completed=position - 1, description=text)
 
-    def run_goes_on(self, event: Event) -> None:
+    def run_progressed(self, event: Event) -> None:
         """Show the phase and the requests so far."""
         if event.event == "progress":
             errors = f", {event.errors:,} errors" if event.errors else ""
