@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.fakes import EPOCH_NS, case_of, run_of
 
-from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, verdict
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, void_reason
 from loopwise.analysis.drift import Drift
 from loopwise.model import Check, GeneratorFigures, HostFigures, Load, Run, Window, Worker
 
@@ -209,12 +209,12 @@ def test_passed_checks_are_kept_without_a_sentence() -> None:
         name for name in CHECKS if name not in {"schedule", *OF_A_SERVER}
     ]
     assert all(each.ok and not each.detail for each in found)
-    assert verdict(found) is None
+    assert void_reason(found) is None
 
 
 def test_a_failed_void_makes_a_run_invalid_and_a_flag_does_not() -> None:
-    assert verdict(check(facts_of(host={"steal_ratio": 0.5}))) is None
-    sentence = verdict(check(facts_of(host={"steal_ratio": 0.5}, generator={"users": 9})))
+    assert void_reason(check(facts_of(host={"steal_ratio": 0.5}))) is None
+    sentence = void_reason(check(facts_of(host={"steal_ratio": 0.5}, generator={"users": 9})))
     assert sentence == "users: 9 of 10 users ran at the end of the window; see generator.log"
 
 
@@ -222,7 +222,7 @@ def test_a_run_that_was_not_measured_fails_no_check_by_a_crash() -> None:
     bare = Run(case=case_of("c"), replicate=1, order=1, status="failed", started_at="2026")
     found = check(Facts(bare, 0.0, None, None, None))
     assert {each.name for each in found} == {"errors", "rows"}
-    assert verdict(found) == "rows: only 0 answers came in the window; lengthen measure_s"
+    assert void_reason(found) == "rows: only 0 answers came in the window; lengthen measure_s"
 
 
 @pytest.mark.parametrize(

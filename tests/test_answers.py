@@ -8,9 +8,8 @@ import pytest
 from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.conclusions import answer_all
-from loopwise.analysis.contest import explain, within_blocks
-from loopwise.analysis.measured import CaseFigures
-from loopwise.analysis.metrics import RunFigures
+from loopwise.analysis.figures import CaseFigures, RunFigures
+from loopwise.analysis.paired import explain, within_blocks
 from loopwise.analysis.verdicts import judge_family
 from loopwise.model import Case, Comparison, Load, Server, Suite, Verdict
 

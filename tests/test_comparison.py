@@ -10,18 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
-from loopwise.analysis.contest import COMPARED
-from loopwise.analysis.difference import differences, refuse_different
-from loopwise.analysis.gates import (
-    CALIBRATION,
-    Gate,
-    Outcome,
-    compare,
-    complaints,
-    failures,
-    parse_gate,
-    unjudged,
-)
+from loopwise.analysis.comparison import CALIBRATION, compare_results, differences, refuse_different
+from loopwise.analysis.gates import Gate, Outcome, complaints, failures, parse_gate, unjudged
+from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
 from loopwise.model import Cost, Part, ServerFacts, Verdict
@@ -139,7 +130,7 @@ def test_shared_cases_get_a_verdict_per_metric_in_the_order_of_the_base(tmp_path
         {"async": Conduct(700.0, 0.005), "sync": Conduct(401.0, 0.005)},
         ("async", "sync", "blocking"),
     )
-    found = compare(base, other, margin=0.05, confidence=0.95)
+    found = compare_results(base, other, margin=0.05, confidence=0.95)
     assert [(v.candidate_case, v.metric) for v in found] == [
         (case_id, metric) for case_id in ("sync", "async") for metric in COMPARED
     ]
@@ -156,14 +147,14 @@ def test_shared_cases_get_a_verdict_per_metric_in_the_order_of_the_base(tmp_path
 
 def test_disjoint_results_have_nothing_to_say(tmp_path: Path) -> None:
     base, other = cases_of(tmp_path / "a", {}, ("sync",)), cases_of(tmp_path / "b", {}, ("async",))
-    assert compare(base, other, margin=0.05, confidence=0.95) == []
+    assert compare_results(base, other, margin=0.05, confidence=0.95) == []
 
 
 def test_a_side_without_a_valid_run_makes_one_invalid_verdict_that_says_why(tmp_path: Path) -> None:
     base = cases_of(tmp_path / "a", {}, ("sync",))
     other = cases_of(tmp_path / "b", {"sync": Conduct(generator_cpu_ratio=0.97)}, ("sync",))
     for before, after in ((base, other), (other, base)):
-        (found,) = compare(before, after, margin=0.05, confidence=0.95)
+        (found,) = compare_results(before, after, margin=0.05, confidence=0.95)
         assert found.verdict == "invalid"
         assert found.ratio is None
         assert found.reason.startswith(
@@ -230,7 +221,7 @@ def test_other_surroundings_are_refused_by_name_unless_allowed(
 
 def test_a_result_and_its_copy_are_paired_within_their_blocks(tmp_path: Path) -> None:
     base = cases_of(tmp_path, {})
-    found = compare(base, base, margin=0.05, confidence=0.95)
+    found = compare_results(base, base, margin=0.05, confidence=0.95)
     assert {(v.pairing, v.verdict, v.ratio) for v in found} == {("blocks", "same", 1.0)}
 
 
@@ -245,13 +236,13 @@ def test_computing_cases_of_another_calibration_did_other_work(workload: str, tm
         replace(base, experiment=base.experiment.model_copy(update={"calibration": {CALIBRATION: value}}))
         for value in (1000.0, 1100.0)
     )
-    (found,) = compare(one, two, margin=0.05, confidence=0.95)
+    (found,) = compare_results(one, two, margin=0.05, confidence=0.95)
     assert (found.verdict, found.ratio) == ("invalid", None)
     assert "a request computes 1.1 times what it did" in found.reason
     for allowed, margin in ((("calibration",), 0.05), ((), 0.11)):
-        assert {v.verdict for v in compare(one, two, margin=margin, confidence=0.95, allowed=allowed)} == {
-            "same"
-        }
+        assert {
+            v.verdict for v in compare_results(one, two, margin=margin, confidence=0.95, allowed=allowed)
+        } == {"same"}
 
 
 HOSTILE = '</x>&"<b>|`[a](b)` @all \x1b[31m\ud800\n| --- |'

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from support.fakes import case_of, run_of
 
-from loopwise.analysis.deviation import Prediction, judge, predict, sentence
-from loopwise.analysis.measured import CaseFigures
-from loopwise.analysis.metrics import RunFigures
+from loopwise.analysis.figures import CaseFigures, RunFigures
+from loopwise.analysis.predictions import Prediction, judge, predict, sentence
 from loopwise.model import Case, Cause, Check, Cost, Estimate, Load, Part, Run
 
 BOUND = 200.0

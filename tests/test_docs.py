@@ -14,9 +14,9 @@ from support.fakes import case_of, measured, run_of
 
 from loopwise import machine, model
 from loopwise.analysis.causes import CAUSES
-from loopwise.analysis.checks import CHECKS, Facts, check
-from loopwise.analysis.deviation import Prediction
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check
 from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.scaling import Scaling
 from loopwise.analysis.summary import COLUMNS
 from loopwise.analysis.workers import window_figures
@@ -92,9 +92,15 @@ def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None
     assert named(SCHEMA_PAGE, "summary.csv", table=1) == list(METRICS)
 
 
-def test_units_and_good_directions_of_metrics_are_those_of_the_code() -> None:
-    said = {name: (unit, better) for name, unit, better, _ in rows(SCHEMA_PAGE, "summary.csv", table=1)}
-    assert said == {name: (metric.unit, metric.better or "") for name, metric in METRICS.items()}
+def test_units_directions_and_meanings_of_metrics_are_those_of_the_code() -> None:
+    for name, unit, better, meaning in rows(SCHEMA_PAGE, "summary.csv", table=1):
+        spec = METRICS[name]
+        assert (unit, better, meaning) == (spec.unit, spec.better or "", spec.meaning.strip("`")), name
+
+
+def test_shares_and_conditions_of_causes_are_those_of_the_code() -> None:
+    for name, share, named_when in rows(SCHEMA_PAGE, "Cause", table=1):
+        assert (share, named_when) == (CAUSES[name].share, CAUSES[name].named_when), name
 
 
 def test_words_limits_and_effects_of_checks_are_those_of_the_code() -> None:
@@ -102,7 +108,7 @@ def test_words_limits_and_effects_of_checks_are_those_of_the_code() -> None:
         spec = CHECKS[name]
         assert (value, limit, applies_to) == (spec.value, spec.limit, spec.applies_to.strip("`"))
         assert effect.startswith(spec.effect)
-        assert ("the run is repeated" in effect) == spec.is_disturbance
+        assert ("the run is repeated" in effect) == (name in DISTURBANCES)
     for one in check(Facts(run_of(case_of("c")), 1.0, None, None, None)):
         assert f"{one.limit:g}" in CHECKS[one.name].limit, one.name
 

@@ -19,7 +19,7 @@ from support.duel import (
 )
 from support.fakes import case_of
 
-from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.verdicts import judge_rounds
 from loopwise.measure import duel
 from loopwise.model import SIDES, TOTAL

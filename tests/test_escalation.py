@@ -9,7 +9,8 @@ import pytest
 from support.fake_pairs import PairBench, carry_out_all, on_fakes
 from support.fakes import Conduct, case_of, new_result, suite_with
 
-from loopwise.analysis.contest import COMPARED, MIN_ROUNDS
+from loopwise.analysis.metrics import COMPARED
+from loopwise.analysis.paired import MIN_ROUNDS
 from loopwise.analysis.summary import summarise
 from loopwise.cli.report import report
 from loopwise.cli.run import run

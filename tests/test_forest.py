@@ -11,7 +11,7 @@ from support.chart_room import assert_texts_have_room, drawn_texts, panel_figure
 from support.compare import SHAPES, duel_summary, sides, summary_with_cases, verdicts_on
 from support.report import HOSTILE
 
-from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.verdicts import RULES
 from loopwise.model import Verdict
 from loopwise.report.cells import ROWS_PER_FACET, Cells

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 from support.fakes import Conduct, FakeBench, carry_out, measured, new_result, three_modes
 
-from loopwise.analysis.reading import read_runs
 from loopwise.analysis.rows import COLUMNS, RunRows
-from loopwise.analysis.summary import summarise
+from loopwise.analysis.summary import reduce_runs, summarise
 from loopwise.model import Run
 from loopwise.results.folder import ResultFolder
 
@@ -30,7 +29,7 @@ def test_never_more_than_one_runs_rows_are_in_memory(tmp_path: Path) -> None:
             gc.collect()
             most = max(most, sum(each() is not None for each in alive))
 
-    with mock.patch("loopwise.analysis.reading.RunRows", Watched):
+    with mock.patch("loopwise.analysis.summary.RunRows", Watched):
         summary = summarise(result)
     gc.collect()
     assert len(alive) == 3 * 9
@@ -90,7 +89,7 @@ def test_a_damaged_disturbed_run_is_named_and_is_not_why_its_case_lacks_a_valid_
     runs, _ = result.runs()
     (disturbed,) = (run for run in runs if run.status == "disturbed")
     (result.folder_of(disturbed) / "samples.parquet").write_bytes(b"")
-    read = read_runs(result, runs)
+    read = reduce_runs(result, runs)
     assert len(read.damaged) == 1
     assert "generator_cpu" in read.reasons["sync"]
     assert [each.status for each in read.digests["sync"]] == ["invalid"]

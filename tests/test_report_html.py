@@ -14,7 +14,7 @@ from support.page import page_summary
 from support.printed import printed
 from support.report import REASON, fixture_summary, own_app_summary, with_causes
 
-from loopwise.analysis.deviation import Prediction
+from loopwise.analysis.predictions import Prediction
 from loopwise.model import Check
 from loopwise.report.charts.kit.chart import ChartFile, InlinePanel
 from loopwise.report.charts.specs import save

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from support.fakes import case_of, experiment_of, suite_with
 from test_answers import figures_of
 
-from loopwise.analysis.scaling import Scaling, scale_all
-from loopwise.analysis.usl import Fit, divisor, fit
+from loopwise.analysis.scaling import Fit, Scaling, divisor, fit, scale_all
 from loopwise.model import Load, Server
 
 LOAD = Load(users=10_000, measure_s=1)

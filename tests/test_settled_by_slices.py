@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from loopwise.analysis.contest import Contest, settled_by_slices
+from loopwise.analysis.paired import PairedComparison, settled_by_slices
 from loopwise.analysis.stats import LogRatio, paired
 from loopwise.model import TOTAL, Round, Side
 
@@ -47,11 +47,11 @@ TABLE = {
 @pytest.mark.parametrize("name", TABLE)
 def test_the_pairing_that_knows_it_better_decides(name: str) -> None:
     blocks, ratios, pairing = TABLE[name]
-    contest = Contest("a", "b", "throughput_rps", blocks, ("b", "a"))
+    contest = PairedComparison("a", "b", "throughput_rps", blocks, ("b", "a"))
     assert settled_by_slices(contest, rounds(*ratios), TOTAL).pairing == pairing
 
 
 def test_rounds_that_are_invalid_are_not_counted() -> None:
-    contest = Contest("a", "b", "throughput_rps", WIDE, ("b", "a"))
+    contest = PairedComparison("a", "b", "throughput_rps", WIDE, ("b", "a"))
     found = [*rounds(1.0, 1.01), *rounds(0.99, status="invalid")]
     assert settled_by_slices(contest, found, TOTAL).pairing == "blocks"

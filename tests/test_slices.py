@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fakes import case_of
 
-from loopwise.analysis.contest import MIN_ROUNDS
+from loopwise.analysis.paired import MIN_ROUNDS
 from loopwise.measure.pairs import Pair
 from loopwise.measure.slices import Escalation, round_s, sliced
 from loopwise.model import TOTAL, Comparison, Load, Round, Side

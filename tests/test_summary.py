@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, rows_by, suite_with, three_modes
 
-from loopwise.analysis.contest import COMPARED
-from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.metrics import COMPARED, METRICS
 from loopwise.analysis.summary import COLUMNS, Summary, summarise
 from loopwise.errors import ServerError
 from loopwise.model import HostFigures, Load, Server, Suite, Verdict

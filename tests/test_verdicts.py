@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from support.fakes import case_of
 from support.verdict import HIGHER, INF, LOWER, MARGIN, NAN, contest, known, steady
 
-from loopwise.analysis.contest import COMPARED, Contest, explain, pair_up
-from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.sentences import SAYS, times
+from loopwise.analysis.bounds import Bound
+from loopwise.analysis.metrics import COMPARED, METRICS
+from loopwise.analysis.paired import PairedComparison, explain, pair_up
 from loopwise.analysis.stats import LogRatio, paired
 from loopwise.analysis.verdicts import (
     RULES,
@@ -16,6 +16,7 @@ from loopwise.analysis.verdicts import (
     judge_family,
     smallest_alpha,
 )
+from loopwise.analysis.wording import times
 from loopwise.model import Case, Cost, Estimate, Load, Server, Verdict
 from loopwise.model.factors import tell_apart
 
@@ -66,11 +67,13 @@ def test_every_rule_and_both_other_verdicts_have_rows_above() -> None:
     assert decide(None, HIGHER, MARGIN) == "invalid"
 
 
+FORTY_THREADS = Bound("slots", 800, 40, "sync")
+
+
 @pytest.mark.parametrize("metric", COMPARED)
-def test_every_compared_metric_has_a_direction_and_a_sentence(metric: str) -> None:
+def test_every_compared_metric_has_a_direction(metric: str) -> None:
     ratio = ratio_of(2.0, 1.9, 2.1)
     assert decide(ratio, metric, MARGIN) == ("better" if METRICS[metric].better == "higher" else "worse")
-    assert metric in SAYS
 
 
 ends = st.floats(min_value=0.01, max_value=100.0)
@@ -97,7 +100,7 @@ def test_the_point_of_an_estimate_never_decides(low: float, high: float, value: 
     )
 
 
-def judge(given_: Contest, margin: float = MARGIN) -> Verdict:
+def judge(given_: PairedComparison, margin: float = MARGIN) -> Verdict:
     return judge_family([given_], margin=margin, confidence=0.95)[0]
 
 
@@ -125,13 +128,13 @@ def judge(given_: Contest, margin: float = MARGIN) -> Verdict:
         ),
         (contest(None), "async and sync can't be compared: no valid run"),
         (
-            contest(known(4.8, 4.6), pairing="slices", explains={"better": "sync waits for its 40 threads"}),
+            contest(known(4.8, 4.6), pairing="slices", explained_by={"better": FORTY_THREADS}),
             "async serves 4.8 times [4.6, 5.01] the requests of sync here, measured in alternating slices, "
             "because sync waits for its 40 threads",
         ),
     ],
 )
-def test_a_verdict_says_what_a_person_would(given_: Contest, sentence: str) -> None:
+def test_a_verdict_says_what_a_person_would(given_: PairedComparison, sentence: str) -> None:
     assert judge(given_).reason == sentence
 
 
@@ -143,13 +146,17 @@ def test_the_slower_side_is_explained_where_it_runs_at_its_own_bound(sync_rps: f
         case_of(mode[0], mode, load=Load(users=200), cost=Cost(wait_ms=50)) for mode in ("sync", "async")
     ]
     found = explain(sides[0], sides[1], {"s": sync_rps}, 2)
-    assert found == ({"better": "sync waits for its 40 threads"} if because else {})
+    assert {word: (bound.mode, bound.count) for word, bound in found.items()} == (
+        {"better": ("sync", 40)} if because else {}
+    )
 
 
 def test_a_slower_candidate_is_the_one_explained() -> None:
     found = explain(case_of("s", "sync"), case_of("b", "blocking"), {"b": 19.5}, 1)
-    assert found == {"worse": "blocking serves one request at a time on its event loop"}
-    assert judge(contest(known(1.0, 0.99), explains=found)).reason.endswith("the same within ±5 %")
+    assert {word: bound.because for word, bound in found.items()} == {
+        "worse": "serves one request at a time on its event loop"
+    }
+    assert judge(contest(known(1.0, 0.99), explained_by=found)).reason.endswith("the same within ±5 %")
 
 
 def test_a_bound_that_both_sides_share_explains_nothing() -> None:

@@ -1,25 +1,54 @@
-"""What throughput a case can reach at most, from arithmetic alone. Pure functions.
+"""The throughput that a case can reach at most, from arithmetic alone.
 
-A measurement that equals its bound has found the bound; one far below it has found something else. Sources of the
-constants: AnyIO's default limiter has 40 tokens per event loop; asyncio's default executor min(32, cores + 4)
+A measurement that equals its bound has measured that bound; one far below it is held back by something else. Sources of
+the constants: AnyIO's default limiter has 40 tokens per event loop; asyncio's default executor min(32, cores + 4)
 threads (Python's documentation of ThreadPoolExecutor).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from loopwise.model import Case, Cost, Part, Server
 
 ANYIO_TOKENS = 40
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True)
+class Bound:
     """One limit of a case's throughput."""
 
-    name: str
+    kind: Literal["arrivals", "users", "slots", "cpu"]
     throughput_rps: float
-    because: str
-    """Completes "X is slower because it …"."""
+    count: float
+    """Of what limits: requests a second that arrive, users, requests at a time, cores."""
+    mode: str = ""
+    """Of `slots`: the mode that serves only so many requests at a time."""
+    workers: int = 1
+
+    @property
+    def name(self) -> str:
+        """`arrival rate`, `100 users`, `sync: 40 at a time`, `CPU of 2 cores`."""
+        if self.kind == "arrivals":
+            return "arrival rate"
+        if self.kind == "users":
+            return f"{int(self.count)} users"
+        return (
+            f"{self.mode}: {int(self.count)} at a time" if self.kind == "slots" else f"CPU of {self._cores}"
+        )
+
+    @property
+    def because(self) -> str:
+        """Completes "X is slower because it …"."""
+        if self.kind == "arrivals":
+            return f"is asked {self.count:g} times a second only"
+        if self.kind == "users":
+            return f"has {int(self.count)} users only"
+        return _SLOTS[self.mode].words(self) if self.kind == "slots" else f"computes on {self._cores}"
+
+    @property
+    def _cores(self) -> str:
+        return f"{int(self.count)} core{'s' if self.count > 1 else ''}"
 
 
 def bounds(case: Case, cores: int) -> list[Bound]:
@@ -38,8 +67,8 @@ def bounds(case: Case, cores: int) -> list[Bound]:
     total_s = sum(share.total_s for share in shares)
     if total_s <= 0:
         return []
-    found = [_arrivals(case, total_s), *_slots(shares, server, cores), *_cpu(shares, server, cores)]
-    return sorted(found, key=lambda bound: bound.throughput_rps)
+    limits = [_load(case, total_s), *_slots(shares, server, cores), *_cpu(shares, server, cores)]
+    return sorted(limits, key=lambda bound: bound.throughput_rps)
 
 
 class _Share(NamedTuple):
@@ -58,29 +87,48 @@ class _Share(NamedTuple):
         return self.ratio * self.cost.cpu_ms / 1e3
 
 
-def _slots(shares: Sequence[_Share], server: Server, cores: int) -> list[Bound]:
+class _Slots(NamedTuple):
+    """How many requests a mode serves at a time."""
+
+    per_worker: Callable[[Server, int], int]
+    words: Callable[[Bound], str]
+
+
+def _loops(bound: Bound) -> str:
+    loops = "its event loop" if bound.workers == 1 else f"each of its {bound.workers} event loops"
+    return f"serves one request at a time on {loops}"
+
+
+_SLOTS = {
+    "blocking": _Slots(lambda _server, _cores: 1, _loops),
+    "sync": _Slots(
+        lambda server, _cores: server.threads or ANYIO_TOKENS,
+        lambda bound: f"waits for its {int(bound.count)} threads",
+    ),
+    "to_thread": _Slots(
+        lambda _server, cores: min(32, cores + 4),
+        lambda bound: f"waits for the {int(bound.count)} threads of asyncio's default executor",
+    ),
+    "process": _Slots(
+        lambda server, cores: server.pool_processes or cores,
+        lambda bound: f"waits for its {int(bound.count)} pool processes",
+    ),
+}
+
+
+def _slots(shares: Sequence[_Share], server: Server, cores: int) -> Iterator[Bound]:
     """A bound for each mode that serves only so many requests at a time: their slots over what a request needs."""
-    workers = server.workers
-    threads, executor = workers * (server.threads or ANYIO_TOKENS), workers * min(32, cores + 4)
-    pool = workers * (server.pool_processes or cores)
-    parallel = {
-        "blocking": (workers, f"serves one request at a time on {_loops(workers)}"),
-        "sync": (threads, f"waits for its {threads} threads"),
-        "to_thread": (executor, f"waits for the {executor} threads of asyncio's default executor"),
-        "process": (pool, f"waits for its {pool} pool processes"),
-    }
-    found = []
-    for mode, (slots, because) in parallel.items():
+    for mode, slots in _SLOTS.items():
         busy_s = sum(share.total_s for share in shares if share.mode == mode)
         if mode == "blocking" and busy_s:
             # In a mix, what async routes compute holds the same loop.
             busy_s += sum(share.cpu_s for share in shares if share.mode == "async")
         if busy_s:
-            found.append(Bound(f"{mode}: {slots} at a time", slots / busy_s, because))
-    return found
+            count = server.workers * slots.per_worker(server, cores)
+            yield Bound("slots", count / busy_s, count, mode, server.workers)
 
 
-def _cpu(shares: Sequence[_Share], server: Server, cores: int) -> list[Bound]:
+def _cpu(shares: Sequence[_Share], server: Server, cores: int) -> Iterator[Bound]:
     """A worker computes on one core at most, as each process of a pool does; the machine has only so many."""
     in_workers_s = sum(share.cpu_s for share in shares if share.mode != "process")
     in_pools_s = sum(share.cpu_s for share in shares if share.mode == "process")
@@ -89,21 +137,14 @@ def _cpu(shares: Sequence[_Share], server: Server, cores: int) -> list[Bound]:
     usable = {min(cores, processes): in_workers_s + in_pools_s}
     if in_workers_s and in_pools_s and server.workers < cores:
         usable[server.workers] = in_workers_s
-    found = []
     for count, cpu_s in usable.items():
         if cpu_s:
-            name = f"{count} core{'s' if count > 1 else ''}"
-            found.append(Bound(f"CPU of {name}", count / cpu_s, f"computes on {name}"))
-    return found
+            yield Bound("cpu", count / cpu_s, count)
 
 
-def _loops(workers: int) -> str:
-    return "its event loop" if workers == 1 else f"each of its {workers} event loops"
-
-
-def _arrivals(case: Case, total_s: float) -> Bound:
+def _load(case: Case, total_s: float) -> Bound:
     load = case.load
     if load.model == "open":
         rate_rps = (load.rate_rps + (load.ramp_to_rps or load.rate_rps)) / 2
-        return Bound("arrival rate", rate_rps, f"is asked {rate_rps:g} times a second only")
-    return Bound(f"{load.users} users", load.users / (total_s + load.think_s), f"has {load.users} users only")
+        return Bound("arrivals", rate_rps, rate_rps)
+    return Bound("users", load.users / (total_s + load.think_s), load.users)

@@ -85,8 +85,9 @@ class CheckSpec:
     applies_to: str
     read: Callable[[Facts], Reading | None]
     """None where the check does not apply."""
-    is_disturbance: bool = False
-    """Its failure is the machine's passing trouble and not the case's: such a run is worth measuring again."""
+    lost_cpu: Callable[[float, int], float] | None = None
+    """Share of the CPU that is gone, from value and cores, of a check that looks at the machine's passing trouble and
+    not at the case: a run that fails it is worth measuring again."""
 
     def check(self, facts: Facts) -> Check | None:
         """Apply the check to a run."""
@@ -424,7 +425,7 @@ _SPECS = (
         "flag",
         "every run",
         lambda facts: steal(facts.run.host),
-        is_disturbance=True,
+        lost_cpu=lambda ratio, _cores: ratio,
     ),
     CheckSpec(
         "other_cpu",
@@ -433,7 +434,7 @@ _SPECS = (
         "flag",
         "every run whose server we start",
         other_cpu,
-        is_disturbance=True,
+        lost_cpu=lambda used, cores: used / max(cores, 1),
     ),
     CheckSpec(
         "core_count",
@@ -496,7 +497,7 @@ _SPECS = (
 )
 CHECKS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of run.json."""
-DISTURBANCES = frozenset(spec.name for spec in _SPECS if spec.is_disturbance)
+DISTURBANCES = frozenset(spec.name for spec in _SPECS if spec.lost_cpu)
 
 
 def check(facts: Facts) -> tuple[Check, ...]:
@@ -523,7 +524,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
     return tuple(CHECKS[name].record(reading) for name, reading in readings if reading is not None)
 
 
-def verdict(checks: Iterable[Check]) -> str | None:
+def void_reason(checks: Iterable[Check]) -> str | None:
     """Why the run is invalid, in one sentence; None when it is valid."""
     return next((f"{one.name}: {one.detail}" for one in checks if one.effect == "void" and not one.ok), None)
 

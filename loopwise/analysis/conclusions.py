@@ -1,17 +1,19 @@
-"""The answer in one sentence per workload: which mode, how many workers, by how much. Pure."""
+"""The answer in one sentence per workload: which mode, how many workers, by how much."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
-from loopwise.analysis.contest import within_blocks
-from loopwise.analysis.measured import CaseFigures
-from loopwise.analysis.sentences import percent, times
+from loopwise.analysis.figures import CaseFigures
+from loopwise.analysis.paired import within_blocks
 from loopwise.analysis.verdicts import judge_family
-from loopwise.model import Case, Estimate, Experiment, Verdict
+from loopwise.analysis.wording import count, percent, times
+from loopwise.model import TOTAL, Case, Estimate, Experiment, Verdict
 from loopwise.model.factors import tell_apart, variant
 
 METRIC = "throughput_rps"
+DUEL_METRICS = ("throughput_rps", "cpu_ms_per_request")
+"""Metrics whose verdicts are the answer of a duel."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -27,7 +29,7 @@ def answer_all(
         experiment: for its margin and confidence.
         cases: by case_id.
         verdicts: all of them.
-        causes: evidence of what holds a case back, by case_id; told where no bound explains a difference.
+        causes: evidence of what holds a case back, by case_id; named where no bound explains a difference.
     """
     everything = list(cases.values())
     order = list(dict.fromkeys(_group(each.case) for each in everything))
@@ -43,6 +45,14 @@ def answer_all(
         if many_loads:
             subject += f" at {first.load.label}"
         yield f"{subject}: {_answer(experiment, rivals, verdicts, cases, causes)}"
+
+
+def duel_answers(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The answer of a duel: its verdicts on the whole, throughput first."""
+    for metric in DUEL_METRICS:
+        for verdict in verdicts:
+            if verdict.metric == metric and verdict.endpoint in {"", TOTAL}:
+                yield f"{verdict.reason}."
 
 
 def _group(case: Case) -> tuple[str, str, str, str]:
@@ -83,14 +93,12 @@ def _answer(
     against = _against(best, verdicts, cases, causes) or _against_slowest(best, list(known.values()), causes)
     invalid = len(rivals) - len(known)
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
-    return f"{text}{against}.{_not_told_apart(open_, rivals)}{note}"
+    return f"{text}{against}.{_no_clear_difference(open_, rivals)}{note}"
 
 
-def _not_told_apart(others: list[CaseFigures], rivals: list[CaseFigures]) -> str:
-    """Who may be as good for all that was measured: a winner by noise must not look like one."""
-    if not others:
-        return ""
-    return f" Not told apart from it: {_listed(others, rivals)}."
+def _no_clear_difference(others: list[CaseFigures], rivals: list[CaseFigures]) -> str:
+    """Names the cases that may be as good for all that was measured: a winner by noise must not look like one."""
+    return f" No clear difference from {_listed(others, rivals)}." if others else ""
 
 
 def _listed(some: list[CaseFigures], rivals: list[CaseFigures]) -> str:
@@ -113,8 +121,8 @@ def words_against(
     best: CaseFigures, rivals: Iterable[CaseFigures], *, margin: float, confidence: float
 ) -> dict[str, str]:
     """The verdict on the throughput of each rival against the best, by case_id; the rivals are one family."""
-    contests = [within_blocks(best, each, METRIC) for each in rivals if each is not best]
-    judged = judge_family([contest for contest in contests if contest], margin=margin, confidence=confidence)
+    comparisons = [within_blocks(best, each, METRIC) for each in rivals if each is not best]
+    judged = judge_family([each for each in comparisons if each], margin=margin, confidence=confidence)
     return {verdict.candidate_case: verdict.verdict for verdict in judged}
 
 
@@ -129,11 +137,11 @@ def _name(case: Case, rivals: list[CaseFigures]) -> str:
 def _words(case: Case, cases: list[Case]) -> str:
     several = len({each.workers for each in cases}) > 1
     mode = "the app" if case.mode == "own" else case.mode
-    told = variant(case, cases)
-    name = f"{mode} ({told})" if told else mode
+    options = variant(case, cases)
+    name = f"{mode} ({options})" if options else mode
     if case.workers is None or (case.mode != "own" and not several):
         return name
-    return f"{name} with {case.workers} worker{'s' if case.workers != 1 else ''}"
+    return f"{name} with {count(case.workers, 'worker')}"
 
 
 def _rate(throughput: Estimate) -> str:
@@ -152,9 +160,8 @@ def _against(
         if verdict.candidate_case == best.case.case_id and verdict.metric == METRIC and verdict.ratio:
             baseline = cases[verdict.baseline_case].case
             ratio = Estimate(value=verdict.ratio, low=verdict.ci_low, high=verdict.ci_high, replicates=1)
-            because = verdict.because
-            reason = f", because {because}" if because else ""
-            if not because and verdict.verdict == "better":
+            reason = f", because {verdict.because}" if verdict.because else ""
+            if not reason and verdict.verdict == "better":
                 reason = _held_back(baseline, best.case, causes)
             doubt = ", which does not decide it" if verdict.verdict == "undecided" else ""
             return f", {times(ratio)} those of {tell_apart(baseline, best.case)[0]}{reason}{doubt}"
@@ -162,9 +169,9 @@ def _against(
 
 
 def _held_back(slower: Case, faster: Case, causes: Mapping[str, str]) -> str:
-    """What was seen to hold the slower one back."""
-    seen = causes.get(slower.case_id, "")
-    return f" ({tell_apart(slower, faster)[0]}: {seen})" if seen else ""
+    """The first cause that holds the slower one back."""
+    cause = causes.get(slower.case_id, "")
+    return f" ({tell_apart(slower, faster)[0]}: {cause})" if cause else ""
 
 
 def _against_slowest(
@@ -174,6 +181,6 @@ def _against_slowest(
     slowest, throughput = min(known, key=lambda pair: pair[1].value)
     if slowest is best:
         return ""
-    seen = causes.get(slowest.case.case_id, "")
-    because = f" ({seen})" if seen else ""
+    cause = causes.get(slowest.case.case_id, "")
+    because = f" ({cause})" if cause else ""
     return f"; the slowest, {tell_apart(slowest.case, best.case)[0]}, {_rate(throughput)}{because}"

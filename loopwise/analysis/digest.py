@@ -1,7 +1,7 @@
-"""What is kept of a run's rows to draw it: quantiles, a histogram and a time line, some kilobytes. Pure.
+"""A digest of a run's rows to draw it from: quantiles, a histogram and a time line, some kilobytes.
 
-A report reads the rows of one run at a time and goes on with these; invalid and disturbed runs have one as well, since
-their time line is what explains them.
+A report reads the rows of one run at a time and goes on with their digests; invalid and disturbed runs have one as
+well, since their time line is what explains them.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,8 @@ QUANTILES: tuple[float, ...] = (
     1.0,
 )
 """The grid of Latencies.quantiles_ms: p0 to p99, then ten steps for each further nine, then the maximum."""
+DRAWN = frozenset((*QUANTILES[:100], 0.995, 0.999, 0.9995, 0.9999, 1.0))
+"""Quantiles that the distribution charts are drawn from."""
 EDGES_MS: FLOATS = np.logspace(-3, 5, 401)
 """Edges of the histogram's bins: 50 per decade, each 4.7 % wide, from 1 µs to 100 s."""
 STEP_S = 0.1

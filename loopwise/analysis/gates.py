@@ -1,4 +1,4 @@
-"""Two results side by side: a verdict per shared case, and gates that fail on verdicts only. Pure."""
+"""Gates of a comparison: thresholds that fail on verdicts, never on a bare difference."""
 
 import math
 import re
@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loopwise.analysis.contest import COMPARED, Contest, is_usable, pair_up
-from loopwise.analysis.stats import LogRatio, unpaired
-from loopwise.analysis.summary import Summary
-from loopwise.analysis.verdicts import judge_family
+from loopwise.analysis.metrics import COMPARED
 from loopwise.errors import UsageError
-from loopwise.model import Case, Experiment, Verdict
+from loopwise.model import Verdict
 
 GATE = re.compile(r"(?P<metric>\w+):(?P<sign>[+-])(?P<percent>\d+(?:\.\d+)?)%")
 
@@ -47,92 +44,21 @@ def parse_gate(text: str) -> Gate:
     Raises:
         UsageError: it has another form, or the metric is none that gets verdicts.
     """
-    found = GATE.fullmatch(text.replace(" ", ""))
-    if not found:
+    match = GATE.fullmatch(text.replace(" ", ""))
+    if not match:
         raise UsageError(
             f"--fail-on: got {text!r}, allowed is METRIC:+N% or METRIC:-N%; write for example throughput_rps:-5%"
         )
-    if found["metric"] not in COMPARED:
+    if match["metric"] not in COMPARED:
         raise UsageError(
-            f"--fail-on: {found['metric']!r} gets no verdict, allowed are {', '.join(COMPARED)}; choose one of them"
+            f"--fail-on: {match['metric']!r} gets no verdict, allowed are {', '.join(COMPARED)}; choose one of them"
         )
-    gate = Gate(found["metric"], float(found["sign"] + found["percent"]) / 100)
+    gate = Gate(match["metric"], float(match["sign"] + match["percent"]) / 100)
     if gate.change <= -1:
         raise UsageError(
             f"--fail-on: got {text!r}, allowed is a fall of less than 100%; nothing can fall further"
         )
     return gate
-
-
-def compare(
-    base: Summary, other: Summary, *, margin: float, confidence: float, allowed: Sequence[str] = ()
-) -> list[Verdict]:
-    """A verdict per case that both results have and per metric that both measured, in the base's order.
-
-    A result and its copy share their blocks and are paired within them. Others were measured at different times, so
-    nothing pairs their runs: Welch's interval of independent samples, which is wider.
-
-    Args:
-        base: the result that was before.
-        other: the result that is now.
-        margin: the practical margin.
-        confidence: of the family of all comparisons on one metric.
-        allowed: keys that may differ; `calibration` allows different work per request in cases that compute.
-    """
-    is_paired = _is_same_measurement(base.experiment, other.experiment)
-    work = "" if "calibration" in allowed else _other_work(base.experiment, other.experiment, margin)
-    contests = []
-    for case_id, before in base.cases.items():
-        after = other.cases.get(case_id)
-        for metric in COMPARED if after else ():
-            assert after is not None
-            why_not = work if _computes_ms(before.case) else ""
-            ratio = None if why_not else _ratio(before.values(metric), after.values(metric), is_paired)
-            if ratio is None and metric != "throughput_rps":
-                continue
-            contests.append(
-                Contest(
-                    case_id,
-                    case_id,
-                    metric,
-                    ratio,
-                    (f"{case_id} now", "before"),
-                    pairing="blocks" if is_paired else "none",
-                    invalid_because=why_not or before.reason or after.reason or "no answers were measured",
-                )
-            )
-    return judge_family(contests, margin=margin, confidence=confidence)
-
-
-def _is_same_measurement(base: Experiment, other: Experiment) -> bool:
-    return (base.created_at, base.seed, base.suite) == (other.created_at, other.seed, other.suite)
-
-
-def _ratio(before: dict[int, float], after: dict[int, float], is_paired: bool) -> LogRatio | None:
-    if is_paired:
-        return pair_up(before, after)
-    sides = [[value for value in side.values() if is_usable(value)] for side in (before, after)]
-    return unpaired(*sides) if all(sides) else None
-
-
-CALIBRATION = "cpu_iterations_per_ms"
-
-
-def _computes_ms(case: Case) -> bool:
-    """Whether its work is so many milliseconds of computing, which the calibration turns into iterations."""
-    costs = (case.cost, *(part.cost for part in case.parts))
-    return any(cost is not None and cost.cpu_ms > 0 for cost in costs)
-
-
-def _other_work(base: Experiment, other: Experiment, margin: float) -> str:
-    """Why cases that compute can't be compared: their millisecond of work was calibrated otherwise in each result."""
-    one, two = (each.calibration.get(CALIBRATION) for each in (base, other))
-    if not one or not two or abs(math.log(two / one)) <= math.log1p(margin):
-        return ""
-    return (
-        f"a request computes {two / one:.3g} times what it did ({CALIBRATION} is {one:.6g} and {two:.6g}); "
-        "measure both again, or give --allow-different calibration"
-    )
 
 
 def subject(verdict: Verdict) -> str:
@@ -196,15 +122,15 @@ class Outcome:
 
     @property
     def failed(self) -> list[tuple[Gate, Verdict]]:
-        """As `failures`."""
+        """Every gate that a verdict fails."""
         return failures(self.gates, self.verdicts)
 
     @property
     def unjudged(self) -> list[tuple[Gate, str]]:
-        """As the function of this name."""
+        """Every gate that a shared case says nothing about, with the case."""
         return unjudged(self.gates, self.verdicts)
 
     @property
     def complaints(self) -> list[str]:
-        """As the function of this name."""
+        """A sentence for each gate that fails or can't be judged."""
         return complaints(self.gates, self.verdicts)

@@ -1,120 +1,39 @@
-"""From the rows of one run to its figures. Pure: tables in, numbers out."""
+"""The metrics of a case: name, unit, words, and how each is computed from the requests or the run."""
 
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
-from loopwise.analysis.rows import FLOATS, INTS, RunRows
+from loopwise.analysis.rows import FLOATS, INTS, Kind, Requests, RunRows
 from loopwise.analysis.stats import nearest_rank, rank
-from loopwise.model import TOTAL, Run
 
-
-class Metric(NamedTuple):
-    """What a metric is measured in, and which way is good."""
-
-    unit: str
-    better: Literal["higher", "lower"] | None = None
-    """None: it describes the run; nobody wins by it."""
-    is_log: bool = True
-    """Intervals on the log scale: for quantities that are positive and whose noise is proportional."""
-
-
-_LATENCIES = {
-    f"{kind}_time_{name}_ms": Metric("ms", "lower")
-    for kind in ("service", "response")
-    for name in ("mean", "p50", "p90", "p99", "p999")
-}
-METRICS: dict[str, Metric] = {
-    "throughput_rps": Metric("1/s", "higher"),
-    **_LATENCIES,
-    "error_ratio": Metric("", "lower", is_log=False),
-    "cpu_ms_per_request": Metric("ms", "lower"),
-    "rss_mb": Metric("MB", "lower"),
-    "loop_lag_p99_ms": Metric("ms", "lower", is_log=False),
-    "loop_stall_max_ms": Metric("ms", "lower", is_log=False),
-    "worker_share_max": Metric("", is_log=False),
-    "victim_p50_ms": Metric("ms", "lower"),
-    "victim_p99_ms": Metric("ms", "lower"),
-    "generator_lag_mean_ms": Metric("ms"),
-    "generator_lag_p99_ms": Metric("ms"),
-    "generator_cpu_ratio": Metric("", is_log=False),
-    "steal_ratio": Metric("", is_log=False),
-}
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 ROWS_ABOVE = 10
 """A percentile in the far tail is shown with at least so many rows above it; fewer are single events."""
-GRID = [round(step / 100, 2) for step in range(100)] + [0.995, 0.999, 0.9995, 0.9999, 1.0]
-"""Quantiles that the distribution charts are drawn from."""
 
 
-@dataclass
-class RunFigures:
-    """All figures of one run."""
+@dataclass(frozen=True)
+class MetricSpec:
+    """A metric: a number per run, and its words."""
 
-    endpoint: str = TOTAL
-    """Where the figures of the whole case stand: its only endpoint, or TOTAL for a mix."""
-    metrics: dict[tuple[str, str], float] = field(default_factory=dict)
-    """By endpoint and metric."""
-    quantiles: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """By endpoint: (quantile, service time in ms)."""
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-def figures(table: pa.Table, run: Run) -> RunFigures:
-    """Compute a run's figures from all its rows; which of them count, `RunRows` says."""
-    if run.window is None:
-        return RunFigures(counts={"rows": table.num_rows})
-    return figures_of(RunRows(table, run))
-
-
-def figures_of(rows: RunRows) -> RunFigures:
-    """The figures of rows that were made ready."""
-    whole = rows.whole
-    result = RunFigures(endpoint=whole, counts={"rows": rows.count})
-    for name in rows.groups:
-        _requests(result, name, rows)
-    is_ok, arrived, due, is_victim = rows.is_ok, rows.arrived, rows.due, rows.is_victim
-    mine = ~is_victim & arrived
-    result.counts |= {
-        "window_rows": int((due & ~is_victim).sum()),
-        "ok": int((mine & is_ok).sum()),
-        "errors": int((due & ~is_victim & ~is_ok).sum()),
-        "victim_rows": int((arrived & is_victim).sum()),
-    }
-    lag_ns = (rows.column["read_ns"] - rows.column["received_ns"])[mine & is_ok]
-    if lag_ns.size:
-        result.metrics[whole, "generator_lag_mean_ms"] = float((lag_ns / 1e6).mean())
-        result.metrics[whole, "generator_lag_p99_ms"] = _one_rank(lag_ns, 0.99) / 1e6
-    waited_ns = rows.duration_ns("response", arrived & is_victim & is_ok)
-    if waited_ns.size:
-        for name in ("p50", "p99"):
-            result.metrics[whole, f"victim_{name}_ms"] = _one_rank(waited_ns, PERCENTILES[name]) / 1e6
-    _host(result, whole, rows.run)
-    return result
-
-
-def _requests(result: RunFigures, name: str, rows: RunRows) -> None:
-    """Throughput, latencies and errors of one endpoint."""
-    metrics, mine = result.metrics, rows.of(name)
-    metrics[name, "throughput_rps"] = float((rows.arrived & mine & rows.is_ok).sum()) / rows.window.duration_s
-    due = rows.due & mine
-    count = int(due.sum())
-    if count:
-        metrics[name, "error_ratio"] = float((due & ~rows.is_ok).sum()) / count
-    for kind in rows.kinds:
-        _latencies(metrics, name, kind, rows.latencies_ms(name, kind))
-    service_ms = rows.latencies_ms(name, "service")
-    result.quantiles[name] = [
-        (q, nearest_rank(service_ms, q)) for q in GRID if service_ms.size and is_shown(q, service_ms.size)
-    ]
-
-
-def _one_rank(values: INTS, quantile: float) -> float:
-    """The percentile of values in any order: they are parted at its rank, which is cheaper than to sort them."""
-    index = rank(quantile, values.size) - 1
-    return float(np.partition(values, index)[index])
+    name: str
+    unit: str
+    better: Literal["higher", "lower"] | None
+    """None: it describes the run; nobody wins by it."""
+    label: str
+    """Its name in tables and charts."""
+    meaning: str
+    """As docs/schema.md has it."""
+    phrase: str = ""
+    """Stands between candidate and baseline in a verdict: `serves {ratio} the requests of`. Empty: no verdicts."""
+    is_log: bool = True
+    """Intervals on the log scale: for quantities that are positive and whose noise is proportional."""
+    of_requests: Callable[[Requests], float | None] | None = None
+    """Computes it for each endpoint, and for all of them; None where there is nothing to compute it from."""
+    of_run: Callable[[RunRows], float | None] | None = None
+    """Computes it once, for the case as a whole."""
 
 
 def is_shown(quantile: float, rows: int) -> bool:
@@ -122,26 +41,192 @@ def is_shown(quantile: float, rows: int) -> bool:
     return quantile <= 0.99 or quantile == 1.0 or rows - rank(quantile, rows) >= ROWS_ABOVE
 
 
-def _latencies(metrics: dict[tuple[str, str], float], name: str, kind: str, sorted_ms: FLOATS) -> None:
-    if not sorted_ms.size:
-        return
-    metrics[name, f"{kind}_time_mean_ms"] = float(sorted_ms.mean())
-    for label, quantile in PERCENTILES.items():
-        if is_shown(quantile, sorted_ms.size):
-            metrics[name, f"{kind}_time_{label}_ms"] = nearest_rank(sorted_ms, quantile)
+def _throughput(requests: Requests) -> float:
+    return requests.served / requests.duration_s if requests.duration_s else 0.0
 
 
-def _host(result: RunFigures, whole: str, run: Run) -> None:
-    """Figures of the case as a whole, from outside the requests."""
-    host, ok = run.host, result.counts["ok"]
-    shares = [worker.share for worker in run.workers if worker.share is not None]
-    found = {
-        "cpu_ms_per_request": host.server_cpu_s * 1e3 / ok if host.server_cpu_s is not None and ok else None,
-        "rss_mb": host.server_rss_mb,
-        "steal_ratio": host.steal_ratio,
-        "loop_lag_p99_ms": host.loop_lag_p99_ms,
-        "loop_stall_max_ms": host.loop_stall_max_ms,
-        "worker_share_max": max(shares) if len(shares) > 1 else None,
-        "generator_cpu_ratio": run.generator.cpu_ratio,
-    }
-    result.metrics |= {(whole, name): value for name, value in found.items() if value is not None}
+def _latency(kind: Kind, statistic: str) -> Callable[[Requests], float | None]:
+    def compute(requests: Requests) -> float | None:
+        ascending_ms: FLOATS | None = requests.latencies_ms.get(kind)
+        if ascending_ms is None or not ascending_ms.size:
+            return None
+        if statistic == "mean":
+            return float(ascending_ms.mean())
+        quantile = PERCENTILES[statistic]
+        return nearest_rank(ascending_ms, quantile) if is_shown(quantile, ascending_ms.size) else None
+
+    return compute
+
+
+def _latencies(kind: Kind, meanings: dict[str, str]) -> list[MetricSpec]:
+    phrases = {"p50": "takes {ratio} the median time of", "p99": "takes {ratio} the p99 time of"}
+    return [
+        MetricSpec(
+            f"{kind}_time_{statistic}_ms",
+            "ms",
+            "lower",
+            f"{statistic} {kind} time",
+            meaning,
+            phrase=phrases.get(statistic, "") if kind == "service" else "",
+            of_requests=_latency(kind, statistic),
+        )
+        for statistic, meaning in meanings.items()
+    ]
+
+
+def _percentile_ms(values_ns: INTS, quantile: float) -> float | None:
+    """The percentile of values in any order: they are parted at its rank, which is cheaper than to sort them."""
+    if not values_ns.size:
+        return None
+    index = rank(quantile, values_ns.size) - 1
+    return float(np.partition(values_ns, index)[index]) / 1e6
+
+
+def _cpu_ms_per_request(rows: RunRows) -> float | None:
+    cpu_s = rows.run.host.server_cpu_s
+    return None if cpu_s is None or not rows.served else cpu_s * 1e3 / rows.served
+
+
+def _worker_share(rows: RunRows) -> float | None:
+    shares = [worker.share for worker in rows.run.workers if worker.share is not None]
+    return max(shares) if len(shares) > 1 else None
+
+
+_SPECS = (
+    MetricSpec(
+        "throughput_rps",
+        "1/s",
+        "higher",
+        "requests a second",
+        "rows without error whose answer arrived in the window ÷ its length",
+        phrase="serves {ratio} the requests of",
+        of_requests=_throughput,
+    ),
+    *_latencies(
+        "service",
+        {
+            "mean": "sent → last byte, mean over the successes that count",
+            "p50": "the same, median; percentiles are exact, by nearest rank",
+            "p90": "90th percentile",
+            "p99": "99th percentile",
+            "p999": "99.9th percentile, only with at least 10 rows above it",
+        },
+    ),
+    *_latencies(
+        "response",
+        {
+            "mean": "open load: scheduled → last byte, mean",
+            "p50": "the same, median",
+            "p90": "90th percentile",
+            "p99": "99th percentile",
+            "p999": "99.9th percentile, only with at least 10 rows above it",
+        },
+    ),
+    MetricSpec(
+        "error_ratio",
+        "",
+        "lower",
+        "errors",
+        "share of the rows that count that have an error",
+        is_log=False,
+        of_requests=lambda requests: requests.failed / requests.due if requests.due else None,
+    ),
+    MetricSpec(
+        "cpu_ms_per_request",
+        "ms",
+        "lower",
+        "CPU per request",
+        "CPU of the server's processes ÷ successes, over the window",
+        phrase="costs {ratio} the CPU per request of",
+        of_run=_cpu_ms_per_request,
+    ),
+    MetricSpec(
+        "rss_mb",
+        "MB",
+        "lower",
+        "memory",
+        "the greatest sum of the server's memory in the window",
+        of_run=lambda rows: rows.run.host.server_rss_mb,
+    ),
+    MetricSpec(
+        "loop_lag_p99_ms",
+        "ms",
+        "lower",
+        "p99 loop lag",
+        "what a callback that is due at any moment waits for the event loop, 99th percentile; with the probe",
+        is_log=False,
+        of_run=lambda rows: rows.run.host.loop_lag_p99_ms,
+    ),
+    MetricSpec(
+        "loop_stall_max_ms",
+        "ms",
+        "lower",
+        "longest loop stall",
+        "the longest time that one piece of code kept an event loop; with the probe",
+        is_log=False,
+        of_run=lambda rows: rows.run.host.loop_stall_max_ms,
+    ),
+    MetricSpec(
+        "worker_share_max",
+        "",
+        None,
+        "share of the busiest worker",
+        "share of the requests that the busiest worker served; several workers, with the probe",
+        is_log=False,
+        of_run=_worker_share,
+    ),
+    MetricSpec(
+        "victim_p50_ms",
+        "ms",
+        "lower",
+        "p50 of the canary",
+        "the canary's median, counted from when it was due",
+        of_run=lambda rows: _percentile_ms(rows.victim_ns, 0.5),
+    ),
+    MetricSpec(
+        "victim_p99_ms",
+        "ms",
+        "lower",
+        "p99 of the canary",
+        "the canary's 99th percentile, counted from when it was due",
+        of_run=lambda rows: _percentile_ms(rows.victim_ns, 0.99),
+    ),
+    MetricSpec(
+        "generator_lag_mean_ms",
+        "ms",
+        None,
+        "mean generator lag",
+        "arrived → read by the generator, mean; part of no latency with `stamp` = `kernel`",
+        of_run=lambda rows: float((rows.lag_ns / 1e6).mean()) if rows.lag_ns.size else None,
+    ),
+    MetricSpec(
+        "generator_lag_p99_ms",
+        "ms",
+        None,
+        "p99 generator lag",
+        "the same, 99th percentile",
+        of_run=lambda rows: _percentile_ms(rows.lag_ns, 0.99),
+    ),
+    MetricSpec(
+        "generator_cpu_ratio",
+        "",
+        None,
+        "generator CPU",
+        "share of a core that the busiest generator process used",
+        is_log=False,
+        of_run=lambda rows: rows.run.generator.cpu_ratio,
+    ),
+    MetricSpec(
+        "steal_ratio",
+        "",
+        None,
+        "stolen CPU",
+        "share of the machine's CPU that the hypervisor took",
+        is_log=False,
+        of_run=lambda rows: rows.run.host.steal_ratio,
+    ),
+)
+METRICS = {spec.name: spec for spec in _SPECS}
+"""By name, in the order of tables."""
+COMPARED = tuple(spec.name for spec in _SPECS if spec.phrase)
+"""Metrics that get verdicts."""

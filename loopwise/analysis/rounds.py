@@ -1,23 +1,24 @@
-"""From the rows of a pair's round to what each side gave. Pure: tables in, nouns out."""
+"""What each side of a pair's round gave, and a duel's rounds as the figures of its two cases.
+
+In a duel both servers run at once on the same cores, so the absolute figures are those of a shared machine: no bound
+applies to them, and what counts is the ratio.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from loopwise.analysis.metrics import PERCENTILES, is_shown
-from loopwise.analysis.stats import nearest_rank
+from loopwise.analysis.figures import CaseFigures, RunFigures, request_metrics, whole_of
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.rows import INTS, MASK, Requests
 from loopwise.generator.protocol import Slice
-from loopwise.model import TOTAL, Side
-
-BOOLS = NDArray[np.bool_]
-INTS = NDArray[np.int64]
+from loopwise.model import TOTAL, Case, Experiment, Round, Side
 
 
 def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float | None, span: Slice) -> Side:
-    """What one side gave.
+    """Compute what one side gave.
 
     Args:
         table: all rows of the round; endpoints begin with the side's name.
@@ -30,56 +31,98 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     endpoints = np.asarray(pc.cast(table.column("endpoint"), pa.string()).to_pylist(), dtype=object)
     mine = np.array([text.startswith(f"{name} ") for text in endpoints], dtype=bool)
     is_ok = np.asarray(pc.is_null(table.column("error")), dtype=bool)
-    received = np.asarray(table.column("received_ns"), dtype=np.int64)
-    service_ms = (received - np.asarray(table.column("sent_ns"), dtype=np.int64)) / 1e6
+    received_ns = np.asarray(table.column("received_ns"), dtype=np.int64)
+    service_ms = (received_ns - np.asarray(table.column("sent_ns"), dtype=np.int64)) / 1e6
     counted, failed, duration_s = np.zeros(len(endpoints), dtype=bool), 0, 0.0
     for each in stretches:
         if each.side == name:
-            answers, length_ns = _from_answer_to_answer(received, mine & is_ok, each)
+            answers, length_ns = _from_answer_to_answer(received_ns, mine & is_ok, each)
             counted |= answers
-            failed += int((mine & ~is_ok & (received >= each.start_ns) & (received < each.end_ns)).sum())
+            failed += int((mine & ~is_ok & _within(received_ns, each)).sum())
             duration_s += length_ns / 1e9
-    served = int((mine & is_ok & (received >= span.start_ns) & (received < span.end_ns)).sum())
+    served = int((mine & is_ok & _within(received_ns, span)).sum())
     names = sorted({text.removeprefix(f"{name} ") for text in endpoints[mine]})
-    # The whole stands under one name on both sides: two modes of a workload have paths of their own.
+    # The whole has one name on both sides: two modes of a workload have paths of their own.
     groups = {TOTAL: counted}
     if len(names) > 1:
         groups |= {each: counted & (endpoints == f"{name} {each}") for each in names}
-    found = {each: _metrics(service_ms[mask], duration_s) for each, mask in groups.items()}
+    metrics = {
+        each: request_metrics(
+            Requests(int(answers.sum()), duration_s, {"service": np.sort(service_ms[answers])})
+        )
+        for each, answers in groups.items()
+    }
     if cpu_s is not None and served:
-        found[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
-    return Side(
-        metrics=found,
-        counts={
-            "rows": int(mine.sum()),
-            "window_rows": int(counted.sum()) + failed,
-            "errors": failed,
-            "served": served,
-        },
-    )
+        metrics[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
+    counts = {
+        "rows": int(mine.sum()),
+        "window_rows": int(counted.sum()) + failed,
+        "errors": failed,
+        "served": served,
+    }
+    return Side(metrics=metrics, counts=counts)
 
 
-def _from_answer_to_answer(received: INTS, is_answer: BOOLS, stretch: Slice) -> tuple[BOOLS, int]:
+def _within(times_ns: INTS, stretch: Slice) -> MASK:
+    return (times_ns >= stretch.start_ns) & (times_ns < stretch.end_ns)
+
+
+def _from_answer_to_answer(received_ns: INTS, is_answer: MASK, stretch: Slice) -> tuple[MASK, int]:
     """The answers of a stretch that begins behind one answer and ends with another, and its length in nanoseconds.
 
     Servers answer in bursts (40 threads that share the GIL end together), and a slice begins when a burst ends. A
     stretch of fixed length would hold two bursts or three by chance, and always begin with a pause.
     """
-    before = is_answer & (received < stretch.start_ns)
-    inside = is_answer & (received >= stretch.start_ns) & (received < stretch.end_ns)
-    start_ns = int(received[before].max()) if before.any() else stretch.start_ns
-    end_ns = int(received[inside].max()) if inside.any() else stretch.end_ns
-    return is_answer & (received > start_ns) & (received <= end_ns), end_ns - start_ns
+    before = is_answer & (received_ns < stretch.start_ns)
+    inside = is_answer & _within(received_ns, stretch)
+    start_ns = int(received_ns[before].max()) if before.any() else stretch.start_ns
+    end_ns = int(received_ns[inside].max()) if inside.any() else stretch.end_ns
+    return is_answer & (received_ns > start_ns) & (received_ns <= end_ns), end_ns - start_ns
 
 
-def _metrics(service_ms: NDArray[np.float64], duration_s: float) -> dict[str, float]:
-    found = {"throughput_rps": service_ms.size / duration_s if duration_s else 0.0}
-    if service_ms.size:
-        ascending = np.sort(service_ms)
-        found["service_time_mean_ms"] = float(ascending.mean())
-        found |= {
-            f"service_time_{label}_ms": nearest_rank(ascending, quantile)
-            for label, quantile in PERCENTILES.items()
-            if is_shown(quantile, ascending.size)
-        }
-    return found
+def duel_rounds(experiment: Experiment, rounds: Sequence[Round]) -> tuple[Round, ...]:
+    """The rounds of a result that is a duel: nothing was planned but its pairs. Empty for any other."""
+    if experiment.plan:
+        return ()
+    return tuple(each for each in rounds if each.pairing == "duel")
+
+
+def figures_in_rounds(case: Case, rounds: Sequence[Round]) -> CaseFigures:
+    """The figures of a case in a duel; a valid round is a replicate."""
+    valid: dict[int, RunFigures] = {}
+    spoilt: dict[int, RunFigures] = {}
+    reason = ""
+    for each in rounds:
+        side = {each.candidate_case: each.candidate, each.baseline_case: each.baseline}.get(case.case_id)
+        if side is None:
+            continue
+        if each.status == "ok":
+            valid[each.number] = _run_figures(case, side)
+            continue
+        reason = reason or trouble_of(each)
+        if each.status == "invalid":
+            spoilt[each.number] = _run_figures(case, side)
+    return CaseFigures(case=case, runs=valid, spoilt=spoilt, reason="" if valid else reason or "no round yet")
+
+
+def trouble_of(each: Round) -> str:
+    """Why a round can't be used, or what marks it."""
+    broken = sorted(
+        (check for check in each.checks if not check.ok), key=lambda check: check.effect != "void"
+    )
+    return each.error or (broken[0].detail or broken[0].name if broken else f"the round is {each.status}")
+
+
+def _run_figures(case: Case, side: Side) -> RunFigures:
+    # The only endpoint of a case has its own name in summaries, and TOTAL in rounds.
+    whole = whole_of(case)
+    metrics = {
+        (whole if endpoint == TOTAL else endpoint, metric): value
+        for endpoint, values in side.metrics.items()
+        for metric, value in values.items()
+        if metric in METRICS
+    }
+    rows, errors = side.counts.get("window_rows", 0), side.counts.get("errors", 0)
+    if rows:
+        metrics[whole, "error_ratio"] = errors / rows
+    return RunFigures(endpoint=whole, metrics=metrics, counts=dict(side.counts))

@@ -1,8 +1,10 @@
-"""The rows of one run as arrays, and which of them count. Pure.
+"""The rows of one run as arrays, and which of them count.
 
-Everything that is computed from rows begins here, so that a report reads, marks and sorts them once per run.
+All that is computed from rows starts here, so that a report reads, marks and sorts them once per run.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -24,6 +26,21 @@ COLUMNS = (*TIMES, "endpoint", "error")
 _BEGINS: dict[Kind, str] = {"service": "sent_ns", "response": "scheduled_ns"}
 
 
+@dataclass(frozen=True)
+class Requests:
+    """The requests of one endpoint that count, in a run or on one side of a pair's round."""
+
+    served: int
+    """Successes whose answer arrived in the time measured."""
+    duration_s: float
+    """The time measured."""
+    latencies_ms: Mapping[Kind, FLOATS]
+    """Of the successes that count, ascending."""
+    due: int = 0
+    """Requests that count towards errors; 0 where errors are counted elsewhere."""
+    failed: int = 0
+
+
 class RunRows:
     """A run's rows.
 
@@ -33,18 +50,22 @@ class RunRows:
 
     Args:
         table: COLUMNS of all rows of the run, in any order.
-        run: with a window.
+        run: measured; without a window only what all its rows have in common is known.
     """
 
     def __init__(self, table: pa.Table, run: Run) -> None:
-        assert run.window is not None
         self.run = run
-        self.window: Window = run.window
         self.count = table.num_rows
         self.column: dict[str, INTS] = {name: _times(table, name) for name in TIMES}
         self.is_ok: MASK = np.asarray(pc.is_null(table.column("error")), dtype=bool)
         self._code, self._names = _texts(table.column("endpoint"))
-        self._sorted_ns: dict[tuple[str, Kind], INTS] = {}
+        self._latencies_ms: dict[tuple[str, Kind], FLOATS] = {}
+
+    @property
+    def window(self) -> Window:
+        """The measured part of the run."""
+        assert self.run.window is not None
+        return self.run.window
 
     @property
     def is_open(self) -> bool:
@@ -53,41 +74,41 @@ class RunRows:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The latencies that its requests have."""
+        """The kinds of latency that its requests have."""
         return ("service", "response") if self.is_open else ("service",)
 
     @cached_property
     def arrived(self) -> MASK:
-        """Rows that count as done in the window."""
+        """Rows whose answer arrived in the window."""
         return self._inside("received_ns")
 
     @cached_property
     def due(self) -> MASK:
-        """Rows whose latency counts, the victim's among them."""
+        """Rows whose latency counts, including the canary's."""
         return self._inside("scheduled_ns") if self.is_open else self.arrived
 
     @cached_property
     def is_victim(self) -> MASK:
-        """Rows of the victim probe."""
+        """Rows of the canary, which are no load."""
         flags = np.array([name.startswith(VICTIM) for name in self._names], dtype=bool)
         return flags[self._code] if flags.size else np.zeros(self.count, dtype=bool)
 
     @cached_property
     def endpoints(self) -> tuple[str, ...]:
-        """Endpoints of the load, sorted; declared ones even unseen: replicates must agree on where figures stand."""
+        """Endpoints of the load, sorted. Declared ones count even without rows: replicates must agree on the names."""
         declared = set() if self.run.case.scenario else {each.name for each in self.run.case.endpoints}
-        used = np.bincount(self._code, minlength=len(self._names)) > 0
-        seen = {name for name, is_used in zip(self._names, used, strict=True) if is_used}
-        return tuple(sorted(declared | {name for name in seen if not name.startswith(VICTIM)}))
+        counts = np.bincount(self._code, minlength=len(self._names))
+        used = {name for name, count in zip(self._names, counts, strict=True) if count}
+        return tuple(sorted(declared | {name for name in used if not name.startswith(VICTIM)}))
 
     @property
     def whole(self) -> str:
-        """Where the figures of the whole case stand: its only endpoint, or TOTAL for a mix."""
+        """Name of the whole load: its only endpoint, or TOTAL for a mix."""
         return self.endpoints[0] if len(self.endpoints) == 1 else TOTAL
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """All names under which figures stand: the endpoints, and TOTAL beside several."""
+        """Names that have figures of their own: the endpoints, and TOTAL beside several."""
         return self.endpoints if len(self.endpoints) == 1 else (*self.endpoints, TOTAL)
 
     def of(self, name: str) -> MASK:
@@ -105,11 +126,39 @@ class RunRows:
     def latencies_ms(self, name: str, kind: Kind) -> FLOATS:
         """Latencies of the successes of an endpoint that count, ascending."""
         key = (name, kind)
-        if key not in self._sorted_ns:
-            found = self.duration_ns(kind, self.of(name) & self.due & self.is_ok)
-            found.sort()
-            self._sorted_ns[key] = found
-        return self._sorted_ns[key] / 1e6
+        if key not in self._latencies_ms:
+            durations_ns = self.duration_ns(kind, self.of(name) & self.due & self.is_ok)
+            durations_ns.sort()
+            self._latencies_ms[key] = durations_ns / 1e6
+        return self._latencies_ms[key]
+
+    def requests(self, name: str) -> Requests:
+        """The requests of an endpoint, or of the whole load, that count."""
+        mine = self.of(name)
+        due = self.due & mine
+        return Requests(
+            served=int((self.arrived & mine & self.is_ok).sum()),
+            duration_s=self.window.duration_s,
+            latencies_ms={kind: self.latencies_ms(name, kind) for kind in self.kinds},
+            due=int(due.sum()),
+            failed=int((due & ~self.is_ok).sum()),
+        )
+
+    @cached_property
+    def served(self) -> int:
+        """Successes of the load whose answer arrived in the window."""
+        return int((self.arrived & ~self.is_victim & self.is_ok).sum())
+
+    @cached_property
+    def lag_ns(self) -> INTS:
+        """The generator's delay in reading those answers."""
+        counted = self.arrived & ~self.is_victim & self.is_ok
+        return self.column["read_ns"][counted] - self.column["received_ns"][counted]
+
+    @cached_property
+    def victim_ns(self) -> INTS:
+        """Response times of the canary in the window."""
+        return self.duration_ns("response", self.arrived & self.is_victim & self.is_ok)
 
     def _inside(self, name: str) -> MASK:
         times_ns = self.column[name]

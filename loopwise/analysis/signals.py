@@ -1,34 +1,34 @@
-"""What a run's telemetry and rows say of it, as the figures that causes are found by. Pure: tables in, numbers out."""
+"""Signals of a run: the figures from telemetry and rows by which causes are found."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import nearest_rank
-from loopwise.model import VICTIM, Run
+from loopwise.model import Run
 from loopwise.results.columns import POOLS
 
 FIRST_ROWS = 3
-"""The service time without a queue is that of the third fastest row: the fastest may be a freak."""
+"""The service time without a queue is that of the third fastest row: the fastest may be an outlier."""
 MIN_ROWS = 20
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolSignals:
     """How full one of a worker's pools was."""
 
     full_ratio: float
-    """Share of the looks at which every place was taken and somebody waited."""
+    """Share of the samples at which every place was taken and somebody waited."""
     places: int
     queued: int
     """Median of those who waited while it was full."""
 
 
 @dataclass(frozen=True)
-class WorkerEvidence:
+class WorkerSignals:
     """One worker process in the window; ratios are of its length."""
 
     share: float | None
@@ -40,7 +40,7 @@ class WorkerEvidence:
     held_ratio: float
     """Of which code on the loop kept it; what the machine and other threads had of its stalls is taken off."""
     stall_ms: float
-    pools: dict[str, Pool] = field(default_factory=dict)
+    pools: dict[str, PoolSignals] = field(default_factory=dict)
 
     def want_ratio(self, left_ratio: float) -> float:
         """CPU that it used or waited for, 0–1, of what the hypervisor left."""
@@ -48,11 +48,11 @@ class WorkerEvidence:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One run."""
+class Signals:
+    """A run, as causes see it."""
 
-    workers: tuple[WorkerEvidence, ...] = ()
-    """Those whose probe measured; empty without it, and then most causes can't be told."""
+    workers: tuple[WorkerSignals, ...] = ()
+    """Those whose probe measured; empty without it, and then most causes can't be found."""
     cores: int = 1
     """Cores that the server may use."""
     server_cpu_ratio: float = 0.0
@@ -77,21 +77,21 @@ class Evidence:
         return max(1.0 - self.steal_ratio / self.machine_cores, 0.5)
 
 
-def gather(run: Run, telemetry: pa.Table, samples: pa.Table) -> Evidence:
-    """Bring together what causes look at.
+def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
+    """Compute the signals of a run.
 
     Args:
-        run: with window, host, generator and server.
+        rows: of a run with window, host, generator and server.
         telemetry: telemetry.parquet.
-        samples: samples.parquet.
     """
+    run = rows.run
     if run.window is None:
-        return Evidence()
+        return Signals()
     window_s = run.window.duration_s
     host, machine_cores = run.host, run.generator.cores
     steal = host.steal_ratio or 0.0
-    low_ms, alone_ms = _service_times(run, samples)
-    return Evidence(
+    low_ms, alone_ms = _service_times(rows)
+    return Signals(
         workers=_workers(run, telemetry),
         cores=len(run.server.pinned_to) or machine_cores,
         server_cpu_ratio=(host.server_cpu_s or 0.0) / window_s,
@@ -106,48 +106,48 @@ def gather(run: Run, telemetry: pa.Table, samples: pa.Table) -> Evidence:
     )
 
 
-def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerEvidence, ...]:
+def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerSignals, ...]:
     assert run.window is not None
-    rows = telemetry.to_pandas()
-    rows = rows[(rows["time_ns"] >= run.window.start_ns) & (rows["time_ns"] <= run.window.end_ns)]
-    stolen_s = rows[rows["role"] == "host"].set_index("time_ns")["steal_s"]
+    samples = telemetry.to_pandas()
+    samples = samples[(samples["time_ns"] >= run.window.start_ns) & (samples["time_ns"] <= run.window.end_ns)]
+    stolen_s = samples[samples["role"] == "host"].set_index("time_ns")["steal_s"]
     shares = {worker.pid: worker.share for worker in run.workers}
-    found = []
-    for pid, seen in rows[rows["requests_done"].notna()].groupby("pid"):
-        if len(seen) >= 2:
-            found.append(_worker(seen, stolen_s, shares.get(int(str(pid)))))
-    return tuple(found)
+    return tuple(
+        _worker(mine, stolen_s, shares.get(int(str(pid))))
+        for pid, mine in samples[samples["requests_done"].notna()].groupby("pid")
+        if len(mine) >= 2
+    )
 
 
-def _worker(seen: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> WorkerEvidence:
-    first, last = seen.iloc[0], seen.iloc[-1]
+def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> WorkerSignals:
+    first, last = samples.iloc[0], samples.iloc[-1]
     length_s = (last["time_ns"] - first["time_ns"]) / 1e9
 
     def ratio(column: str) -> float:
         spent = last[column] - first[column]
         return 0.0 if pd.isna(spent) else max(0.0, float(spent)) / length_s
 
-    return WorkerEvidence(
+    return WorkerSignals(
         share=share,
         cpu_ratio=ratio("cpu_s"),
         wait_ratio=ratio("loop_wait_s"),
-        held_ratio=min(1.0, _held_s(seen, stolen_s) / length_s),
-        stall_ms=float(seen["loop_stall_max_ms"].iloc[1:].max()),
-        pools={pool: _pool(seen, pool) for pool in POOLS if seen[f"{pool}_max"].notna().any()},
+        held_ratio=min(1.0, _held_s(samples, stolen_s) / length_s),
+        stall_ms=float(samples["loop_stall_max_ms"].iloc[1:].max()),
+        pools={pool: _pool(samples, pool) for pool in POOLS if samples[f"{pool}_max"].notna().any()},
     )
 
 
-def _held_s(seen: pd.DataFrame, stolen_s: pd.Series) -> float:
+def _held_s(samples: pd.DataFrame, stolen_s: pd.Series) -> float:
     """Seconds in which code on the loop kept it.
 
     A stall is also what the loop waits for the GIL while other threads compute, or for a core. That is taken off, but
-    only where it was: each stretch of looks that saw the loop blocked loses what was computed, waited and stolen
-    within it and until the look after it, since the kernel counts late. Steal of a quiet second hides no stall.
+    only where it was: each stretch of samples with a blocked loop loses what was computed, waited and stolen within it
+    and until the sample after it, since the kernel counts late. Steal of a quiet second hides no stall.
     """
-    steps = seen[["loop_blocked_s", "cpu_s", "loop_cpu_s", "loop_wait_s"]].astype(float).diff().iloc[1:]
-    # Where the system does not tell, the loop may have used all of the CPU.
+    steps = samples[["loop_blocked_s", "cpu_s", "loop_cpu_s", "loop_wait_s"]].astype(float).diff().iloc[1:]
+    # Where the system does not say, the loop may have used all of the CPU.
     others_s = (steps["cpu_s"] - steps["loop_cpu_s"].fillna(steps["cpu_s"])).to_numpy()
-    steal_s = stolen_s.reindex(seen["time_ns"]).astype(float).diff().iloc[1:]
+    steal_s = stolen_s.reindex(samples["time_ns"]).astype(float).diff().iloc[1:]
     # At most as much as is stolen from all cores can one thread have lost.
     idle_s = (steps["loop_wait_s"].fillna(0.0).to_numpy() + steal_s.fillna(0.0).to_numpy()).clip(min=0.0)
     blocked_s = steps["loop_blocked_s"].fillna(0.0).to_numpy().clip(min=0.0)
@@ -162,27 +162,22 @@ def _held_s(seen: pd.DataFrame, stolen_s: pd.Series) -> float:
     return held_s
 
 
-def _pool(seen: pd.DataFrame, pool: str) -> Pool:
-    most, busy, queued = (seen[f"{pool}_{part}"] for part in ("max", "busy", "queued"))
+def _pool(samples: pd.DataFrame, pool: str) -> PoolSignals:
+    most, busy, queued = (samples[f"{pool}_{part}"] for part in ("max", "busy", "queued"))
     full = (busy >= most) & (queued > 0)
     waiting = queued[full].median() if full.any() else 0.0
-    return Pool(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
+    return PoolSignals(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
 
 
-def _service_times(run: Run, samples: pa.Table) -> tuple[float | None, float | None]:
-    """Of the endpoint with most rows: several may differ by what they do."""
-    assert run.window is not None
-    names = pc.cast(samples.column("endpoint"), pa.string())
-    is_load = pc.and_(pc.invert(pc.starts_with(names, VICTIM)), pc.is_null(samples.column("error")))
-    counts = pc.value_counts(names.filter(is_load)).to_pylist()
-    if not counts:
+def _service_times(rows: RunRows) -> tuple[float | None, float | None]:
+    """Fastest tenth in the window, and fastest in the whole run, of the endpoint with most successes.
+
+    Only one endpoint: several may differ by what they do.
+    """
+    successes = {name: rows.of(name) & rows.is_ok for name in rows.endpoints}
+    busiest = max(successes.values(), key=lambda mine: int(mine.sum()), default=np.zeros(0, dtype=bool))
+    inside = rows.duration_ns("service", busiest & rows.arrived)
+    if inside.size < MIN_ROWS:
         return None, None
-    most = max(counts, key=lambda entry: entry["counts"])["values"]
-    kept = samples.filter(pc.and_(is_load, pc.equal(names, most)))
-    received_ns = np.asarray(kept.column("received_ns"), dtype=np.int64)
-    service_ms = (received_ns - np.asarray(kept.column("sent_ns"), dtype=np.int64)) / 1e6
-    inside = (received_ns >= run.window.start_ns) & (received_ns < run.window.end_ns)
-    if inside.sum() < MIN_ROWS:
-        return None, None
-    low_ms = nearest_rank(np.sort(service_ms[inside]), 0.1)
-    return low_ms, float(np.sort(service_ms)[FIRST_ROWS - 1])
+    whole = np.sort(rows.duration_ns("service", busiest))
+    return nearest_rank(np.sort(inside), 0.1) / 1e6, float(whole[FIRST_ROWS - 1]) / 1e6

@@ -1,11 +1,12 @@
-"""Statistics of replicates. Pure functions.
+"""Statistics of replicates: percentiles, intervals, ratios, and Holm's step-down over families of comparisons.
 
 The replicate is the unit: requests of one run depend on each other, runs on fresh servers do not. With few of them,
-Student's t on the log scale keeps its promise where a percentile bootstrap covers too little (METHOD §4).
+Student's t on the log scale keeps its promise where a percentile bootstrap covers too little (docs/method.md, "The
+replicate is the process").
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ def estimate(
 
 @dataclass(frozen=True)
 class LogRatio:
-    """What is known of candidate ÷ baseline before a confidence is chosen: a mean log ratio and its error."""
+    """Candidate ÷ baseline before a confidence is chosen: a mean log ratio and its error."""
 
     mean: float
     error: float
@@ -158,6 +159,32 @@ def unpaired_ratio(
 ) -> Estimate:
     """Candidate ÷ baseline from independent replicates, with its interval; see `unpaired`."""
     return unpaired(baseline, candidate).estimate(confidence)
+
+
+def step_down(
+    alphas: Sequence[float | None], confidence: float, is_decided: Callable[[int, float], bool]
+) -> list[float]:
+    """The confidence at which each comparison of a family is judged: Holm's step-down.
+
+    The comparison that decides most easily is judged at alpha ÷ n, the next at alpha ÷ (n − 1), and so on; the first
+    that stays undecided ends it, and those behind it are shown at its level.
+
+    Args:
+        alphas: the smallest 1 − confidence of each comparison that decides; None: no test, and no member.
+        confidence: that no decision of the family is wrong.
+        is_decided: whether a comparison (by its index) is decided at a confidence.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6 (1979).
+    """
+    levels = [confidence] * len(alphas)
+    tested = sorted((alpha, index) for index, alpha in enumerate(alphas) if alpha is not None)
+    level, is_over = confidence, False
+    for step, (_, index) in enumerate(tested):
+        if not is_over:
+            level = 1 - (1 - confidence) / (len(tested) - step)
+        levels[index] = level
+        is_over = is_over or not is_decided(index, level)
+    return levels
 
 
 MAX_LOG = 700.0

@@ -1,42 +1,57 @@
-"""From a result on disk to what every view shows: summary, quantiles, verdicts, answers."""
+"""The summary of a result: figures of each case, verdicts, answers, predictions, and what charts are drawn from."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pandas as pd
+import pyarrow as pa
 
+from loopwise.analysis import digest as digests
 from loopwise.analysis.bounds import bounds
 from loopwise.analysis.causes import first_causes
-from loopwise.analysis.conclusions import answer_all
-from loopwise.analysis.contest import COMPARED, explain, settled_by_slices, within_blocks
-from loopwise.analysis.deviation import Prediction, predict
-from loopwise.analysis.digest import Digest
-from loopwise.analysis.head_to_head import duel_rounds, figures_of, sentences
-from loopwise.analysis.measured import CaseFigures
-from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.reading import Reading, read_runs
+from loopwise.analysis.checks import void_reason
+from loopwise.analysis.conclusions import answer_all, duel_answers
+from loopwise.analysis.digest import Digest, digest
+from loopwise.analysis.figures import CaseFigures, RunFigures, figures_of
+from loopwise.analysis.metrics import COMPARED, METRICS
+from loopwise.analysis.paired import explain, settled_by_slices, within_blocks
+from loopwise.analysis.predictions import Prediction, predict
+from loopwise.analysis.rounds import duel_rounds, figures_in_rounds
+from loopwise.analysis.rows import COLUMNS as ROW_COLUMNS
+from loopwise.analysis.rows import RunRows
 from loopwise.analysis.scaling import Scaling, scale_all
 from loopwise.analysis.verdicts import judge_family, judge_rounds
+from loopwise.errors import ResultError
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
 from loopwise.model.factors import baseline_pairs
-from loopwise.results.folder import ResultFolder
 
 COLUMNS = [
     *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
-    *(
-        "metric",
-        "unit",
-        "value",
-        "ci_low",
-        "ci_high",
-        "confidence",
-        "replicates",
-        "predicted",
-        "valid",
-        "reason",
-    ),
+    *("metric", "unit", "value", "ci_low", "ci_high", "confidence", "replicates"),
+    *("predicted", "valid", "reason"),
 ]
+QUANTILE_COLUMNS = ["case_id", "endpoint", "quantile", "service_time_ms", "replicate"]
+
+
+class Source(Protocol):
+    """A result to summarise; loopwise.results.folder.ResultFolder is one."""
+
+    def experiment(self) -> Experiment:
+        """The experiment."""
+
+    def runs(self) -> tuple[list[Run], list[str]]:
+        """Its runs in the order of execution, and a sentence for each that can't be read."""
+
+    def rounds(self) -> tuple[list[Round], list[str]]:
+        """Its rounds of pairs, likewise."""
+
+    def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
+        """Those columns of a run's rows. Raises ResultError."""
+
+    def telemetry(self, run: Run, columns: Sequence[str]) -> pa.Table | None:
+        """Those columns of a run's telemetry that it has; None without any. Raises ResultError."""
 
 
 @dataclass(frozen=True)
@@ -48,48 +63,72 @@ class Summary:
     table: pd.DataFrame
     """summary.csv: one row per case × endpoint × metric; COLUMNS."""
     quantiles: pd.DataFrame
-    """case_id, endpoint, quantile (0–1), service_time_ms, replicate."""
+    """QUANTILE_COLUMNS, of valid runs; quantiles from 0 to 1."""
     verdicts: tuple[Verdict, ...]
     answers: tuple[str, ...]
     damaged: tuple[str, ...]
     """A sentence for each run that can't be read."""
     cases: dict[str, CaseFigures] = field(default_factory=dict)
-    """By case_id, in the suite's order: the figures of each run, for those who compute further."""
+    """By case_id, in the suite's order: the figures of each run."""
     predictions: tuple[Prediction, ...] = ()
-    """How each case whose cost is known stands to its smallest bound."""
+    """Each case whose cost is known beside its smallest bound."""
     scaling: tuple[Scaling, ...] = ()
-    """What more workers bring, where cases on three or more worker counts are equal otherwise."""
+    """How throughput grows with workers, where cases on three or more worker counts are equal otherwise."""
     digests: dict[str, tuple[Digest, ...]] = field(default_factory=dict)
-    """By case_id: what is kept of the rows of each run that has a window, invalid and disturbed ones among them."""
+    """By case_id: of each run that has a window, including invalid and disturbed ones."""
     duel: tuple[Round, ...] = ()
-    """The rounds of a result that is a duel; they stand in place of runs."""
+    """The rounds of a result that is a duel; they replace runs."""
     slices: tuple[Round, ...] = ()
-    """The rounds in which what blocks left undecided was measured again."""
+    """The rounds in which comparisons that blocks left undecided were measured again."""
 
 
-def summarise(result: ResultFolder) -> Summary:
-    """Read a result and compute all that is shown of it.
+@dataclass
+class ReducedRuns:
+    """The runs of a result once their rows are let go."""
+
+    figures: dict[str, list[tuple[Run, RunFigures]]] = field(default_factory=dict)
+    """By case_id: runs that count, and invalid ones."""
+    digests: dict[str, tuple[Digest, ...]] = field(default_factory=dict)
+    """By case_id: of every run that has a window, including invalid and disturbed ones."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """By case_id: why a run of it can't be used."""
+    damaged: list[str] = field(default_factory=list)
+    """A sentence for each file that can't be read."""
+
+    def case_figures(self, case: Case) -> CaseFigures:
+        """The figures of a case over its runs."""
+        runs = self.figures.get(case.case_id, ())
+        valid = {run.replicate: each for run, each in runs if run.status == "ok"}
+        return CaseFigures(
+            case=case,
+            runs=valid,
+            spoilt={run.replicate: each for run, each in runs if run.status == "invalid"},
+            reason="" if valid else self.reasons.get(case.case_id, "not measured yet"),
+        )
+
+
+def summarise(source: Source) -> Summary:
+    """Read a result and compute everything that is shown of it.
 
     Raises:
-        ResultError: the folder is no result, or of a newer version. A damaged run among good ones is only named.
+        ResultError: it is no result, or of a newer version. A damaged run among good ones is only named.
     """
-    experiment = result.experiment()
-    runs, damaged = result.runs()
-    read = read_runs(result, runs)
-    damaged += read.damaged
-    cases = {case.case_id: _case_figures(case, read) for case in experiment.suite.cases}
-    rounds, unreadable = result.rounds()
-    damaged += unreadable
+    experiment = source.experiment()
+    runs, damaged = source.runs()
+    reduced = reduce_runs(source, runs)
+    rounds, unreadable = source.rounds()
+    damaged = [*damaged, *reduced.damaged, *unreadable]
     duel = duel_rounds(experiment, rounds)
     if duel:
         return _of_duel(experiment, duel, damaged)
+    cases = {case.case_id: reduced.case_figures(case) for case in experiment.suite.cases}
     verdicts = _verdicts(experiment, cases, rounds)
     scaling = tuple(scale_all(experiment, cases))
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
         table=_table(experiment, cases),
-        quantiles=_quantiles(cases.values()),
+        quantiles=_quantiles(experiment, reduced),
         verdicts=verdicts,
         answers=(
             *answer_all(experiment, cases, verdicts, first_causes(runs)),
@@ -100,59 +139,88 @@ def summarise(result: ResultFolder) -> Summary:
         predictions=_predictions(experiment, cases, runs),
         scaling=scaling,
         slices=tuple(rounds),
-        digests=read.digests,
+        digests=reduced.digests,
     )
+
+
+def reduce_runs(source: Source, runs: Sequence[Run]) -> ReducedRuns:
+    """Read the rows of each run and reduce them; never more than one run's are in memory."""
+    reduced = ReducedRuns()
+    reduced.reasons = {run.case.case_id: _reason(run) for run in runs if run.status in {"failed", "invalid"}}
+    for run in runs:
+        if run.status == "failed":
+            continue
+        case_id, is_counted = run.case.case_id, run.status != "disturbed"
+        try:
+            figures, kept = _reduce(source, run, reduced.damaged)
+        except ResultError as error:
+            reduced.damaged.append(str(error))
+            if is_counted:
+                reduced.reasons.setdefault(case_id, str(error))
+            continue
+        if is_counted:
+            reduced.figures.setdefault(case_id, []).append((run, figures))
+        if kept is not None:
+            reduced.digests[case_id] = (*reduced.digests.get(case_id, ()), kept)
+    return reduced
+
+
+def _reduce(source: Source, run: Run, damaged: list[str]) -> tuple[RunFigures, Digest | None]:
+    rows = RunRows(source.samples(run, ROW_COLUMNS), run)
+    if run.window is None:
+        return figures_of(rows), None
+    telemetry = None
+    try:
+        telemetry = source.telemetry(run, digests.TELEMETRY)
+    except ResultError as error:
+        damaged.append(str(error))
+    return figures_of(rows), digest(rows, telemetry)
+
+
+def _reason(run: Run) -> str:
+    if run.status == "failed":
+        return run.error or "the run failed"
+    return void_reason(run.checks) or "invalid"
 
 
 def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[str]) -> Summary:
     """The summary of a result whose replicates are rounds."""
     settings = experiment.suite.compare
-    cases = {case.case_id: figures_of(case, duel) for case in experiment.suite.cases}
+    cases = {case.case_id: figures_in_rounds(case, duel) for case in experiment.suite.cases}
     verdicts = tuple(judge_rounds(duel, margin=settings.margin, confidence=settings.confidence))
     return Summary(
         experiment=experiment,
         runs=(),
         table=_table(experiment, cases).assign(predicted=math.nan),
-        quantiles=_quantiles(cases.values()),
+        quantiles=_quantiles(experiment, ReducedRuns()),
         verdicts=verdicts,
-        answers=tuple(sentences(verdicts)),
+        answers=tuple(duel_answers(verdicts)),
         damaged=tuple(damaged),
         cases=cases,
         duel=duel,
     )
 
 
-def _case_figures(case: Case, read: Reading) -> CaseFigures:
-    runs = read.figures.get(case.case_id, ())
-    valid = {run.replicate: found for run, found in runs if run.status == "ok"}
-    return CaseFigures(
-        case=case,
-        runs=valid,
-        spoilt={run.replicate: found for run, found in runs if run.status == "invalid"},
-        reason="" if valid else read.reasons.get(case.case_id, "not measured yet"),
-    )
-
-
 def _table(experiment: Experiment, cases: dict[str, CaseFigures]) -> pd.DataFrame:
     """The rows of summary.csv."""
+    order = {name: place for place, name in enumerate(METRICS)}
     rows = []
-    for figures_ in cases.values():
-        keys = dict.fromkeys(key for run in figures_.runs.values() for key in run.metrics)
+    for figures in cases.values():
+        keys = dict.fromkeys(key for run in figures.runs.values() for key in run.metrics)
         if not keys:
-            keys = {(figures_.endpoint, "throughput_rps"): None}
-        for endpoint, metric in sorted(keys, key=lambda key: (key[0], list(METRICS).index(key[1]))):
-            known = figures_.estimate(metric, experiment.suite.compare.confidence, endpoint)
-            rows.append(_row(experiment, figures_, endpoint, metric, known))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    return table.astype({"workers": "Int64"})
+            keys = {(figures.endpoint, "throughput_rps"): None}
+        for endpoint, metric in sorted(keys, key=lambda key: (key[0], order[key[1]])):
+            known = figures.estimate(metric, experiment.suite.compare.confidence, endpoint)
+            rows.append(_row(experiment, figures, endpoint, metric, known))
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"workers": "Int64"})
 
 
 def _row(
-    experiment: Experiment, figures_: CaseFigures, endpoint: str, metric: str, known: Estimate | None
+    experiment: Experiment, figures: CaseFigures, endpoint: str, metric: str, known: Estimate | None
 ) -> dict[str, object]:
-    case = figures_.case
+    case = figures.case
     limits = bounds(case, experiment.environment["cores"])
-    is_whole = metric == "throughput_rps" and endpoint == figures_.endpoint
+    is_whole = metric == "throughput_rps" and endpoint == figures.endpoint
     return {
         "case_id": case.case_id,
         "workload": case.workload,
@@ -170,8 +238,8 @@ def _row(
         "confidence": experiment.suite.compare.confidence,
         "replicates": known.replicates if known else 0,
         "predicted": limits[0].throughput_rps if limits and is_whole else math.nan,
-        "valid": bool(figures_.runs),
-        "reason": figures_.reason,
+        "valid": bool(figures.runs),
+        "reason": figures.reason,
     }
 
 
@@ -179,19 +247,21 @@ def _predictions(
     experiment: Experiment, cases: dict[str, CaseFigures], runs: Sequence[Run]
 ) -> tuple[Prediction, ...]:
     cores, confidence = experiment.environment["cores"], experiment.suite.compare.confidence
-    found = (predict(each, runs, cores, confidence) for each in cases.values())
-    return tuple(each for each in found if each is not None)
+    predictions = (predict(each, runs, cores, confidence) for each in cases.values())
+    return tuple(each for each in predictions if each is not None)
 
 
-def _quantiles(cases: Iterable[CaseFigures]) -> pd.DataFrame:
-    rows = [
-        (each.case.case_id, endpoint, quantile, value_ms, replicate)
-        for each in cases
-        for replicate, run in each.runs.items()
-        for endpoint, pairs in run.quantiles.items()
-        for quantile, value_ms in pairs
+def _quantiles(experiment: Experiment, reduced: ReducedRuns) -> pd.DataFrame:
+    rows: list[tuple[str, str, float, float, int]] = [
+        (kept.case_id, endpoint, quantile, value_ms, kept.replicate)
+        for case in experiment.suite.cases
+        for kept in reduced.digests.get(case.case_id, ())
+        if kept.status == "ok"
+        for endpoint, latencies in kept.service.items()
+        for quantile, value_ms in zip(*(each.tolist() for each in latencies.curve()), strict=True)
+        if quantile in digests.DRAWN
     ]
-    return pd.DataFrame(rows, columns=["case_id", "endpoint", "quantile", "service_time_ms", "replicate"])
+    return pd.DataFrame(rows, columns=QUANTILE_COLUMNS)
 
 
 def _verdicts(
@@ -201,12 +271,12 @@ def _verdicts(
     settings, cores = experiment.suite.compare, experiment.environment["cores"]
     known = {case_id: each.estimate("throughput_rps", settings.confidence) for case_id, each in cases.items()}
     measured_rps = {case_id: throughput.value for case_id, throughput in known.items() if throughput}
-    contests = []
+    comparisons = []
     for baseline_id, candidate_id in baseline_pairs(experiment.suite):
         baseline, candidate = cases[baseline_id], cases[candidate_id]
         why = explain(baseline.case, candidate.case, measured_rps, cores)
         for metric in COMPARED:
-            contest = within_blocks(baseline, candidate, metric, why if metric == "throughput_rps" else None)
-            if contest is not None:
-                contests.append(settled_by_slices(contest, rounds, TOTAL))
-    return tuple(judge_family(contests, margin=settings.margin, confidence=settings.confidence))
+            one = within_blocks(baseline, candidate, metric, why if metric == "throughput_rps" else None)
+            if one is not None:
+                comparisons.append(settled_by_slices(one, rounds, TOTAL))
+    return tuple(judge_family(comparisons, margin=settings.margin, confidence=settings.confidence))

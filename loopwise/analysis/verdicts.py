@@ -1,4 +1,4 @@
-"""Better, worse, same, undecided or invalid: the one function that decides. Pure.
+"""Verdicts on comparisons: better, worse, same, undecided or invalid.
 
 better and worse need the whole interval beyond the practical margin, same needs it inside; everything else is
 undecided, one replicate included. So a noisy measurement says less, never something else. With many comparisons the
@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from loopwise.analysis.contest import Contest, round_contests
 from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.sentences import sentence
-from loopwise.analysis.stats import LogRatio
+from loopwise.analysis.paired import PairedComparison, round_comparisons
+from loopwise.analysis.stats import LogRatio, step_down
+from loopwise.analysis.wording import sentence
 from loopwise.model import Estimate, Round, Verdict
 
 Word = Literal["better", "worse", "same", "undecided", "invalid"]
@@ -82,66 +82,55 @@ def smallest_alpha(ratio: LogRatio, margin: float) -> float:
 def confidences(
     ratios: Sequence[LogRatio | None], metric: str, margin: float, confidence: float
 ) -> list[float]:
-    """At which confidence each comparison of a family is judged: Holm's step-down.
+    """The confidence at which each comparison of a family is judged (Holm's step-down)."""
 
-    The comparison that decides most easily is judged at alpha ÷ n, the next at alpha ÷ (n − 1), and so on; the first
-    that stays undecided ends it, and those behind it are shown at its level. What has no interval is no test and
-    doesn't count.
-
-    Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian J. of Statistics 6 (1979).
-    """
-    levels = [confidence] * len(ratios)
-    alphas = {
-        index: smallest_alpha(ratio, margin)
-        for index, ratio in enumerate(ratios)
-        if ratio is not None and ratio.has_interval
-    }
-    level, is_over = confidence, False
-    for step, index in enumerate(sorted(alphas, key=lambda index: (alphas[index], index))):
-        if not is_over:
-            level = 1 - (1 - confidence) / (len(alphas) - step)
-        levels[index] = level
+    def is_decided(index: int, level: float) -> bool:
         ratio = ratios[index]
-        assert ratio is not None
-        is_over = is_over or decide(ratio.estimate(level), metric, margin) == "undecided"
-    return levels
+        return ratio is not None and decide(ratio.estimate(level), metric, margin) != "undecided"
+
+    alphas = [
+        smallest_alpha(each, margin) if each is not None and each.has_interval else None for each in ratios
+    ]
+    return step_down(alphas, confidence, is_decided)
 
 
-def judge_family(contests: Iterable[Contest], *, margin: float, confidence: float) -> list[Verdict]:
-    """Decide contests that a reader sees together, in their order; those on one metric are one family.
+def judge_family(
+    comparisons: Iterable[PairedComparison], *, margin: float, confidence: float
+) -> list[Verdict]:
+    """Decide comparisons that a reader sees together, in their order; those on one metric are one family.
 
     Args:
-        contests: of one result, one comparison of results, or one duel.
+        comparisons: of one result, of two results, or of one duel.
         margin: the practical margin, 0.05 for ±5 %.
         confidence: that no verdict of a family is wrong.
     """
-    contests = list(contests)
-    found: dict[int, Verdict] = {}
-    for metric in dict.fromkeys(contest.metric for contest in contests):
-        family = [index for index, contest in enumerate(contests) if contest.metric == metric]
-        levels = confidences([contests[index].ratio for index in family], metric, margin, confidence)
+    comparisons = list(comparisons)
+    judged: dict[int, Verdict] = {}
+    for metric in dict.fromkeys(each.metric for each in comparisons):
+        family = [index for index, each in enumerate(comparisons) if each.metric == metric]
+        levels = confidences([comparisons[index].ratio for index in family], metric, margin, confidence)
         for index, level in zip(family, levels, strict=True):
-            found[index] = _verdict(contests[index], margin, level)
-    return [found[index] for index in range(len(contests))]
+            judged[index] = _verdict(comparisons[index], margin, level)
+    return [judged[index] for index in range(len(comparisons))]
 
 
-def _verdict(contest: Contest, margin: float, confidence: float) -> Verdict:
-    ratio = contest.ratio.estimate(confidence) if contest.ratio else None
-    word = decide(ratio, contest.metric, margin)
+def _verdict(comparison: PairedComparison, margin: float, confidence: float) -> Verdict:
+    ratio = comparison.ratio.estimate(confidence) if comparison.ratio else None
+    word = decide(ratio, comparison.metric, margin)
     return Verdict(
-        baseline_case=contest.baseline_case,
-        candidate_case=contest.candidate_case,
-        endpoint=contest.endpoint,
-        metric=contest.metric,
-        pairing=contest.pairing,
+        baseline_case=comparison.baseline_case,
+        candidate_case=comparison.candidate_case,
+        endpoint=comparison.endpoint,
+        metric=comparison.metric,
+        pairing=comparison.pairing,
         replicates=ratio.replicates if ratio else 0,
         confidence=confidence,
         ratio=ratio.value if ratio else None,
         ci_low=ratio.low if ratio else None,
         ci_high=ratio.high if ratio else None,
         verdict=word,
-        reason=sentence(contest, word, ratio, margin),
-        because=contest.explains.get(word, "") if ratio else contest.invalid_because or "no valid run",
+        reason=sentence(comparison, word, ratio, margin),
+        because=comparison.because(word) if ratio else comparison.invalid_because or "no valid run",
     )
 
 
@@ -150,7 +139,7 @@ def judge_rounds(rounds: Iterable[Round], *, margin: float, confidence: float) -
 
     The cases of the rounds may be labels (`main`, `my branch`): sentences call the sides by them.
     """
-    return judge_family(round_contests(rounds), margin=margin, confidence=confidence)
+    return judge_family(round_comparisons(rounds), margin=margin, confidence=confidence)
 
 
 def undecided_pairs(verdicts: Iterable[Verdict]) -> list[tuple[str, str]]:

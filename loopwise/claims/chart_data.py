@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.stats import estimate
 from loopwise.analysis.summary import Summary
 from loopwise.claims.axes import RATE, USERS, Axis, hit_ratio, param, part_param

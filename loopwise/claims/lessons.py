@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.claims.claim import Lesson
 from loopwise.claims.look import Look
 from loopwise.claims.questions import CONFIDENCE

@@ -8,9 +8,9 @@ from typing import Any
 from scipy.special import stdtrit
 
 from loopwise.analysis.causes import first_causes
-from loopwise.analysis.contest import is_usable, pair_up
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.paired import is_usable, pair_up
 from loopwise.analysis.stats import LogRatio, unpaired
 from loopwise.analysis.summary import Summary
 from loopwise.claims.axes import Axis

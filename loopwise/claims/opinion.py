@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.claims.claim import Bracket, Word
 from loopwise.claims.questions import Judged
 from loopwise.report.format import number

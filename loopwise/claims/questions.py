@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loopwise.analysis.stats import LogRatio
+from loopwise.analysis.stats import LogRatio, step_down
 from loopwise.analysis.verdicts import is_better, is_same, is_worse
 from loopwise.model import Estimate
 from loopwise.report.format import number
@@ -123,17 +123,17 @@ def answer(question: Question, estimate: Estimate | None) -> Answer:
 def judge(questions: Sequence[Question], confidence: float = CONFIDENCE) -> list[Judged]:
     """Answer questions that decide a claim together, so that with this confidence none is answered wrongly.
 
-    Holm's step-down, as in verdicts.confidences: the easiest is answered at alpha ÷ n, the next at alpha ÷ (n − 1); the
-    first that stays open ends it, and those behind it are shown at its level.
+    Holm's step-down: the easiest is answered at alpha ÷ n, the next at alpha ÷ (n − 1), and so on.
     """
-    levels = [confidence] * len(questions)
-    known = [n for n, each in enumerate(questions) if each.ratio is not None and each.ratio.has_interval]
-    level, is_over = confidence, False
-    for step, index in enumerate(sorted(known, key=lambda n: (questions[n].smallest_alpha, n))):
-        if not is_over:
-            level = 1 - (1 - confidence) / (len(known) - step)
-        levels[index] = level
-        is_over = is_over or _judged(questions[index], level).answer == "open"
+    alphas = [
+        each.smallest_alpha if each.ratio is not None and each.ratio.has_interval else None
+        for each in questions
+    ]
+
+    def is_answered(index: int, level: float) -> bool:
+        return _judged(questions[index], level).answer != "open"
+
+    levels = step_down(alphas, confidence, is_answered)
     return [_judged(question, level) for question, level in zip(questions, levels, strict=True)]
 
 

@@ -1,6 +1,6 @@
 """Rules of the claims about whole apps: neighbours, drivers, clients, caches and servers. Pure."""
 
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.stats import LogRatio
 from loopwise.claims.axes import hit_ratio, part_param
 from loopwise.claims.look import Look, measured

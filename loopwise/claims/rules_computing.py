@@ -1,6 +1,6 @@
 """Rules of the claims about computing: the event loop, threads and processes that share cores. Pure."""
 
-from loopwise.analysis.contest import is_usable
+from loopwise.analysis.paired import is_usable
 from loopwise.claims.axes import WORKERS, param
 from loopwise.claims.look import Look
 from loopwise.claims.opinion import Opinion, between, number_of, word

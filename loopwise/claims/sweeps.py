@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
 from loopwise.claims.axes import Axis
 from loopwise.claims.claim import Bracket
 from loopwise.claims.questions import Judged, Question, Unmeasured, judge

@@ -86,12 +86,12 @@ def _outcome(
     Raises:
         UsageError: they share no case, or their surroundings differ in what nobody allowed.
     """
-    from loopwise.analysis import gates as comparison
-    from loopwise.analysis.difference import differences, refuse_different
+    from loopwise.analysis.comparison import compare_results, differences, refuse_different
+    from loopwise.analysis.gates import Outcome
 
     base, other = (path.resolve().name for path in paths)
     settings = before.experiment.suite.compare
-    verdicts = comparison.compare(
+    verdicts = compare_results(
         before, after, margin=settings.margin, confidence=settings.confidence, allowed=allowed
     )
     if not verdicts:
@@ -101,7 +101,7 @@ def _outcome(
         )
     different = differences(before, after)
     refuse_different(different, allowed, (str(paths[0]), str(paths[1])))
-    return comparison.Outcome(
+    return Outcome(
         base,
         other,
         tuple(verdicts),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loopwise.analysis.checks import check_round, verdict
+from loopwise.analysis.checks import check_round, void_reason
 from loopwise.analysis.rounds import side_of
 from loopwise.errors import RunError
 from loopwise.generator.protocol import Order, Rival, Slice
@@ -121,7 +121,7 @@ def _evaluate(testbed: Testbed, record: Round, recording: Recording) -> Round:
         }
     )
     checks = check_round(record)
-    reason = verdict(checks)
+    reason = void_reason(checks)
     return record.model_copy(
         update={"checks": checks, "status": "ok" if reason is None else "invalid", "error": reason}
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopwise.analysis.contest import MIN_ROUNDS
+from loopwise.analysis.paired import MIN_ROUNDS
 from loopwise.analysis.summary import summarise
 from loopwise.analysis.verdicts import judge_rounds, undecided_pairs
 from loopwise.generator.protocol import ABBA

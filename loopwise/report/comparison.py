@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
-from loopwise.analysis.difference import Difference
+from loopwise.analysis.comparison import Difference
 from loopwise.analysis.gates import Gate, Outcome, complaints
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from loopwise.analysis.causes import first_cause_names
 from loopwise.analysis.checks import DISTURBANCES
-from loopwise.analysis.deviation import sentence
-from loopwise.analysis.head_to_head import why as why_round
 from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.predictions import sentence
+from loopwise.analysis.rounds import trouble_of
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
 from loopwise.model.factors import name_among
@@ -82,7 +82,7 @@ def trouble(summary: Summary) -> list[str]:
     names = {case.case_id: case_name(case, cases) for case in cases}
     sliced = [(_sides(each, names), each) for each in summary.slices]
     rounds = [
-        f"{where}round {each.number}, {'marked' if each.status == 'ok' else each.status}: {why_round(each)}"
+        f"{where}round {each.number}, {'marked' if each.status == 'ok' else each.status}: {trouble_of(each)}"
         for where, each in [*(("", each) for each in summary.duel), *sliced]
         if each.status != "ok" or not all(check.ok for check in each.checks)
     ]

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from loopwise.analysis.contest import within_blocks
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.figures import CaseFigures
+from loopwise.analysis.paired import within_blocks
 from loopwise.analysis.summary import summarise
 from loopwise.analysis.verdicts import judge_family, judge_rounds
 from loopwise.errors import RunError

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from loopwise.analysis.deviation import Prediction
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
+from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Cause, Check, Endpoint, Load, Round, Run, Server, Worker
 from support.report import Names, fixture_summary, own_app_summary, running_server_summary, summary_of

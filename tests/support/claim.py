@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from loopwise.analysis.measured import CaseFigures
-from loopwise.analysis.metrics import RunFigures
+from loopwise.analysis.figures import CaseFigures, RunFigures
 from loopwise.analysis.summary import COLUMNS, Summary
 from loopwise.claims.examine import suite_path
 from loopwise.model import Case, Run, Suite

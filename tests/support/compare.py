@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from loopwise.analysis.contest import COMPARED
+from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.gates import Gate, Outcome
-from loopwise.analysis.measured import CaseFigures
+from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.summary import Summary
 from loopwise.model import Round, Verdict
 from loopwise.report.comparison import Side, sides_of

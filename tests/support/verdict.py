@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from scipy.special import stdtrit
 
-from loopwise.analysis.contest import Contest
+from loopwise.analysis.paired import PairedComparison
 from loopwise.analysis.stats import LogRatio
 
 NAN, INF = math.nan, math.inf
@@ -28,6 +28,6 @@ def known(value: float, low: float | None, high: float | None = None, replicates
     return LogRatio(math.log(value), half / float(stdtrit(replicates - 1, 0.975)), replicates - 1, replicates)
 
 
-def contest(ratio: LogRatio | None, metric: str = HIGHER, **options: Any) -> Contest:
+def contest(ratio: LogRatio | None, metric: str = HIGHER, **options: Any) -> PairedComparison:
     fields: dict[str, Any] = {"baseline_case": "s", "candidate_case": "a", "names": ("async", "sync")}
-    return Contest(metric=metric, ratio=ratio, **(fields | options))
+    return PairedComparison(metric=metric, ratio=ratio, **(fields | options))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 
-from loopwise.analysis.head_to_head import SAID
+from loopwise.analysis.conclusions import DUEL_METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, Verdict
 from loopwise.report import format as fmt
@@ -221,7 +221,7 @@ def duel_panels(summary: Summary) -> list[ForestPanel]:
     first = summary.verdicts[0]
     rows = [
         ForestRow(fmt.clean(_endpoint(verdict) or "all requests"), verdict)
-        for verdict in sorted(summary.verdicts, key=lambda each: each.metric not in SAID)
+        for verdict in sorted(summary.verdicts, key=lambda each: each.metric not in DUEL_METRICS)
     ]
     heading = fmt.clean(f"{first.candidate_case} ÷ {first.baseline_case}")
     context = Cells(summary).facets[0].context

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopwise.analysis.contest import AT_BOUND
-from loopwise.analysis.deviation import MAX_RATIO, Prediction
+from loopwise.analysis.paired import AT_BOUND
+from loopwise.analysis.predictions import MAX_RATIO, Prediction
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
 from loopwise.report import format as fmt

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from loopwise.analysis.causes import first_causes
-from loopwise.analysis.difference import Difference
+from loopwise.analysis.comparison import Difference
 from loopwise.analysis.gates import Outcome
 from loopwise.analysis.summary import Summary
 from loopwise.machine import machine_words

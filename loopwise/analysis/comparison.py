@@ -1,0 +1,173 @@
+"""Comparison of two results: what differs in their environments, and a verdict per shared case."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from loopwise.analysis.metrics import COMPARED
+from loopwise.analysis.paired import PairedComparison, is_usable, pair_up
+from loopwise.analysis.stats import LogRatio, unpaired
+from loopwise.analysis.summary import Summary
+from loopwise.analysis.verdicts import judge_family
+from loopwise.errors import UsageError
+from loopwise.model import Case, Experiment, Run, Verdict
+
+CALIBRATION = "cpu_iterations_per_ms"
+MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions", "server")
+"""Keys whose difference moves numbers by more than any margin: another machine, kernel, interpreter or package.
+`server` is what the measured servers said of themselves. Memory is only shown: its size alone moves nothing."""
+ALLOWABLE = (*MATTERS, "calibration")
+SERVER_KEYS = ("python", "loop", "versions")
+
+
+class Difference(NamedTuple):
+    """A key of the environment with its two values."""
+
+    key: str
+    """`cores`, `versions.uvicorn`, `server.versions.uvicorn`."""
+    before: Any
+    after: Any
+
+    @property
+    def forbids(self) -> bool:
+        """Whether results that differ in it must not be compared unasked."""
+        return self.key.split(".", 1)[0] in MATTERS
+
+
+def differences(base: Summary, other: Summary) -> list[Difference]:
+    """What differs in the environments, and in what the servers of the shared cases ran on; by key."""
+    shared = base.cases.keys() & other.cases.keys()
+    one, two = (
+        _flat(each.experiment.environment) | _served(run for run in each.runs if run.case.case_id in shared)
+        for each in (base, other)
+    )
+    return [
+        Difference(key, one.get(key), two.get(key))
+        for key in sorted(one | two)
+        if one.get(key) != two.get(key)
+    ]
+
+
+def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in environment.items() if not isinstance(value, dict)}
+    for key, value in environment.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": entry for inner, entry in value.items()}
+    return flat
+
+
+def _served(runs: Iterable[Run]) -> dict[str, str]:
+    """What the servers ran on; several values where cases have several interpreters."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        facts = _flat(run.server.model_dump(include=set(SERVER_KEYS)))
+        for key, value in facts.items():
+            values.setdefault(f"server.{key}", set()).add(str(value))
+    return {key: " and ".join(sorted(several)) for key, several in values.items()}
+
+
+def refuse_different(differing: Sequence[Difference], allowed: Sequence[str], names: tuple[str, str]) -> None:
+    """Refuse to compare results of different machines, interpreters or versions, unless told to.
+
+    Args:
+        differing: from `differences`.
+        allowed: keys that may differ: `cores`; `versions`, which allows all of them; `versions.uvicorn`, which allows
+            the server's, too.
+        names: what the two results are called.
+
+    Raises:
+        UsageError: something that matters differs, or a key can't be meant.
+    """
+    for key in allowed:
+        if key.split(".", 1)[0] not in ALLOWABLE:
+            raise UsageError(
+                f"--allow-different: got {key!r}, allowed are {', '.join(ALLOWABLE)} "
+                "and their inner keys such as versions.uvicorn; choose one of them"
+            )
+    forbidden = [
+        each for each in differing if each.forbids and not any(_covers(key, each.key) for key in allowed)
+    ]
+    if forbidden:
+        said = "; ".join(
+            f"{key} is {before or 'none'} and {after or 'none'}" for key, before, after in forbidden
+        )
+        remedy = " ".join(f"--allow-different {each.key}" for each in forbidden)
+        raise UsageError(
+            f"{names[0]} and {names[1]} can't be compared, for they differ in more than what is measured: {said}; "
+            f"measure both on equal terms, or accept it by {remedy}"
+        )
+
+
+def _covers(allowed: str, key: str) -> bool:
+    return any(
+        name == allowed or name.startswith(f"{allowed}.") for name in (key, key.removeprefix("server."))
+    )
+
+
+def compare_results(
+    base: Summary, other: Summary, *, margin: float, confidence: float, allowed: Sequence[str] = ()
+) -> list[Verdict]:
+    """A verdict per case that both results have and per metric that both measured, in the base's order.
+
+    A result and its copy share their blocks and are paired within them. Others were measured at different times, so
+    nothing pairs their runs: Welch's interval of independent samples, which is wider.
+
+    Args:
+        base: the result that was before.
+        other: the result that is now.
+        margin: the practical margin.
+        confidence: of the family of all comparisons on one metric.
+        allowed: keys that may differ; `calibration` allows different work per request in cases that compute.
+    """
+    is_paired = _is_same_measurement(base.experiment, other.experiment)
+    work = "" if "calibration" in allowed else _other_work(base.experiment, other.experiment, margin)
+    comparisons = []
+    for case_id, before in base.cases.items():
+        after = other.cases.get(case_id)
+        if after is None:
+            continue
+        for metric in COMPARED:
+            why_not = work if _computes_ms(before.case) else ""
+            ratio = None if why_not else _ratio(before.values(metric), after.values(metric), is_paired)
+            if ratio is None and metric != "throughput_rps":
+                continue
+            comparisons.append(
+                PairedComparison(
+                    case_id,
+                    case_id,
+                    metric,
+                    ratio,
+                    (f"{case_id} now", "before"),
+                    pairing="blocks" if is_paired else "none",
+                    invalid_because=why_not or before.reason or after.reason or "no answers were measured",
+                )
+            )
+    return judge_family(comparisons, margin=margin, confidence=confidence)
+
+
+def _is_same_measurement(base: Experiment, other: Experiment) -> bool:
+    return (base.created_at, base.seed, base.suite) == (other.created_at, other.seed, other.suite)
+
+
+def _ratio(before: dict[int, float], after: dict[int, float], is_paired: bool) -> LogRatio | None:
+    if is_paired:
+        return pair_up(before, after)
+    sides = [[value for value in side.values() if is_usable(value)] for side in (before, after)]
+    return unpaired(*sides) if all(sides) else None
+
+
+def _computes_ms(case: Case) -> bool:
+    """Whether its work is so many milliseconds of computing, which the calibration turns into iterations."""
+    costs = (case.cost, *(part.cost for part in case.parts))
+    return any(cost is not None and cost.cpu_ms > 0 for cost in costs)
+
+
+def _other_work(base: Experiment, other: Experiment, margin: float) -> str:
+    """Why cases that compute can't be compared: their millisecond of work was calibrated otherwise in each result."""
+    one, two = (each.calibration.get(CALIBRATION) for each in (base, other))
+    if not one or not two or abs(math.log(two / one)) <= math.log1p(margin):
+        return ""
+    return (
+        f"a request computes {two / one:.3g} times what it did ({CALIBRATION} is {one:.6g} and {two:.6g}); "
+        "measure both again, or give --allow-different calibration"
+    )

@@ -1,0 +1,65 @@
+"""A verdict as a sentence, and the numbers in it."""
+
+from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.paired import PairedComparison
+from loopwise.model import Estimate, Pairing
+
+_MEASURED: dict[Pairing, str] = {
+    "blocks": "",
+    "slices": ", measured in alternating slices",
+    "duel": ", measured side by side",
+    "none": "",
+}
+
+
+def sentence(comparison: PairedComparison, word: str, ratio: Estimate | None, margin: float) -> str:
+    """Put a verdict into words.
+
+    Args:
+        comparison: what was compared.
+        word: the verdict.
+        ratio: candidate ÷ baseline with the interval that decided; None: a side has no valid measurement.
+        margin: the practical margin.
+    """
+    candidate, baseline = comparison.names
+    where = f" on {comparison.endpoint}" if comparison.endpoint else ""
+    if ratio is None:
+        reason = comparison.invalid_because or "no valid run"
+        return f"{candidate} and {baseline} can't be compared{where}: {reason}"
+    phrase = METRICS[comparison.metric].phrase.format(ratio=times(ratio))
+    claim, how = f"{candidate} {phrase} {baseline}{where}", _MEASURED[comparison.pairing]
+    if word == "same":
+        return f"{claim}{how}: the same within ±{percent(margin)}"
+    if word == "undecided":
+        wide = f"too wide to decide at ±{percent(margin)}"
+        return (
+            f"{claim}{how}: undecided, {wide if ratio.low is not None else 'one replicate has no interval'}"
+        )
+    because = comparison.because(word)
+    return f"{claim} here{how}, because {because}" if because else f"{claim}{how}"
+
+
+def times(ratio: Estimate) -> str:
+    """`2.41 times [2.3, 2.5]`; more digits where three would hide that it is not 1."""
+    interval = "" if ratio.low is None else f" [{_short(ratio.low)}, {_short(ratio.high)}]"
+    return f"{_short(ratio.value)} times{interval}"
+
+
+def percent(share: float) -> str:
+    """`5 %`, `2.5 %`."""
+    return f"{share * 100:.4g} %"
+
+
+def rate(value: float) -> str:
+    """Requests a second: `1,234`, and three digits below a hundred."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _short(value: float | None) -> str:
+    # A duel knows its ratio to a tenth of a percent: 1.003 must not read as 1.
+    return "" if value is None else f"{value:.4g}" if 0.9 < value < 1.1 else f"{value:.3g}"
