@@ -48,7 +48,7 @@ Status code distribution:
         ("unable to connect to 127.0.0.1:8000 Connection refused", None),
     ],
 )
-def test_wrk_is_understood(text: str, said: Answered | None) -> None:
+def test_output_of_wrk_is_parsed(text: str, said: Answered | None) -> None:
     assert parse_wrk(text) == said
 
 
@@ -63,11 +63,11 @@ def test_wrk_is_understood(text: str, said: Answered | None) -> None:
         ("usage: hey", None),
     ],
 )
-def test_hey_is_understood(text: str, said: Answered | None) -> None:
+def test_output_of_hey_is_parsed(text: str, said: Answered | None) -> None:
     assert parse_hey(text) == said
 
 
-def test_peers_that_are_not_installed_are_named_with_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peers_that_are_missing_are_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_program", lambda name: "/x/wrk" if name == "wrk" else None)
     found, missing = peers.installed()
     assert found == {"wrk": "/x/wrk"}
@@ -114,7 +114,7 @@ def test_a_spread_of_nothing_is_refused() -> None:
         Spread.of([])
 
 
-def test_percentiles_are_exact_and_the_far_tail_needs_ten_rows_above_it() -> None:
+def test_percentiles_are_exact_and_p999_needs_ten_rows_above() -> None:
     few = percentiles_us(np.arange(1, 1001, dtype=np.int64) * 1000)
     assert few == {"p50": 500.0, "p90": 900.0, "p99": 990.0}
     many = percentiles_us(np.arange(1, 10_001, dtype=np.int64) * 1000)
@@ -136,7 +136,7 @@ def generated(columns: dict[str, Any], *, start_ns: int, end_ns: int, unfinished
     return Generated(rows, FIGURES, start_ns, end_ns, 0.5)
 
 
-def test_rows_are_set_beside_the_packets_of_the_window_and_counted_over_the_run() -> None:
+def test_latencies_are_of_the_window_and_counts_of_the_run() -> None:
     run = generated(
         {
             "sent_ns": [0, 1000, 2000, 3000],
@@ -170,7 +170,7 @@ def open_run(load: Load, *, seed: int, drop: int | None = None) -> Generated:
 
 
 @pytest.mark.parametrize("dropped", [None, 20])
-def test_a_request_that_was_dropped_shows_against_the_schedule_of_the_seed(dropped: int | None) -> None:
+def test_a_dropped_request_shows_against_the_drawn_schedule(dropped: int | None) -> None:
     load = Load(model="open", rate_rps=100, warmup_s=0, measure_s=1)
     found = accuracy(load, open_run(load, seed=3, drop=dropped), seed=3)
     assert found.due > 50

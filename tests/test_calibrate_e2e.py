@@ -50,7 +50,7 @@ def without_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     [([GET], 1), ([GET[:9], GET[9:]], 1), ([GET * 3], 3), ([GET + GET[:5], GET[5:-1], GET[-1:]], 2)],
     ids=["whole", "split", "joined", "both"],
 )
-def test_the_built_in_server_answers_every_request_however_its_bytes_arrive(
+def test_the_built_in_server_answers_requests_in_any_pieces(
     pieces: list[bytes], answers: int, tmp_path: Path, without_programs: None
 ) -> None:
     with serve_static(tmp_path, None) as server:
@@ -86,7 +86,7 @@ def test_nginx_serves_the_same_body_and_writes_nothing_elsewhere(tmp_path: Path)
     assert not psutil.pid_exists(server.pid)
 
 
-def test_a_static_server_that_ends_at_once_is_one_sentence_with_its_last_words(
+def test_a_static_server_that_ends_at_once_quotes_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "nginx"
@@ -121,7 +121,7 @@ def test_children_are_pinned_and_we_are_not() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_everything_is_measured_with_nothing_installed_and_what_is_missing_is_named(
+def test_without_any_tool_the_rest_is_measured(
     without_programs: None,
 ) -> None:
     steps: list[str] = []
@@ -196,7 +196,7 @@ def test_interrupted_it_leaves_no_process_and_no_report(tmp_path: Path) -> None:
         (["--json"], "not an empty folder"),
     ],
 )
-def test_arguments_that_are_wrong_are_refused_before_anything_runs(
+def test_wrong_arguments_are_refused_before_anything_runs(
     arguments: list[str], said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").write_text("x", encoding="utf-8")

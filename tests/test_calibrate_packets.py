@@ -40,14 +40,12 @@ def capture_file(
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("nano", [True, False])
 @pytest.mark.parametrize("link", [1, 0, 113, 276, 101])
-def test_a_capture_is_read_in_either_byte_order_resolution_and_link_type(
-    order: str, nano: bool, link: int
-) -> None:
+def test_a_capture_is_read_in_any_byte_order_and_link_type(order: str, nano: bool, link: int) -> None:
     data = capture_file([(5 * SECOND + 7000, packet(CLIENT, SERVER, 300))], order=order, nano=nano, link=link)
     assert list(read_segments(data)) == [Segment(5 * SECOND + 7000, CLIENT, SERVER, 300)]
 
 
-def test_the_payload_is_known_although_the_capture_holds_headers_only() -> None:
+def test_payload_is_known_from_headers_alone() -> None:
     packets = [
         (1, packet(SERVER, CLIENT, 9000)),
         (2, packet(CLIENT, SERVER, 0)),
@@ -84,7 +82,7 @@ def test_what_is_no_capture_is_refused_in_a_sentence(data: bytes, said: str) -> 
         list(read_segments(data))
 
 
-def test_requests_are_paired_with_the_last_segment_of_their_answer() -> None:
+def test_a_request_pairs_with_the_last_segment_of_its_answer() -> None:
     other = CLIENT + 1
     segments = [
         Segment(10, CLIENT, SERVER, 100),
@@ -121,9 +119,7 @@ def test_a_capture_without_statistics_is_not_trusted() -> None:
         dropped_packets("listening on lo\n")
 
 
-def test_a_missing_tcpdump_is_named_with_how_to_get_and_to_allow_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_tcpdump_is_named_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capturing, "find_program", lambda _: None)
     missing = capturing.obstacle(tmp_path)
     assert missing is not None

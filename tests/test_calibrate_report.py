@@ -128,7 +128,7 @@ def test_without_a_capture_latencies_are_shown_but_not_judged() -> None:
     assert "60.0 µs" in markdown(found)
 
 
-def test_rounds_that_lie_on_both_sides_of_a_limit_are_pointed_out() -> None:
+def test_rounds_on_both_sides_of_a_limit_are_pointed_out() -> None:
     (target,) = [
         t for t in calibration(ratios=(ratio(DECLARED, "wrk", 1.5, 1.7),)).targets if "wrk" in t.figure
     ]
@@ -165,14 +165,14 @@ def test_a_cell_cannot_break_the_markdown_table() -> None:
     assert "| a/b | c d | e |" in markdown(found)
 
 
-def test_a_folder_that_holds_something_is_refused_before_anything_runs(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="not an empty folder"):
         calibrate(tmp_path, quick=True)
 
 
 @pytest.mark.parametrize(("problems", "status"), [((), 0), (("memory per user: it failed",), 3)])
-def test_the_command_writes_the_report_and_fails_where_a_step_did(
+def test_the_command_writes_a_report_and_fails_with_its_steps(
     problems: tuple[str, ...],
     status: int,
     tmp_path: Path,

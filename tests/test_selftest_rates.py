@@ -61,9 +61,7 @@ def test_a_rate_has_the_interval_of_clopper_and_pearson(
 
 
 @pytest.mark.parametrize(("alarms", "count"), [(1, 7), (3, 9), (17, 40)])
-def test_at_the_ends_of_its_interval_what_was_seen_has_a_chance_of_one_in_forty(
-    alarms: int, count: int
-) -> None:
+def test_interval_ends_have_a_chance_of_one_in_forty(alarms: int, count: int) -> None:
     found = rate_of([outcome("better")] * alarms + [outcome("undecided")] * (count - alarms)).alarms
     assert found.low is not None
     assert found.high is not None
@@ -85,7 +83,7 @@ WORDS: list[tuple[list[str | None], int, int]] = [
 
 
 @pytest.mark.parametrize(("words", "alarms", "wrong"), WORDS)
-def test_only_better_and_worse_are_alarms_and_an_unmeasured_trial_is_invalid(
+def test_better_and_worse_are_alarms_and_unmeasured_is_invalid(
     words: list[str | None], alarms: int, wrong: int
 ) -> None:
     for difference in (0.0, 0.1):
@@ -116,7 +114,7 @@ def test_a_rate_of_nothing_is_refused() -> None:
     assert rates_of([]) == []
 
 
-def test_there_is_a_rate_per_kind_and_one_over_all_equal_pairs_of_a_method() -> None:
+def test_a_rate_per_kind_and_one_over_all_equal_pairs() -> None:
     found = rates_of(
         [
             outcome("same", workload="noop"),
@@ -162,7 +160,7 @@ def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
     ]
 
 
-def test_the_terminal_shows_the_same_cells_and_what_an_alarm_means(
+def test_the_terminal_shows_the_cells_and_what_an_alarm_means(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Console(width=160).print(rates.tables(some_rates()))

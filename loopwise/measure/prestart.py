@@ -111,6 +111,12 @@ class Prestart:
         self._ready.clear()
         self._guarding.close()
 
+    @property
+    def waiting(self) -> int:
+        """Servers that wait for their turn, failed starts included."""
+        with self._changed:
+            return len(self._ready)
+
     def expect(self, coming: Sequence[PlannedRun]) -> None:
         """Set the coming runs, in order. Waiting servers of other runs are ended."""
         with self._changed:

@@ -34,7 +34,7 @@ def version(text: str, folder: Path, app: str | None = "shop:app") -> Version:
     return Version(text, app, folder, None)
 
 
-def test_a_revision_is_served_as_it_was_and_its_worktree_is_gone_afterwards(checkout: Path) -> None:
+def test_a_revision_is_served_and_its_worktree_is_removed(checkout: Path) -> None:
     before, now = version("git:HEAD~1", checkout / "svc"), version("shop:app", checkout / "svc")
     with served_from(before, now) as (old, new):
         assert (old / "shop.py").read_text() == "app = 'first'\n"

@@ -1,4 +1,4 @@
-"""Stand-ins for what starts servers ahead of their turn."""
+"""Stand-ins for what starts servers before their turn."""
 
 import subprocess
 import threading

@@ -93,20 +93,20 @@ def test_the_machines_are_disturbed_indeed(machines: list[Measured]) -> None:
     assert all(each.disturbed for each in machines if any(r.attempt > 1 for r in each.summary.runs))
 
 
-def test_equal_cases_are_never_told_apart_whatever_the_machine_does(machines: list[Measured]) -> None:
+def test_equal_cases_are_never_better_or_worse(machines: list[Measured]) -> None:
     words = [each.word(EQUAL) for each in machines]
     assert not {"better", "worse"} & set(words)
     assert "same" in words
 
 
-def test_a_large_difference_is_found_in_nine_of_ten_and_never_the_wrong_way(machines: list[Measured]) -> None:
+def test_a_large_difference_is_found_in_nine_of_ten_machines(machines: list[Measured]) -> None:
     words = [each.word(LARGE) for each in machines]
     assert words.count("better") >= 0.9 * len(words)
     assert "worse" not in words
     assert "same" not in words
 
 
-def test_disturbed_runs_are_repeated_the_worst_of_a_block_and_no_more_than_a_third(
+def test_the_worst_runs_of_a_block_are_repeated_up_to_a_third(
     machines: list[Measured],
 ) -> None:
     repeated = 0
@@ -128,7 +128,7 @@ def test_disturbed_runs_are_repeated_the_worst_of_a_block_and_no_more_than_a_thi
     assert repeated > len(machines)
 
 
-def test_what_was_repeated_is_kept_with_its_rows_and_named_and_counts_nowhere(
+def test_a_repeated_run_is_kept_and_named_and_never_counts(
     machines: list[Measured],
 ) -> None:
     for each in machines:
@@ -171,9 +171,7 @@ def test_slices_are_bounded_and_only_for_what_blocks_left_open(machines: list[Me
     assert any(not c.ok for m in machines for found in m.result.rounds()[0] for c in found.checks)
 
 
-def test_slices_decide_more_than_blocks_alone_on_the_same_machines(
-    machines: list[Measured], tmp_path: Path
-) -> None:
+def test_slices_decide_more_than_blocks_alone_do(machines: list[Measured], tmp_path: Path) -> None:
     alone = [measure(tmp_path, seed, slices_max=0) for seed in SEEDS[:6]]
     for before, after in zip(alone, machines[:6], strict=True):
         for name in (EQUAL, LARGE):

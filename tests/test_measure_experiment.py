@@ -57,7 +57,7 @@ def test_every_run_is_on_disk_when_it_is_told_to_have_ended(tmp_path: Path) -> N
     assert all(throughput for throughput in observer.throughputs)
 
 
-def test_runs_are_measured_in_the_order_of_the_plan_each_on_a_server_of_its_own(tmp_path: Path) -> None:
+def test_runs_follow_the_plan_each_on_a_server_of_its_own(tmp_path: Path) -> None:
     result, experiment, bench = executed(tmp_path)
     planned = [(each.case_id, each.replicate) for each in experiment.plan]
     assert bench.served == planned
@@ -89,7 +89,7 @@ def test_a_run_holds_what_was_measured(tmp_path: Path) -> None:
     assert result.experiment() == experiment
 
 
-def test_every_run_has_a_seed_of_its_own_that_the_experiments_seed_decides(tmp_path: Path) -> None:
+def test_the_experiments_seed_gives_every_run_a_seed_of_its_own(tmp_path: Path) -> None:
     seeds = [[order.seed for order in executed(tmp_path / name)[2].orders] for name in ("a", "b")]
     assert seeds[0] == seeds[1]
     assert len(set(seeds[0])) == 9
@@ -143,7 +143,7 @@ def test_a_case_that_only_fails_gets_no_further_blocks(tmp_path: Path) -> None:
     assert max(replicate for case_id, replicate in states(experiment) if case_id == "sync") == 8
 
 
-def test_further_blocks_are_measured_until_precise_and_resume_continues_them(tmp_path: Path) -> None:
+def test_further_blocks_follow_until_precise_also_after_a_crash(tmp_path: Path) -> None:
     conducts = THREE_CONDUCTS | {"async": Conduct(900.0, noise_ratio=0.4)}
     suite = three_modes(replicates=(3, 6))
     whole = measured(tmp_path / "whole" / "r", suite, conducts)

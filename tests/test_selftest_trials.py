@@ -49,7 +49,7 @@ def _target(monkeypatch: pytest.MonkeyPatch) -> None:
 # Which pairs are measured.
 
 
-def test_equal_pairs_of_each_subject_and_then_every_difference_of_those_that_can_have_one() -> None:
+def test_trials_are_equal_pairs_and_then_every_difference() -> None:
     found = trials(2, 1)
     equal = [trial for trial in found if not trial.difference]
     assert [(trial.subject, trial.number) for trial in equal] == [(s, n) for n in (1, 2) for s in EQUAL]
@@ -70,7 +70,7 @@ PARAMS: list[tuple[Trial, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("trial", "one", "other"), PARAMS, ids=[row[0].name for row in PARAMS])
-def test_the_sides_of_a_trial_differ_in_what_is_injected_and_in_nothing_else(
+def test_sides_of_a_trial_differ_only_in_the_injected_value(
     trial: Trial, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     first, second = cases_of(trial, 1.5, 0.2)
@@ -160,7 +160,7 @@ def test_blocks_decide_what_they_can_and_slices_the_rest(
     ]
 
 
-def test_an_equal_pair_and_an_unequal_one_are_measured_by_their_own_cpu_too(
+def test_pairs_have_verdicts_on_cpu_per_request_too(
     by_blocks: tuple[dict[str, Outcome], PairBench, list[str]],
 ) -> None:
     found, _, _ = by_blocks
@@ -207,7 +207,7 @@ def selftest(monkeypatch: pytest.MonkeyPatch, line: str, bench: PairBench) -> An
     return ended.value.code
 
 
-def test_the_command_measures_what_it_is_asked_for_and_writes_its_report(
+def test_the_command_measures_as_asked_and_writes_its_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sides = conducts(
@@ -237,7 +237,7 @@ def test_the_command_measures_what_it_is_asked_for_and_writes_its_report(
     assert len(document["trials"]) == 7
 
 
-def test_what_could_not_be_measured_ends_with_3_and_is_in_the_report(
+def test_an_unmeasured_trial_ends_with_3_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dead = Conduct(800.0, faults=dict.fromkeys(range(1, 9), DEAD))
@@ -250,7 +250,7 @@ def test_what_could_not_be_measured_ends_with_3_and_is_in_the_report(
     assert status == 3
 
 
-def test_a_duel_that_cannot_be_measured_costs_no_other_its_place_in_the_report(
+def test_an_unmeasured_duel_leaves_the_others_in_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dead = Conduct(800.0, faults=dict.fromkeys(range(1, 9), DEAD))
@@ -263,7 +263,7 @@ def test_a_duel_that_cannot_be_measured_costs_no_other_its_place_in_the_report(
     assert [each["rounds"] for each in document["trials"]] == [2, 6]
 
 
-def test_a_folder_that_holds_something_is_refused_before_anything_starts(
+def test_a_folder_with_files_is_refused_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine").write_text("mine")

@@ -18,7 +18,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return summarise(make_result(tmp_path_factory.mktemp("scale") / "r", runs=12, rows=2_000))
 
 
-def test_a_synthetic_result_has_the_runs_and_rows_that_were_asked_for(summary: Summary) -> None:
+def test_a_synthetic_result_has_the_wanted_runs_and_rows(summary: Summary) -> None:
     assert len(summary.runs) == 12
     assert not summary.damaged
     counted = [run.counts["window_rows"] for run in summary.runs]
@@ -26,7 +26,7 @@ def test_a_synthetic_result_has_the_runs_and_rows_that_were_asked_for(summary: S
     assert all(run.counts["victim_rows"] > 0 for run in summary.runs)
 
 
-def test_its_runs_pass_the_checks_of_a_real_one_and_keep_littles_law(summary: Summary) -> None:
+def test_synthetic_runs_pass_all_checks_and_obey_littles_law(summary: Summary) -> None:
     assert {run.status for run in summary.runs} == {"ok"}
     for run in summary.runs:
         passed = {check.name: check.ok for check in run.checks}
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_rows(tmp_path: Path) -> None:
     assert rows[0].equals(rows[1])
 
 
-def test_the_benchmark_prints_time_memory_and_parts_and_leaves_nothing(tmp_path: Path) -> None:
+def test_it_prints_time_memory_and_parts_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "loopwise.calibrate.report_scale", "--runs", "2", "--rows", "100"],
         env={"TMPDIR": str(tmp_path), "MPLCONFIGDIR": str(tmp_path / "mpl"), "PATH": ""},

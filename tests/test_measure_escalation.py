@@ -63,7 +63,7 @@ def verdict_on(result: ResultFolder, metric: str = "throughput_rps", candidate: 
     )
 
 
-def test_slices_decide_what_blocks_leave_undecided_and_the_verdict_says_so(tmp_path: Path) -> None:
+def test_slices_decide_comparisons_that_blocks_left_undecided(tmp_path: Path) -> None:
     left = verdict_on(escalated(tmp_path / "none", slices_max=0)[0])
     assert (left.verdict, left.pairing) == ("undecided", "blocks")
     result, _ = escalated(tmp_path / "some")
@@ -78,7 +78,7 @@ def test_slices_decide_what_blocks_leave_undecided_and_the_verdict_says_so(tmp_p
     assert {verdict_on(result, metric).pairing for metric in COMPARED} == {"slices"}
 
 
-def test_a_round_is_on_disk_with_its_rows_the_logs_of_both_servers_and_what_each_side_gave(
+def test_a_round_is_written_with_rows_logs_and_both_sides(
     tmp_path: Path,
 ) -> None:
     result, bench = escalated(tmp_path)
@@ -120,7 +120,7 @@ def test_reported_again_from_disk_it_says_the_same_in_every_view(
     assert (result.path / "verdicts.json").read_bytes() == written
 
 
-def test_without_its_rounds_on_disk_a_comparison_is_what_blocks_say(tmp_path: Path) -> None:
+def test_without_rounds_on_disk_blocks_decide(tmp_path: Path) -> None:
     result, _ = escalated(tmp_path)
     for path in result.path.glob("pairs/*/*/*/round.json"):
         path.unlink()
@@ -154,7 +154,7 @@ def test_a_suite_without_a_baseline_has_nothing_to_escalate(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5])
-def test_a_pair_that_stays_wide_gets_as_many_rounds_as_are_allowed(tmp_path: Path, most: int) -> None:
+def test_a_pair_that_stays_wide_gets_the_most_rounds_allowed(tmp_path: Path, most: int) -> None:
     wild = {
         mode: replace(conduct, in_pairs=Conduct(400.0, noise_ratio=NOISE))
         for mode, conduct in CONDUCTS.items()
@@ -176,7 +176,7 @@ def test_sides_swap_their_places_from_round_to_round(tmp_path: Path) -> None:
     assert starts == ["sync", "async", "async", "sync"] * 2
 
 
-def test_two_rounds_that_fail_end_a_pair_and_leave_the_word_to_blocks(tmp_path: Path) -> None:
+def test_two_failed_rounds_end_a_pair_and_blocks_decide(tmp_path: Path) -> None:
     dying = replace(CONDUCTS["async"], in_pairs=Conduct(448.0, faults=dict.fromkeys(range(1, 9), DEAD)))
     result, _ = escalated(tmp_path, {"async": dying, "to_thread": noisy(480.0)}, THREE)
     tried = [each for each in result.rounds()[0] if each.candidate_case == "async"]
@@ -186,7 +186,7 @@ def test_two_rounds_that_fail_end_a_pair_and_leave_the_word_to_blocks(tmp_path: 
     assert result.experiment().finished_at is not None
 
 
-def test_a_round_in_which_the_generator_dies_keeps_its_rows_and_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_round_whose_generator_dies_never_counts(tmp_path: Path) -> None:
     cut = replace(CONDUCTS["async"], in_pairs=Conduct(448.0, noise_ratio=CALM, deaths=frozenset({2})))
     result, _ = escalated(tmp_path, {"async": cut})
     failed = [each for each in result.rounds()[0] if each.status == "failed"]
@@ -246,7 +246,7 @@ SLOWER = {"to_thread": noisy(350.0)}
 
 @pytest.mark.parametrize("error", [Interrupted("interrupted by SIGINT"), Crash()], ids=["signal", "crash"])
 @pytest.mark.parametrize("after", range(1, 7))
-def test_an_interrupted_escalation_keeps_its_rounds_and_goes_on_where_it_was(
+def test_an_interrupted_escalation_keeps_its_rounds_and_resumes(
     tmp_path: Path, after: int, error: BaseException
 ) -> None:
     whole, _ = escalated(tmp_path / "whole", SLOWER, THREE)
@@ -265,7 +265,7 @@ def test_an_interrupted_escalation_keeps_its_rounds_and_goes_on_where_it_was(
     assert len(asked) == len(set(asked)) == len(whole.rounds()[0])
 
 
-def test_a_round_that_was_cut_short_is_measured_anew_and_nothing_of_it_remains(tmp_path: Path) -> None:
+def test_a_round_that_was_cut_short_is_measured_anew(tmp_path: Path) -> None:
     stopped = replace(
         CONDUCTS["async"], in_pairs=Conduct(448.0, faults={2: Interrupted("interrupted by SIGTERM")})
     )
@@ -281,7 +281,7 @@ def test_a_round_that_was_cut_short_is_measured_anew_and_nothing_of_it_remains(t
     assert verdict_on(result).pairing == "slices"
 
 
-def test_the_command_goes_on_with_an_interrupted_escalation_and_says_how_to(
+def test_the_command_resumes_an_interrupted_escalation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result, experiment = new_result(tmp_path / "r", suite_of())

@@ -17,9 +17,11 @@ from support.fakes import (
 
 from loopwise.analysis.summary import summarise
 from loopwise.errors import Interrupted
+from loopwise.model import Run
+from loopwise.results.folder import ResultFolder
 
 
-def test_a_crash_in_the_middle_leaves_the_earlier_runs_and_resume_continues_exactly(tmp_path: Path) -> None:
+def test_after_a_crash_resume_measures_exactly_the_rest(tmp_path: Path) -> None:
     whole = measured(tmp_path / "whole" / "r")
     result, experiment = new_result(tmp_path / "cut" / "r", three_modes())
     first, second = FakeBench(THREE_CONDUCTS), FakeBench(THREE_CONDUCTS)
@@ -37,7 +39,7 @@ def test_a_crash_in_the_middle_leaves_the_earlier_runs_and_resume_continues_exac
     assert figures_of(result) == figures_of(whole)
 
 
-def test_a_run_that_was_written_just_before_the_kill_is_not_measured_twice(tmp_path: Path) -> None:
+def test_a_run_written_just_before_a_kill_is_not_repeated(tmp_path: Path) -> None:
     result, experiment = new_result(tmp_path / "r", three_modes())
     with pytest.raises(Crash):
         carry_out(result, experiment, FakeBench(THREE_CONDUCTS), Observer(result, crash_after=2))
@@ -47,7 +49,7 @@ def test_a_run_that_was_written_just_before_the_kill_is_not_measured_twice(tmp_p
     assert bench.served == [(each.case_id, each.replicate) for each in experiment.plan[2:]]
 
 
-def test_what_an_interrupted_attempt_left_does_not_mix_with_its_repetition(tmp_path: Path) -> None:
+def test_files_of_an_interrupted_attempt_are_removed(tmp_path: Path) -> None:
     first = three_modes().cases[0]
     stop = Conduct(faults={replicate: Interrupted("interrupted by SIGINT") for replicate in (1, 2, 3)})
     result, experiment = new_result(tmp_path / "r", suite_with(first))
@@ -61,7 +63,7 @@ def test_what_an_interrupted_attempt_left_does_not_mix_with_its_repetition(tmp_p
     assert [run.status for run in result.runs()[0]] == ["ok"] * 3
 
 
-def test_resuming_what_is_complete_measures_nothing_and_changes_nothing(tmp_path: Path) -> None:
+def test_resuming_a_complete_result_changes_nothing(tmp_path: Path) -> None:
     result = measured(tmp_path / "r")
     before = result.experiment()
     bench = FakeBench(THREE_CONDUCTS)
@@ -70,7 +72,7 @@ def test_resuming_what_is_complete_measures_nothing_and_changes_nothing(tmp_path
     assert result.experiment() == before
 
 
-def test_a_run_whose_folder_was_deleted_is_measured_again_by_resume(tmp_path: Path) -> None:
+def test_resume_measures_a_run_again_whose_folder_was_deleted(tmp_path: Path) -> None:
     result = measured(tmp_path / "r")
     folder = result.run_folder("async", 2)
     for path in folder.iterdir():
@@ -89,3 +91,38 @@ def test_a_run_that_cannot_be_read_is_left_alone_by_resume(tmp_path: Path) -> No
     carry_out(result, result.experiment(), bench)
     assert not bench.served
     assert (result.run_folder("async", 2) / "samples.parquet").exists()
+
+
+@pytest.mark.parametrize("crash_after", [0, 4])
+def test_run_files_are_read_once_per_execution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
+) -> None:
+    result, experiment = new_result(tmp_path / "r", three_modes())
+    if crash_after:
+        with pytest.raises(Crash):
+            carry_out(
+                result, experiment, FakeBench(THREE_CONDUCTS), Observer(result, crash_after=crash_after)
+            )
+    read: list[int] = []
+    runs = ResultFolder.runs
+
+    def counted(folder: ResultFolder) -> tuple[list[Run], list[str]]:
+        found = runs(folder)
+        read.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(ResultFolder, "runs", counted)
+    carry_out(result, result.experiment(), FakeBench(THREE_CONDUCTS))
+    assert read == [crash_after]
+
+
+def test_a_repeated_run_counts_nowhere_before_and_after_a_resume(tmp_path: Path) -> None:
+    conducts = THREE_CONDUCTS | {"async": Conduct(900.0, steal={2: (0.3,)})}
+    whole = measured(tmp_path / "whole" / "r", three_modes(), conducts)
+    result, experiment = new_result(tmp_path / "cut" / "r", three_modes())
+    with pytest.raises(Crash):
+        carry_out(result, experiment, FakeBench(conducts), Observer(result, crash_after=7))
+    carry_out(result, result.experiment(), FakeBench(conducts))
+    assert [run.status for run in result.runs()[0]] == [run.status for run in whole.runs()[0]]
+    assert [run.status for run in whole.runs()[0]].count("disturbed") == 1
+    assert figures_of(result) == figures_of(whole)

@@ -1,4 +1,4 @@
-"""Servers that stand still: no CPU, no waiting for them, and an end with the harness, however that ends."""
+"""Suspended servers: no CPU, no waiting for them, and an end with the harness, however that ends."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.ahead import A, Starter, wait_for
 from support.e2e import BOUND_S, until
+from support.prestart import A, Starter, wait_for
 
 from loopwise.measure.prestart import Prestart
 from loopwise.servers import processes
@@ -49,7 +49,7 @@ def has_gone_on(process: subprocess.Popen[str], since: list[float]) -> bool:
 
 
 @pytest.mark.e2e
-def test_a_stopped_family_uses_no_cpu_at_all_and_goes_on_afterwards(busy: subprocess.Popen[str]) -> None:
+def test_a_suspended_family_uses_no_cpu_until_it_is_resumed(busy: subprocess.Popen[str]) -> None:
     processes.freeze([busy])
     until(lambda: is_stopped(busy))
     before = cpu_s(busy)
@@ -60,7 +60,7 @@ def test_a_stopped_family_uses_no_cpu_at_all_and_goes_on_afterwards(busy: subpro
 
 
 @pytest.mark.e2e
-def test_a_stopped_family_is_ended_and_its_grace_is_not_waited_for(busy: subprocess.Popen[str]) -> None:
+def test_a_suspended_family_is_ended_without_its_grace_period(busy: subprocess.Popen[str]) -> None:
     members = family(busy)
     processes.freeze([busy])
     until(lambda: is_stopped(busy))
@@ -70,17 +70,17 @@ def test_a_stopped_family_is_ended_and_its_grace_is_not_waited_for(busy: subproc
 
 
 @pytest.mark.e2e
-def test_waiting_servers_stand_still_in_a_window_even_if_it_never_closes(busy: subprocess.Popen[str]) -> None:
+def test_waiting_servers_are_suspended_until_taken(busy: subprocess.Popen[str]) -> None:
     starter = Starter()
     starter.processes["a"] = busy
-    with Prestart(starter, depth=1) as ahead:
-        ahead.expect([A])
-        ahead.resume()
+    with Prestart(starter, depth=1) as prestart:
+        prestart.expect([A])
+        prestart.resume()
         wait_for(starter, "a")
-        ahead.suspend()
+        prestart.suspend()
         until(lambda: is_stopped(busy))
         before = cpu_s(busy)
-        start = ahead.take(A)  # the run before it died in its window
+        start = prestart.take(A)  # the run before it died in its window
         until(lambda: has_gone_on(busy, before))
         start.end()
 
@@ -101,19 +101,19 @@ def begin(planned, start):
     print(process.pid, flush=True)
     return RunningServer("http://a", process)
 
-with Prestart(begin, depth=1) as ahead:
-    ahead.expect([PlannedRun(case_id="a", replicate=1)])
-    ahead.resume()
-    while not ahead._ready:
+with Prestart(begin, depth=1) as prestart:
+    prestart.expect([PlannedRun(case_id="a", replicate=1)])
+    prestart.resume()
+    while not prestart.waiting:
         time.sleep(0.01)
-    ahead.suspend()
+    prestart.suspend()
     print("stopped", flush=True)
     time.sleep(60)
 """
 
 
 @pytest.mark.e2e
-def test_servers_that_stand_still_end_when_the_harness_is_killed(tmp_path: Path) -> None:
+def test_suspended_servers_end_when_the_harness_is_killed(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", KILLED, str(tmp_path / "log"), BUSY]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as harness:
         assert harness.stdout is not None
@@ -136,14 +136,14 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 @pytest.mark.e2e
-def test_a_server_that_was_taken_is_none_of_the_guards_business(busy: subprocess.Popen[str]) -> None:
+def test_a_server_that_was_taken_is_not_ended_with_the_others(busy: subprocess.Popen[str]) -> None:
     starter = Starter()
     starter.processes["a"] = busy
-    with Prestart(starter, depth=1) as ahead:
-        ahead.expect([A])
-        ahead.resume()
+    with Prestart(starter, depth=1) as prestart:
+        prestart.expect([A])
+        prestart.resume()
         wait_for(starter, "a")
-        start = ahead.take(A)
+        start = prestart.take(A)
     assert busy.poll() is None
     start.end()
     assert busy.poll() is not None

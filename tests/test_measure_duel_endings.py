@@ -40,7 +40,7 @@ GATES: dict[str, tuple[str, Conduct, int, tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize("name", GATES)
-def test_gates_end_with_their_status_and_leave_their_files_behind(fight: Fight, name: str) -> None:
+def test_gates_end_with_their_status_and_write_their_files(fight: Fight, name: str) -> None:
     texts, conduct, status, counts = GATES[name]
     gates = " ".join(f"--fail-on {text}" for text in texts.split(","))
     rounds = 2 if name == "no replicates" else 4
@@ -66,7 +66,7 @@ def test_without_gates_a_loss_is_reported_and_ends_with_0(fight: Fight) -> None:
     assert not {"✅", "❌"} & set(text.splitlines()[0])
 
 
-def test_two_rounds_that_fail_end_it_and_what_was_measured_is_judged(fight: Fight) -> None:
+def test_two_failed_rounds_end_a_duel_and_the_rest_is_judged(fight: Fight) -> None:
     flaky = calm(in_pairs=calm(faults={2: DEAD, 4: DEAD}))
     ended = fight(f"{SHORT} --rounds 9", None, flaky)
     assert ended.status == 0
@@ -88,7 +88,7 @@ HOPELESS: dict[str, tuple[Conduct, int, str]] = {
 
 
 @pytest.mark.parametrize("name", HOPELESS)
-def test_a_duel_without_a_valid_round_is_a_sentence_exit_3_and_kept(fight: Fight, name: str) -> None:
+def test_a_duel_without_a_valid_round_ends_with_3_and_is_kept(fight: Fight, name: str) -> None:
     conduct, rounds, sentence = HOPELESS[name]
     ended = fight(f"{SHORT} --rounds 6 --quiet", None, replace(conduct, in_pairs=conduct))
     assert ended.status == 3
@@ -185,9 +185,7 @@ def test_a_number_out_of_bounds_ends_with_2_and_names_the_option(fight: Fight, o
 
 
 @pytest.mark.parametrize("option", ["--junit", "--markdown"])
-def test_a_file_that_cannot_be_written_is_a_sentence_and_the_verdicts_are_kept(
-    fight: Fight, option: str
-) -> None:
+def test_verdicts_are_kept_if_a_report_cannot_be_written(fight: Fight, option: str) -> None:
     ended = fight(f"{SHORT} --rounds 2 {option} gone/file --quiet")
     assert ended.status == 2
     assert f"{option}: gone/file can't be written" in ended.err

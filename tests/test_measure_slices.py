@@ -33,7 +33,7 @@ LENGTHS: list[tuple[dict[str, Any], float, int]] = [
 
 
 @pytest.mark.parametrize(("load", "slice_s", "slices"), LENGTHS)
-def test_a_slice_lasts_for_two_answers_of_each_user_within_bounds(
+def test_a_slice_lasts_for_two_answers_of_each_user(
     load: dict[str, Any], slice_s: float, slices: int
 ) -> None:
     pair = pair_with(load)
@@ -125,7 +125,7 @@ def test_no_round_is_begun_that_would_end_too_late(allowed_s: float, rounds: int
     assert len(told) == len(script.measured) == rounds
 
 
-def test_the_time_is_for_all_pairs_together_the_quickest_first_and_each_to_its_end() -> None:
+def test_all_pairs_share_the_time_and_the_quickest_comes_first() -> None:
     script = Scripted(scattered)
     measured_by(script, ("slow", 12.0), ("quick", 10.0), ("slower", 13.0), slices_max=4, slices_max_s=77)
     assert script.measured == [*(("quick", k) for k in range(1, 5)), *(("slow", k) for k in range(1, 4))]
@@ -138,7 +138,7 @@ def test_rounds_of_an_earlier_escalation_count() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_when_to_stop_depends_on_the_width_alone_whatever_the_ratio_is(seed: int) -> None:
+def test_when_to_stop_depends_on_the_width_alone(seed: int) -> None:
     dice = random.Random(seed)
     noises = [dice.lognormvariate(0.0, 0.03) for _ in range(12)]
     counts = set()
@@ -149,7 +149,7 @@ def test_when_to_stop_depends_on_the_width_alone_whatever_the_ratio_is(seed: int
     assert counts.pop() >= MIN_ROUNDS
 
 
-def test_equal_ratios_are_precise_after_the_fewest_rounds_that_decide() -> None:
+def test_equal_ratios_are_precise_after_the_fewest_rounds() -> None:
     script = Scripted(lambda _: 1.3)
     assert len(measured_by(script, ("async", 1.0), slices_max=9, slices_max_s=1e4)) == MIN_ROUNDS
 

@@ -67,7 +67,7 @@ def test_it_is_kept_with_its_rows_and_marked_and_in_no_estimate(tmp_path: Path) 
     ] == [True]
 
 
-def test_the_last_attempt_counts_even_if_it_is_disturbed_and_is_flagged(tmp_path: Path) -> None:
+def test_the_last_attempt_counts_and_is_flagged_if_disturbed(tmp_path: Path) -> None:
     always = THREE_CONDUCTS | {"async": replace(THREE_CONDUCTS["async"], steal={2: [0.4, 0.3]})}
     result, experiment = executed(tmp_path, always)
     assert attempts(experiment) == [("async", 2, 1, "disturbed"), ("async", 2, 2, "ok")]
@@ -83,7 +83,7 @@ def test_a_suite_may_ask_for_more_attempts_or_none(tmp_path: Path) -> None:
     assert len(attempts(executed(tmp_path / "two", often, repeats=2)[1])) == 2
 
 
-def test_a_machine_that_is_always_disturbed_repeats_a_third_of_each_block_the_worst_first(
+def test_at_most_a_third_of_a_block_is_repeated_worst_first(
     tmp_path: Path,
 ) -> None:
     conducts = {
@@ -150,7 +150,7 @@ def test_resume_carries_on_exactly_wherever_it_was_cut(tmp_path: Path, position:
 
 
 @pytest.mark.parametrize("step", ["renamed", "marked", "half repeated"])
-def test_a_kill_between_the_renaming_and_the_repetition_loses_nothing(
+def test_a_kill_between_renaming_and_repetition_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     whole, planned = executed(tmp_path / "whole", ONE_BURST)
@@ -182,7 +182,7 @@ def test_a_kill_between_the_renaming_and_the_repetition_loses_nothing(
     assert first.served + second.served == [(each.case_id, each.replicate) for each in planned.plan]
 
 
-def test_a_repetition_whose_folder_was_deleted_is_measured_again_and_what_it_repeats_is_not(
+def test_a_deleted_repetition_alone_is_measured_again(
     tmp_path: Path,
 ) -> None:
     result, experiment = executed(tmp_path, ONE_BURST)
@@ -198,9 +198,7 @@ BETTER_OR_WORSE = {("better", "worse"), ("worse", "better")}
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_bursts_of_steal_leave_a_verdict_or_make_it_undecided_but_never_flip_it(
-    tmp_path: Path, seed: int
-) -> None:
+def test_bursts_of_steal_never_flip_a_verdict(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     disturbed = {
         # A burst lasts for some blocks; a repetition at the end of the block may meet it, too.

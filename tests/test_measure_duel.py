@@ -37,7 +37,7 @@ def fight(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return fighting(monkeypatch, capsys)
 
 
-def test_a_duel_is_an_experiment_without_runs_that_says_what_is_compared(fight: Fight) -> None:
+def test_a_duel_is_an_experiment_of_two_cases_without_runs(fight: Fight) -> None:
     ended = fight(f"{SHORT} --margin 0.02 --seed 7 --label mine --rounds 5")
     assert ended.status == 0, ended.err
     found = ResultFolder(Path("duel")).experiment()
@@ -61,7 +61,7 @@ def test_both_apps_are_imported_from_paths_of_equal_length(fight: Fight, place: 
     assert len({len(app.app_dir) for app in apps if app}) == 1
 
 
-def test_sides_swap_who_starts_first_and_who_comes_first_from_round_to_round(fight: Fight) -> None:
+def test_sides_swap_start_and_order_from_round_to_round(fight: Fight) -> None:
     ended = fight(f"{SHORT} --rounds 4", calm(noise_ratio=0.2))
     assert [each.first for each in rounds_of()] == [*SIDES, *SIDES]
     assert [order.rival.first for order in ended.bench.orders if order.rival] == [*SIDES, *SIDES]
@@ -79,7 +79,7 @@ EFFORTS = [(0.0, 10, 6), (0.0, 2, 2), (0.2, 7, 7), (0.2, 10, 10), (0.004, 10, ra
 
 
 @pytest.mark.parametrize(("noise", "most", "rounds"), EFFORTS)
-def test_rounds_go_on_until_the_ratio_is_known_or_there_are_enough(
+def test_rounds_end_when_the_ratio_is_precise_or_at_the_maximum(
     fight: Fight, noise: float, most: int, rounds: int | range
 ) -> None:
     ended = fight(f"{SHORT} --rounds {most}", calm(noise_ratio=noise), calm(noise_ratio=noise))
@@ -90,7 +90,7 @@ def test_rounds_go_on_until_the_ratio_is_known_or_there_are_enough(
     assert {number for _, number in words} == {count}
 
 
-def test_a_side_that_is_faster_needs_no_other_effort_than_its_equal(fight: Fight) -> None:
+def test_a_faster_side_takes_no_more_rounds_than_an_equal_one(fight: Fight) -> None:
     counts = [
         len(fight(f"{SHORT}-{rate} --rounds 10", calm(), calm(rate)).bench.orders) for rate in (400, 800)
     ]
@@ -98,7 +98,7 @@ def test_a_side_that_is_faster_needs_no_other_effort_than_its_equal(fight: Fight
     assert abs(counts[0] - counts[1]) <= 1
 
 
-def test_there_is_a_verdict_per_endpoint_and_metric_and_cpu_for_the_whole(fight: Fight) -> None:
+def test_verdicts_are_per_endpoint_and_metric(fight: Fight) -> None:
     ended = fight(f"{SHORT} --endpoint /y --rounds 4", calm(), calm(360.0, cpu_ms=1.2))
     assert ended.status == 0, ended.err
     found = verdicts_of()
@@ -126,7 +126,7 @@ def test_json_is_the_verdicts_and_nothing_else(fight: Fight) -> None:
     assert not ended.err
 
 
-def test_quiet_prints_no_rounds_but_the_table_and_where_the_result_is(fight: Fight) -> None:
+def test_quiet_prints_the_table_and_the_path_but_no_rounds(fight: Fight) -> None:
     out = fight(f"{SHORT} --rounds 3 --quiet").out
     assert "of at most" not in out
     assert f"{OTHER} ÷ {BASE}" in out
@@ -151,7 +151,7 @@ def test_a_suites_cases_are_asked_what_they_say_by_as_many_users(fight: Fight) -
     [f"{X} {X} --suite suite.toml --seconds 0.5", "old:app old:app --endpoint /x --seconds 0.5 --users 4"],
     ids=["case", "app"],
 )
-def test_the_same_on_both_sides_shows_what_can_be_told_apart_here(fight: Fight, line: str) -> None:
+def test_the_same_app_on_both_sides_shows_no_difference(fight: Fight, line: str) -> None:
     ended = fight(f"{line} --rounds 4 --out duel")
     assert ended.status == 0, ended.err
     names = [case.case_id for case in ResultFolder(Path("duel")).experiment().suite.cases]
