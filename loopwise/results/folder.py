@@ -1,6 +1,6 @@
-"""Results on disk: the only module that knows paths and schemas under results/.
+"""Read and write a result's folder; docs/schema.md describes every file.
 
-A result is a folder; docs/schema.md describes every file. Writing is atomic: a reader sees the old file or the new.
+Writing is atomic: a reader sees the old file or the new one.
 """
 
 import json
@@ -23,16 +23,17 @@ from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
 ASIDE = "-disturbed-"
-"""Between replicate and attempt in the folder's name of a run that was measured again."""
+"""In the folder's name of a run that was measured again, between its replicate and its attempt."""
+RUNS, ROUNDS = f"runs/*/*/{RUN}", f"pairs/*/*/*/{ROUND}"
 T = TypeVar("T", Experiment, Run, Round)
 STREAM, STREAMS = "samples.arrow", "samples*.arrow"
-"""What the generator writes while it runs; becomes samples.parquet at the end of the run."""
-DELTA_COLUMNS = ("scheduled_ns", "sent_ns", "received_ns", "read_ns", "status", "bytes", "connection")
-"""Integers whose differences are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
+"""The generator's rows while it runs; they become samples.parquet at the end of the run."""
+DELTA_COLUMNS = [field.name for field in SAMPLES if pa.types.is_integer(field.type)]
+"""Differences of successive rows are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's text so that no reader, and no crash, ever sees half of it."""
+    """Replace a file's text so that neither a reader nor a crash leaves half of it."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as sink:
         sink.write(text)
@@ -48,14 +49,14 @@ def result_name(suite: str, label: str | None, now: datetime) -> str:
 
 
 class ResultFolder:
-    """One result: results/<suite>-<UTC time>[-label]/."""
+    """One result's folder: results/<suite>-<UTC time>[-label]/."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def name(self) -> str:
-        """The folder's name, which is the result's."""
+        """Name of the result."""
         return self.path.resolve().name
 
     @property
@@ -69,11 +70,11 @@ class ResultFolder:
         return self.path / "charts"
 
     def run_folder(self, case_id: str, replicate: int) -> Path:
-        """Folder of one run."""
+        """Folder of a run that counts."""
         return self.path / "runs" / case_id / str(replicate)
 
     def folder_of(self, run: Run) -> Path:
-        """Folder of a run that is on disk: one that was measured again stands aside of the one that counts."""
+        """Folder of a run on disk; one that was measured again has been set aside."""
         if run.status == "disturbed":
             return self._aside(run.case.case_id, run.replicate, run.attempt)
         return self.run_folder(run.case.case_id, run.replicate)
@@ -82,24 +83,21 @@ class ResultFolder:
         return self.run_folder(case_id, replicate).with_name(f"{replicate}{ASIDE}{attempt}")
 
     def set_aside(self, case_id: str, replicate: int, attempt: int) -> None:
-        """Make room for the repetition of a disturbed run: its folder is renamed, and its status says so.
+        """Rename the folder of a disturbed run, to make room for its repetition, and mark the run.
 
-        Harmless when it was done before, wholly or in part: a kill at any point loses nothing.
+        Safe to repeat: a kill at any point loses nothing.
         """
         folder, aside = self.run_folder(case_id, replicate), self._aside(case_id, replicate, attempt)
         if not aside.exists() and (folder / RUN).exists():
             folder.rename(aside)
         if (aside / RUN).exists():
-            with suppress(ResultError):  # a damaged one is named by `runs`
+            with suppress(ResultError):  # `runs` reports a damaged one
                 run = _read(aside / RUN, Run).model_copy(update={"status": "disturbed"})
                 write_atomically(aside / RUN, run.model_dump_json(indent=2) + "\n")
 
     def new_run_folder(self, case_id: str, replicate: int) -> Path:
-        """Make a run's folder; what an interrupted attempt left there goes."""
-        folder = self.run_folder(case_id, replicate)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        return folder
+        """Make a run's folder; what an interrupted attempt left there is removed."""
+        return _emptied(self.run_folder(case_id, replicate))
 
     def write_experiment(self, experiment: Experiment) -> None:
         """Write experiment.json."""
@@ -110,7 +108,7 @@ class ResultFolder:
         """Read experiment.json.
 
         Raises:
-            ResultError: it is no result, is damaged, or is of a newer version.
+            ResultError: the folder is no result, is damaged, or is of a newer version.
         """
         path = self.path / EXPERIMENT
         if not path.is_file():
@@ -125,7 +123,7 @@ class ResultFolder:
         write_atomically(self.folder_of(run) / RUN, run.model_dump_json(indent=2) + "\n")
 
     def has_run(self, case_id: str, replicate: int, attempt: int = 1) -> bool:
-        """Whether that attempt at a run ended and was written, readable or not."""
+        """Whether this attempt at a run ended and was written, readable or not."""
         if (self._aside(case_id, replicate, attempt) / RUN).exists():
             return True
         is_next = attempt == 1 or self._aside(case_id, replicate, attempt - 1).exists()
@@ -137,14 +135,10 @@ class ResultFolder:
         Returns:
             The runs, and a sentence for each that can't be read.
         """
-        runs, damaged = [], []
-        for path in sorted(self.path.glob(f"runs/*/*/{RUN}")):
-            try:
-                run = _read(path, Run)
-                is_aside = ASIDE in path.parent.name  # decides: a kill may have come before run.json said so
-                runs.append(run.model_copy(update={"status": "disturbed"}) if is_aside else run)
-            except ResultError as error:
-                damaged.append(str(error))
+        paths, runs, damaged = _read_all(self.path, RUNS, Run)
+        for index, path in enumerate(paths):
+            if ASIDE in path.parent.name:  # decides: a kill may have come before run.json said so
+                runs[index] = runs[index].model_copy(update={"status": "disturbed"})
         return sorted(runs, key=lambda run: run.order), damaged
 
     def round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
@@ -152,25 +146,23 @@ class ResultFolder:
         return self.path / "pairs" / baseline_case / candidate_case / str(number)
 
     def new_round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
-        """Make a round's folder; what an interrupted attempt left there goes."""
-        folder = self.round_folder(baseline_case, candidate_case, number)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        return folder
+        """Make a round's folder; what an interrupted attempt left there is removed."""
+        return _emptied(self.round_folder(baseline_case, candidate_case, number))
 
-    def write_round(self, found: Round) -> None:
+    def write_round(self, measured: Round) -> None:
         """Write round.json."""
-        folder = self.round_folder(found.baseline_case, found.candidate_case, found.number)
-        write_atomically(folder / ROUND, found.model_dump_json(indent=2) + "\n")
+        write_atomically(self._folder_of_round(measured) / ROUND, measured.model_dump_json(indent=2) + "\n")
+
+    def _folder_of_round(self, measured: Round) -> Path:
+        return self.round_folder(measured.baseline_case, measured.candidate_case, measured.number)
 
     def rounds(self) -> tuple[list[Round], list[str]]:
-        """Read every round.json: by pair, in the order of their numbers; and a sentence for each that can't be read."""
-        rounds, damaged = [], []
-        for path in sorted(self.path.glob(f"pairs/*/*/*/{ROUND}")):
-            try:
-                rounds.append(_read(path, Round))
-            except ResultError as error:
-                damaged.append(str(error))
+        """Read every round.json.
+
+        Returns:
+            The rounds, by pair and in the order of their numbers, and a sentence for each that can't be read.
+        """
+        _, rounds, damaged = _read_all(self.path, ROUNDS, Round)
         return sorted(
             rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)
         ), damaged
@@ -181,15 +173,15 @@ class ResultFolder:
         write_atomically(self.path / "verdicts.json", json.dumps(rows, indent=2) + "\n")
 
     def has_rows(self) -> bool:
-        """Whether there is any folder of a run, or of a pair's round, to make a report from."""
-        return any(self.path.glob("runs/*/*")) or any(self.path.glob(f"pairs/*/*/*/{ROUND}"))
+        """Whether there is a folder of a run, or of a pair's round, to make a report from."""
+        return any(self.path.glob("runs/*/*")) or any(self.path.glob(ROUNDS))
 
     def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a run, warm-up and drain included; recovers them from a generator that was killed.
+        """All rows of a run, warm-up and drain included; recovered if the generator was killed.
 
         Args:
             run: which.
-            columns: those that are wanted; None: all.
+            columns: None: all.
 
         Raises:
             ResultError: the file is missing or damaged.
@@ -197,7 +189,7 @@ class ResultFolder:
         return self._rows(self.folder_of(run), columns)
 
     def telemetry(self, run: Run, columns: Sequence[str]) -> pa.Table | None:
-        """Those columns of a run's telemetry.parquet that it has; None without the file.
+        """Those of the columns that a run's telemetry.parquet has; None without the file.
 
         Raises:
             ResultError: the file is damaged.
@@ -205,44 +197,43 @@ class ResultFolder:
         path = self.folder_of(run) / "telemetry.parquet"
         if not path.exists():
             return None
-        try:
-            with pq.ParquetFile(path) as file:
-                known = set(file.schema_arrow.names)
-                return file.read(columns=[name for name in columns if name in known])
-        except (OSError, pa.ArrowException) as error:
-            raise ResultError(
-                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
-                "its run has no time line of server and machine; restore the file to have one"
-            ) from None
+        remedy = "its run has no time line of server and machine; restore the file to have one"
+        return self._table(path, columns, remedy)
 
-    def round_samples(self, found: Round) -> pa.Table:
+    def round_samples(self, measured: Round) -> pa.Table:
         """All rows of a round; endpoints begin with the side. Raises ResultError as `samples`."""
-        return self._rows(self.round_folder(found.baseline_case, found.candidate_case, found.number))
+        return self._rows(self._folder_of_round(measured))
 
     def _rows(self, folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
         path = folder / "samples.parquet"
         if not path.exists() and any(folder.glob(STREAMS)):
             seal_samples(folder)
+        return self._table(path, columns, "delete this run's folder and measure it again with `run --resume`")
+
+    def _table(self, path: Path, columns: Sequence[str] | None, remedy: str) -> pa.Table:
+        """The rows of a Parquet file; columns that it lacks are left out."""
         try:
             with pq.ParquetFile(path) as file:
-                return file.read(columns=None if columns is None else list(columns))
+                known = file.schema_arrow.names
+                return file.read(
+                    columns=None if columns is None else [name for name in columns if name in known]
+                )
         except (OSError, pa.ArrowException) as error:
             raise ResultError(
-                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); "
-                "delete this run's folder and measure it again with `run --resume`"
+                f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); {remedy}"
             ) from None
 
     def write_telemetry(self, folder: Path, samples: list[Sample]) -> pa.Table:
-        """Write telemetry.parquet of a run; returns its rows."""
+        """Write a run's telemetry.parquet; returns its rows."""
         table = pa.Table.from_pylist([sample.row() for sample in samples], schema=TELEMETRY)
         _write_parquet(table, folder / "telemetry.parquet", compression="zstd")
         return table
 
 
 def seal_samples(folder: Path) -> int:
-    """Turn a run's Arrow stream into samples.parquet, sorted by arrival; returns the number of rows.
+    """Turn a run's Arrow streams into samples.parquet, sorted by arrival; returns the number of rows.
 
-    A stream that was cut off by a kill gives its complete batches.
+    A stream that a kill cut off yields its complete batches.
     """
     streams, path = sorted(folder.glob(STREAMS)), folder / "samples.parquet"
     tables = [pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES) for stream in streams]
@@ -272,7 +263,7 @@ def _complete_batches(stream: Path) -> Iterator[pa.RecordBatch]:
         except StopIteration:
             return
         except (OSError, pa.ArrowException):
-            return  # the batch that was being written when the generator was killed
+            return  # a batch that was being written when the generator was killed
 
 
 def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
@@ -281,8 +272,26 @@ def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
     temporary.replace(path)
 
 
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _read_all(folder: Path, pattern: str, noun: type[T]) -> tuple[list[Path], list[T], list[str]]:
+    """The files of a pattern that can be read, what they hold, and a sentence for each that can't."""
+    paths, nouns, damaged = [], [], []
+    for path in sorted(folder.glob(pattern)):
+        try:
+            nouns.append(_read(path, noun))
+            paths.append(path)
+        except ResultError as error:
+            damaged.append(str(error))
+    return paths, nouns, damaged
+
+
 def _read(path: Path, noun: type[T]) -> T:
-    """Parse one of our JSON files, refusing what is damaged or newer than we are."""
+    """Parse one of our JSON files; refuse one that is damaged, or newer than this Loopwise."""
     remedy = "restore it, or measure again"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -310,5 +319,5 @@ def _first_line(error: Exception) -> str:
 
 def find_results(folder: Path) -> list[ResultFolder]:
     """The results below a folder, newest first."""
-    found = [ResultFolder(path.parent) for path in folder.glob(f"*/{EXPERIMENT}")]
-    return sorted(found, key=lambda result: (result.path / EXPERIMENT).stat().st_mtime, reverse=True)
+    results = [ResultFolder(path.parent) for path in folder.glob(f"*/{EXPERIMENT}")]
+    return sorted(results, key=lambda result: (result.path / EXPERIMENT).stat().st_mtime, reverse=True)

@@ -1,6 +1,6 @@
-"""Start an app under a server process manager, know when every worker answers, and leave nothing behind.
+"""Start an app under a server, wait until every worker answers, and stop it without a trace.
 
-SERVERS in specs.py says how each server is started.
+SERVERS in specs.py says how each server is started and stopped.
 """
 
 import os
@@ -29,29 +29,29 @@ from loopwise.servers.target import served_workloads
 
 READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
-"""How target_app begins the line that it prints when its process pool lost a process (target_app/process_pool.py)."""
+"""Begins the line that target_app prints when its process pool lost a process (target_app/process_pool.py)."""
 PROBE_ERROR = "loopwise_probe.AppError: "
-"""How the probe's last line begins when the app can't be served."""
+"""Begins the probe's last line when the app can't be served."""
 POLL_S = 0.02
 REPEAT_S = 0.002
-"""Pause after an answer of a worker that is known already: the others still start, and need the CPU for it."""
+"""Pause after an answer of a worker that is known already: the others still start and need the CPU."""
 OWN_APP_GRACE_S = 5.0
-"""Time that somebody's own app gets to shut down; target_app, and what never came up, have nothing to save."""
+"""Time for a user's own app to shut down. target_app, and a server that never came up, have nothing to save."""
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that answers, for the time of one run."""
+    """A server that answers requests."""
 
     url: str
     process: subprocess.Popen[str] | None = None
-    """None: it ran before us and goes on after us."""
+    """None: it ran before us and keeps running."""
     facts: ServerFacts = field(default_factory=ServerFacts)
     """`server` in run.json."""
     probes: Path | None = None
-    """Folder that the probes of its workers write to; None where they are off."""
+    """Folder that the probes in its workers write to; None: they are off."""
     pool_log: Path | None = None
-    """Where the target app tells of lost processes of its pools; None where it has none."""
+    """Log in which target_app reports lost processes of its pools; None: it has no pool."""
 
     @property
     def pid(self) -> int | None:
@@ -59,11 +59,11 @@ class RunningServer:
         return self.process.pid if self.process else None
 
     def known(self) -> ServerFacts:
-        """The facts, with what happened to the server's pools until now."""
+        """The facts, with the number of processes that the server's pools have lost so far."""
         if self.pool_log is None:
             return self.facts
-        said = self.pool_log.read_text(encoding="utf-8", errors="replace")
-        return self.facts.model_copy(update={"pool_deaths": said.count(POOL_LOST)})
+        log = self.pool_log.read_text(encoding="utf-8", errors="replace")
+        return self.facts.model_copy(update={"pool_deaths": log.count(POOL_LOST)})
 
 
 @contextmanager
@@ -81,18 +81,18 @@ def serve(
     """Serve a case's app for the duration of a `with` block.
 
     Args:
-        case: what to serve; a case with `url` is only checked for an answer.
-        scratch: empty folder for the probe and whatever the app writes; the caller removes it.
+        case: what to serve; of a case with `url` only the endpoints are checked.
+        scratch: empty folder for the probe and the app's files; the caller removes it.
         log: file for the server's output.
         calibration: Experiment.calibration.
         cores: the server is pinned to these; empty: to none.
-        services: environment variables that tell the target app where its services are.
-        on_start: is given the process before it is ready, so that another thread can stop or end it.
-        hold: is called again and again until the server is ready, and waits while it is stopped; the seconds it waited.
+        services: environment variables with the addresses of the target app's services.
+        on_start: called with the process before it is ready, so that another thread can suspend or stop it.
+        hold: called repeatedly until the server is ready; blocks while the server is suspended and returns the seconds.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
-        EndpointError: an endpoint of the case answers otherwise than expected.
+        EndpointError: an endpoint of the case does not answer as expected.
     """
     if case.server is None:
         assert case.url is not None
@@ -103,18 +103,11 @@ def serve(
     _refuse_taken_port(port)
     python = case.app.python if case.app else sys.executable
     spec = SERVERS[case.server.name]
-    argv = spec.argv(case.server, python, port, scratch)
-    shutil.copy(target_app_dir() / "target_app" / "probe.py", scratch / "loopwise_probe.py")
-    shutil.copy(target_app_dir() / "target_app" / "instruments.py", scratch / "loopwise_instruments.py")
-    if spec.configuration is not None:
-        shutil.copy(target_app_dir() / "target_app" / spec.configuration, scratch)
+    _copy_probe(scratch, spec.configuration)
     started_s = time.monotonic()
-    cwd = case.app.app_dir if case.app else target_app_dir()
-    try:
-        env = {**environment(case, scratch, calibration), **(services or {})}
-        process = processes.start(argv, log=log, env=env, cwd=cwd, cores=cores)
-    except OSError as error:
-        raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
+    argv = spec.argv(case.server, python, port, scratch)
+    env = {**environment(case, scratch, calibration), **(services or {})}
+    process = _start(argv, log, env, case.app.app_dir if case.app else target_app_dir(), cores)
     grace_s = 0.0
     on_start(process)
     try:
@@ -138,8 +131,26 @@ def serve(
         processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
 
+def _copy_probe(scratch: Path, configuration: str | None) -> None:
+    """Put the probe and the server's configuration file where the app's interpreter finds them."""
+    source = target_app_dir() / "target_app"
+    shutil.copy(source / "probe.py", scratch / "loopwise_probe.py")
+    shutil.copy(source / "instruments.py", scratch / "loopwise_instruments.py")
+    if configuration is not None:
+        shutil.copy(source / configuration, scratch)
+
+
+def _start(
+    argv: Sequence[str], log: Path, env: Mapping[str, str], cwd: str | Path, cores: Sequence[int]
+) -> "subprocess.Popen[str]":
+    try:
+        return processes.start(argv, log=log, env=env, cwd=cwd, cores=cores)
+    except OSError as error:
+        raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
+
+
 def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
-    """The server's environment variables: ours, and what the probe and target_app read."""
+    """The server's environment variables: our own, and those that the probe and target_app read."""
     server = case.server or Server()
     env = dict(os.environ)
     own = case.app
@@ -173,26 +184,26 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
 
 
 def telemetry_folder(scratch: Path) -> Path:
-    """Where the probes of a server's workers write their figures."""
+    """Folder that the probes in a server's workers write to."""
     return scratch / "telemetry"
 
 
 def _refuse_other_loop(server: Server, loop: str, python: str) -> None:
-    """Some servers take asyncio's loop, with no more than a warning, where uvloop is not installed."""
+    """Some servers fall back to asyncio's loop, with no more than a warning, if uvloop is not installed."""
     if server.loop != "auto" and not loop.startswith(server.loop):
         raise ServerError(
-            f"{server.name} runs {loop}, asked for was loop = {server.loop!r}; "
+            f"{server.name} runs {loop}, but the suite says loop = {server.loop!r}; "
             f"run: {python} -m pip install {server.loop}, or leave `loop` out of the suite"
         )
 
 
 def shown_path(path: str) -> str:
-    """A path below the working directory without it: results are read on other machines, too."""
+    """A path relative to the working directory, if it lies below: results are read on other machines, too."""
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A TCP port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -219,12 +230,12 @@ def wait_ready(
     *,
     hold: Callable[[], float] = lambda: 0.0,
 ) -> list[dict[str, Any]]:
-    """Wait until every worker has answered a request over HTTP; returns what each said of itself.
+    """Wait until every worker has answered a request over HTTP; returns each one's description of itself.
 
-    The time that `hold` takes is no part of the start-up's.
+    The time spent in `hold` does not count as start-up time.
 
     Raises:
-        ServerError: the server ended, said that it can't serve the app, or was not ready in time.
+        ServerError: the server ended, reported that it can't serve the app, or was not ready in time.
     """
     workers: dict[int, dict[str, Any]] = {}
     deadline_s = time.monotonic() + server.startup_timeout_s
@@ -247,7 +258,7 @@ def wait_ready(
 
 
 def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | None:
-    """What one of the workers, whichever took the connection, says of itself; None while none is ready."""
+    """The description of the worker that accepted the connection; None while none is ready."""
     try:
         answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
     except httpx.TransportError:
@@ -258,11 +269,8 @@ def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | No
 def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Path, python: str) -> None:
     """Raise as soon as it is clear that no worker will ever answer."""
     lines = processes.last_lines(log, 400)
-    if (
-        PROBE_ERROR in lines
-    ):  # supervisors start a worker that fails again and again, and never end by themselves
-        sentence = lines.rpartition(PROBE_ERROR)[2].splitlines()[0]
-        raise ServerError(sentence)
+    if PROBE_ERROR in lines:  # supervisors restart a failing worker for ever
+        raise ServerError(lines.rpartition(PROBE_ERROR)[2].splitlines()[0])
     if process.poll() is not None:
         raise ServerError(
             f"the server ended with status {process.returncode} before it answered; "
@@ -271,12 +279,12 @@ def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Pa
 
 
 def check_endpoints(case: Case, url: str) -> None:
-    """Ask each endpoint once: a load on a wrong answer would measure the wrong thing.
+    """Request each endpoint once: a load on a wrong answer would measure the wrong thing.
 
     Raises:
-        EndpointError: no answer, or one with another status than expected.
+        EndpointError: no answer, or another status than expected.
     """
-    # As the generator encrypts: SSL_CERT_FILE is heeded. Made only where it is used, since it reads every authority.
+    # SSL_CERT_FILE counts, as in the generator. Made only if needed, for it reads every certificate authority.
     tls = ssl.create_default_context() if url.startswith("https:") else False
     with httpx.Client(base_url=url, timeout=case.load.timeout_s, trust_env=False, verify=tls) as client:
         for endpoint in case.endpoints:
