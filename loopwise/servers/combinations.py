@@ -1,4 +1,4 @@
-"""Which workload runs in which mode on which server: asked of real servers, one after the other."""
+"""Try every workload and mode on every server, one server after the other (`list combinations`)."""
 
 import shutil
 import tempfile
@@ -19,21 +19,23 @@ from loopwise.servers.specs import SERVERS
 RUNS = "✓"
 ANSWER_TIMEOUT_S = 10.0
 CPU_ITERATIONS_PER_MS = 1000.0
-"""Nothing is timed here, so any constant does; without one each worker would measure it first."""
+"""Nothing is timed here, so any constant will do; without one each worker would measure it first."""
 
 
 def combinations() -> list[dict[str, Any]]:
-    """A row per workload and mode with a column per server: a tick, or the sentence that says why not.
+    """A row per workload and mode, with a column per server: a tick, or a sentence with the reason.
 
-    One server after the other runs with every workload and mode, on one worker, and each route is asked once.
+    Each server runs with every workload and mode, on one worker, and each route is requested once.
     """
-    found = target.catalogue()
-    routes = [(workload, mode) for workload in found["workloads"] for mode in found["modes"]]
-    asked = [{"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes]
-    told = dict(zip(routes, target.describe(asked), strict=True))
-    reasons = {route: _why_not(answer) for route, answer in told.items()}
-    paths = {route: answer.path for route, answer in told.items() if reasons[route] is None}
-    needs = tuple(dict.fromkeys(need for route in paths for need in told[route].needs))
+    offered = target.catalogue()
+    routes = [(workload, mode) for workload in offered["workloads"] for mode in offered["modes"]]
+    requests = [
+        {"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes
+    ]
+    described = dict(zip(routes, target.describe(requests), strict=True))
+    reasons = {route: _why_not(description) for route, description in described.items()}
+    paths = {route: description.path for route, description in described.items() if reasons[route] is None}
+    needs = tuple(dict.fromkeys(need for route in paths for need in described[route].needs))
     folder = Path(tempfile.mkdtemp(prefix="loopwise-"))
     try:
         with Services(folder) as services:
@@ -47,14 +49,14 @@ def combinations() -> list[dict[str, Any]]:
     ]
 
 
-def _why_not(answer: target.Description) -> str | None:
-    """Why a route is not asked: it does not exist, or a service it needs can't be started here."""
+def _why_not(description: target.Description) -> str | None:
+    """Why a route is not requested: it does not exist, or a service that it needs can't be started here."""
     missing = [
         f"service {name} can't be started: {why}"
-        for name in answer.needs
+        for name in description.needs
         if (why := SERVICES[name].missing())
     ]
-    return answer.error if not answer.ok else missing[0] if missing else None
+    return description.error if not description.ok else missing[0] if missing else None
 
 
 def _answers(

@@ -1,7 +1,7 @@
 """Start a program that must not outlive the harness: `python launch.py PARENT_PID CORES PROGRAM ARGS…`.
 
-Linux tells a child that asks (PR_SET_PDEATHSIG) when its parent ends, however it ends. The request survives exec,
-so this small program makes it and then becomes the server. Standard library only: it starts in 10 ms.
+Linux signals a child that asks for it (PR_SET_PDEATHSIG) when its parent ends, however that happens. The request
+survives exec: this program makes it, then becomes the server. Standard library only: it starts in 10 ms.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Ask for SIGTERM at the parent's end, move to the cores (`0,1`, or `-` for any), then become the program."""
+    """Ask for SIGTERM at the parent's end, pin to the cores (`0,1`, or `-` for any), then become the program."""
     parent_pid, cores, program = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if cores != "-":
         os.sched_setaffinity(0, map(int, cores.split(",")))

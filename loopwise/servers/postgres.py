@@ -1,8 +1,8 @@
-"""A PostgreSQL for one experiment, in a folder that goes with it: `python postgres.py PROGRAMS [USER]`.
+"""Run a temporary PostgreSQL for one experiment: `python postgres.py PROGRAMS [USER]`.
 
-PROGRAMS is the folder of initdb and postgres. They refuse to run as root, so that root names a USER for them. Once the
-server accepts connections it prints one line of JSON, the environment variable with its address. However this
-program ends, the server ends too; ended by SIGTERM, as at the death of the harness, it also removes the folder.
+PROGRAMS is the folder of initdb and postgres. They refuse to run as root, so root names a USER for them. As soon as the
+server accepts connections, one line of JSON with an environment variable, its address, is printed. The server ends with
+this program, however that happens; at SIGTERM, as after the death of the harness, its folder is removed as well.
 Standard library only.
 """
 
@@ -43,7 +43,7 @@ SETTINGS = {
 
 
 def main(programs: Path, user: str | None) -> int:
-    """Makes a cluster, serves it until a signal, removes it; returns the exit status."""
+    """Make a cluster, serve it until a signal, remove it; returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end_once)
     folder = _folder(user)
@@ -72,27 +72,27 @@ def _end_once(number: int, _frame: FrameType | None) -> None:
 
 
 def _folder(user: str | None) -> Path:
-    """A new folder that the user can reach: all folders above it must let others through."""
+    """A new folder that the user can reach: all folders above it are searchable by others."""
     places = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")]
     if user is not None:
-        places = [place for place in places if _lets_through(place)]
+        places = [place for place in places if _is_searchable(place)]
     if not places:
-        sys.exit(f"postgres: no temporary folder lets user {user} through; set TMPDIR to one that does")
+        sys.exit(f"postgres: no temporary folder can be reached by user {user}; set TMPDIR to one that can")
     folder = Path(tempfile.mkdtemp(prefix="loopwise-postgres-", dir=places[0]))
     if user is not None:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
     return folder
 
 
-def _lets_through(place: Path) -> bool:
+def _is_searchable(place: Path) -> bool:
     return place.is_dir() and all(each.stat().st_mode & 0o001 for each in (place, *place.parents))
 
 
 def _start(argv: Sequence[str], folder: Path, user: str | None) -> subprocess.Popen[bytes]:
-    """A program as the user, with what it says on stderr. It is killed when this one is."""
-    who: dict[str, Any] = {}
+    """Start a program as the user, with its output on stderr. It is killed when this one is."""
+    identity: dict[str, Any] = {}
     if user is not None:
-        who = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+        identity = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
     return subprocess.Popen(
         argv,
         cwd=folder,
@@ -101,12 +101,12 @@ def _start(argv: Sequence[str], folder: Path, user: str | None) -> subprocess.Po
         stdout=sys.stderr,
         process_group=0,
         preexec_fn=_die_with_parent,  # noqa: PLW1509 - there are no other threads here
-        **who,
+        **identity,
     )
 
 
 def _die_with_parent() -> None:
-    """Runs after the change of user, which would have undone it. SIGQUIT: PostgreSQL ends at once."""
+    """Called after the change of user, which would undo it. PostgreSQL ends at once on SIGQUIT."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
@@ -136,7 +136,7 @@ def _free_port() -> int:
 
 
 def _wait_ready(server: subprocess.Popen[bytes], status_file: Path) -> None:
-    """PostgreSQL writes its state into the eighth line of its pid file; pg_ctl waits in this way, too."""
+    """Wait for `ready` in the eighth line of PostgreSQL's pid file, as pg_ctl does."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
     while True:
         lines = status_file.read_text(encoding="utf-8").splitlines() if status_file.exists() else []
@@ -150,7 +150,7 @@ def _wait_ready(server: subprocess.Popen[bytes], status_file: Path) -> None:
 
 
 def _end(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """End a program and the children that are still in its group."""
+    """End a program and the children still in its group."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Start processes that end when we do, and end them with everything they started."""
+"""Start processes that end with the harness; suspend, resume and end whole process trees."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ import psutil
 
 POLL_S = 0.005
 KILL_TIMEOUT_S = 5.0
-"""A killed process ends at once, unless the kernel holds it; then nothing can be done."""
+"""A killed process ends at once, unless the kernel holds it, and then nothing helps."""
 SUPERVISOR_LEAD_S = 0.02
-"""Time for workers to answer the ping of their supervisor."""
+"""Time for workers to answer their supervisor's ping."""
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -31,16 +31,16 @@ def start(
     stdout: int | None = None,
     cores: Sequence[int] = (),
 ) -> subprocess.Popen[str]:
-    """Start a program in a session of its own (Ctrl-C in our terminal is ours alone), its output appended to a log.
+    """Start a program in its own session (Ctrl-C in our terminal does not reach it), its output appended to a log.
 
     Args:
         argv: program and arguments.
         log: file for stderr, and for stdout unless that is redirected.
-        env: the whole environment; None: ours.
+        env: the whole environment; None: our own.
         cwd: working directory.
         stdin: as in subprocess.
         stdout: as in subprocess; None: the log.
-        cores: the only ones that it and its children run on; empty: any.
+        cores: it and its children run on these alone; empty: on any.
     """
     pinned = ",".join(map(str, cores)) or "-"
     with log.open("ab") as sink:
@@ -57,12 +57,12 @@ def start(
 
 
 def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = False) -> None:
-    """End a process and all its descendants: SIGTERM, and SIGKILL for what is left after the grace period.
+    """End a process and all its descendants: SIGTERM, and SIGKILL for those left after the grace period.
 
     Args:
-        process: what `start` returned.
+        process: as `start` returned it.
         grace_s: 0: SIGKILL at once.
-        root_alone: SIGTERM goes to the process alone, which ends its children itself.
+        root_alone: send SIGTERM to the process alone; it ends its children itself.
     """
     with _uninterrupted():
         family = _family(process)
@@ -71,7 +71,7 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
                 process.terminate()
             else:
                 _signal_group(process, signal.SIGTERM)
-            # One that is stopped (`freeze`) hears no SIGTERM until it goes on.
+            # A suspended process receives SIGTERM only after it has been resumed.
             _signal_group(process, signal.SIGCONT)
             _wait(family, grace_s)
         _signal_group(process, signal.SIGKILL)
@@ -115,7 +115,7 @@ def _signal_all(members: Iterable[psutil.Process], number: signal.Signals) -> No
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back: an exception in the middle of ending processes would leave some of them."""
+    """Delay SIGINT and SIGTERM: an exception while processes are being ended would leave some of them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -134,7 +134,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _wait(family: Sequence[psutil.Process], timeout_s: float) -> None:
-    """Wait until all have ended. One that only waits to be reaped has: whoever inherited it may take its time."""
+    """Wait until all have ended. Zombies count as ended: their new parent may reap them late."""
     deadline_s = time.monotonic() + timeout_s
     while any(map(_runs, family)) and time.monotonic() < deadline_s:
         time.sleep(POLL_S)
@@ -156,19 +156,19 @@ def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Signal the whole session we made for the process, which workers stay in even when their parent has ended."""
+    """Signal the session made for the process; workers stay in it even when their parent has ended."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
 def quoted(log: Path) -> str:
-    """What a process said last, as the end of an error's message."""
+    """The last lines of a log, as the end of an error's message."""
     lines = last_lines(log)
     return f"Its last lines:\n{lines}" if lines else "It printed nothing."
 
 
 def last_lines(log: Path, count: int = 12) -> str:
-    """The end of a log, for an error's message."""
+    """The end of a log, indented."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:

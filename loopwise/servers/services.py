@@ -1,7 +1,7 @@
-"""The services behind workloads: started once per experiment, when a run first needs them, and ended for certain.
+"""Services behind workloads: started once per experiment, when a run first needs them, and always ended.
 
-To add a service: one function that makes its command line, and one line in SERVICES. The program prints a line of JSON
-as soon as it serves, the environment variables that tell the target app where; on SIGTERM it ends.
+To add a service: a function for its command line, and a line in SERVICES. As soon as the program serves, it prints a
+line of JSON: environment variables with its address for the target app. It ends on SIGTERM.
 """
 
 import json
@@ -24,21 +24,21 @@ from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 
 SEED = "LOOPWISE_SEED"
-"""Environment variable of the target app that what it asks of services follows from."""
+"""Environment variable of the target app: seed of its requests to services."""
 START_TIMEOUT_S = 30.0
 END_GRACE_S = 8.0
-"""PostgreSQL's guard gives it five seconds, and then removes its folder."""
+"""postgres.py gives PostgreSQL five seconds, and then removes its folder."""
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
-GUARD = Path(__file__).with_name("postgres.py")
+POSTGRES = Path(__file__).with_name("postgres.py")
 
 
 @dataclass(frozen=True)
 class Service:
-    """What workloads need beside themselves."""
+    """A program that workloads need beside the server."""
 
     argv: Callable[[], list[str]]
     missing: Callable[[], str | None] = lambda: None
-    """What is not installed and how to install it, as the end of a sentence; None: nothing."""
+    """What is missing and how to install it, as the end of a sentence; None: nothing."""
 
 
 def _upstream_argv() -> list[str]:
@@ -50,7 +50,7 @@ def _postgres_argv() -> list[str]:
     if programs is None:
         raise ServiceError(f"service postgres can't be started: {_postgres_missing()}")
     user = unprivileged_user() if os.geteuid() == 0 else None
-    return [sys.executable, "-I", "-S", str(GUARD), str(programs), *([user] if user else [])]
+    return [sys.executable, "-I", "-S", str(POSTGRES), str(programs), *([user] if user else [])]
 
 
 def _postgres_missing() -> str | None:
@@ -65,7 +65,7 @@ def _postgres_missing() -> str | None:
 
 
 def postgres_programs(debian: Path = DEBIAN_POSTGRES) -> Path | None:
-    """Folder with both initdb and postgres: on PATH, or the newest that Debian's packages have put beside it."""
+    """Folder with both initdb and postgres: on PATH, or the newest of Debian's packages, which are not on PATH."""
     found = shutil.which("initdb")
     if found and (folder := Path(found).resolve().parent) and (folder / "postgres").exists():
         return folder
@@ -79,7 +79,7 @@ def _number(version: str) -> float:
 
 
 def unprivileged_user() -> str | None:
-    """Who PostgreSQL runs as when we are root."""
+    """User that PostgreSQL runs as if we are root."""
     import pwd  # noqa: PLC0415 - does not exist on Windows, where nobody is root
 
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -93,7 +93,7 @@ SERVICES: dict[str, Service] = {
 
 
 def refuse_missing(needs: Collection[str]) -> None:
-    """Tell before anything is started that a service can't be.
+    """Refuse, before anything is started, services that can't be.
 
     Raises:
         UsageError: a program is not installed.
@@ -105,7 +105,7 @@ def refuse_missing(needs: Collection[str]) -> None:
 
 @dataclass
 class Services:
-    """The services of one experiment; those that run are ended when the `with` block is left.
+    """The services of one experiment; leaving the `with` block ends them.
 
     Args:
         folder: for their logs, `NAME.log`.
@@ -125,17 +125,17 @@ class Services:
 
     @contextmanager
     def during(self, needs: Collection[str], seed: str) -> Iterator[Mapping[str, str]]:
-        """Have services run for one run, and see to it that they ran to its end.
+        """Provide services for one run, and check that they survived it.
 
         Args:
             needs: their names.
-            seed: what is asked of them follows from it; the same for every case of a block.
+            seed: of the requests to them; the same for every case of a block.
 
         Yields:
-            Environment variables for the target app; empty where nothing is needed.
+            Environment variables for the target app; empty if nothing is needed.
 
         Raises:
-            ServiceError: one did not start, or ended meanwhile; the next run starts it anew.
+            ServiceError: one did not start, or ended during the run; the next run restarts it.
         """
         variables = {SEED: seed} if needs else {}
         for name in needs:
@@ -143,19 +143,16 @@ class Services:
         try:
             yield variables
         except RunError:
-            self._refuse_ended(needs)  # the cause, where there is one, rather than what followed from it
+            self._refuse_ended(needs)  # a service's death is the cause of whatever failed after it
             raise
         self._refuse_ended(needs)
 
     def _started(self, name: str) -> dict[str, str]:
         if name in self._running and self._running[name][0].poll() is not None:
-            self._end(name)  # between two runs: nothing is lost, so that a new one does
+            self._end(name)  # it died between two runs: nothing is lost, and it is restarted
         if name not in self._running:
             process, log = self._start(name), self._log(name)
-            self._running[name] = (
-                process,
-                {},
-            )  # known before it is ready, so that an interrupt ends it as well
+            self._running[name] = process, {}  # before it is ready, so that an interrupt ends it as well
             try:
                 self._running[name] = process, _announced(name, process, log)
             except BaseException:
@@ -177,13 +174,13 @@ class Services:
     def _refuse_ended(self, needs: Collection[str]) -> None:
         for name in needs:
             if name not in self._running:
-                continue  # the other server of a pair has told of its death already
+                continue  # its death was raised for the other server of the pair
             process, _ = self._running[name]
             if process.poll() is not None:
                 self._end(name)
                 raise ServiceError(
                     f"service {name} ended with status {process.returncode} during the run, which is lost; "
-                    f"the next run starts it anew. {processes.quoted(self._log(name))}"
+                    f"the next run restarts it. {processes.quoted(self._log(name))}"
                 ) from None
 
     def _end(self, name: str) -> None:
@@ -195,10 +192,10 @@ class Services:
 
 
 def _announced(name: str, process: "subprocess.Popen[str]", log: Path) -> dict[str, str]:
-    """The variables that a service prints once it serves.
+    """The variables that a service prints as soon as it serves.
 
     Raises:
-        ServiceError: it ended, said something else, or was not ready in time.
+        ServiceError: it ended, printed something else, or was not ready in time.
     """
     assert process.stdout is not None
     deadline_s, line = time.monotonic() + START_TIMEOUT_S, b""
@@ -213,7 +210,7 @@ def _announced(name: str, process: "subprocess.Popen[str]", log: Path) -> dict[s
             break
         line += part
     with suppress(ValueError):
-        said = json.loads(line)
-        if isinstance(said, dict):
-            return {str(key): str(value) for key, value in said.items()}
-    raise ServiceError(f"service {name} can't be started; correct what it says. {processes.quoted(log)}")
+        variables = json.loads(line)
+        if isinstance(variables, dict):
+            return {str(key): str(value) for key, value in variables.items()}
+    raise ServiceError(f"service {name} can't be started; correct what it reports. {processes.quoted(log)}")

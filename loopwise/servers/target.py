@@ -1,4 +1,4 @@
-"""Asks target_app about itself; each question is one `python -m target_app QUESTION`."""
+"""Ask target_app about its workloads: each question is one `python -m target_app QUESTION`."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
 
 ANSWER_TIMEOUT_S = 60.0
-"""Far above what calibration needs on a slow machine; only a hung interpreter reaches it."""
+"""Far more than a calibration takes on a slow machine; only a hung interpreter exceeds it."""
 
 
 class Description(Noun):
-    """What target_app says to one workload, mode and parameters; `key` and `error` are set unless `ok`."""
+    """target_app's answer for one workload, mode and parameters; `key` and `error` are set unless `ok`."""
 
     ok: bool
     path: str = ""
@@ -33,15 +33,15 @@ class Description(Noun):
     needs: tuple[str, ...] = ()
     """Services that it needs, by their names in services.SERVICES."""
     key: str = ""
-    """What is wrong: `workload`, `mode` or `params.<name>`."""
+    """The key that is wrong: `workload`, `mode` or `params.<name>`."""
     error: str = ""
 
 
 def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
-    """What target_app makes of each `{"workload", "params", "mode", "features"}`, in the same order.
+    """Describe each `{"workload", "params", "mode", "features"}`, in the same order.
 
     Raises:
-        RunError: target_app did not answer, or not in its protocol.
+        RunError: target_app did not answer, or not as its protocol says.
     """
     answer = _ask("describe", stdin=json.dumps(list(requests)))
     if not isinstance(answer, list) or len(answer) != len(requests):
@@ -52,7 +52,7 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 
 
 def catalogue() -> dict[str, Any]:
-    """All that target_app offers.
+    """Everything that target_app offers.
 
     `{"workloads": {name: {"description", "modes", "params", "needs", "is_calibrated"}}, "modes": {name: description},
     "features": {name: description}}`.

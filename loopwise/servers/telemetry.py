@@ -1,4 +1,4 @@
-"""Figures of the server's processes and of the machine, sampled from outside while a run goes on."""
+"""Sample the server's processes and the machine from outside during a run."""
 
 import sys
 import threading
@@ -15,16 +15,16 @@ from loopwise.servers import probe_logs
 
 INTERVAL_S = 0.1
 FAMILY_INTERVAL_S = 1.0
-"""How often the server is asked for new child processes; looking for them walks the whole process table."""
+"""How often new child processes are looked for, which walks the whole process table."""
 
 
 @dataclass
 class Telemetry:
-    """A thread that samples until it is stopped; `samples` grows.
+    """Thread that takes samples until it is stopped.
 
     Args:
-        server_pid: root of the server's process tree, or None to watch the machine only.
-        probes: folder that the probes write to, or None if there are none.
+        server_pid: root of the server's process tree; None: sample the machine only.
+        probes: folder that the probes write to; None: there are none.
     """
 
     server_pid: int | None
@@ -39,12 +39,12 @@ class Telemetry:
         self._thread = threading.Thread(target=self._watch, name="telemetry", daemon=True)
 
     def start(self) -> None:
-        """Begin to sample."""
+        """Start sampling."""
         self.sample()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and join what the probes wrote; harmless when it never began."""
+        """Stop sampling, and join the probes' logs; harmless if it was never started."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -52,10 +52,10 @@ class Telemetry:
             self.samples[:] = probe_logs.join(self.samples, probe_logs.read(self.probes))
 
     def sample(self, *, is_thorough: bool = False) -> int:
-        """Take one sample of everything now; returns its time, nanoseconds since the epoch.
+        """Take a sample of everything now; returns its time, nanoseconds since the epoch.
 
         Args:
-            is_thorough: look for new child processes before, so that the window's first sample misses none.
+            is_thorough: look for new child processes first, so that none is missed at an end of the window.
         """
         with self._lock:
             if is_thorough:
@@ -90,7 +90,7 @@ def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
     """One row of a living process.
 
     Raises:
-        psutil.NoSuchProcess: it has ended; also while it is still in the process table for its parent to ask after.
+        psutil.NoSuchProcess: it has ended; a zombie has, too.
     """
     with process.oneshot():
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -109,7 +109,7 @@ def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
 
 
 def _cpu_s(pid: int) -> float | None:
-    """CPU time of a process to the nanosecond, where the system has a clock per process (clock_getcpuclockid)."""
+    """CPU time of a process to the nanosecond, if the system has a clock per process (clock_getcpuclockid)."""
     if not sys.platform.startswith("linux"):
         return None
     try:

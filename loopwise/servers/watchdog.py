@@ -1,9 +1,9 @@
-"""Kills servers that stand still when the harness is gone: `python guard.py`, told by its standard input.
+"""Kill suspended servers after the death of the harness: `python watchdog.py`, which reads its standard input.
 
-A server ends when it hears that its parent did (launch.py). One that is stopped (`processes.freeze`) hears nothing, and
-would stand there for ever after a harness that was killed. So while servers wait stopped, this small program knows
-them: a line `+ PID` names a process group, `- PID` takes it back, and at the end of its input, whatever ended it, the
-groups that are left are killed. Standard library only: it starts in 20 ms.
+A server ends when it is signalled that its parent has (launch.py). A suspended server does not receive that signal and
+would remain for ever if the harness were killed. So while servers are suspended, this program knows them: a line
+`+ PID` adds a process group, `- PID` removes it, and at the end of its input, for whatever reason, the groups left are
+killed. Standard library only: it starts in 20 ms.
 """
 
 import os
@@ -33,20 +33,20 @@ class Guard:
         self._process.wait()
 
     def watch(self, group: int) -> None:
-        """From now on this process group dies with the harness."""
-        self._tell("+", group)
+        """Kill this process group if the harness dies."""
+        self._write("+", group)
 
     def forget(self, group: int) -> None:
-        """It no longer does: it ended, or hears of its parent's end by itself."""
-        self._tell("-", group)
+        """Leave this process group alone: it has ended, or has been resumed."""
+        self._write("-", group)
 
-    def _tell(self, sign: str, group: int) -> None:
-        with suppress(BrokenPipeError):  # somebody killed the guard: then there is none
+    def _write(self, sign: str, group: int) -> None:
+        with suppress(BrokenPipeError):  # the watchdog was killed: then there is none
             self._lines.write(f"{sign} {group}\n")
 
 
 def main(lines: Iterable[str]) -> None:
-    """Follow the lines to their end, then kill what they left."""
+    """Read the lines to their end, then kill the groups that are left."""
     watched: set[int] = set()
     for line in lines:
         sign, group = line.split()
