@@ -7,7 +7,8 @@ import pytest
 from support.fakes import case_of, suite_with
 from support.suite import suite_file
 
-from loopwise.cli import app as command_line
+from loopwise.blame import session
+from loopwise.blame.findings import ProbeReport
 from loopwise.measure import duel, experiment
 from loopwise.model import App, Case, Part
 from loopwise.servers import target
@@ -65,13 +66,11 @@ def test_blame_calibrates_every_workload_that_computes(
 ) -> None:
     given: list[Any] = []
 
-    def observe(_case: Case, _settings: Any, calibration: Any, _services: Any) -> dict[str, Any]:
+    def observe(_case: Case, _settings: Any, calibration: Any, _services: Any) -> session.Observation:
         given.append(calibration)
-        return {"endpoints": {}, "files": {}, "answers": {}, "loop": "asyncio", "note": None}
+        return session.Observation(ProbeReport(endpoints={}, files={}), {}, "asyncio", "")
 
-    monkeypatch.setattr("loopwise.blame.session.observe", observe)
-    monkeypatch.setattr("sys.argv", ["loopwise", "blame", str(suite_file(tmp_path, f"[[matrix]]\n{entry}"))])
-    with pytest.raises(SystemExit) as ended:
-        command_line()
-    assert ended.value.code == 0
+    monkeypatch.setattr(session, "observe", observe)
+    path = suite_file(tmp_path, f"[[matrix]]\n{entry}")
+    session.blame(session.subjects(str(path), [], Path(), None), session.Settings())
     assert given == [CONSTANTS if is_calibrated else {}]
