@@ -23,7 +23,6 @@ from loopwise.report.comparison import (
     difference_lines,
     gate_lines,
     headline,
-    names_of,
     only_in,
     sides_of,
 )
@@ -31,6 +30,7 @@ from loopwise.report.export.markdown import pull_request_comment
 from loopwise.report.html.compare import file_name, write_comparison
 from loopwise.report.html.index import existing, write_index
 from loopwise.report.listing import result_rows
+from loopwise.report.words import case_names
 
 NASTY = ("<script>alert(1)</script>", "a'b\"c", "../../etc/passwd", "日本語 🚀", "x" * 300)
 GATES = (
@@ -64,7 +64,7 @@ def test_the_headline_says_what_changed_most_surely_and_how_much_is_known() -> N
     compared = sides(7)
     outcome = compared[1].outcome
     assert outcome is not None
-    said = headline(outcome, names_of(compared[0].summary))
+    said = headline(outcome, case_names(compared[0].summary))
     assert said == (
         "Of 28 comparisons, 8 got worse: most of all requests a second of sleep(ms=50) sync, 1 worker ×0.710 "
         "[0.640, 0.790]; 8 got better: most of all requests a second of sleep(ms=50) blocking, 1 worker ×1.62 "

@@ -12,10 +12,10 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet
-from loopwise.report.words import ICONS, case_name, metric_name, ratio_text, why_invalid
+from loopwise.report.words import ICONS, case_names, metric_name, ratio_text, why_invalid
 
 URGENCY = ("worse", "invalid", "undecided", "better", "same")
-"""The order in which a reader wants to see verdicts."""
+"""The verdicts in the order in which a reader wants to see them."""
 MOST_SENTENCES = 10
 """Of one gate; the table has all."""
 
@@ -34,10 +34,8 @@ class Side:
 
 def sides_of(base: Summary, name: str, others: Sequence[tuple[Summary, Outcome]]) -> tuple[Side, ...]:
     """The base and the others, each with its letter."""
-    found = [Side(_letter(0), name, base)]
-    for number, (summary, outcome) in enumerate(others, start=1):
-        found.append(Side(_letter(number), outcome.other, summary, outcome))
-    return tuple(found)
+    sides = [(name, base, None), *((outcome.other, summary, outcome) for summary, outcome in others)]
+    return tuple(Side(_letter(number), *side) for number, side in enumerate(sides))
 
 
 def _letter(number: int) -> str:
@@ -54,26 +52,16 @@ def shared_facets(base: Summary, *others: Summary) -> list[Facet]:
     return [facet for facet in shared if facet.cases]
 
 
-def names_of(*summaries: Summary) -> dict[str, str]:
-    """A name for each case, by case_id, that no other case of its result has."""
-    names: dict[str, str] = {}
-    for summary in summaries:
-        cases = summary.experiment.suite.cases
-        for case in cases:
-            names.setdefault(case.case_id, case.case_id if summary.duel else case_name(case, cases))
-    return names
-
-
 def only_in(sides: Sequence[Side]) -> list[tuple[str, list[str]]]:
     """For each result the names of its cases that no other result has."""
-    names = names_of(*(side.summary for side in sides))
-    found = []
+    names = case_names(*(side.summary for side in sides))
+    lone = []
     for side in sides:
         elsewhere = {case_id for other in sides if other is not side for case_id in other.summary.cases}
-        lone = [names[case_id] for case_id in side.summary.cases if case_id not in elsewhere]
-        if lone:
-            found.append((side.letter, lone))
-    return found
+        mine = [names[case_id] for case_id in side.summary.cases if case_id not in elsewhere]
+        if mine:
+            lone.append((side.letter, mine))
+    return lone
 
 
 def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
@@ -100,17 +88,17 @@ def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
 
 
 def _changed(verdicts: Sequence[Verdict], word: str, names: Mapping[str, str]) -> str:
-    found = [verdict for verdict in verdicts if verdict.verdict == word]
-    if not found:
+    changed = [verdict for verdict in verdicts if verdict.verdict == word]
+    if not changed:
         return ""
-    most = max(found, key=_sureness)
+    most = max(changed, key=_certainty)
     subject = " ".join(filter(None, [names.get(most.candidate_case, most.candidate_case), most.endpoint]))
-    which = "" if len(found) == 1 else "most of all "
-    return f"{len(found):,} got {word}: {which}{metric_name(most.metric)} of {fmt.clean(subject)} {ratio_text(most)}"
+    which = "" if len(changed) == 1 else "most of all "
+    return f"{len(changed):,} got {word}: {which}{metric_name(most.metric)} of {fmt.clean(subject)} {ratio_text(most)}"
 
 
-def _sureness(verdict: Verdict) -> float:
-    """How far the interval's nearer end is from 1."""
+def _certainty(verdict: Verdict) -> float:
+    """Distance of the interval's nearer end from 1, on the log scale."""
     ends = [end for end in (verdict.ci_low, verdict.ci_high) if end]
     return min((abs(math.log(end)) for end in ends), default=0.0)
 
@@ -135,17 +123,12 @@ def verdict_lines(base: Side, other: Side, names: Mapping[str, str]) -> list[Ver
     """Every verdict with both sides' figures, in the order of the base's cases."""
     assert other.outcome is not None
     figures = [Cells(side.summary) for side in (base, other)]
-    return [
-        _verdict_line(
-            verdict,
-            names,
-            *(
-                cells.cell(cells.summary.cases[verdict.candidate_case].case, verdict.metric)
-                for cells in figures
-            ),
-        )
-        for verdict in other.outcome.verdicts
-    ]
+    lines = []
+    for verdict in other.outcome.verdicts:
+        case_id, metric = verdict.candidate_case, verdict.metric
+        before, after = (cells.cell(cells.summary.cases[case_id].case, metric) for cells in figures)
+        lines.append(_verdict_line(verdict, names, before, after))
+    return lines
 
 
 def _verdict_line(verdict: Verdict, names: Mapping[str, str], before: Cell, after: Cell) -> VerdictLine:
@@ -172,7 +155,7 @@ def _figure(cell: Cell, verdict: Verdict) -> str:
 
 
 class GateLine(NamedTuple):
-    """What became of a gate in one comparison."""
+    """Outcome of a gate in one comparison."""
 
     gate: str
     other: str
@@ -219,17 +202,16 @@ ONLY_SHOWN = "does not stand in the way"
 
 
 def difference_lines(sides: Sequence[Side]) -> list[DifferenceLine]:
-    """What differs in the surroundings of any result from the base's; a value that does not differ is the base's."""
-    found: dict[str, list[Any]] = {}
+    """Keys of the surroundings in which any result differs from the base, with the value in each result."""
+    by_key: dict[str, list[Any]] = {}
     for number, side in enumerate(sides):
         for key, before, after in side.outcome.different if side.outcome else ():
-            values = found.setdefault(key, [before] * len(sides))
-            values[number] = after
+            by_key.setdefault(key, [before] * len(sides))[number] = after
     return [
         DifferenceLine(
             key,
             ["none" if value is None or value == "" else str(value) for value in values],
             ALLOWED if Difference(key, None, None).forbids else ONLY_SHOWN,
         )
-        for key, values in sorted(found.items())
+        for key, values in sorted(by_key.items())
     ]

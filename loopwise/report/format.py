@@ -1,4 +1,4 @@
-"""How a number reads: three significant digits, its interval beside it, the unit chosen last.
+"""Numbers as text: three significant digits, the interval beside them, the unit chosen last.
 
 The only place where a ratio becomes a percentage and milliseconds become seconds.
 """

@@ -1,4 +1,4 @@
-"""What every view says of a summary in the same words: names, marks, verdicts, causes, what went wrong."""
+"""The words that pages, tables and charts share: names of cases and metrics, verdicts, causes, failed runs."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import workers_name
 
 ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
-"""A mark beside each verdict's word, so that neither colour nor language carries it alone."""
+"""Mark beside the word of each verdict, so that neither colour nor language carries it alone."""
 
 METRIC_NAMES = {
     "throughput_rps": "requests a second",
@@ -44,26 +44,19 @@ class VerdictRow:
 
 def verdict_rows(summary: Summary) -> list[VerdictRow]:
     """Every comparison, in the order in which it was made."""
-    cases = summary.experiment.suite.cases
-    names = {case.case_id: case.case_id if summary.duel else case_name(case, cases) for case in cases}
+    names = case_names(summary)
     return [
         VerdictRow(
             verdict.verdict,
             ICONS[verdict.verdict],
             verdict.reason,
-            _compared(verdict),
+            ", ".join(filter(None, (metric_name(verdict.metric), endpoint_of(verdict)))),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             names.get(verdict.candidate_case, verdict.candidate_case),
             names.get(verdict.baseline_case, verdict.baseline_case),
         )
         for verdict in summary.verdicts
     ]
-
-
-def _compared(verdict: Verdict) -> str:
-    """What a verdict is about; with the endpoint where it is one of several."""
-    part = "" if verdict.endpoint in {"", TOTAL} else f", {verdict.endpoint}"
-    return metric_name(verdict.metric) + part
 
 
 def trouble(summary: Summary) -> list[str]:
@@ -90,7 +83,7 @@ def trouble(summary: Summary) -> list[str]:
 
 
 def _sides(each: Round, names: Mapping[str, str]) -> str:
-    """What a round of slices stands under."""
+    """Beginning of a sentence on a round of slices: the names of its two cases."""
     sides = (names.get(case_id, case_id) for case_id in (each.candidate_case, each.baseline_case))
     return f"slices of {' against '.join(sides)}, "
 
@@ -101,7 +94,7 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     for run in runs:
         for check in _failed(run, "flag") if run.status == "ok" else ():
             names.setdefault(run.case.case_id, {})[words(check.name)] = None
-    return {case_id: tuple(found) for case_id, found in names.items()}
+    return {case_id: tuple(checks) for case_id, checks in names.items()}
 
 
 def short_causes(runs: Sequence[Run]) -> dict[str, str]:
@@ -110,18 +103,28 @@ def short_causes(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
-    """What is said of each of these cases that is far from its prediction, by case_id."""
-    found = {
+    """A sentence for each of the named cases that is far from its prediction, by case_id."""
+    sentences = {
         each.case_id: sentence(each, names[each.case_id])
         for each in summary.predictions
         if each.case_id in names
     }
-    return {case_id: said for case_id, said in found.items() if said}
+    return {case_id: text for case_id, text in sentences.items() if text}
 
 
 def case_name(case: Case, rivals: Collection[Case] = ()) -> str:
-    """A case in words, with all that tells it from its rivals: `sleep(ms=50) async, 2 workers`."""
+    """A case in words, with all in which it differs from its rivals: `sleep(ms=50) async, 2 workers`."""
     return fmt.clean(f"{name_among(case, rivals)}, {workers_name(case)}")
+
+
+def case_names(*summaries: Summary) -> dict[str, str]:
+    """A name for each case, by case_id, that no other case of its result has."""
+    names: dict[str, str] = {}
+    for summary in summaries:
+        cases = summary.experiment.suite.cases
+        for case in cases:
+            names.setdefault(case.case_id, case.case_id if summary.duel else case_name(case, cases))
+    return names
 
 
 def metric_name(metric: str) -> str:
@@ -139,8 +142,13 @@ def metric_direction(metric: str) -> str:
     return f"{metric_name(metric)}{note}"
 
 
+def endpoint_of(verdict: Verdict) -> str:
+    """The endpoint of a verdict that is about one of several; else empty."""
+    return "" if verdict.endpoint == TOTAL else verdict.endpoint
+
+
 def ratio_text(verdict: Verdict) -> str:
-    """`×1.41 [1.30, 1.52]`; a digit more near 1, where a duel's ratio and interval would all read `1.00`."""
+    """The ratio: `×1.41 [1.30, 1.52]`; a digit more near 1, where in a duel all three numbers would read `1.00`."""
     values = (verdict.ratio, verdict.ci_low, verdict.ci_high)
     low, high = _NEAR_ONE
     if all(value is not None and low < value < high for value in values):
@@ -160,11 +168,11 @@ def words(key: str) -> str:
 
 def verdicts_by_candidate(verdicts: Sequence[Verdict], metric: str) -> dict[str, Verdict]:
     """The first verdict on each candidate in this metric."""
-    found: dict[str, Verdict] = {}
+    first: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.metric == metric:
-            found.setdefault(verdict.candidate_case, verdict)
-    return found
+            first.setdefault(verdict.candidate_case, verdict)
+    return first
 
 
 def _failed(run: Run, effect: str) -> list[Check]:

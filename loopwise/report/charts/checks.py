@@ -24,7 +24,7 @@ OUTCOMES = {
     "failed": "could not be measured",
     "disturbed": "was disturbed and measured again",
 }
-"""What became of a run as a whole, beside its checks."""
+"""Statuses of whole runs that are shown beside the checks."""
 
 _COLUMN_IN = 0.3
 _HEAD_MAX_IN = 1.2
@@ -43,7 +43,7 @@ class Mark:
     failed: int
     runs: int
     detail: str
-    """What the first of them said."""
+    """Sentence of the first of them."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,15 @@ class ChecksPanel:
 def checks_panels(summary: Summary) -> list[ChecksPanel]:
     """One panel per facet that has a case with a mark."""
     cells = Cells(summary)
-    found = _marks(summary.duel or summary.runs)
+    by_case = _marks(summary.duel or summary.runs)
     panels = []
     for facet in cells.facets:
-        marked = tuple(case for case in facet.cases if found.get(case.case_id))
-        names = list(dict.fromkeys(name for case in marked for name in found[case.case_id]))
+        marked = tuple(case for case in facet.cases if case.case_id in by_case)
+        names = list(dict.fromkeys(name for case in marked for name in by_case[case.case_id]))
         for start in range(0, len(names), COLUMNS_PER_PANEL):
             columns = tuple(names[start : start + COLUMNS_PER_PANEL])
-            mine = tuple(case for case in marked if any(name in found[case.case_id] for name in columns))
-            marks = tuple(tuple(found[case.case_id].get(name) for name in columns) for case in mine)
+            mine = tuple(case for case in marked if any(name in by_case[case.case_id] for name in columns))
+            marks = tuple(tuple(by_case[case.case_id].get(name) for name in columns) for case in mine)
             clean = len(facet.cases) - len(marked)
             panels.append(ChecksPanel(replace(facet, cases=mine), columns, marks, clean))
     return panels
@@ -153,31 +153,30 @@ def _head(name: str) -> str:
 
 
 def _marks(runs: Iterable[Run] | Iterable[Round]) -> dict[str, dict[str, Mark]]:
-    """case_id -> check -> its mark, in the order in which they were first seen; only what failed."""
+    """case_id -> check -> its mark, in their order; only failed checks."""
     counts: Counter[str] = Counter()
-    found: dict[str, dict[str, list[Check]]] = {}
+    failed: dict[str, dict[str, list[Check]]] = {}
     for run in runs:
         checks = [*_outcome(run), *(check for check in run.checks if not check.ok)]
         for case_id in _cases(run):
             counts[case_id] += 1
             for check in checks:
-                found.setdefault(case_id, {}).setdefault(check.name, []).append(check)
+                failed.setdefault(case_id, {}).setdefault(check.name, []).append(check)
     return {
-        case_id: {
-            name: Mark(
-                any(check.effect == "void" for check in failed),
-                len(failed),
-                counts[case_id],
-                fmt.clean(next((check.detail for check in failed if check.detail), name)),
-            )
-            for name, failed in by_name.items()
-        }
-        for case_id, by_name in found.items()
+        case_id: {name: _mark(name, checks, counts[case_id]) for name, checks in by_name.items()}
+        for case_id, by_name in failed.items()
     }
 
 
+def _mark(name: str, failed: Sequence[Check], runs: int) -> Mark:
+    is_void = any(check.effect == "void" for check in failed)
+    return Mark(
+        is_void, len(failed), runs, fmt.clean(next(filter(None, (check.detail for check in failed)), name))
+    )
+
+
 def _outcome(run: Run | Round) -> list[Check]:
-    """What became of the run as a whole, as a check that failed."""
+    """The status of the run as a whole, as a check that failed."""
     if run.status not in OUTCOMES:
         return []
     effect = "void" if run.status == "failed" else "flag"

@@ -27,7 +27,7 @@ from loopwise.report.charts.kit.rows import Column, RowPanel, RowSizes, draw_str
 from loopwise.report.charts.kit.style import INK, mode_style
 
 MANY_PANELS = 12
-"""Beyond so many only the fewest and the most workers have a panel: what lies between looks like either."""
+"""Beyond so many only the fewest and the most workers have a panel: what lies between style like either."""
 
 _RIDGE_IN = 0.27
 _SPAN_BINS = 80
@@ -237,14 +237,14 @@ class DistributionPanel(LinePanel):
         axes.set_xlabel("percentile of requests")
         labels: list[LineEnd] = []
         for index, (case, curve) in enumerate(self.lines):
-            looks = self.looks(case, index)
+            style = self.line_style(case, index)
             across, median_ms, lowest_ms, highest_ms, marks = curve.thinned(highest)
             if (highest_ms > lowest_ms * _BAND_FROM).any():
-                axes.fill_between(across, lowest_ms, highest_ms, color=looks.colour, alpha=0.16, lw=0)
-            axes.plot(across, median_ms, color=looks.colour, ls=looks.line, marker=looks.marker, ms=4.5,
+                axes.fill_between(across, lowest_ms, highest_ms, color=style.colour, alpha=0.16, lw=0)
+            axes.plot(across, median_ms, color=style.colour, ls=style.line, marker=style.marker, ms=4.5,
                       markevery=marks, clip_on=False)  # fmt: skip
             labels.append(
-                LineEnd(float(across[-1]), float(median_ms[-1]), self.facet.full_label(case), looks)
+                LineEnd(float(across[-1]), float(median_ms[-1]), self.facet.full_label(case), style)
             )
         end_labels(frame, axes, box, labels)
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from loopwise.analysis.conclusions import DUEL_METRICS
 from loopwise.analysis.summary import Summary
-from loopwise.model import TOTAL, Case, Verdict
+from loopwise.model import Case, Verdict
 from loopwise.report import format as fmt
 from loopwise.report.cells import ROWS_PER_FACET, Cells, Facet, parts
 from loopwise.report.charts.kit.axes import set_ticks
@@ -17,7 +17,7 @@ from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.charts.kit.rows import first_of, void_slot
 from loopwise.report.charts.kit.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
-from loopwise.report.words import metric_direction, ratio_text, why_invalid
+from loopwise.report.words import endpoint_of, metric_direction, ratio_text, why_invalid
 
 # Okabe & Ito's green, vermillion and blue; undecided has no colour.
 VERDICT_STYLES = {
@@ -34,7 +34,7 @@ EXPLANATION = (
     " is the margin, in which differences do not matter: a line wholly beyond it is better or worse, wholly inside it"
     " the same, anything else undecided."
 )
-"""How a forest plot is read."""
+"""Explanation of a forest plot."""
 ROWS_TOGETHER = 16
 """With more rows, each metric of a facet gets a panel of its own."""
 
@@ -220,7 +220,7 @@ def duel_panels(summary: Summary) -> list[ForestPanel]:
         return []
     first = summary.verdicts[0]
     rows = [
-        ForestRow(fmt.clean(_endpoint(verdict) or "all requests"), verdict)
+        ForestRow(fmt.clean(endpoint_of(verdict) or "all requests"), verdict)
         for verdict in sorted(summary.verdicts, key=lambda each: each.metric not in DUEL_METRICS)
     ]
     heading = fmt.clean(f"{first.candidate_case} ÷ {first.baseline_case}")
@@ -267,11 +267,7 @@ def _panels(heading: str, context: str, rows: Sequence[ForestRow], margin: float
 
 def _label(facet: Facet, case: Case, verdict: Verdict) -> str:
     label = facet.full_label(case, " · ") or fmt.clean(case.case_id)
-    return f"{label} {fmt.clean(_endpoint(verdict))}".rstrip()
-
-
-def _endpoint(verdict: Verdict) -> str:
-    return "" if verdict.endpoint == TOTAL else verdict.endpoint
+    return f"{label} {fmt.clean(endpoint_of(verdict))}".rstrip()
 
 
 def _widest_in(*texts: str) -> float:
@@ -279,20 +275,20 @@ def _widest_in(*texts: str) -> float:
 
 
 def _mark(axes: Axes, middle_in: float, verdict: Verdict) -> None:
-    looks = VERDICT_STYLES[verdict.verdict]
+    style = VERDICT_STYLES[verdict.verdict]
     low, high = axes.get_xlim()
     if verdict.ci_low is not None and verdict.ci_high is not None:
         shown = max(verdict.ci_low, low), min(verdict.ci_high, high)
-        axes.plot(shown, [middle_in] * 2, color=looks.colour, lw=1.6, solid_capstyle="butt", zorder=2)
+        axes.plot(shown, [middle_in] * 2, color=style.colour, lw=1.6, solid_capstyle="butt", zorder=2)
         for end, is_cut, arrow in ((low, verdict.ci_low < low, "<"), (high, verdict.ci_high > high, ">")):
             if is_cut:
-                axes.plot([end], [middle_in], arrow, color=looks.colour, ms=4, clip_on=False, zorder=3)
+                axes.plot([end], [middle_in], arrow, color=style.colour, ms=4, clip_on=False, zorder=3)
     axes.plot(
         [verdict.ratio or 1.0],
         [middle_in],
-        looks.marker,
+        style.marker,
         mfc=_face(verdict.verdict),
-        mec=looks.colour,
+        mec=style.colour,
         mew=1.2,
         ms=5.4,
         zorder=4,
@@ -300,8 +296,8 @@ def _mark(axes: Axes, middle_in: float, verdict: Verdict) -> None:
 
 
 def _word(frame: Frame, word: str, left_in: float, at_in: float) -> None:
-    looks = VERDICT_STYLES[word]
-    frame.mark(left_in + 0.06, at_in, marker=looks.marker, ms=4.6, mfc=_face(word), mec=looks.colour)
+    style = VERDICT_STYLES[word]
+    frame.mark(left_in + 0.06, at_in, marker=style.marker, ms=4.6, mfc=_face(word), mec=style.colour)
     frame.text(left_in + _MARK_IN, at_in, word, size=_PT)
 
 

@@ -53,11 +53,11 @@ Factor = Callable[[Case], str]
 
 
 class _Metric(NamedTuple):
-    """How the cells of one grid are coloured and written."""
+    """Title of a grid, and colour and text of its cells."""
 
     title: str
     places: dict[str, float]
-    """Where each value lies on the scale of colours, 0–1, by case_id."""
+    """Position of each value on the scale of colours, 0–1, by case_id."""
     say: Callable[[float], str]
 
 
@@ -108,7 +108,7 @@ class HeatmapPanel:
 
     @cached_property
     def _columns_in(self) -> tuple[float, float]:
-        """Where the columns begin, and the width of each."""
+        """Left edge of the columns, and the width of each."""
         left_in = min(max(text_width_in(name) for name in self.rows), _LABELS_MAX_IN) + _LABEL_GAP_IN
         return left_in, min((PANEL_WIDTH_IN - left_in) / len(self.columns), _CELL_MAX_IN)
 
@@ -158,8 +158,8 @@ def heatmap_panels(summary: Summary) -> list[HeatmapPanel]:
     cells = Cells(summary)
     factors = _factors(cells.cases)
     pairs = product(("mode", "subject", "server", "load"), ("workers", "load", "server", "subject"))
-    found = (_panels(cells, factors, row, column) for row, column in pairs if row != column)
-    return next(filter(None, found), [])
+    candidates = (_panels(cells, factors, row, column) for row, column in pairs if row != column)
+    return next(filter(None, candidates), [])
 
 
 HEATMAP = Chart(
@@ -267,14 +267,14 @@ def luminance(colour: tuple[float, float, float]) -> float:
 
 
 def _linear_places(cells: Sequence[Cell | None]) -> dict[str, float]:
-    """Where each usable value lies between zero and the highest, 0–1, by case_id."""
+    """Position of each usable value between zero and the highest, 0–1, by case_id."""
     known = {cell.case.case_id: cell.number for cell in cells if cell and cell.usable}
     highest = max(known.values(), default=0.0)
     return {case_id: value / highest if highest > 0 else 0.0 for case_id, value in known.items()}
 
 
 def _log_places(cells: Sequence[Cell | None]) -> dict[str, float]:
-    """Where each positive value lies between the lowest and the highest, 0–1, by case_id."""
+    """Position of each positive value between the logs of the lowest and the highest, 0–1, by case_id."""
     logs = {cell.case.case_id: math.log(cell.number) for cell in cells if cell and cell.positive}
     low, high = min(logs.values(), default=0.0), max(logs.values(), default=0.0)
     return {case_id: (value - low) / (high - low) if high > low else 0.0 for case_id, value in logs.items()}

@@ -51,20 +51,20 @@ class OverlayLine:
 
     def draw(self, axes: Axes, at_in: float) -> None:
         """Draw a mark and an interval per metric."""
-        looks, is_hollow = _looks(self.side)
+        style, is_hollow = _side_style(self.side)
         shown = [(number, cell) for number, cell in enumerate(self.cells) if cell.usable and cell.value]
         if len(shown) > 1:
             values = [cell.number for _, cell in shown]
-            axes.plot(values, [at_in] * len(shown), color=looks.colour, lw=1.4, alpha=0.5)
+            axes.plot(values, [at_in] * len(shown), color=style.colour, lw=1.4, alpha=0.5)
         for number, cell in shown:
             if cell.low is not None and cell.high is not None:
                 axes.plot([cell.low, cell.high], [at_in] * 2, color=INK, lw=1)
             axes.plot(
                 [cell.number],
                 [at_in],
-                looks.marker,
-                mfc=PAPER if number > 0 or is_hollow else looks.colour,
-                mec=looks.colour,
+                style.marker,
+                mfc=PAPER if number > 0 or is_hollow else style.colour,
+                mec=style.colour,
                 mew=1.2,
                 ms=5,
                 zorder=4,
@@ -185,12 +185,12 @@ def overlay_panels(sides: Sequence[Side], metrics: tuple[str, ...]) -> list[Over
     return panels
 
 
-def _looks(side: int) -> tuple[ModeStyle, bool]:
+def _side_style(side: int) -> tuple[ModeStyle, bool]:
     """The style of a result, and whether its marks are hollow: styles repeat from the seventh result on."""
     return SERIES[side % len(SERIES)], side // len(SERIES) % 2 == 1
 
 
 def _swatch(frame: Frame, left_in: float, at_in: float, side: int) -> None:
-    looks, is_hollow = _looks(side)
-    face = PAPER if is_hollow else looks.colour
-    frame.mark(left_in, at_in, marker=looks.marker, ms=4.6, mfc=face, mec=looks.colour)
+    style, is_hollow = _side_style(side)
+    face = PAPER if is_hollow else style.colour
+    frame.mark(left_in, at_in, marker=style.marker, ms=4.6, mfc=face, mec=style.colour)

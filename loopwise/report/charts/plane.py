@@ -79,12 +79,12 @@ class PlanePanel(LinePanel):
         names = []
         for index, line in enumerate(self.lines):
             throughputs, latencies = zip(*line, strict=True)
-            looks = self.looks(throughputs[-1].case, index)
+            style = self.line_style(throughputs[-1].case, index)
             x = [cell.number for cell in throughputs]
             y = draw_points(
-                axes, x, latencies, looks, xerr=reach(throughputs), lw=1.2, elinewidth=0.8, clip_on=False
+                axes, x, latencies, style, xerr=reach(throughputs), lw=1.2, elinewidth=0.8, clip_on=False
             )
-            names.append(LineEnd(x[-1], y[-1], _line_name(self.facet, line), looks))
+            names.append(LineEnd(x[-1], y[-1], _line_name(self.facet, line), style))
         slowest = sorted(names, key=lambda end: -end.y)[:NAMED]
         end_labels(frame, axes, box, [end for end in names if end in slowest])
 
@@ -167,13 +167,13 @@ class PredictedPanel(LinePanel):
             by_mode.setdefault(cell.case.mode, []).append((cell, bound))
         names: list[LineEnd] = []
         for mode, members in by_mode.items():
-            looks = mode_style(mode)
+            style = mode_style(mode)
             x = [bound.predicted_rps for _, bound in members]
             y = draw_points(
-                axes, x, [cell for cell, _ in members], looks, ls="none", elinewidth=0.8, clip_on=False
+                axes, x, [cell for cell, _ in members], style, ls="none", elinewidth=0.8, clip_on=False
             )
             names += [
-                LineEnd(across, up, self._ratio(*each), looks)
+                LineEnd(across, up, self._ratio(*each), style)
                 for across, up, each in zip(x, y, members, strict=True)
             ]
         furthest = sorted(names, key=lambda end: -abs(np.log(end.y / end.x)))[:NAMED]
@@ -226,7 +226,7 @@ def _lines(facet: Facet) -> list[list[Case]]:
 
 
 def _is_by_rate(facet: Facet) -> bool:
-    """Whether its lines go from rate to rate, not from one number of workers to the next."""
+    """Whether the points of a line differ in the rate, not in the number of workers."""
     return len({case.load.label for case in facet.cases}) > 1
 
 

@@ -17,7 +17,7 @@ PERCENTILES_SHOWN = ("p50", "p90", "p99")
 
 
 class _Mark(NamedTuple):
-    """How the points of one metric are drawn."""
+    """Style of the points of one metric."""
 
     size_pt: float
     edge_pt: float = 1.3
@@ -62,12 +62,12 @@ class _PointsPanel(RowPanel):
             draw_strokes(rows.axes, strokes, color=mode_style(mode).colour, lw=1.6, alpha=0.55)
         rows.whiskers(shown)
         for (mode, mark), members in points.items():
-            looks = mode_style(mode)
+            style = mode_style(mode)
             rows.axes.plot(
                 *zip(*members, strict=True),
-                looks.marker,
-                mfc=PAPER if mark.is_hollow else looks.colour,
-                mec=looks.colour,
+                style.marker,
+                mfc=PAPER if mark.is_hollow else style.colour,
+                mec=style.colour,
                 mew=mark.edge_pt,
                 ms=mark.size_pt,
                 zorder=4,

@@ -67,22 +67,22 @@ class RatePanel(LinePanel):
         axes.set_xlabel("offered requests/s")
         labels = []
         for index, pair in enumerate(self.lines):
-            looks = self.looks(next(line[0] for line in pair if line).case, index)
+            style = self.line_style(next(line[0] for line in pair if line).case, index)
             # Service time small, light and on top: where nothing waited, both marks lie on the same place.
             for kind, line, options in zip(
                 KINDS,
                 pair,
                 (
-                    {"lw": 1.8, "ms": 5.5, "mfc": looks.colour, "zorder": 3},
+                    {"lw": 1.8, "ms": 5.5, "mfc": style.colour, "zorder": 3},
                     {"ls": ":", "lw": 1.0, "ms": 3.2, "mfc": PAPER, "zorder": 4},
                 ),
                 strict=True,
             ):
                 if line:
                     rates = [cell.case.load.rate_rps for cell in line]
-                    values_ms = draw_points(axes, rates, line, looks, elinewidth=0.9, capsize=2, **options)
+                    values_ms = draw_points(axes, rates, line, style, elinewidth=0.9, capsize=2, **options)
                     name = f"{kind}, {self.facet.series(line[0].case)}"
-                    labels.append(LineEnd(rates[-1], values_ms[-1], name, looks, kind == "service"))
+                    labels.append(LineEnd(rates[-1], values_ms[-1], name, style, kind == "service"))
         end_labels(frame, axes, box, labels)
 
 
@@ -117,7 +117,7 @@ def rate_facets(cells: Cells) -> list[Facet]:
 RATE = Chart(
     "rate",
     "Latency against offered rate",
-    "Open load: lower is better, and a line that bends upwards has found the server's limit. Filled marks are the"
+    "Open load: lower is better, and a line bends upwards at the server's limit. Filled marks are the"
     " response time, from when a request was due; hollow ones on a dotted line the service time, from when it was"
     " sent. What lies between them is time spent waiting to be sent. Loads whose rate rises are left out.",
     rate_panels,

@@ -43,7 +43,7 @@ _OTHERS = (ModeStyle(INK, "", (0, (4, 1.5)), ""), ModeStyle(MUTED, "", (0, (1, 1
 
 
 class Scale(NamedTuple):
-    """How the values of a track lie on its upright axis, and how they read."""
+    """Vertical axis of a track, and the text of its values."""
 
     tick: Callable[[float], str]
     text: Callable[[float | None], str]
@@ -139,14 +139,14 @@ class TimelinePanel(LinePanel):
     def _draw_lines(self, frame: Frame, axes: Axes, box: Box, lines: Sequence[Line]) -> None:
         labels = []
         for index, line in enumerate(lines):
-            looks = _OTHERS[(index - 1) % len(_OTHERS)] if index else mode_style(self.case.mode)
-            stroke = looks.line if index else "-"
-            axes.plot(self.seconds, line.values, color=looks.colour, ls=stroke, lw=1.2)
+            style = _OTHERS[(index - 1) % len(_OTHERS)] if index else mode_style(self.case.mode)
+            stroke = style.line if index else "-"
+            axes.plot(self.seconds, line.values, color=style.colour, ls=stroke, lw=1.2)
             known = np.flatnonzero(np.isfinite(line.values))
             last = int(known[-1])
             if known.size == 1:
-                axes.plot([self.seconds[last]], [line.values[last]], "o", color=looks.colour, ms=3)
-            labels.append(LineEnd(self.seconds[last], float(line.values[last]), line.name, looks))
+                axes.plot([self.seconds[last]], [line.values[last]], "o", color=style.colour, ms=3)
+            labels.append(LineEnd(self.seconds[last], float(line.values[last]), line.name, style))
         end_labels(frame, axes, box, labels)
 
 

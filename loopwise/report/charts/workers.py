@@ -45,7 +45,7 @@ class WorkersPanel(LinePanel):
 
     @property
     def boxes(self) -> list[Box]:
-        """Where the plots lie; one where no p99 is known."""
+        """Throughput, and p99 below it where it is known."""
         upper = plot_box(self.facet)
         if not any(self.tails):
             return [upper]
@@ -84,7 +84,7 @@ class WorkersPanel(LinePanel):
         for index, law in enumerate(self.laws):
             if law is not None:
                 along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
-                colour = self.looks(self.lines[index][0].case, index).colour
+                colour = self.line_style(self.lines[index][0].case, index).colour
                 axes.plot(along, [law.throughput_rps(each) for each in along], color=colour, ls="-", lw=0.8)
         for box in lower:
             tails = [cell for line in self.tails for cell in line]
@@ -100,10 +100,10 @@ class WorkersPanel(LinePanel):
         labels: list[LineEnd] = []
         for index, (name, line) in enumerate(zip(names, lines, strict=True)):
             if line:
-                looks = self.looks(line[0].case, index)
+                style = self.line_style(line[0].case, index)
                 workers = [cell.case.workers or 0 for cell in line]
-                values = draw_points(axes, workers, line, looks, elinewidth=1.1, capsize=2.5)
-                labels.append(LineEnd(workers[-1], values[-1], name, looks))
+                values = draw_points(axes, workers, line, style, elinewidth=1.1, capsize=2.5)
+                labels.append(LineEnd(workers[-1], values[-1], name, style))
         end_labels(frame, axes, box, labels)
 
 

@@ -14,8 +14,9 @@ from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.charts import forest, overlay
 from loopwise.report.charts.kit.chart import ChartFile, save_sheets
-from loopwise.report.comparison import Side, names_of, only_in, shared_facets
+from loopwise.report.comparison import Side, only_in, shared_facets
 from loopwise.report.html import page
+from loopwise.report.words import case_names
 from loopwise.results.folder import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
@@ -68,7 +69,7 @@ def _forest(sides: Sequence[Side], other: Side, folder: Path) -> ChartFile:
         shared_facets(base.summary, other.summary),
         outcome.verdicts,
         outcome.margin,
-        names=names_of(base.summary),
+        names=case_names(base.summary),
     )
     name = "forest" if len(sides) == 2 else f"forest-{other.letter.lower()}-{file_name(other.name)}"
     title = f"{fmt.clean(other.name)} ÷ {fmt.clean(base.name)}"
@@ -90,7 +91,7 @@ def _page(
     overlays: Sequence[ChartFile],
 ) -> str:
     base, *others = sides
-    names = names_of(base.summary)
+    names = case_names(base.summary)
     outcome = _outcome(others[0])
     contents = {
         "sides": [_about(side, path, folder) for side, path in zip(sides, paths, strict=True)],
@@ -137,7 +138,7 @@ def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
 
 def _document(sides: Sequence[Side]) -> dict[str, Any]:
     base, *others = sides
-    names = names_of(base.summary)
+    names = case_names(base.summary)
     return {
         "schema_version": SCHEMA_VERSION,
         "base": fmt.clean(base.name),

@@ -1,4 +1,4 @@
-"""Axes that read well: round ticks, few of them, in words that need no legend."""
+"""Axes with few, round ticks: logarithmic latencies, linear rates, quantiles."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from loopwise.report.format import tick_duration, tick_number
 
 QUANTILE_TICKS = {0.0: "min", 0.5: "p50", 0.9: "p90", 0.99: "p99", 0.999: "p99.9", 0.9999: "p99.99"}
 _HIGHEST_BESIDE_MIN = 0.9991
-"""With a longer tail, `min` and `p50` come too close for both labels."""
+"""With a longer tail, there is no room for the labels of both `min` and `p50`."""
 
 _STEPS = ((1, 2, 5), (1, 3), (1,))
 _LABEL_IN = {"x": 0.45, "y": 0.25}
 """Room that a tick's label needs along its axis."""
 _FINE_ROOM = 30
-"""So many ticks fit without labels."""
+"""Number of ticks that fit without labels."""
 _FINE_PT = 2.0
 """Length of the ticks between those that have a label: they show that the axis is logarithmic."""
 
@@ -37,7 +37,7 @@ def log_ticks(low: float, high: float, room: float = 6) -> list[float]:
 
 
 def log_limits(values: Sequence[float]) -> tuple[float, float]:
-    """Limits around positive values with air on both sides, at least a factor of four apart."""
+    """Limits around positive values with a margin on both sides, at least a factor of four apart."""
     low, high = min(values), max(values)
     air = max(1.3, math.sqrt(4 * low / high))
     return low / air, high * air
@@ -49,7 +49,7 @@ def linear_ticks(high: float, count: int = 4) -> list[float]:
 
 
 def set_ticks(axes: Axes, which: str, ticks: Sequence[float], label: Callable[[float], str]) -> None:
-    """Puts ticks at these positions of axis `x` or `y` and nowhere else."""
+    """Put ticks at these positions of axis `x` or `y` and nowhere else."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
@@ -57,14 +57,14 @@ def set_ticks(axes: Axes, which: str, ticks: Sequence[float], label: Callable[[f
 
 
 def latency_axis(axes: Axes, which: str, values_ms: Sequence[float], length_in: float) -> None:
-    """A log axis of milliseconds that holds all values."""
+    """Make a log axis of milliseconds that holds all values."""
     log_axis(axes, which, values_ms, length_in, tick_duration)
 
 
 def log_axis(
     axes: Axes, which: str, values: Sequence[float], length_in: float, label: Callable[[float], str]
 ) -> None:
-    """A log axis that holds all values, which are positive."""
+    """Make a log axis that holds all values, which are positive."""
     low, high = log_limits(values)
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
@@ -78,19 +78,19 @@ def log_axis(
 
 
 def throughput_axis(axes: Axes, which: str, highest_rps: float) -> None:
-    """A linear axis from zero: the length of a bar is its value."""
+    """Make a linear axis from zero, so that the length of a bar is its value."""
     limit_rps = highest_rps * 1.04 if highest_rps > 0 else 1.0
     (axes.set_xlim if which == "x" else axes.set_ylim)(0, limit_rps)
     set_ticks(axes, which, linear_ticks(limit_rps), tick_number)
 
 
 def quantile_position(quantile: float) -> float:
-    """Where a quantile below 1 lies on a log axis: each further nine takes the same room."""
+    """Position of a quantile below 1 on a log axis, on which each further nine takes the same room."""
     return 1 / (1 - quantile)
 
 
 def quantile_axis(axes: Axes, highest: float) -> None:
-    """The axis of HdrHistogram's plots, up to the highest quantile below 1."""
+    """Make an axis as in HdrHistogram's plots, up to the highest quantile below 1."""
     axes.set_xscale("log")
     axes.set_xlim(0.95, max(quantile_position(highest), 2.0))
     # A little slack: a grid's 0.99 is not exactly 0.99.

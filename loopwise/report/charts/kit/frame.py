@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from loopwise.report.charts.kit.style import INK, LABEL_PT, MUTED, TITLE_PT, fit, text_width_in, wrap
 
 PANEL_WIDTH_IN = 4.5
-"""Legible when a phone shows it full width, and two of them stand side by side on a laptop."""
+"""Legible at full width of a phone; two of them fit side by side on a laptop."""
 
 PAD_IN = 0.04
-"""Around a panel that stands alone: half a letter may reach past its place."""
+"""Around a panel that stands alone: a letter may reach a little beyond its place."""
 _GAP_IN = 0.35
 _MARGIN_IN = 0.3
 _LINE_IN = 0.19
@@ -50,24 +50,24 @@ class Frame:
             )
         )
 
-    def text(self, left_in: float, top_in: float, text: str, **looks: Any) -> None:
-        """One line of text that begins at the left position and is centred on the top one."""
+    def text(self, left_in: float, top_in: float, text: str, **options: Any) -> None:
+        """Draw a line of text that begins at `left_in` and is vertically centred on `top_in`."""
         width_in, height_in = self.size_in
         self.figure.text(
             (self.left_in + left_in) / width_in,
             (self.top_in - top_in) / height_in,
             text,
-            **{"va": "center", "ha": "left", **looks},
+            **{"va": "center", "ha": "left", **options},
         )
 
-    def mark(self, left_in: float, top_in: float, **looks: Any) -> None:
-        """A marker whose middle is there."""
+    def mark(self, left_in: float, top_in: float, **options: Any) -> None:
+        """Draw a marker centred there."""
         width_in, height_in = self.size_in
         place = ([(self.left_in + left_in) / width_in], [(self.top_in - top_in) / height_in])
-        self.figure.add_artist(Line2D(*place, ls="", **looks))
+        self.figure.add_artist(Line2D(*place, ls="", **options))
 
     def heading(self, heading: str, context: str) -> None:
-        """The panel's name, as high as heading_height_in says."""
+        """Draw the panel's heading and context, with the height that heading_height_in returns."""
         top_in = _LINE_IN / 2
         for line in _heading_lines(heading):
             self.text(0, top_in, line, size=TITLE_PT, weight="bold", color=INK)
@@ -90,7 +90,7 @@ class Panel(Protocol):
 
 
 def heading_height_in(heading: str) -> float:
-    """Height of a panel's name and context, with the gap below them."""
+    """Height of a panel's heading and context, with the gap below them."""
     return (len(_heading_lines(heading)) + 1) * _LINE_IN + _HEADING_GAP_IN
 
 
@@ -134,7 +134,7 @@ def sheet(title: str, note: str, panels: Sequence[Panel]) -> Figure:
 
 
 def _grid(figure: Figure, bands_in: Sequence[float], columns: int) -> GridSpec:
-    """Places for panels, at the odd rows and columns; what lies between them is at the even ones."""
+    """A grid with panels in its odd rows and columns, and gaps in the even ones."""
     width_in, height_in = figure.get_size_inches()
     across_in = [_MARGIN_IN, *[PANEL_WIDTH_IN, _GAP_IN] * columns]
     down_in = [_MARGIN_IN + _HEADER_IN]

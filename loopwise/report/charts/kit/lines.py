@@ -41,7 +41,7 @@ class LineEnd(NamedTuple):
     x: float
     y: float
     name: str
-    looks: ModeStyle
+    style: ModeStyle
     is_hollow: bool = False
 
 
@@ -53,11 +53,11 @@ class LinePanel(ABC):
     left_out: tuple[str, ...]
     """Names of the invalid cases."""
     subject: ClassVar[str]
-    """What the lines show: begins the alternative text."""
+    """Quantities of the lines; begins the alternative text."""
 
     @property
     def boxes(self) -> list[Box]:
-        """Where the plots lie, from top to bottom."""
+        """The plotting areas, from top to bottom."""
         return [plot_box(self.facet)]
 
     @property
@@ -88,7 +88,7 @@ class LinePanel(ABC):
     def draw_plots(self, frame: Frame) -> None:
         """Draw the plots into their boxes."""
 
-    def looks(self, case: Case, index: int) -> ModeStyle:
+    def line_style(self, case: Case, index: int) -> ModeStyle:
         """The style of the case's mode; that of the line's index where modes do not distinguish the facet's lines."""
         modes = {other.mode for other in self.facet.cases}
         is_shared = len(self.facet.by_series) > len(modes)
@@ -102,7 +102,7 @@ def plot_box(
     below_in: float = 0.0,
     width_in: float = PLOT_WIDTH_IN,
 ) -> Box:
-    """Where a plot lies: below the heading and the name of its quantity, and `below_in` further down.
+    """A plotting area below the heading and the name of its quantity, and `below_in` further down.
 
     A narrower plot leaves longer names their room.
     """
@@ -111,7 +111,7 @@ def plot_box(
 
 
 def plot(frame: Frame, box: Box, quantity: str) -> Axes:
-    """A plot with its quantity's name above it."""
+    """Draw an empty plot with its quantity's name above it."""
     axes = frame.axes(*box)
     axes.grid(visible=True)
     frame.text(0, box.top_in - QUANTITY_IN * 0.6, quantity, size=7, color=MUTED)
@@ -127,18 +127,18 @@ def draw_points(
     axes: Axes,
     x: Sequence[float],
     cells: Sequence[Cell],
-    looks: ModeStyle,
+    style: ModeStyle,
     **options: Any,
 ) -> list[float]:
     """Draw the cells' values with their intervals as a line over x; returns the values."""
     y = [cell.number for cell in cells]
-    given = {"ls": looks.line, "marker": looks.marker, "ms": 5, **options}
-    axes.errorbar(x, y, yerr=reach(cells), color=looks.colour, **given)
+    given = {"ls": style.line, "marker": style.marker, "ms": 5, **options}
+    axes.errorbar(x, y, yerr=reach(cells), color=style.colour, **given)
     return y
 
 
 def reach(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
-    """How far the intervals of usable cells reach below and above their values, as errorbar takes it."""
+    """Distances of the intervals' ends below and above the values of usable cells, as errorbar takes them."""
     below = [max(cell.number - cell.low, 0.0) if cell.low is not None else 0.0 for cell in cells]
     above = [max(cell.high - cell.number, 0.0) if cell.high is not None else 0.0 for cell in cells]
     return below, above
@@ -158,10 +158,10 @@ def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> N
         # Grey and dotted: a leader in the line's own colour would read as more of the line.
         leader = Line2D([across, 1.02, swatch], [up, up, at], color=VOID, lw=0.8, ls=":", zorder=1, **outside)
         axes.add_line(leader)
-        face = "none" if end.is_hollow else end.looks.colour
+        face = "none" if end.is_hollow else end.style.colour
         axes.add_line(
             Line2D(
-                [swatch], [at], color=end.looks.colour, marker=end.looks.marker, mfc=face, ms=4.5, **outside
+                [swatch], [at], color=end.style.colour, marker=end.style.marker, mfc=face, ms=4.5, **outside
             )
         )
         name = fit(end.name, PANEL_WIDTH_IN - label_left_in)

@@ -37,7 +37,7 @@ _SPOKEN = 12
 
 
 class Column(NamedTuple):
-    """What stands in a plot's column of figures: its head, and a text per row."""
+    """The column of figures beside a plot: its head, and a text per row."""
 
     head: str
     texts: Sequence[str]
@@ -84,7 +84,7 @@ class RowPanel(ABC):
 
 
 class Rows:
-    """The rows of a panel as they are drawn. In its plots one unit of y is one inch, counted downwards."""
+    """Rows of a panel in a frame. In its plots one unit of y is one inch, counted downwards."""
 
     def __init__(self, frame: Frame, facet: Facet, columns: Sequence[Column], sizes: RowSizes) -> None:
         self.frame = frame
@@ -111,26 +111,26 @@ class Rows:
         return self.plots[0]
 
     def void(self, middle_in: float, cell: Cell) -> None:
-        """A hatched slot and the reason in place of a number."""
+        """Draw a hatched slot and the reason in place of a number."""
         place_in = (self.plot_left_in, self.top_in, self.plot_width_in)
         void_slot(self.frame, self.axes, place_in, middle_in, cell.why)
 
     def bars(self, cells: Sequence[Cell], plot: int = 0) -> None:
-        """A bar from zero with its interval for each cell that can be used."""
+        """Draw a bar from zero with its interval for each usable cell."""
         shown = [pair for pair in zip(self.middles_in, cells, strict=True) if pair[1].usable]
         for middle_in, cell in shown:
             self.bar(middle_in, cell.number, cell.case.mode, plot)
         self.whiskers(shown, plot)
 
     def bar(self, middle_in: float, length: float, mode: str, plot: int = 0) -> None:
-        """A bar from zero in the style of a mode."""
-        looks = mode_style(mode)
+        """Draw a bar from zero in the style of a mode."""
+        style = mode_style(mode)
         self.plots[plot].barh(
-            middle_in, length, BAR_IN, color=looks.colour, hatch=looks.hatch, edgecolor=PAPER, linewidth=0
+            middle_in, length, BAR_IN, color=style.colour, hatch=style.hatch, edgecolor=PAPER, linewidth=0
         )
 
     def marks(self, values: Sequence[tuple[float, float]]) -> None:
-        """A thick upright tick at each value, given with where its row's middle lies."""
+        """Draw a thick upright tick at each value, given with the middle of its row."""
         reach_in = BAR_IN * 0.72
         strokes = [
             ((value, middle_in - reach_in), (value, middle_in + reach_in)) for value, middle_in in values
@@ -138,7 +138,7 @@ class Rows:
         draw_strokes(self.axes, strokes, color=INK, lw=1.8)
 
     def whiskers(self, cells: Iterable[tuple[float, Cell]], plot: int = 0) -> None:
-        """The intervals of cells, each with where its row's middle lies; one path for them all."""
+        """Draw the intervals of cells, each given with the middle of its row; one path for them all."""
         reach_in = BAR_IN * 0.28
         strokes = []
         for middle_in, cell in cells:
@@ -202,7 +202,7 @@ def void_slot(
 
 
 def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[float]) -> None:
-    """The names of the cases, to the left of where `label_columns_in` lets the plots begin."""
+    """Draw the labels of the cases to the left of the plots."""
     fine_left_in, plot_left_in = label_columns_in(facet)
     before = None
     for middle_in, case in zip(middles_in, facet.cases, strict=True):
@@ -218,13 +218,13 @@ def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[f
 
 
 def draw_strokes(
-    axes: Axes, strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]], **looks: Any
+    axes: Axes, strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]], **options: Any
 ) -> None:
-    """Straight strokes as one line with gaps: a file a fifth as large as with a line for each."""
+    """Draw straight strokes as one line with gaps: the file is a fifth as large as with a line for each."""
     if strokes:
         gap = (np.nan, np.nan)
         points = np.array([point for begin, end in strokes for point in (begin, end, gap)])
-        axes.plot(points[:, 0], points[:, 1], **looks)
+        axes.plot(points[:, 0], points[:, 1], **options)
 
 
 def describe_rows(beginning: str, facet: Facet, figures: Sequence[str]) -> str:
@@ -240,7 +240,7 @@ def first_of(said: Sequence[str], most: int, table: str) -> str:
 
 
 def label_columns_in(facet: Facet) -> tuple[float, float]:
-    """Where the fine labels begin and where they end; no wider than needed, so that bars get the rest."""
+    """Left edges of the fine labels and of the plot; labels take no more width than they need."""
     labels = [facet.label(case) for case in facet.cases]
     split = any(fine for _, fine in labels)
     coarse_in = max(text_width_in(coarse, bold=split) for coarse, _ in labels) + GAP_IN
@@ -250,7 +250,7 @@ def label_columns_in(facet: Facet) -> tuple[float, float]:
 
 
 def row_middles_in(facet: Facet, row_in: float = ROW_IN) -> tuple[list[float], float]:
-    """Where the middle of each row lies below the first one's top, and where the last one ends."""
+    """Middle of each row, measured down from the top of the first, and the bottom of the last."""
     tops_in = _row_tops_in(facet, row_in)
     return [top_in + row_in / 2 for top_in in tops_in], max(tops_in) + row_in
 

@@ -1,4 +1,4 @@
-"""How everything looks: one colour, marker, line and hatch per mode, the same in every chart, page and table.
+"""Styles of modes, colours and fonts, the same in every chart, page and table; and the width of text.
 
 Colour never carries a meaning alone: each mode also has its own marker, line style and hatch, and is named.
 """
@@ -32,7 +32,7 @@ _ROUNDING_IN = 1e-6
 
 @dataclass(frozen=True)
 class ModeStyle:
-    """The looks of one mode (or of one line, where modes don't tell lines apart)."""
+    """Style of a mode, or of a line where modes do not distinguish the lines."""
 
     colour: str
     marker: str
@@ -55,13 +55,13 @@ MODES: dict[str, ModeStyle] = dict(zip([*modes.MODES, modes.OWN.name], cycle(SER
 
 
 def mode_style(mode: str) -> ModeStyle:
-    """The looks of a mode; one that is not in the table looks like somebody's own app."""
+    """The style of a mode; a mode that is not in the table has that of somebody's own app."""
     return MODES.get(mode, MODES[modes.OWN.name])
 
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Settings for building and saving figures, taken back on leaving.
+    """Matplotlib settings for drawing and saving figures, restored on leaving.
 
     Saving belongs inside it too: tick labels are made, and fonts chosen, only then.
     """
@@ -125,13 +125,13 @@ def text_width_in(text: str, size_pt: float = LABEL_PT, *, bold: bool = False) -
 
 
 def fit(text: str, width_in: float, size_pt: float = LABEL_PT, *, bold: bool = False) -> str:
-    """The text, or as much of its beginning as fits with an ellipsis behind it."""
-    # Hardly a letter is narrower than a fifth of its height: what lies behind so many needs no measuring.
-    most = int(width_in * 72 / size_pt * 5) + 1
+    """The text, cut with an ellipsis where it is wider than this."""
+    # Hardly a letter is narrower than a fifth of its height, so text beyond this length can't fit.
+    longest = int(width_in * 72 / size_pt * 5) + 1
     # Room that was made from the text's own width is a rounding away from it.
-    if len(text) <= most and text_width_in(text, size_pt, bold=bold) <= width_in + _ROUNDING_IN:
+    if len(text) <= longest and text_width_in(text, size_pt, bold=bold) <= width_in + _ROUNDING_IN:
         return text
-    kept, dropped = 0, min(len(text), most)
+    kept, dropped = 0, min(len(text), longest)
     while dropped - kept > 1:
         middle = (kept + dropped) // 2
         short_enough = text_width_in(f"{text[:middle]}…", size_pt, bold=bold) <= width_in

@@ -1,4 +1,4 @@
-"""SVG text: made from a figure, small and always the same; cut into panels, and made fit to stand inside a page."""
+"""SVG of figures: reproducible and small, cut into panels, and prepared for use inside a page."""
 
 import io
 import re
@@ -25,14 +25,16 @@ _TAG = re.compile(r"<[^>]*>")
 _LONG_DECIMAL = re.compile(r"(\d+\.\d\d)\d+")
 _ID = re.compile(r'(\bid="|href="#|url\(#)')
 _REFERENCE = re.compile(r'(?:href="#|url\(#)([^")]+)')
-# What matplotlib says of every mark and nothing needs: names of groups, turns by nothing, the font and the default.
+# Written by matplotlib for every mark and of no use: names of groups, rotations by 0, the font, default attributes.
 _IDLE = re.compile(
     rf""" transform="rotate\(-?0 [^"]*"| id="[A-Za-z.]\w*(?:\.\w+)?_\d+"|font-family: '{FONT}'; |text-anchor: start; """
 )
 _LONE = re.compile(r"<g>\n(<(?:path|use|text)\b[^>]*(?:/>|>[^<]*</text>))\n</g>")
 _DEFINITION = re.compile(r"<(path|clipPath|pattern)\b[^>]*\bid=\"([^\"]+)\"[^>]*(?:/>|>.*?</\1>)", re.DOTALL)
-_LOOKS = "stroke-linejoin: round; stroke-linecap: butt"
-_STYLE = f"<style type=\"text/css\">*{{{_LOOKS}}} text{{font-family: '{FONT}', Verdana, sans-serif}}</style>"
+_STROKES = "stroke-linejoin: round; stroke-linecap: butt"
+_STYLE = (
+    f"<style type=\"text/css\">*{{{_STROKES}}} text{{font-family: '{FONT}', Verdana, sans-serif}}</style>"
+)
 
 
 def svg_of(figure: Figure, title: str) -> str:
@@ -56,11 +58,11 @@ def panels_of(svg: str, figure: Figure, heights_in: Sequence[float]) -> list[str
     """The panels of a sheet as SVG files of their own, cut out of the sheet's text.
 
     Args:
-        svg: What `svg_of` made of the sheet.
-        figure: The sheet.
-        heights_in: The panels' heights, in their order.
+        svg: of the sheet, from `svg_of`.
+        figure: the sheet.
+        heights_in: heights of the panels, in their order.
     """
-    definitions = {found[2]: found[0] for found in _DEFINITION.finditer(svg)}
+    definitions = {match[2]: match[0] for match in _DEFINITION.finditer(svg)}
     return [_cut(svg, figure, index, height_in, definitions) for index, height_in in enumerate(heights_in)]
 
 
@@ -75,7 +77,7 @@ def _cut(svg: str, figure: Figure, index: int, height_in: float, definitions: di
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         f' width="{across}" height="{down}" viewBox="{view}" version="1.1">'
     )
-    inside = {found[2] for found in _DEFINITION.finditer(group)}
+    inside = {match[2] for match in _DEFINITION.finditer(group)}
     wanted = dict.fromkeys(name for name in _REFERENCE.findall(group) if name not in inside)
     needed = "\n".join(definitions[name] for name in wanted)
     return f"{root}\n<defs>\n{_STYLE}\n{needed}\n</defs>\n{group}\n</svg>\n"
@@ -96,20 +98,20 @@ def _panel_id(index: int) -> str:
 
 
 def inline(svg: str, prefix: str, alt: str) -> str:
-    """The SVG as an element of a page: named for screen readers, in the page's colours and font.
+    """The SVG as an element of a page, with an accessible name and in the page's colours and font.
 
     Args:
-        svg: Text of an SVG file.
-        prefix: Makes ids unique among the page's other charts.
-        alt: What the chart shows, in words.
+        svg: text of an SVG file.
+        prefix: makes ids unique among the page's other charts.
+        alt: alternative text.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<(style|title)\b.*?</\1>\s*", "", svg, flags=re.DOTALL)
     svg = _in_tags(svg, lambda tag: _of_the_page(tag, prefix))
     root, rest = svg.split(">", 1)
     root = re.sub(r'\s(width|height|version|xmlns:xlink|xmlns)="[^"]*"', "", root)
-    looks = f"{_LOOKS}; font-family: var(--sans)"
-    return f'{root} role="img" aria-label="{escape(alt)}" style="{looks}">{rest}'.strip()
+    css = f"{_STROKES}; font-family: var(--sans)"
+    return f'{root} role="img" aria-label="{escape(alt)}" style="{css}">{rest}'.strip()
 
 
 def _in_tags(svg: str, change: Callable[[str], str]) -> str:
