@@ -18,10 +18,8 @@ ROWS_PER_FACET = 40
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
-_COLUMNS = (
-    *("case_id", "metric", "endpoint", "value", "ci_low", "ci_high", "predicted", "replicates", "valid"),
-    "reason",
-)
+_NUMBERS = ("value", "ci_low", "ci_high", "predicted")
+_COLUMNS = ("case_id", "metric", "endpoint", *_NUMBERS, "replicates", "valid", "reason")
 """Columns of the table that a cell is made of."""
 
 
@@ -36,16 +34,16 @@ class Cell:
     predicted: float | None = None
     replicates: int = 0
     invalid: str | None = None
-    """Why the value must not be used; None: it may. A value beside a reason is never drawn."""
+    """Why the value must not be used, in which case it is never drawn; None: it may be used."""
 
     @property
     def usable(self) -> bool:
-        """Whether there is a number, and it may be shown as one."""
+        """Whether there is a value that may be shown."""
         return self.invalid is None and self.value is not None
 
     @property
     def positive(self) -> bool:
-        """Whether it is usable and a log axis has a place for it."""
+        """Whether it is usable and positive, so that a log axis has a place for it."""
         return self.usable and self.number > 0
 
     @property
@@ -84,7 +82,7 @@ class Facet:
     by_subject: bool = False
     """Whether the cases differ by subject; otherwise by mode, workers and options."""
     by_id: bool = False
-    """Whether each case is called by its case_id: the two sides of a duel, named by whoever began it."""
+    """Whether cases are labelled by case_id: the two sides of a duel, whose names the user chose."""
 
     @property
     def name(self) -> str:
@@ -146,21 +144,10 @@ class Cells:
         row = self._rows.get((case.case_id, metric))
         if row is None:
             return Cell(case, invalid=None if case.case_id in self._measured else self._why_missing(case))
-        value = _number(row["value"])
-        invalid = None
-        if not row["valid"]:
-            invalid = (
-                clean(row["reason"]) if isinstance(row["reason"], str) and row["reason"] else "a check failed"
-            )
-        return Cell(
-            case,
-            value,
-            _number(row["ci_low"]),
-            _number(row["ci_high"]),
-            _number(row["predicted"]),
-            int(row["replicates"]),
-            invalid,
-        )
+        reason = row["reason"] if isinstance(row["reason"], str) else ""
+        invalid = None if row["valid"] else clean(reason or "a check failed")
+        value, low, high, predicted = map(_number, (row[name] for name in _NUMBERS))
+        return Cell(case, value, low, high, predicted, int(row["replicates"]), invalid)
 
     def row(self, cases: Iterable[Case], metric: str) -> list[Cell]:
         """The same metric of several cases."""
@@ -192,8 +179,7 @@ class Cells:
     def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
         picked: dict[tuple[str, str], dict[str, Any]] = {}
         columns = [self.summary.table[name].tolist() for name in _COLUMNS]
-        for values in zip(*columns, strict=True):
-            row = dict(zip(_COLUMNS, values, strict=True))
+        for row in (dict(zip(_COLUMNS, values, strict=True)) for values in zip(*columns, strict=True)):
             key = (row["case_id"], row["metric"])
             if key not in picked or row["endpoint"] == TOTAL:
                 picked[key] = row
@@ -208,35 +194,37 @@ class Cells:
         return clean(next(errors, "not measured"))
 
 
+def positive_ends(cells: Iterable[Cell]) -> list[float]:
+    """The positive values and interval ends of usable cells: what a log axis has to hold."""
+    return [end for cell in cells if cell.usable for end in cell.ends if end > 0]
+
+
 def bar_ratios(row: Sequence[Cell]) -> list[float]:
     """Each value relative to the highest of the row, 0–1; 0 where there is no number to be shown."""
-    values = [cell.value or 0.0 if cell.usable else 0.0 for cell in row]
+    values = [cell.number if cell.usable else 0.0 for cell in row]
     highest = max(values, default=0.0)
     return [value / highest if highest else 0.0 for value in values]
 
 
 def facets(cases: Sequence[Case]) -> list[Facet]:
-    """Groups cases by subject, server and load; where no subject has two cases, by server and load alone.
+    """Cases grouped by subject, server and load; where no subject has two cases, by server and load alone.
 
     So an app with thirty endpoints on one worker is one chart of thirty rows, not thirty of one.
     """
     named = server_names(cases)
-    contexts: dict[str, dict[str, list[Case]]] = {}
-    for case in cases:
-        context = f"{named[case.case_id]} · {case.load.label}"
-        contexts.setdefault(context, {}).setdefault(case.subject, []).append(case)
-    found: list[Facet] = []
-    for context, subjects in contexts.items():
-        if len(subjects) > 1 and all(len(members) == 1 for members in subjects.values()):
-            found += _by_subject(context, [members[0] for members in subjects.values()])
+    made: list[Facet] = []
+    for context, members in grouped(cases, lambda case: f"{named[case.case_id]} · {case.load.label}").items():
+        subjects = grouped(members, lambda case: case.subject)
+        if 1 < len(subjects) == len(members):
+            made += _by_subject(context, members)
         else:
-            found += [Facet(clean(name), context, _by_mode(members)) for name, members in subjects.items()]
+            made += [Facet(clean(name), context, _by_mode(each)) for name, each in subjects.items()]
     order = {clean(case.subject): index for index, case in reversed(list(enumerate(cases)))}
-    return sorted(found, key=lambda facet: order.get(facet.heading, 0))
+    return sorted(made, key=lambda facet: order.get(facet.heading, 0))
 
 
 def grouped(cases: Iterable[Case], key: Callable[[Case], _K]) -> dict[_K, list[Case]]:
-    """The cases by key, both in the order in which they come."""
+    """The cases by key, in their order."""
     groups: dict[_K, list[Case]] = {}
     for case in cases:
         groups.setdefault(key(case), []).append(case)
@@ -244,7 +232,7 @@ def grouped(cases: Iterable[Case], key: Callable[[Case], _K]) -> dict[_K, list[C
 
 
 def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:
-    """At most so many rows at a time, each time with what to add to the panel's context: ` · part 1 of 2`."""
+    """The rows in parts of at most so many, each with an addition to the panel's context: ` · part 1 of 2`."""
     starts = range(0, len(rows), most)
     return [
         (f" · part {number} of {len(starts)}" if len(starts) > 1 else "", rows[start : start + most])
@@ -308,30 +296,21 @@ def server_names(cases: Sequence[Case]) -> dict[str, str]:
 
 
 def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
-    modes = list(dict.fromkeys(case.mode for case in cases))
-    variants = {case.case_id: variant(case, cases) for case in cases}
-    told = list(dict.fromkeys(variants.values()))
-    return tuple(
-        sorted(
-            cases,
-            key=lambda case: (
-                modes.index(case.mode),
-                told.index(variants[case.case_id]),
-                case.workers or 0,
-            ),
-        )
-    )
+    """Cases of one mode and variant beside each other, by rising number of workers."""
+    modes = list(grouped(cases, lambda case: case.mode))
+    variants = list(grouped(cases, lambda case: variant(case, cases)))
+    keys = {
+        case.case_id: (modes.index(case.mode), variants.index(variant(case, cases)), case.workers or 0)
+        for case in cases
+    }
+    return tuple(sorted(cases, key=lambda case: keys[case.case_id]))
 
 
 def _by_subject(context: str, cases: list[Case]) -> list[Facet]:
-    chunks = [tuple(cases[start : start + ROWS_PER_FACET]) for start in range(0, len(cases), ROWS_PER_FACET)]
-    if len(chunks) == 1:
-        return [
-            Facet("Every endpoint" if cases[0].mode == "own" else "Every workload", context, chunks[0], True)
-        ]
+    whole = "Every endpoint" if cases[0].mode == "own" else "Every workload"
     return [
-        Facet(f"Part {index} of {len(chunks)}", context, chunk, by_subject=True)
-        for index, chunk in enumerate(chunks, start=1)
+        Facet(part.removeprefix(" · ").capitalize() or whole, context, tuple(chunk), by_subject=True)
+        for part, chunk in parts(cases, ROWS_PER_FACET)
     ]
 
 

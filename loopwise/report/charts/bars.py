@@ -40,13 +40,14 @@ class ThroughputPanel(RowPanel):
         rows = self.rows(frame, Column("requests/s", texts))
         throughput_axis(rows.axes, "x", self.highest_rps)
         rows.bars(self.cells)
-        bounds = []
-        for middle_in, cell in zip(rows.middles_in, self.cells, strict=True):
-            if not cell.usable:
-                rows.void(middle_in, cell)
-            elif cell.predicted is not None:
-                bounds.append((cell.predicted, middle_in))
-        rows.marks(bounds)
+        rows.voids(self.cells)
+        rows.marks(
+            [
+                (cell.predicted, middle_in)
+                for middle_in, cell in zip(rows.middles_in, self.cells, strict=True)
+                if cell.usable and cell.predicted is not None
+            ]
+        )
 
 
 def throughput_panels(summary: Summary) -> list[ThroughputPanel]:
@@ -105,9 +106,9 @@ class ResourcesPanel(RowPanel):
             rows.plots[index].set_xlim(0, limit)
             set_ticks(rows.plots[index], "x", linear_ticks(limit, _TICKS), fmt.tick_number)
             rows.bars(cells, index)
-        for middle_in, cpu, memory in zip(rows.middles_in, self.cpu, self.memory, strict=True):
-            if not (cpu.usable or memory.usable):
-                rows.void(middle_in, cpu)
+        rows.voids(
+            [memory if memory.usable else cpu for cpu, memory in zip(self.cpu, self.memory, strict=True)]
+        )
 
 
 def resources_panels(summary: Summary) -> list[ResourcesPanel]:

@@ -15,14 +15,7 @@ from loopwise.report.cells import Cell, Cells, Facet, grouped, latency_metric, w
 from loopwise.report.charts.kit.axes import QUANTILE_TICKS, latency_axis, quantile_axis, quantile_position
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.lines import (
-    LINES_PER_PANEL,
-    PLOT_HEIGHT_IN,
-    LineEnd,
-    LinePanel,
-    end_labels,
-    plot,
-)
+from loopwise.report.charts.kit.lines import LINES_PER_PANEL, LineEnd, LinePanel, Plot
 from loopwise.report.charts.kit.rows import Column, RowPanel, RowSizes, draw_strokes
 from loopwise.report.charts.kit.style import INK, mode_style
 
@@ -228,25 +221,23 @@ class DistributionPanel(LinePanel):
     def draw_plots(self, frame: Frame) -> None:
         """A line per case over the quantiles, its band from the lowest to the highest replicate."""
         (box,) = self.boxes
-        axes = plot(frame, box, "service time")
+        plot = Plot(frame, box, "service time")
         curves = [curve for _, curve in self.lines]
         reach_ms = [value for curve in curves for value in (*curve.lowest_ms, *curve.highest_ms)]
-        latency_axis(axes, "y", reach_ms, PLOT_HEIGHT_IN)
+        latency_axis(plot.axes, "y", reach_ms, box.height_in)
         highest = max(curve.quantiles[-1] for curve in curves)
-        quantile_axis(axes, highest)
-        axes.set_xlabel("percentile of requests")
-        labels: list[LineEnd] = []
+        quantile_axis(plot.axes, highest)
+        plot.axes.set_xlabel("percentile of requests")
         for index, (case, curve) in enumerate(self.lines):
             style = self.line_style(case, index)
             across, median_ms, lowest_ms, highest_ms, marks = curve.thinned(highest)
             if (highest_ms > lowest_ms * _BAND_FROM).any():
-                axes.fill_between(across, lowest_ms, highest_ms, color=style.colour, alpha=0.16, lw=0)
-            axes.plot(across, median_ms, color=style.colour, ls=style.line, marker=style.marker, ms=4.5,
-                      markevery=marks, clip_on=False)  # fmt: skip
-            labels.append(
-                LineEnd(float(across[-1]), float(median_ms[-1]), self.facet.full_label(case), style)
-            )
-        end_labels(frame, axes, box, labels)
+                plot.axes.fill_between(across, lowest_ms, highest_ms, color=style.colour, alpha=0.16, lw=0)
+            plot.axes.plot(across, median_ms, color=style.colour, ls=style.line, marker=style.marker, ms=4.5,
+                           markevery=marks, clip_on=False)  # fmt: skip
+            name = self.facet.full_label(case)
+            plot.ends.append(LineEnd(float(across[-1]), float(median_ms[-1]), name, style))
+        plot.name_lines()
 
 
 def distribution_panels(summary: Summary) -> list[DistributionPanel]:

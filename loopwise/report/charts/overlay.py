@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from loopwise.report import format as fmt
-from loopwise.report.cells import ROWS_PER_FACET, Cell, Cells, parts
+from loopwise.report.cells import ROWS_PER_FACET, Cell, Cells, parts, positive_ends
 from loopwise.report.charts.kit.axes import latency_axis, throughput_axis
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.charts.kit.rows import first_of, rows_axes, void_slot
@@ -155,8 +155,7 @@ class OverlayPanel:
 
     def _axes(self, frame: Frame, place_in: tuple[float, float, float, float]) -> Axes:
         axes = rows_axes(frame, place_in)
-        usable = [cell for line in self.lines for cell in line.cells if cell.usable]
-        ends = [end for cell in usable for end in cell.ends if end > 0]
+        ends = positive_ends(cell for line in self.lines for cell in line.cells)
         if self.metrics == THROUGHPUT:
             throughput_axis(axes, "x", max(ends, default=1.0))
         else:

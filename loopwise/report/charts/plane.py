@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -11,22 +12,11 @@ from loopwise.analysis.predictions import MAX_RATIO, Prediction
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells, Facet, latency_metric, latency_name
+from loopwise.report.cells import Cell, Cells, Facet, latency_metric, latency_name, positive_ends
 from loopwise.report.charts.kit.axes import latency_axis, log_limits, log_ticks, set_ticks, throughput_axis
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.lines import (
-    LINES_PER_PANEL,
-    Box,
-    LineEnd,
-    LinePanel,
-    draw_points,
-    end_labels,
-    height_for,
-    plot,
-    plot_box,
-    reach,
-)
+from loopwise.report.charts.kit.lines import LINES_PER_PANEL, Box, LineEnd, LinePanel, Plot, reach
 from loopwise.report.charts.kit.style import GRID, VOID, mode_style
 from loopwise.report.charts.rate import rate_facets
 
@@ -53,7 +43,7 @@ class PlanePanel(LinePanel):
     @property
     def boxes(self) -> list[Box]:
         """One plot, narrow, since the names beside it are long."""
-        return [plot_box(self.facet, height_for(min(len(self.lines), NAMED)), width_in=2.3)]
+        return [self.box_beside(min(len(self.lines), NAMED), width_in=2.3)]
 
     def figures(self) -> str:
         """Throughput and p99 of the first cases."""
@@ -70,23 +60,17 @@ class PlanePanel(LinePanel):
         """A mark per case, crossed by its intervals; a line joins the worker counts of a mode, the most at its name."""
         (box,) = self.boxes
         points = [point for line in self.lines for point in line]
-        axes = plot(frame, box, f"{latency_name(points[0].latency.case)} p99")
-        latency_axis(
-            axes, "y", [end for point in points for end in point.latency.ends if end > 0], box.height_in
-        )
-        throughput_axis(axes, "x", max(end for point in points for end in point.throughput.ends))
-        axes.set_xlabel("requests/s")
-        names = []
+        plot = Plot(frame, box, f"{latency_name(points[0].latency.case)} p99")
+        latency_axis(plot.axes, "y", positive_ends(point.latency for point in points), box.height_in)
+        throughput_axis(plot.axes, "x", max(end for point in points for end in point.throughput.ends))
+        plot.axes.set_xlabel("requests/s")
         for index, line in enumerate(self.lines):
             throughputs, latencies = zip(*line, strict=True)
             style = self.line_style(throughputs[-1].case, index)
+            options = {"xerr": reach(throughputs), "lw": 1.2, "elinewidth": 0.8, "clip_on": False}
             x = [cell.number for cell in throughputs]
-            y = draw_points(
-                axes, x, latencies, style, xerr=reach(throughputs), lw=1.2, elinewidth=0.8, clip_on=False
-            )
-            names.append(LineEnd(x[-1], y[-1], _line_name(self.facet, line), style))
-        slowest = sorted(names, key=lambda end: -end.y)[:NAMED]
-        end_labels(frame, axes, box, [end for end in names if end in slowest])
+            plot.line(x, latencies, style, _line_name(self.facet, line), **options)
+        plot.name_lines(NAMED, key=lambda end: end.y)
 
 
 def plane_panels(summary: Summary) -> list[PlanePanel]:
@@ -137,7 +121,7 @@ class PredictedPanel(LinePanel):
     @property
     def boxes(self) -> list[Box]:
         """One plot, narrow, since the names beside it are long."""
-        return [plot_box(self.facet, height_for(min(len(self.points), NAMED)), width_in=2.0)]
+        return [self.box_beside(min(len(self.points), NAMED), width_in=2.0)]
 
     def figures(self) -> str:
         """Measured over predicted of the first cases."""
@@ -151,33 +135,23 @@ class PredictedPanel(LinePanel):
     def draw_plots(self, frame: Frame) -> None:
         """Marks on two equal log axes, the diagonal where they are equal, a band where nothing needs explaining."""
         (box,) = self.boxes
-        axes = plot(frame, box, "measured requests/s")
+        plot = Plot(frame, box, "measured requests/s")
         low, high = log_limits(
             [end for cell, bound in self.points for end in (*cell.ends, bound.predicted_rps) if end > 0]
         )
-        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+        plot.axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
         for which, length_in in (("x", box.width_in), ("y", box.height_in)):
-            set_ticks(axes, which, log_ticks(low, high, length_in / _TICK_ROOM_IN), fmt.tick_number)
+            set_ticks(plot.axes, which, log_ticks(low, high, length_in / _TICK_ROOM_IN), fmt.tick_number)
         line = np.array([low, high])
-        axes.fill_between(line, line * AT_BOUND, line * MAX_RATIO, color=GRID, alpha=0.55, lw=0)
-        axes.plot(line, line, color=VOID, lw=0.9)
-        axes.set_xlabel("predicted requests/s")
-        by_mode: dict[str, list[tuple[Cell, Prediction]]] = {}
-        for cell, bound in self.points:
-            by_mode.setdefault(cell.case.mode, []).append((cell, bound))
-        names: list[LineEnd] = []
-        for mode, members in by_mode.items():
-            style = mode_style(mode)
-            x = [bound.predicted_rps for _, bound in members]
-            y = draw_points(
-                axes, x, [cell for cell, _ in members], style, ls="none", elinewidth=0.8, clip_on=False
-            )
-            names += [
-                LineEnd(across, up, self._ratio(*each), style)
-                for across, up, each in zip(x, y, members, strict=True)
-            ]
-        furthest = sorted(names, key=lambda end: -abs(np.log(end.y / end.x)))[:NAMED]
-        end_labels(frame, axes, box, [end for end in names if end in furthest])
+        plot.axes.fill_between(line, line * AT_BOUND, line * MAX_RATIO, color=GRID, alpha=0.55, lw=0)
+        plot.axes.plot(line, line, color=VOID, lw=0.9)
+        plot.axes.set_xlabel("predicted requests/s")
+        for mode in dict.fromkeys(cell.case.mode for cell, _ in self.points):
+            cells, bounds = zip(*(point for point in self.points if point[0].case.mode == mode), strict=True)
+            x, style = [bound.predicted_rps for bound in bounds], mode_style(mode)
+            y = plot.points(x, cells, style, elinewidth=0.8, clip_on=False)
+            plot.ends += map(LineEnd, x, y, map(self._ratio, cells, bounds), repeat(style))
+        plot.name_lines(NAMED, key=lambda end: abs(np.log(end.y / end.x)))
 
     def _ratio(self, cell: Cell, bound: Prediction) -> str:
         return f"×{cell.number / bound.predicted_rps:.2f} {self.facet.full_label(cell.case)}"

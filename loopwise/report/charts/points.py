@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 from loopwise.analysis.summary import Summary
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells
+from loopwise.report.cells import Cell, Cells, positive_ends
 from loopwise.report.charts.kit.axes import latency_axis
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
@@ -37,13 +37,8 @@ class _PointsPanel(RowPanel):
     def draw(self, frame: Frame) -> None:
         """A point per latency with its interval; a line from the first to the last."""
         rows = self.rows(frame, Column(self.head, [_first_and_last(row) for row in self.latencies]))
-        usable = [cell for row in self.latencies for cell in row if cell.usable]
-        latency_axis(
-            rows.axes,
-            "x",
-            [end for cell in usable for end in cell.ends if end > 0] or [1.0],
-            rows.plot_width_in,
-        )
+        ends_ms = positive_ends(cell for row in self.latencies for cell in row)
+        latency_axis(rows.axes, "x", ends_ms or [1.0], rows.plot_width_in)
         points: dict[tuple[str, _Mark], list[tuple[float, float]]] = {}
         spans: dict[str, list[tuple[tuple[float, float], tuple[float, float]]]] = {}
         shown: list[tuple[float, Cell]] = []

@@ -6,21 +6,11 @@ from dataclasses import dataclass, replace
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells, Facet, grouped, served_by, workers_name
+from loopwise.report.cells import Cell, Cells, Facet, grouped, positive_ends, served_by, workers_name
 from loopwise.report.charts.kit.axes import latency_axis, linear_ticks, set_ticks
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.lines import (
-    LINES_PER_PANEL,
-    Box,
-    LineEnd,
-    LinePanel,
-    draw_points,
-    end_labels,
-    height_for,
-    plot,
-    plot_box,
-)
+from loopwise.report.charts.kit.lines import LINES_PER_PANEL, Box, LinePanel, Plot
 from loopwise.report.charts.kit.style import PAPER
 
 KINDS = ("response", "service")
@@ -43,7 +33,7 @@ class RatePanel(LinePanel):
     def boxes(self) -> list[Box]:
         """One plot, high enough for the names of its lines."""
         names = sum(1 for pair in self.lines for line in pair if line)
-        return [plot_box(self.facet, height_for(names), width_in=_PLOT_WIDTH_IN)]
+        return [self.box_beside(names, width_in=_PLOT_WIDTH_IN)]
 
     def figures(self) -> str:
         """Each line's latencies by rate."""
@@ -58,32 +48,25 @@ class RatePanel(LinePanel):
     def draw_plots(self, frame: Frame) -> None:
         """Response time as the mode's line with filled marks, service time thin with hollow ones."""
         (box,) = self.boxes
-        axes = plot(frame, box, f"{PERCENTILE} latency")
+        plot = Plot(frame, box, f"{PERCENTILE} latency")
         points = [cell for pair in self.lines for line in pair for cell in line]
-        latency_axis(axes, "y", [end for cell in points for end in cell.ends if end > 0], box.height_in)
+        latency_axis(plot.axes, "y", positive_ends(points), box.height_in)
         highest_rps = max(cell.case.load.rate_rps for cell in points) * _AIR
-        axes.set_xlim(0, highest_rps)
-        set_ticks(axes, "x", linear_ticks(highest_rps), fmt.tick_number)
-        axes.set_xlabel("offered requests/s")
-        labels = []
-        for index, pair in enumerate(self.lines):
-            style = self.line_style(next(line[0] for line in pair if line).case, index)
+        plot.axes.set_xlim(0, highest_rps)
+        set_ticks(plot.axes, "x", linear_ticks(highest_rps), fmt.tick_number)
+        plot.axes.set_xlabel("offered requests/s")
+        for index, (response, service) in enumerate(self.lines):
+            style = self.line_style((response or service)[0].case, index)
             # Service time small, light and on top: where nothing waited, both marks lie on the same place.
-            for kind, line, options in zip(
-                KINDS,
-                pair,
-                (
-                    {"lw": 1.8, "ms": 5.5, "mfc": style.colour, "zorder": 3},
-                    {"ls": ":", "lw": 1.0, "ms": 3.2, "mfc": PAPER, "zorder": 4},
-                ),
-                strict=True,
+            for kind, line, options in (
+                ("response", response, {"lw": 1.8, "ms": 5.5, "mfc": style.colour, "zorder": 3}),
+                ("service", service, {"ls": ":", "lw": 1.0, "ms": 3.2, "mfc": PAPER, "zorder": 4}),
             ):
                 if line:
                     rates = [cell.case.load.rate_rps for cell in line]
-                    values_ms = draw_points(axes, rates, line, style, elinewidth=0.9, capsize=2, **options)
                     name = f"{kind}, {self.facet.series(line[0].case)}"
-                    labels.append(LineEnd(rates[-1], values_ms[-1], name, style, kind == "service"))
-        end_labels(frame, axes, box, labels)
+                    plot.line(rates, line, style, name, elinewidth=0.9, capsize=2, **options)
+        plot.name_lines()
 
 
 def rate_panels(summary: Summary) -> list[RatePanel]:

@@ -18,16 +18,7 @@ from loopwise.report.cells import Cells, Facet, latency_metric
 from loopwise.report.charts.kit.axes import latency_axis, linear_ticks, set_ticks
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.lines import (
-    PITCH_IN,
-    QUANTITY_IN,
-    Box,
-    LineEnd,
-    LinePanel,
-    end_labels,
-    plot,
-    plot_box,
-)
+from loopwise.report.charts.kit.lines import PITCH_IN, QUANTITY_IN, Box, LineEnd, LinePanel, Plot
 from loopwise.report.charts.kit.style import INK, MUTED, ModeStyle, mode_style
 from loopwise.report.timeline import Line, lines_of, median_run, window_s
 
@@ -110,7 +101,7 @@ class TimelinePanel(LinePanel):
         boxes, below_in = [], 0.0
         for _, lines in self.tracks:
             height_in = max(_TRACK_IN, PITCH_IN * len(lines))
-            boxes.append(plot_box(self.facet, height_in, below_in))
+            boxes.append(self.box(height_in, below_in=below_in))
             below_in += height_in + QUANTITY_IN + _BETWEEN_IN
         return boxes
 
@@ -129,25 +120,24 @@ class TimelinePanel(LinePanel):
         boxes = self.boxes
         ticks = [tick for tick in linear_ticks(self.window_s, 5) if tick <= self.window_s]
         for (track, lines), box in zip(self.tracks, boxes, strict=True):
-            axes = plot(frame, box, track.quantity)
-            track.scale.apply(axes, np.concatenate([line.known for line in lines]), box.height_in)
-            axes.set_xlim(0, self.window_s)
-            set_ticks(axes, "x", ticks, fmt.tick_number if box is boxes[-1] else lambda _: "")
-            self._draw_lines(frame, axes, box, lines)
-        axes.set_xlabel("seconds of the window")
+            plot = Plot(frame, box, track.quantity)
+            track.scale.apply(plot.axes, np.concatenate([line.known for line in lines]), box.height_in)
+            plot.axes.set_xlim(0, self.window_s)
+            set_ticks(plot.axes, "x", ticks, fmt.tick_number if box is boxes[-1] else lambda _: "")
+            self._draw_lines(plot, lines)
+        plot.axes.set_xlabel("seconds of the window")
 
-    def _draw_lines(self, frame: Frame, axes: Axes, box: Box, lines: Sequence[Line]) -> None:
-        labels = []
+    def _draw_lines(self, plot: Plot, lines: Sequence[Line]) -> None:
         for index, line in enumerate(lines):
             style = _OTHERS[(index - 1) % len(_OTHERS)] if index else mode_style(self.case.mode)
             stroke = style.line if index else "-"
-            axes.plot(self.seconds, line.values, color=style.colour, ls=stroke, lw=1.2)
+            plot.axes.plot(self.seconds, line.values, color=style.colour, ls=stroke, lw=1.2)
             known = np.flatnonzero(np.isfinite(line.values))
             last = int(known[-1])
             if known.size == 1:
-                axes.plot([self.seconds[last]], [line.values[last]], "o", color=style.colour, ms=3)
-            labels.append(LineEnd(self.seconds[last], float(line.values[last]), line.name, style))
-        end_labels(frame, axes, box, labels)
+                plot.axes.plot([self.seconds[last]], [line.values[last]], "o", color=style.colour, ms=3)
+            plot.ends.append(LineEnd(self.seconds[last], float(line.values[last]), line.name, style))
+        plot.name_lines()
 
 
 def timeline_panels(summary: Summary) -> list[TimelinePanel]:

@@ -4,25 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from loopwise.analysis.scaling import Scaling
 from loopwise.analysis.summary import Summary
 from loopwise.report import format as fmt
-from loopwise.report.cells import Cell, Cells, latency_metric, latency_name, workers_name
+from loopwise.report.cells import Cell, Cells, latency_metric, latency_name, positive_ends, workers_name
 from loopwise.report.charts.kit.axes import latency_axis, set_ticks, throughput_axis
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
-from loopwise.report.charts.kit.lines import (
-    QUANTITY_IN,
-    Box,
-    LineEnd,
-    LinePanel,
-    draw_points,
-    end_labels,
-    plot,
-    plot_box,
-)
+from loopwise.report.charts.kit.lines import QUANTITY_IN, Box, LinePanel, Plot
 
 _LATENCY_HEIGHT_IN = 1.3
 _BETWEEN_IN = 0.3
@@ -46,11 +36,9 @@ class WorkersPanel(LinePanel):
     @property
     def boxes(self) -> list[Box]:
         """Throughput, and p99 below it where it is known."""
-        upper = plot_box(self.facet)
-        if not any(self.tails):
-            return [upper]
+        upper = self.box()
         below_in = upper.height_in + _BETWEEN_IN + QUANTITY_IN
-        return [upper, plot_box(self.facet, _LATENCY_HEIGHT_IN, below_in)]
+        return [upper, self.box(_LATENCY_HEIGHT_IN, below_in=below_in)] if any(self.tails) else [upper]
 
     def figures(self) -> str:
         """Each line's throughput by number of workers, with the p99 where it is known."""
@@ -71,40 +59,38 @@ class WorkersPanel(LinePanel):
     def draw_plots(self, frame: Frame) -> None:
         """Lines with intervals; the label of a line says how much the most workers serve over the fewest."""
         upper, *lower = self.boxes
-        axes = plot(frame, upper, "requests/s")
+        plot = Plot(frame, upper, "requests/s")
         points = [cell for line in self.lines for cell in line]
-        throughput_axis(
-            axes, "y", max(end for cell in points for end in (cell.high, cell.value) if end is not None)
-        )
+        throughput_axis(plot.axes, "y", max(max(cell.high or 0.0, cell.number) for cell in points))
         counts = sorted({cell.case.workers or 0 for cell in points})
-        _workers_axis(axes, counts)
         series = [self.facet.series(line[0].case) for line in self.lines]
         names = [f"{name} {scaling(line)}".strip() for name, line in zip(series, self.lines, strict=True)]
-        self._draw_lines(frame, axes, upper, names, self.lines)
+        self._draw_lines(plot, counts, names, self.lines)
         for index, law in enumerate(self.laws):
             if law is not None:
                 along = np.geomspace(law.workers[0], law.workers[-1], _CURVE_POINTS)
                 colour = self.line_style(self.lines[index][0].case, index).colour
-                axes.plot(along, [law.throughput_rps(each) for each in along], color=colour, ls="-", lw=0.8)
+                plot.axes.plot(along, list(map(law.throughput_rps, along)), color=colour, ls="-", lw=0.8)
         for box in lower:
             tails = [cell for line in self.tails for cell in line]
-            axes = plot(frame, box, f"{latency_name(tails[0].case)} p99")
-            latency_axis(axes, "y", [end for cell in tails for end in cell.ends if end > 0], box.height_in)
-            _workers_axis(axes, counts)
-            self._draw_lines(frame, axes, box, series, self.tails)
-        axes.set_xlabel("workers")
+            plot = Plot(frame, box, f"{latency_name(tails[0].case)} p99")
+            latency_axis(plot.axes, "y", positive_ends(tails), box.height_in)
+            self._draw_lines(plot, counts, series, self.tails)
+        plot.axes.set_xlabel("workers")
 
     def _draw_lines(
-        self, frame: Frame, axes: Axes, box: Box, names: Sequence[str], lines: Sequence[Sequence[Cell]]
+        self, plot: Plot, counts: Sequence[int], names: Sequence[str], lines: Sequence[Sequence[Cell]]
     ) -> None:
-        labels: list[LineEnd] = []
+        # Doublings are equal steps, as they are when people choose worker counts.
+        plot.axes.set_xscale("log", base=2)
+        plot.axes.set_xlim(counts[0] / 1.12, counts[-1] * 1.12)
+        set_ticks(plot.axes, "x", spaced(counts), lambda count: f"{count:.0f}")
         for index, (name, line) in enumerate(zip(names, lines, strict=True)):
             if line:
-                style = self.line_style(line[0].case, index)
                 workers = [cell.case.workers or 0 for cell in line]
-                values = draw_points(axes, workers, line, style, elinewidth=1.1, capsize=2.5)
-                labels.append(LineEnd(workers[-1], values[-1], name, style))
-        end_labels(frame, axes, box, labels)
+                style = self.line_style(line[0].case, index)
+                plot.line(workers, line, style, name, elinewidth=1.1, capsize=2.5)
+        plot.name_lines()
 
 
 def workers_panels(summary: Summary) -> list[WorkersPanel]:
@@ -162,10 +148,3 @@ def _law(summary: Summary, line: Sequence[Cell]) -> Scaling | None:
 def _tail(cells: Cells, line: Sequence[Cell]) -> tuple[Cell, ...]:
     row = (cells.cell(cell.case, latency_metric(cell.case, "p99")) for cell in line)
     return tuple(cell for cell in row if cell.positive)
-
-
-def _workers_axis(axes: Axes, counts: Sequence[int]) -> None:
-    # Doublings are equal steps, as they are when people choose worker counts.
-    axes.set_xscale("log", base=2)
-    axes.set_xlim(counts[0] / 1.12, counts[-1] * 1.12)
-    set_ticks(axes, "x", spaced(counts), lambda count: f"{count:.0f}")

@@ -1,7 +1,7 @@
 """Panels of lines: plots below each other, whose lines are named where they end, so that no legend is needed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from loopwise.model import Case
 from loopwise.report.cells import Cell, Facet
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
-from loopwise.report.charts.kit.style import MUTED, SERIES, VOID, ModeStyle, fit, mode_style
+from loopwise.report.charts.kit.style import MUTED, PAPER, SERIES, VOID, ModeStyle, fit, mode_style
 
 LINES_PER_PANEL = len(SERIES)
 PLOT_WIDTH_IN, PLOT_HEIGHT_IN = 2.6, 2.0
@@ -58,7 +58,7 @@ class LinePanel(ABC):
     @property
     def boxes(self) -> list[Box]:
         """The plotting areas, from top to bottom."""
-        return [plot_box(self.facet)]
+        return [self.box()]
 
     @property
     def height_in(self) -> float:
@@ -88,6 +88,20 @@ class LinePanel(ABC):
     def draw_plots(self, frame: Frame) -> None:
         """Draw the plots into their boxes."""
 
+    def box(
+        self, height_in: float = PLOT_HEIGHT_IN, *, below_in: float = 0.0, width_in: float = PLOT_WIDTH_IN
+    ) -> Box:
+        """A plotting area below the heading and the name of its quantity, and `below_in` further down.
+
+        A narrower plot leaves longer names their room.
+        """
+        top_in = heading_height_in(self.facet.heading) + QUANTITY_IN + below_in
+        return Box(_LEFT_IN, top_in, width_in, height_in)
+
+    def box_beside(self, names: int, width_in: float) -> Box:
+        """A plotting area that is high enough for so many names beside it."""
+        return self.box(max(PLOT_HEIGHT_IN, names * PITCH_IN), width_in=width_in)
+
     def line_style(self, case: Case, index: int) -> ModeStyle:
         """The style of the case's mode; that of the line's index where modes do not distinguish the facet's lines."""
         modes = {other.mode for other in self.facet.cases}
@@ -96,45 +110,36 @@ class LinePanel(ABC):
         return SERIES[index % len(SERIES)] if has_own else mode_style(case.mode)
 
 
-def plot_box(
-    facet: Facet,
-    height_in: float = PLOT_HEIGHT_IN,
-    below_in: float = 0.0,
-    width_in: float = PLOT_WIDTH_IN,
-) -> Box:
-    """A plotting area below the heading and the name of its quantity, and `below_in` further down.
+class Plot:
+    """A plot of a frame with the name of its quantity above it; lines are named where they end."""
 
-    A narrower plot leaves longer names their room.
-    """
-    top_in = heading_height_in(facet.heading) + QUANTITY_IN + below_in
-    return Box(_LEFT_IN, top_in, width_in, height_in)
+    def __init__(self, frame: Frame, box: Box, quantity: str) -> None:
+        self.frame, self.box = frame, box
+        self.axes = frame.axes(*box)
+        self.axes.grid(visible=True)
+        self.ends: list[LineEnd] = []
+        frame.text(0, box.top_in - QUANTITY_IN * 0.6, quantity, size=7, color=MUTED)
 
+    def line(
+        self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, name: str, **options: Any
+    ) -> None:
+        """Draw the cells' values with their intervals as a line over x, and keep its end for the names."""
+        y = self.points(x, cells, style, **{"ls": style.line, **options})
+        self.ends.append(LineEnd(x[-1], y[-1], name, style, options.get("mfc") == PAPER))
 
-def plot(frame: Frame, box: Box, quantity: str) -> Axes:
-    """Draw an empty plot with its quantity's name above it."""
-    axes = frame.axes(*box)
-    axes.grid(visible=True)
-    frame.text(0, box.top_in - QUANTITY_IN * 0.6, quantity, size=7, color=MUTED)
-    return axes
+    def points(
+        self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, **options: Any
+    ) -> list[float]:
+        """Draw the cells' values with their intervals; returns the values."""
+        y = [cell.number for cell in cells]
+        given = {"color": style.colour, "ls": "none", "marker": style.marker, "ms": 5, **options}
+        self.axes.errorbar(x, y, yerr=reach(cells), **given)
+        return y
 
-
-def height_for(labels: int) -> float:
-    """Height of a plot that has room for so many names beside it."""
-    return max(PLOT_HEIGHT_IN, labels * PITCH_IN)
-
-
-def draw_points(
-    axes: Axes,
-    x: Sequence[float],
-    cells: Sequence[Cell],
-    style: ModeStyle,
-    **options: Any,
-) -> list[float]:
-    """Draw the cells' values with their intervals as a line over x; returns the values."""
-    y = [cell.number for cell in cells]
-    given = {"ls": style.line, "marker": style.marker, "ms": 5, **options}
-    axes.errorbar(x, y, yerr=reach(cells), color=style.colour, **given)
-    return y
+    def name_lines(self, most: int | None = None, key: Callable[[LineEnd], float] | None = None) -> None:
+        """Name the lines beside the plot; where only so many have room, those with the greatest key."""
+        kept = self.ends if key is None else sorted(self.ends, key=lambda end: -key(end))[:most]
+        end_labels(self.frame, self.axes, self.box, [end for end in self.ends if end in kept])
 
 
 def reach(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:

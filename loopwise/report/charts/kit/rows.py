@@ -137,6 +137,12 @@ class Rows:
         ]
         draw_strokes(self.axes, strokes, color=INK, lw=1.8)
 
+    def voids(self, cells: Sequence[Cell]) -> None:
+        """Draw a hatched slot in the row of each cell that is not usable."""
+        for middle_in, cell in zip(self.middles_in, cells, strict=True):
+            if not cell.usable:
+                self.void(middle_in, cell)
+
     def whiskers(self, cells: Iterable[tuple[float, Cell]], plot: int = 0) -> None:
         """Draw the intervals of cells, each given with the middle of its row; one path for them all."""
         reach_in = BAR_IN * 0.28
