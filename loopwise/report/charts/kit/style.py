@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -50,8 +49,18 @@ SERIES: tuple[ModeStyle, ...] = (
     ModeStyle("#cc79a7", "D", (0, (3, 1, 1, 1, 1, 1)), "---"),
     ModeStyle("#56b4e9", "P", (0, (8, 2)), ""),
 )
-"""In the order of the modes; also for lines that differ in something else than the mode."""
-MODES: dict[str, ModeStyle] = dict(zip([*modes.MODES, modes.OWN.name], cycle(SERIES)))
+"""Styles of lines that differ in something else than the mode."""
+# The rest of the palette, for modes that are added.
+_SPARE = (
+    ModeStyle("#f0e442", "v", (0, (2, 2)), "..."),
+    ModeStyle("#333333", "<", (0, (4, 1, 1, 1)), "+++"),
+)
+*_FIRST, _OWN = SERIES
+MODES: dict[str, ModeStyle] = {
+    **dict(zip(modes.MODES, [*_FIRST, *_SPARE], strict=False)),
+    modes.OWN.name: _OWN,
+}
+"""Style by mode: the modes have theirs by position, somebody's own app has the last."""
 
 
 def mode_style(mode: str) -> ModeStyle:
