@@ -12,8 +12,7 @@ from support.claim import CLAIM_IDS, suite_of_claim, summary_in, typical
 from loopwise.analysis.summary import Summary
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.page import write_page
-from loopwise.claims.rules import RULES
-from loopwise.claims.texts import TEXTS
+from loopwise.claims.table import CLAIMS
 
 __all__ = ["browser"]
 pytestmark = MARKS
@@ -28,7 +27,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         suite = suite_of_claim(claim_id)
         gone = frozenset(case.case_id for case in suite.cases) if claim_id == "C10" else frozenset()
         summaries[claim_id] = summary_in(typical, suite, replicates=4, invalid=gone)
-        finding = RULES[claim_id](summaries[claim_id])
+        finding = CLAIMS[claim_id].judge(summaries[claim_id])
         if claim_id == "C12":
             finding = finding.model_copy(update={"verdict": "undecided", "needs_cores": 4})
         ClaimFolder(folder, claim_id).write(finding)
@@ -38,7 +37,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ClaimFolder, "summary", autospec=True, side_effect=lambda place: summaries[place.claim_id]
         ),
     ):
-        return write_page(folder, TEXTS)
+        return write_page(folder)
 
 
 def test_it_opens_from_disk_in_silence_and_asks_for_nothing_else(browser: Browser, page: Path) -> None:

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from loopwise.analysis.stats import LogRatio, paired
-from loopwise.claims.questions import Answer, Question, at_least, at_most, judge, over, same, times
+from loopwise.claims.finding import times
+from loopwise.claims.questions import Answer, Question, at_least, at_most, judge, over, same
 from loopwise.model import Estimate
 
 

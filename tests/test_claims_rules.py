@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from support.claim import CLAIM_IDS, World, suite_of_claim, summary_in, typical
 
-from loopwise.claims.claim import DECIDED, Word
-from loopwise.claims.look import merged
-from loopwise.claims.rules import RULES, SWEEPS, sweep_of
+from loopwise.claims.evidence import merged
+from loopwise.claims.finding import DECIDED, Word
+from loopwise.claims.table import CLAIMS
 from loopwise.model import Case
 
 EXPECTED: dict[str, Word] = {
@@ -90,7 +90,7 @@ OTHERWISE: dict[str, tuple[World, Word]] = {
 
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_the_verdict_is_the_one_that_the_world_deserves(claim_id: str) -> None:
-    finding = RULES[claim_id](summary_in(typical, suite_of_claim(claim_id), replicates=4))
+    finding = CLAIMS[claim_id].judge(summary_in(typical, suite_of_claim(claim_id), replicates=4))
     assert (finding.verdict, finding.claim_id) == (EXPECTED[claim_id], claim_id), finding.sentence
     assert finding.ratio is not None
     assert finding.ratio.low is not None
@@ -101,12 +101,12 @@ def test_the_verdict_is_the_one_that_the_world_deserves(claim_id: str) -> None:
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_in_another_world_the_verdict_is_another(claim_id: str) -> None:
     world, word = OTHERWISE[claim_id]
-    finding = RULES[claim_id](summary_in(world, suite_of_claim(claim_id), replicates=4))
+    finding = CLAIMS[claim_id].judge(summary_in(world, suite_of_claim(claim_id), replicates=4))
     assert finding.verdict == word, finding.sentence
 
 
 def test_a_driver_that_serves_no_more_and_relieves_nobody_does_not_help() -> None:
-    assert RULES["C15"](summary_in(always(10.0), suite_of_claim("C15"))).verdict == "refuted"
+    assert CLAIMS["C15"].judge(summary_in(always(10.0), suite_of_claim("C15"))).verdict == "refuted"
 
 
 def test_servers_that_differ_as_much_as_modes_refute_that_they_matter_little() -> None:
@@ -114,13 +114,13 @@ def test_servers_that_differ_as_much_as_modes_refute_that_they_matter_little() -
         slow = case.server is not None and case.server.name == "hypercorn"
         return 10.0 if slow else 100.0
 
-    assert RULES["C20"](summary_in(world, suite_of_claim("C20"))).verdict == "refuted"
+    assert CLAIMS["C20"].judge(summary_in(world, suite_of_claim("C20"))).verdict == "refuted"
 
 
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 @pytest.mark.parametrize("world", [typical, always(7.0)], ids=["typical", "all the same"])
 def test_one_replicate_decides_nothing(claim_id: str, world: World) -> None:
-    finding = RULES[claim_id](summary_in(world, suite_of_claim(claim_id), replicates=1))
+    finding = CLAIMS[claim_id].judge(summary_in(world, suite_of_claim(claim_id), replicates=1))
     assert finding.verdict == "undecided"
     assert finding.sentence.endswith("to decide")
 
@@ -128,7 +128,9 @@ def test_one_replicate_decides_nothing(claim_id: str, world: World) -> None:
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_noise_decides_nothing(claim_id: str) -> None:
     verdicts = [
-        RULES[claim_id](summary_in(always(10.0), suite_of_claim(claim_id), noise=3.0, seed=seed)).verdict
+        CLAIMS[claim_id]
+        .judge(summary_in(always(10.0), suite_of_claim(claim_id), noise=3.0, seed=seed))
+        .verdict
         for seed in range(20)
     ]
     assert sum(verdict in DECIDED for verdict in verdicts) <= 3, verdicts
@@ -137,14 +139,16 @@ def test_noise_decides_nothing(claim_id: str) -> None:
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
 def test_what_is_no_number_decides_nothing(claim_id: str, value: float) -> None:
-    finding = RULES[claim_id](summary_in(always(value), suite_of_claim(claim_id)))
+    finding = CLAIMS[claim_id].judge(summary_in(always(value), suite_of_claim(claim_id)))
     assert finding.verdict not in DECIDED
 
 
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_a_result_without_a_valid_run_is_invalid_and_says_why(claim_id: str) -> None:
     suite = suite_of_claim(claim_id)
-    finding = RULES[claim_id](summary_in(typical, suite, invalid=frozenset(c.case_id for c in suite.cases)))
+    finding = CLAIMS[claim_id].judge(
+        summary_in(typical, suite, invalid=frozenset(c.case_id for c in suite.cases))
+    )
     assert finding.verdict == "invalid"
     assert "valid run" in finding.sentence
 
@@ -156,23 +160,23 @@ def test_without_any_one_case_the_verdict_is_the_same_or_none(claim_id: str, how
     for case in suite.cases:
         gone = frozenset({case.case_id})
         summary = summary_in(typical, suite, replicates=4, **{how: gone})  # type: ignore[arg-type]  # its two keywords
-        verdict = RULES[claim_id](summary).verdict
+        verdict = CLAIMS[claim_id].judge(summary).verdict
         assert verdict in {EXPECTED[claim_id], "undecided", "invalid"}, case.case_id
 
 
 def test_a_result_without_cases_is_invalid_for_every_rule() -> None:
     suite = suite_of_claim("C01")
     empty = summary_in(typical, suite, missing=frozenset(case.case_id for case in suite.cases))
-    assert {RULES[claim_id](empty).verdict for claim_id in CLAIM_IDS} == {"invalid"}
+    assert {CLAIMS[claim_id].judge(empty).verdict for claim_id in CLAIM_IDS} == {"invalid"}
 
 
-@pytest.mark.parametrize("claim_id", SWEEPS)
+@pytest.mark.parametrize("claim_id", [claim_id for claim_id, claim in CLAIMS.items() if claim.crossover])
 def test_a_search_ends_in_a_bracket_around_what_the_world_has(claim_id: str) -> None:
     suite = suite_of_claim(claim_id)
     summary = summary_in(typical, suite, noise=0.002)
     found: list[tuple[str, object]] = []
     for step in range(8):
-        sweep = sweep_of(claim_id, summary)
+        sweep = CLAIMS[claim_id].sweep(summary)
         assert sweep is not None
         value = sweep.next_value
         if value is None:
@@ -184,7 +188,7 @@ def test_a_search_ends_in_a_bracket_around_what_the_world_has(claim_id: str) -> 
             (f"step-{step}", summary_in(typical, suite.model_copy(update={"cases": cases}), noise=0.002))
         )
         summary = merged(summary_in(typical, suite, noise=0.002), found)  # type: ignore[arg-type]  # pairs, as it wants
-    bracket = RULES[claim_id](summary).crossover
+    bracket = CLAIMS[claim_id].judge(summary).crossover
     if claim_id == "C02":
         assert bracket is None  # in this world one worker has the time for all
         return

@@ -20,7 +20,7 @@ from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.scaling import Scaling
 from loopwise.analysis.summary import COLUMNS
 from loopwise.analysis.workers import window_figures
-from loopwise.claims.claim import Bracket, Finding, Lesson
+from loopwise.claims.finding import Bracket, Finding, Lesson
 from loopwise.cli import app
 from loopwise.generator.error_kinds import ErrorKind
 from loopwise.model import Load, Run

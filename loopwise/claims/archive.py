@@ -1,4 +1,4 @@
-"""Where claims lie on disk: a folder per occasion, in it a result per claim with its finding and what a search added.
+"""Claims on disk: a folder per run of the claims, in it a result per claim with its finding and what a search added.
 
 results/claims/<UTC time>/<ID>/               an ordinary result: experiment.json, runs/, summary.csv, report.html
                               finding.json    what became of the claim
@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from loopwise.analysis.summary import Summary, summarise
-from loopwise.claims.claim import CLAIMS_SCHEMA_VERSION, Finding
-from loopwise.claims.look import merged
+from loopwise.claims.evidence import merged
+from loopwise.claims.finding import CLAIMS_SCHEMA_VERSION, Finding
 from loopwise.errors import ResultError
 from loopwise.paths import results_dir
 from loopwise.results.folder import EXPERIMENT, ResultFolder, write_atomically
@@ -22,17 +22,22 @@ FINDING, SEARCHED, PAGE = "finding.json", "searched", "claims.html"
 
 
 def home() -> Path:
-    """Folder of all occasions."""
+    """Folder of all runs of the claims."""
     return results_dir() / "claims"
 
 
-def occasion(now: datetime) -> Path:
+def new_run(now: datetime) -> Path:
     """Folder of claims that are run now: results/claims/20260102T030405Z."""
     return home() / now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def runs() -> list[Path]:
+    """Folders of all runs of the claims, newest first."""
+    return sorted((path for path in home().glob("*Z") if path.is_dir()), reverse=True)
+
+
 class ClaimFolder:
-    """What one occasion has of one claim."""
+    """One claim in the folder of a run."""
 
     def __init__(self, folder: Path, claim_id: str) -> None:
         self.claim_id = claim_id
@@ -80,62 +85,51 @@ class ClaimFolder:
             return None
         remedy = "make it anew with `bench.py claims report`"
         try:
-            found = Finding.model_validate_json(path.read_text(encoding="utf-8"))
+            finding = Finding.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
             raise ResultError(f"{path}: {error.errors()[0]['msg']}; {remedy}") from None
         except (OSError, ValueError) as error:
             raise ResultError(f"{path}: cannot be read ({error}); {remedy}") from None
-        if found.schema_version > CLAIMS_SCHEMA_VERSION:
+        if finding.schema_version > CLAIMS_SCHEMA_VERSION:
             raise ResultError(
-                f"{path}: schema_version is {found.schema_version}, this Loopwise reads up to "
+                f"{path}: schema_version is {finding.schema_version}, this Loopwise reads up to "
                 f"{CLAIMS_SCHEMA_VERSION}; read it with the version that wrote it, or a newer one"
             )
-        return found
+        return finding
 
 
 def folders_in(folder: Path, claim_ids: Iterable[str]) -> list[ClaimFolder]:
-    """The claims that an occasion has something of, in their order.
+    """The claims that a run has something of, in their order.
 
     Raises:
         ResultError: it has nothing of any claim.
     """
-    found = [ClaimFolder(folder, claim_id) for claim_id in claim_ids]
-    found = [each for each in found if each.is_measured or (each.path / FINDING).is_file()]
-    if not found:
+    places = [ClaimFolder(folder, claim_id) for claim_id in claim_ids]
+    places = [each for each in places if each.is_measured or (each.path / FINDING).is_file()]
+    if not places:
         raise ResultError(
             f"{folder}: holds no claim; name a folder made by `bench.py claims run`, such as those in {home()}"
         )
-    return found
-
-
-def occasions() -> list[Path]:
-    """Folders of all occasions, newest first."""
-    return sorted((path for path in home().glob("*Z") if path.is_dir()), reverse=True)
-
-
-def last_findings(folders: Sequence[Path], claim_ids: Sequence[str]) -> dict[str, tuple[Finding, Path]]:
-    """The newest finding of each claim that has one, and the occasion it is from.
-
-    Args:
-        folders: of occasions, newest first.
-        claim_ids: to look for.
-    """
-    found: dict[str, tuple[Finding, Path]] = {}
-    for folder in folders:
-        for claim_id in claim_ids:
-            if claim_id in found:
-                continue
-            finding = ClaimFolder(folder, claim_id).finding()
-            if finding is not None:
-                found[claim_id] = finding, folder
-    return found
+    return places
 
 
 def findings_in(folder: Path, claim_ids: Iterable[str]) -> dict[str, Finding]:
-    """The findings of an occasion by claim.
+    """The findings of a run by claim.
 
     Raises:
         ResultError: it has nothing of any claim, or a finding is damaged.
     """
     places = folders_in(folder, claim_ids)
     return {place.claim_id: finding for place in places if (finding := place.finding()) is not None}
+
+
+def last_findings(folders: Sequence[Path], claim_ids: Iterable[str]) -> dict[str, tuple[Finding, Path]]:
+    """The newest finding of each claim that has one, and the run it is from. `folders`: of runs, newest first."""
+    newest: dict[str, tuple[Finding, Path]] = {}
+    for claim_id in claim_ids:
+        for folder in folders:
+            finding = ClaimFolder(folder, claim_id).finding()
+            if finding is not None:
+                newest[claim_id] = finding, folder
+                break
+    return newest

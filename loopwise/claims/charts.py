@@ -1,4 +1,4 @@
-"""Draws the charts of claims: bars with intervals, and lines against a factor with the bracket of the crossover."""
+"""Draw the charts of claims: bars with intervals, and lines against a factor with the bracket of the crossover."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from loopwise.claims.chart_data import SAYS, Bars, Lines, Panel
-from loopwise.claims.opinion import at, crossover_words, number_of
+from loopwise.claims.finding import Bracket, number_of
+from loopwise.claims.panels import LABELS, Bars, Lines, Panel
 from loopwise.model import Estimate
 from loopwise.report import format as fmt
 from loopwise.report.charts.kit.axes import log_axis, set_ticks, throughput_axis
@@ -42,61 +42,61 @@ _WILD = 4.0
 
 def svg(panel: Panel, title: str) -> str:
     """The chart as the text of an SVG file."""
-    with figure_style():
-        return svg_of(single(height_in(panel), partial(draw, panel=panel)), title)
-
-
-def height_in(panel: Panel) -> float:
-    """Height of the chart."""
     if isinstance(panel, Bars):
-        return _TOP_IN + len(panel.bars) * _ROW_IN + _AXIS_IN
-    return _PLOT.top_in + _PLOT.height_in + _AXIS_IN
-
-
-def draw(frame: Frame, panel: Panel) -> None:
-    """Draw it into a frame."""
-    if isinstance(panel, Bars):
-        _draw_bars(frame, panel)
+        height_in, draw = _TOP_IN + len(panel.bars) * _ROW_IN + _AXIS_IN, partial(_draw_bars, panel=panel)
     else:
-        _draw_lines(frame, panel)
+        height_in, draw = _PLOT.top_in + _PLOT.height_in + _AXIS_IN, partial(_draw_lines, panel=panel)
+    with figure_style():
+        return svg_of(single(height_in, draw), title)
 
 
 def describe(panel: Panel) -> str:
     """The chart in words, with its figures."""
     if isinstance(panel, Bars):
-        told = "; ".join(f"{bar.name}: {_figure(panel.metric, bar.known)}" for bar in panel.bars)
-        return f"Bars of {SAYS[panel.metric]}. {told}."
+        bars = "; ".join(f"{bar.name}: {_figure(panel.metric, bar.known)}" for bar in panel.bars)
+        return f"Bars of {LABELS[panel.metric]}. {bars}."
     lines = "; ".join(
         f"{line.name}: "
         + ", ".join(
-            f"{_figure(panel.metric, known)} at {at(value, panel.words)}" for value, known in line.points
+            f"{_figure(panel.metric, known)} at {_at(value, panel.words)}" for value, known in line.points
         )
         for line in panel.lines
     )
-    ends = "" if panel.bracket is None else f" {crossover_words(panel.bracket).capitalize()}."
-    return f"{SAYS[panel.metric].capitalize()} against {panel.words}. {lines}.{ends}"
+    ends = "" if panel.bracket is None else f" {str(panel.bracket).capitalize()}."
+    return f"{LABELS[panel.metric].capitalize()} against {panel.words}. {lines}.{ends}"
 
 
 def explain(panel: Panel) -> str:
-    """How to read it."""
+    """The caption: what the axes, the thin lines and the grey band are."""
+    label = LABELS[panel.metric][:1].upper() + LABELS[panel.metric][1:]
     thin = "A thin line is the 95 % interval."
     if isinstance(panel, Bars):
-        return f"{SAYS[panel.metric][:1].upper()}{SAYS[panel.metric][1:]}. {thin}"
-    band = ""
-    if panel.bracket is not None and panel.bracket.low is not None and panel.bracket.high is not None:
-        band = f" The grey band: {crossover_words(panel.bracket)}."
-    return f"{SAYS[panel.metric][:1].upper()}{SAYS[panel.metric][1:]} against {panel.words}. {thin}{band}"
+        return f"{label}. {thin}"
+    band = f" The grey band: {panel.bracket}." if _band(panel.bracket) else ""
+    return f"{label} against {panel.words}. {thin}{band}"
 
 
 def _figure(metric: str, known: Estimate) -> str:
     return fmt.figure(metric, known.value, known.low, known.high)
 
 
+def _at(value: float, words: str) -> str:
+    """`1 user`, `40 users`, `0.2 ms of computing`."""
+    return f"{number_of(value)} {words.removesuffix('s') if value == 1 and ' ' not in words else words}"
+
+
+def _band(bracket: Bracket | None) -> tuple[float, float] | None:
+    """Both ends of the bracket; None where one is missing."""
+    if bracket is None or bracket.low is None or bracket.high is None:
+        return None
+    return bracket.low, bracket.high
+
+
 def _draw_bars(frame: Frame, panel: Bars) -> None:
     width_in = PANEL_WIDTH_IN - _NAMES_IN - _FIGURE_IN
     plot_in = len(panel.bars) * _ROW_IN
     axes = frame.axes(_NAMES_IN, _TOP_IN, width_in, plot_in)
-    _quiet(axes, "x")
+    _plain(axes, "x")
     axes.set_ylim(len(panel.bars) - 0.5, -0.5)
     axes.yaxis.set_visible(False)
     values = [bar.known.value for bar in panel.bars]
@@ -108,7 +108,7 @@ def _draw_bars(frame: Frame, panel: Bars) -> None:
     else:
         throughput_axis(axes, "x", max(ends))
         set_ticks(axes, "x", axes.get_xticks().tolist(), tick)
-    axes.set_xlabel(SAYS[panel.metric])
+    axes.set_xlabel(LABELS[panel.metric])
     for row, bar in enumerate(panel.bars):
         looks = mode_style(bar.mode)
         axes.barh(row, bar.known.value - start, left=start, height=_HEIGHT_IN, color=looks.colour,
@@ -131,14 +131,15 @@ def _whisker(axes: Axes, known: Estimate, row: int) -> None:
 
 def _draw_lines(frame: Frame, panel: Lines) -> None:
     axes = frame.axes(*_PLOT)
-    _quiet(axes, "both")
-    frame.text(0, _PLOT.top_in / 2, SAYS[panel.metric], color=MUTED)
+    _plain(axes, "both")
+    frame.text(0, _PLOT.top_in / 2, LABELS[panel.metric], color=MUTED)
     known = [each for line in panel.lines for _, each in line.points]
     log_axis(axes, "y", _ends(known), _PLOT.height_in, _tick(panel.metric))
     values = sorted({value for line in panel.lines for value, _ in line.points})
     _factor_axis(axes, panel.words, values)
-    if panel.bracket is not None and panel.bracket.low is not None and panel.bracket.high is not None:
-        axes.axvspan(panel.bracket.low, panel.bracket.high, color=VOID, alpha=0.35, lw=0, zorder=0)
+    band = _band(panel.bracket)
+    if band is not None:
+        axes.axvspan(*band, color=VOID, alpha=0.35, lw=0, zorder=0)
     labels = []
     for line in panel.lines:
         looks = mode_style(line.mode)
@@ -185,7 +186,7 @@ def _ends(known: Sequence[Estimate]) -> list[float]:
     return [*values, *ends]
 
 
-def _quiet(axes: Axes, grid: str) -> None:
+def _plain(axes: Axes, grid: str) -> None:
     axes.grid(visible=True, axis="x" if grid == "x" else "both", lw=0.6)
     for side in ("left",) if grid == "x" else ():
         axes.spines[side].set_visible(False)

@@ -1,7 +1,9 @@
-"""claims.html: the verdicts at a glance, then a section for each claim; one file with everything in it."""
+"""The findings of a run of the claims as documents: claims.html, and Markdown such as docs/claims.md."""
 
+import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,48 +11,87 @@ from markupsafe import Markup, escape
 
 from loopwise.claims import charts
 from loopwise.claims.archive import PAGE, ClaimFolder, folders_in
-from loopwise.claims.chart_data import Panel, panel_of
-from loopwise.claims.claim import Finding, Text, Word
-from loopwise.claims.opinion import crossover_words
-from loopwise.claims.sources import source_of
-from loopwise.claims.tables import lesson_sentence
+from loopwise.claims.claim import Claim
+from loopwise.claims.finding import Finding, Word
+from loopwise.claims.panels import Panel
+from loopwise.claims.table import CLAIMS
+from loopwise.paths import target_app_dir
 from loopwise.report.charts.kit.svg import inline
+from loopwise.report.format import clean
 from loopwise.report.html import page
 
 ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
-"""A verdict is told by its word and its mark, never by colour alone."""
+"""Mark beside the word of a verdict, which is never told by colour alone."""
 
 
 class Entry(NamedTuple):
     """A claim of the page."""
 
-    text: Text
+    claim: Claim
     finding: Finding
     place: ClaimFolder
     panel: Panel | None
 
 
-def entries(folder: Path, texts: Mapping[str, Text]) -> list[Entry]:
-    """All claims of an occasion that have a finding, in their order.
+def entries(folder: Path) -> list[Entry]:
+    """All claims of a run that have a finding, in their order.
 
     Raises:
         ResultError: there is none.
     """
-    found = []
-    for place in folders_in(folder, texts):
-        finding = place.finding()
+    listed = []
+    for place in folders_in(folder, CLAIMS):
+        claim, finding = CLAIMS[place.claim_id], place.finding()
         if finding is not None:
-            panel = panel_of(place.summary(), finding) if place.is_measured else None
-            found.append(Entry(texts[place.claim_id], finding, place, panel))
-    return found
+            panel = claim.panel(place.summary(), finding) if place.is_measured else None
+            listed.append(Entry(claim, finding, place, panel))
+    return listed
 
 
-def render(found: list[Entry]) -> str:
-    """The page as text."""
-    counts = Counter(each.finding.verdict for each in found)
-    measured = first_measured(found)
+def write_page(folder: Path) -> Path:
+    """Write claims.html of a run."""
+    return page.write(_html(entries(folder)), folder / PAGE)
+
+
+def source_of(name: str) -> str:
+    """A lesson's route with its decorators, read as text from target_app/lessons and never imported.
+
+    Args:
+        name: of its function: `c01_wrong`.
+
+    Raises:
+        KeyError: no module of the lessons has it.
+    """
+    return _routes()[name]
+
+
+@cache
+def _routes() -> dict[str, str]:
+    sources = {}
+    for path in sorted((target_app_dir() / "target_app" / "lessons").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
+                start = min(each.lineno for each in node.decorator_list)
+                sources[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
+    return sources
+
+
+def _first_measured(listed: Sequence[Entry]) -> Finding:
+    """The finding whose date and machine stand for all of a run's."""
+    return next((each.finding for each in listed if each.finding.measured_at), listed[0].finding)
+
+
+def _codes(claim: Claim) -> list[tuple[str, str]]:
+    return [("Wrong", source_of(claim.wrong)), ("Right", source_of(claim.right))]
+
+
+def _html(listed: Sequence[Entry]) -> str:
+    counts = Counter(each.finding.verdict for each in listed)
+    measured = _first_measured(listed)
     contents = {
-        "claims": [_claim(each) for each in found],
+        "claims": [_article(each) for each in listed],
         "counts": [(word, counts[word]) for word in ICONS if counts[word]],
         "machine": measured.machine,
         "measured_at": measured.measured_at,
@@ -63,39 +104,84 @@ def render(found: list[Entry]) -> str:
     )
 
 
-def first_measured(found: Sequence[Entry]) -> Finding:
-    """The finding whose date and machine stand for all of an occasion's."""
-    return next((each.finding for each in found if each.finding.measured_at), found[0].finding)
-
-
-def write_page(folder: Path, texts: Mapping[str, Text]) -> Path:
-    """Write the page of an occasion."""
-    return page.write(render(entries(folder, texts)), folder / PAGE)
-
-
-def _claim(entry: Entry) -> dict[str, Any]:
-    text, finding, place, panel = entry
-    report = place.path / "report.html"
+def _article(entry: Entry) -> dict[str, Any]:
+    """Variables of a claim's section in claims.html.j2."""
+    claim, finding, place, panel = entry
+    chart = caption = None
+    if panel is not None:
+        drawn = charts.svg(panel, claim.statement)
+        chart = Markup(inline(drawn, f"{claim.claim_id}-", charts.describe(panel)))
+        caption = charts.explain(panel)
     return {
-        "text": text,
+        "text": claim,
         "finding": finding,
         "icon": ICONS[finding.verdict],
-        "chart": _chart(text, panel),
-        "caption": charts.explain(panel) if panel else "",
-        "crossover": crossover_words(finding.crossover) if finding.crossover else "",
-        "lesson": lesson_sentence(finding),
-        "code": [(heading, _code(name)) for heading, name in (("Wrong", text.wrong), ("Right", text.right))],
-        "report": f"{place.claim_id}/report.html" if report.is_file() else "",
+        "chart": chart,
+        "caption": caption or "",
+        "crossover": str(finding.crossover or ""),
+        "lesson": str(finding.lesson or ""),
+        # Escaped here, since other texts of a page are put on one line.
+        "code": [(heading, escape(source)) for heading, source in _codes(claim)],
+        "report": f"{place.claim_id}/report.html" if (place.path / "report.html").is_file() else "",
     }
 
 
-def _code(name: str) -> Markup:
-    """The source of a route, escaped here: other texts of a page are put on one line."""
-    return escape(source_of(name))
+def markdown(folder: Path) -> str:
+    """The findings of a run as a Markdown document.
+
+    Raises:
+        ResultError: it has none.
+    """
+    listed = entries(folder)
+    first = _first_measured(listed)
+    lines = [
+        "# Claims",
+        "",
+        "What is taught about `def` and `async def` in FastAPI, measured. This page is made by "
+        "`python bench.py claims report --markdown docs/claims.md`; make your own with "
+        "`python bench.py claims run --all`. How a verdict comes about: [method](method.md).",
+        "",
+        f"Measured on {first.measured_at[:10]}, on {first.machine}.",
+        "",
+        "| claim | what is said | verdict |",
+        "|---|---|---|",
+    ]
+    for claim, finding, _, _ in listed:
+        statement = claim.statement.replace("|", "\\|")
+        lines.append(f"| [{claim.claim_id}](#{_anchor(_heading(claim))}) | {statement} | {finding.label} |")
+    for claim, finding, _, _ in listed:
+        lines += ["", *_section(claim, finding)]
+    return "\n".join(lines) + "\n"
 
 
-def _chart(text: Text, panel: Panel | None) -> Markup | None:
-    if panel is None:
-        return None
-    drawn = charts.svg(panel, text.statement)
-    return Markup(inline(drawn, f"{text.claim_id}-", charts.describe(panel)))
+def _section(claim: Claim, finding: Finding) -> list[str]:
+    facts = [
+        ("Where it begins", str(finding.crossover or "")),
+        ("Cause, by telemetry", finding.cause),
+        ("What is true", claim.truth),
+        ("Why it is believed", claim.belief),
+        ("The experiment", claim.experiment),
+        ("What arithmetic says", claim.prediction),
+        ("In your own code", claim.advice),
+    ]
+    lines = [
+        f"## {_heading(claim)}",
+        "",
+        f"**{finding.label.capitalize()}**: {clean(finding.sentence)}.",
+        "",
+        *(f"- {name}: {clean(text)}" for name, text in facts if text),
+        "",
+        f"Suite: `scenarios/claims/{claim.claim_id.lower()}.toml`. {finding.lesson or ''}".rstrip(),
+    ]
+    for heading, source in _codes(claim):
+        lines += ["", f"{heading}:", "", "```python", source, "```"]
+    return lines
+
+
+def _heading(claim: Claim) -> str:
+    return f"{claim.claim_id}: {claim.statement.rstrip('.')}"
+
+
+def _anchor(heading: str) -> str:
+    """The heading's anchor, as GitHub makes it."""
+    return "".join(char for char in heading.lower() if char.isalnum() or char in "-_ ").replace(" ", "-")

@@ -1,7 +1,7 @@
-"""Questions about a ratio, and the three answers they can have. Pure.
+"""Questions about a ratio, answered yes, no or open.
 
-A question is answered by the whole interval or not at all: yes, it lies beyond the threshold; no, it lies on the other
-side; open, anything else. What was measured once, failed, or is no number, answers nothing.
+The whole interval answers or none of it does: yes, it lies beyond the threshold; no, it lies on the other side; open,
+anything else. A value measured once, a failed measurement and a NaN answer nothing.
 """
 
 import math
@@ -11,11 +11,22 @@ from typing import Literal
 
 from loopwise.analysis.stats import LogRatio, step_down
 from loopwise.analysis.verdicts import is_better, is_same, is_worse
+from loopwise.claims.finding import times
 from loopwise.model import Estimate
-from loopwise.report.format import number
 
 Answer = Literal["yes", "no", "open"]
 CONFIDENCE = 0.95
+
+# Thresholds of several rules. They lie far from 1, where arithmetic expects a factor of two or more: noise leaves such
+# a claim undecided, and does not reverse it.
+SERVES_MORE = 1.1
+"""From this ratio of throughput on, one side is said to serve more: twice the usual margin of 5 %, so that a search
+does not end on a difference nobody would notice."""
+GAIN = 1.2
+"""Nobody rewrites a route for less than a fifth, and the hop to a thread costs 5 ms of work less than that."""
+DOUBLED = 2.0
+MANY = 5.0
+"""What is done one at a time is 1; a factor of five is several at a time, whatever the noise."""
 
 
 class Unmeasured(Exception):  # noqa: N818 - it ends a rule, and is no failure of the program
@@ -34,21 +45,21 @@ class Question:
     """Infinite: the region has no upper end."""
 
     @property
-    def smallest_alpha(self) -> float:
-        """The smallest 1 − confidence at which the ratio's interval answers."""
-        if self.ratio is None:
-            return 1.0
+    def smallest_alpha(self) -> float | None:
+        """The smallest 1 − confidence at which the ratio's interval answers; None without an interval."""
+        if self.ratio is None or not self.ratio.has_interval:
+            return None
         ends = [end for end in (self.low, self.high) if 0 < end < math.inf]
         return self.ratio.alpha_beyond(min(abs(self.ratio.mean - math.log(end)) for end in ends))
 
 
 def at_least(ratio: LogRatio | None, threshold: float) -> Question:
-    """Whether the candidate has so many times what the baseline has, or more."""
+    """Whether the candidate has at least `threshold` times what the baseline has."""
     return Question(ratio, threshold, math.inf)
 
 
 def at_most(ratio: LogRatio | None, threshold: float) -> Question:
-    """Whether the candidate has no more than so many times what the baseline has."""
+    """Whether the candidate has at most `threshold` times what the baseline has."""
     return Question(ratio, 0.0, threshold)
 
 
@@ -72,12 +83,12 @@ class Judged:
 
     @property
     def yes(self) -> bool:
-        """It is so."""
+        """The answer is yes."""
         return self.answer == "yes"
 
     @property
     def no(self) -> bool:
-        """It is not so."""
+        """The answer is no."""
         return self.answer == "no"
 
     @property
@@ -95,14 +106,23 @@ class Judged:
         return min(math.inf if low is None else mean - low, math.inf if high is None else high - mean)
 
 
-def times(ratio: Estimate) -> str:
-    """`1,650 times [1,010, 2,700]`: a claim's ratios reach from thousandths to thousands."""
-    interval = "" if ratio.low is None else f" [{number(ratio.low)}, {number(ratio.high)}]"
-    return f"{number(ratio.value)} times{interval}"
+def judge(questions: Sequence[Question], confidence: float = CONFIDENCE) -> list[Judged]:
+    """Answer questions that decide a claim together: with this confidence none is answered wrongly (Holm)."""
+
+    def is_answered(index: int, level: float) -> bool:
+        return _judged(questions[index], level).answer != "open"
+
+    levels = step_down([each.smallest_alpha for each in questions], confidence, is_answered)
+    return [_judged(question, level) for question, level in zip(questions, levels, strict=True)]
 
 
-def answer(question: Question, estimate: Estimate | None) -> Answer:
-    """What an interval says to a question; the same rules decide as in every verdict, moved to its threshold."""
+def _judged(question: Question, confidence: float) -> Judged:
+    estimate = None if question.ratio is None else question.ratio.estimate(confidence)
+    return Judged(question, _answer(question, estimate), estimate)
+
+
+def _answer(question: Question, estimate: Estimate | None) -> Answer:
+    """Decide by the rules of every verdict, moved to the question's threshold."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "open"
     low, high = estimate.low, estimate.high
@@ -115,28 +135,6 @@ def answer(question: Question, estimate: Estimate | None) -> Answer:
         return "no" if is_better(low, high, margin) or is_worse(low, high, margin) else "open"
     threshold = question.low or question.high
     above, below = (rule(low / threshold, high / threshold, 0.0) for rule in (is_better, is_worse))
-    if question.low:
-        return "yes" if above else "no" if below else "open"
-    return "yes" if below else "no" if above else "open"
-
-
-def judge(questions: Sequence[Question], confidence: float = CONFIDENCE) -> list[Judged]:
-    """Answer questions that decide a claim together, so that with this confidence none is answered wrongly.
-
-    Holm's step-down: the easiest is answered at alpha ÷ n, the next at alpha ÷ (n − 1), and so on.
-    """
-    alphas = [
-        each.smallest_alpha if each.ratio is not None and each.ratio.has_interval else None
-        for each in questions
-    ]
-
-    def is_answered(index: int, level: float) -> bool:
-        return _judged(questions[index], level).answer != "open"
-
-    levels = step_down(alphas, confidence, is_answered)
-    return [_judged(question, level) for question, level in zip(questions, levels, strict=True)]
-
-
-def _judged(question: Question, confidence: float) -> Judged:
-    estimate = None if question.ratio is None else question.ratio.estimate(confidence)
-    return Judged(question, answer(question, estimate), estimate)
+    if not above and not below:
+        return "open"
+    return "yes" if above == (question.low > 0) else "no"

@@ -13,7 +13,7 @@ from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, w
 from loopwise.report.terminal.console import print_json, say
 
 if TYPE_CHECKING:
-    from loopwise.claims.claim import Finding
+    from loopwise.claims.finding import Finding
 
 app = typer.Typer(
     name="claims",
@@ -31,22 +31,22 @@ def claims(context: typer.Context) -> int | None:
 @app.command(name="list")
 def list_(as_json: Json = False) -> int:
     """List the claims, with the last verdict on this machine."""
-    from loopwise.claims.archive import last_findings, occasions
+    from loopwise.claims.archive import last_findings, runs
+    from loopwise.claims.table import CLAIMS
     from loopwise.claims.tables import list_table
-    from loopwise.claims.texts import TEXTS
 
-    last = last_findings(occasions(), list(TEXTS))
+    last = last_findings(runs(), CLAIMS)
     if not as_json:
-        console().print(list_table(list(TEXTS.values()), last))
+        console().print(list_table(last))
         return 0
     rows = []
-    for claim_id, text in TEXTS.items():
+    for claim_id, claim in CLAIMS.items():
         finding, folder = last.get(claim_id, (None, None))
         rows.append(
             {
                 "claim_id": claim_id,
-                "statement": text.statement,
-                "verdict": finding and finding.said,
+                "statement": claim.statement,
+                "verdict": finding and finding.label,
                 "measured_at": finding and finding.measured_at,
                 "folder": folder and str(folder),
             }
@@ -60,18 +60,18 @@ def show(
     claim_id: Annotated[str, typer.Argument(metavar="ID", help="The claim: C01 to C20.")],
     as_json: Json = False,
 ) -> int:
-    """Explain a claim: who believes it, how it is tested, what was found here, what to do."""
-    from loopwise.claims.archive import last_findings, occasions
+    """Explain a claim: who believes it, how it is tested, what was measured here, what to do."""
+    from loopwise.claims.archive import last_findings, runs
+    from loopwise.claims.table import chosen
     from loopwise.claims.tables import explanation
-    from loopwise.claims.texts import chosen
 
-    (text,) = chosen([claim_id])
-    finding, folder = last_findings(occasions(), [text.claim_id]).get(text.claim_id, (None, None))
+    (claim,) = chosen([claim_id])
+    finding, folder = last_findings(runs(), [claim.claim_id]).get(claim.claim_id, (None, None))
     if as_json:
         known = {"finding": finding and finding.model_dump(), "folder": folder and str(folder)}
-        print_json({**text.model_dump(), **known})
+        print_json({**claim.document(), **known})
     else:
-        console().print(explanation(text, finding, folder and folder / text.claim_id))
+        console().print(explanation(claim, finding, folder and folder / claim.claim_id))
     return 0
 
 
@@ -93,20 +93,19 @@ def run(
     from datetime import UTC, datetime
 
     from loopwise.claims import examine
-    from loopwise.claims.archive import occasion
+    from loopwise.claims.archive import new_run
     from loopwise.claims.page import write_page
-    from loopwise.claims.planned import planned
+    from loopwise.claims.table import CLAIMS, chosen
     from loopwise.claims.tables import finding_line, plan_table
-    from loopwise.claims.texts import TEXTS, chosen
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.report.terminal.progress import watching
 
     if bool(claim_ids) == is_all:
         raise UsageError("claims run: name claims such as C01 C05, or give --all; see them with: claims list")
-    texts = chosen(claim_ids or TEXTS)
-    folder = unused(out or occasion(datetime.now(UTC)))
-    plan, screen = planned(texts), console()
+    chosen_claims = chosen(claim_ids or CLAIMS)
+    folder = unused(out or new_run(datetime.now(UTC)))
+    plan, screen = examine.planned(chosen_claims), console()
     if not quiet:
         screen.print(plan_table(plan))
     with writing("--out", folder):
@@ -124,16 +123,16 @@ def run(
             examiner = examine.Examiner(
                 folder, pool, lambda: watching(screen, quiet=quiet), command_line(), tell=tell
             )
-            for number, text in enumerate(texts, start=1):
-                tell(f"{text.claim_id} ({number} of {len(texts)}): {text.statement}", "bold")
-                found.append(examiner.examine(text))
+            for number, claim in enumerate(chosen_claims, start=1):
+                tell(f"{claim.claim_id} ({number} of {len(chosen_claims)}): {claim.statement}", "bold")
+                found.append(examiner.examine(claim))
                 tell(finding_line(found[-1]), "bold")
     except Interrupted as error:
         raise Interrupted(
-            f"{error}: {len(found)} of {len(texts)} claims are judged, and what was measured is kept; "
+            f"{error}: {len(found)} of {len(chosen_claims)} claims are judged, and what was measured is kept; "
             f"see it with: bench.py claims report {folder}"
         ) from None
-    _print(write_page(folder, TEXTS), found, quiet=quiet)
+    _print(write_page(folder), found, quiet=quiet)
     return FAILED_RUNS if any(each.verdict == "invalid" for each in found) else 0
 
 
@@ -149,21 +148,20 @@ def report(
     as_json: Json = False,
 ) -> int:
     """(Re)build the findings and claims.html; nothing is measured again."""
-    from loopwise.claims.archive import occasions
+    from loopwise.claims.archive import runs
     from loopwise.claims.examine import judge_again
-    from loopwise.claims.markdown import markdown as markdown_of
+    from loopwise.claims.page import markdown as markdown_of
     from loopwise.claims.page import write_page
-    from loopwise.claims.texts import TEXTS
 
     if folder is None:
-        folder = next(iter(occasions()), None)
+        folder = next(iter(runs()), None)
     if folder is None:
         raise UsageError("claims report: no claim was run here; measure some with: bench.py claims run --all")
     found = judge_again(folder)
-    page = write_page(folder, TEXTS)
+    page = write_page(folder)
     if markdown is not None:
         with writing("--markdown", markdown, is_file=True):
-            markdown.write_text(markdown_of(folder, TEXTS), encoding="utf-8")
+            markdown.write_text(markdown_of(folder), encoding="utf-8")
     if as_json:
         print_json([each.model_dump() for each in found])
     else:
@@ -179,11 +177,11 @@ def compare(
 ) -> int:
     """Tell whether two runs of the claims say the same; exit status 1 where a verdict flipped."""
     from loopwise.claims.archive import findings_in
-    from loopwise.claims.compare import changes
+    from loopwise.claims.finding import changes
+    from loopwise.claims.table import CLAIMS
     from loopwise.claims.tables import changes_table
-    from loopwise.claims.texts import TEXTS
 
-    found = changes(list(TEXTS), *(findings_in(folder, TEXTS) for folder in (base, other)))
+    found = changes(CLAIMS, *(findings_in(folder, CLAIMS) for folder in (base, other)))
     flipped = sum(each.is_flipped for each in found)
     if as_json:
         print_json([{**each._asdict(), "change": each.word} for each in found])
@@ -196,13 +194,12 @@ def compare(
 
 def _print(page: Path, found: "Sequence[Finding]", *, quiet: bool = False) -> None:
     """Print the findings, how many claims were decided, and where the page is."""
-    from loopwise.claims.claim import DECIDED
+    from loopwise.claims.finding import DECIDED
     from loopwise.claims.tables import findings_table
-    from loopwise.claims.texts import TEXTS
 
     screen = console()
     if not quiet:
-        screen.print(findings_table(TEXTS, found))
+        screen.print(findings_table(found))
         decided = sum(each.verdict in DECIDED for each in found)
         say(screen, f"{decided} of {len(found)} claims decided")
     say(screen, f"claims: {page}")

@@ -80,11 +80,15 @@ def _subject(case: Case) -> dict[str, Any]:
         return _requests(case)
     features = {"features": case.features} if case.features else {}
     if case.parts:
-        return {"mix": [part.model_dump(exclude={"cost"}) for part in case.parts], "name": case.workload} | (
-            features
-        )
-    params = {"params": case.params} if case.params else {}
+        parts = [{**part.model_dump(exclude={"cost"}), "params": _given(part.params)} for part in case.parts]
+        return {"mix": parts, "name": case.workload, **features}
+    params = {"params": _given(case.params)} if case.params else {}
     return {"workload": case.workload, **params, "mode": case.mode, **features}
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a suite may have them: one that was left out is None, which TOML can't say."""
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _requests(case: Case) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from loopwise.analysis.figures import CaseFigures, RunFigures
 from loopwise.analysis.summary import COLUMNS, Summary
-from loopwise.claims.examine import suite_path
+from loopwise.claims.table import CLAIMS
 from loopwise.model import Case, Run, Suite
 from loopwise.servers.target import Description
 from loopwise.suite import load_suite
 from support.fakes import experiment_of, run_of
 
-CLAIM_IDS = tuple(f"C{number:02}" for number in range(1, 21))
+CLAIM_IDS = tuple(CLAIMS)
 METRICS = (
     "throughput_rps",
     "victim_p50_ms",
@@ -49,7 +49,7 @@ def describe_any(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
 @cache
 def suite_of_claim(claim_id: str) -> Suite:
     """The claim's own suite."""
-    return load_suite(str(suite_path(claim_id)), describe=describe_any)
+    return load_suite(CLAIMS[claim_id].suite, describe=describe_any)
 
 
 def typical(case: Case, metric: str, endpoint: str) -> float:

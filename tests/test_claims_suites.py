@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 import pytest
 from fastapi.routing import APIRoute
+from support.docs import ROOT
 
-from loopwise.claims.texts import TEXTS
+from loopwise.claims.table import CLAIMS as TABLE
 from loopwise.measure.plan import duration
 from loopwise.model import Case, Suite
 from loopwise.paths import scenarios_dir
+from loopwise.report.format import clean
 from loopwise.suite import load_suite
 from target_app.lessons import blocking, cpu, databases, http_clients, threads, waiting
 
@@ -108,7 +110,7 @@ def test_a_suite_is_named_after_its_claim_and_begins_with_the_claims_sentence(
     assert suites[claim].description
     first = (scenarios_dir() / "claims" / f"{claim.lower()}.toml").read_text(encoding="utf-8").splitlines()[0]
     told = first.removeprefix(f'# {claim}: "').removesuffix('"')
-    assert told.lower() == TEXTS[claim].statement.lower()
+    assert told.lower() == TABLE[claim].statement.lower()
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
@@ -142,14 +144,14 @@ def test_a_suite_measures_its_lessons_routes_under_the_same_load(
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_text_names_the_lessons_functions(claim: str) -> None:
-    text = TEXTS[claim]
+    text = TABLE[claim]
     names = (LESSONS[f"/{claim.lower()}/{side}"].__name__ for side in ("wrong", "right"))
     assert (text.wrong, text.right) == tuple(names)
 
 
 def test_the_texts_are_complete_and_in_order() -> None:
-    assert list(TEXTS) == CLAIMS
-    for claim, text in TEXTS.items():
+    assert list(TABLE) == CLAIMS
+    for claim, text in TABLE.items():
         assert text.claim_id == claim
         sentences = (text.statement, text.belief, text.experiment, text.prediction, text.advice)
         assert all(sentence.endswith((".", "?", '".')) for sentence in sentences), claim
@@ -157,13 +159,20 @@ def test_the_texts_are_complete_and_in_order() -> None:
 
 @pytest.mark.parametrize("claim", ["C01", "C07", "C15", "C16", "C18"])
 def test_a_text_says_what_is_true_where_the_usual_wording_is_not(claim: str) -> None:
-    assert TEXTS[claim].truth
+    assert TABLE[claim].truth
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_a_prediction_shows_its_arithmetic(claim: str) -> None:
-    assert any(sign in TEXTS[claim].prediction for sign in "÷×")
+    assert any(sign in TABLE[claim].prediction for sign in "÷×")
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_document_has_the_claims_texts(claim: str) -> None:
+    text, known = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8"), TABLE[claim]
+    for each in (known.truth, known.belief, known.experiment, known.prediction, known.advice):
+        assert clean(each) in text
 
 
 def test_claims_about_cores_say_how_many_they_need() -> None:
-    assert {claim for claim, text in TEXTS.items() if text.needs_cores > 1} == {"C12", "C13", "C18"}
+    assert {claim for claim, text in TABLE.items() if text.needs_cores > 1} == {"C12", "C13", "C18"}

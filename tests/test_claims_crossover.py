@@ -5,10 +5,8 @@ import random
 
 import pytest
 
-from loopwise.claims.axes import RATE, USERS, Axis, hit_ratio, param
-from loopwise.claims.opinion import between, crossover_words
+from loopwise.claims.crossover import HIT_RATIO, RATE, USERS, Axis, Point, bracket, ends, next_value, param
 from loopwise.claims.questions import Answer
-from loopwise.claims.search import Point, bracket, ends, next_value
 
 MS = param("ms", "ms of blocking")
 
@@ -57,9 +55,9 @@ def test_the_ends_are_the_last_before_and_the_first_after_all_contradictions(
         ("1- 10-", MS, None),
         ("1+ 10+", MS, None),
         ("", MS, None),
-        ("0.5- 0.9+", hit_ratio(), 0.78),
-        ("0.9- 1+", hit_ratio(), 0.99),
-        ("0- 0.5+", hit_ratio(), 0.29),
+        ("0.5- 0.9+", HIT_RATIO, 0.78),
+        ("0.9- 1+", HIT_RATIO, 0.99),
+        ("0- 0.5+", HIT_RATIO, 0.29),
     ],
 )
 def test_the_next_value_lies_in_the_middle_of_the_widest_gap_inside_the_bracket(
@@ -133,11 +131,12 @@ def test_the_point_lies_nearer_to_the_end_that_is_nearer_to_the_threshold() -> N
     ],
 )
 def test_a_bracket_says_what_is_known_of_it(found: str, words: str) -> None:
-    assert between(bracket(points(found), MS, "b")) == words
-    assert crossover_words(bracket(points(found), MS, "it begins")).startswith(f"it begins: {words}")
+    known = bracket(points(found), MS, "it begins")
+    assert known.between == words
+    assert str(known).startswith(f"it begins: {words}")
 
 
-@pytest.mark.parametrize("axis", [USERS, RATE, MS, hit_ratio()], ids=["users", "rate", "ms", "hit_ratio"])
+@pytest.mark.parametrize("axis", [USERS, RATE, MS, HIT_RATIO], ids=["users", "rate", "ms", "hit_ratio"])
 def test_a_middle_lies_between_or_is_none(axis: Axis) -> None:
     dice = random.Random(1)
 

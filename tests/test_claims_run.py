@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,19 @@ from support.fakes import Conduct, FakeBench, machine_of
 from loopwise import cli
 from loopwise.claims import archive, examine
 from loopwise.claims.archive import ClaimFolder
-from loopwise.claims.claim import Finding, Text
-from loopwise.claims.compare import Change, changes
-from loopwise.claims.examine import Examiner, needs_more
-from loopwise.claims.refine import entry_of, suite_of
-from loopwise.claims.rules import RULES, SWEEPS
-from loopwise.claims.sources import source_of
-from loopwise.claims.texts import TEXTS
+from loopwise.claims.claim import Claim
+from loopwise.claims.examine import Examiner, needs_more, suite_of
+from loopwise.claims.finding import Change, Finding, changes
+from loopwise.claims.page import source_of
+from loopwise.claims.table import CLAIMS
 from loopwise.errors import Interrupted, ResultError, UsageError
 from loopwise.model import Case
 from loopwise.report.terminal.progress import Quiet
 from loopwise.servers.lifecycle import RunningServer
+from loopwise.suite import load_suite
 
 Bench = Callable[..., tuple[int, str, str]]
-C01, C04 = TEXTS["C01"], TEXTS["C04"]
+C01, C04 = CLAIMS["C01"], CLAIMS["C04"]
 
 
 class ArithmeticBench(FakeBench):
@@ -59,8 +59,9 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     monkeypatch.setattr(archive, "results_dir", lambda: tmp_path / "results")
     monkeypatch.setattr("loopwise.generator.client.generators", lambda _log: nullcontext(made))
     monkeypatch.setattr(examine, "Examiner", partial(Examiner, serve=made.serve, describe=describe_any))
+    real = load_suite
     monkeypatch.setattr(
-        "loopwise.claims.planned.load_suite", lambda path: suite_of_claim(Path(path).stem.upper())
+        examine, "load_suite", lambda path, describe=describe_any: real(path, describe=describe)
     )
     monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 1000.0})
     with machine_of(made):
@@ -113,7 +114,7 @@ def test_a_claim_is_measured_searched_and_judged(bench_of_claims: ArithmeticBenc
         "users-57",
     ]
     assert told == [f"C01: where does it begin? trying {users} users" for users in (57, 48, 44)]
-    assert RULES["C01"](place.summary()) == finding  # the same from disk, without measuring
+    assert CLAIMS["C01"].judge(place.summary()) == finding  # the same from disk, without measuring
 
 
 def test_a_search_begins_no_step_that_it_has_no_time_for(
@@ -140,21 +141,21 @@ def test_a_claim_whose_runs_all_fail_is_invalid_and_the_next_goes_on(
 def test_a_suite_that_can_t_be_loaded_makes_its_claim_invalid(
     bench_of_claims: ArithmeticBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examine, "suite_path", lambda _: tmp_path / "none.toml")
+    monkeypatch.setattr("loopwise.claims.claim.scenarios_dir", lambda: tmp_path)
     finding = examiner(tmp_path, bench_of_claims).examine(C04)
     assert finding.verdict == "invalid"
-    assert "none.toml" in finding.sentence
+    assert "c04.toml" in finding.sentence
 
 
 def test_a_claim_that_needs_more_cores_says_so_and_measures_nothing(
     bench_of_claims: ArithmeticBench, tmp_path: Path
 ) -> None:
-    text = C04.model_copy(update={"needs_cores": 4096})
-    finding = examiner(tmp_path, bench_of_claims).examine(text)
-    assert (finding.verdict, finding.said) == ("undecided", "needs 4096 cores")
+    claim = replace(C04, needs_cores=4096)
+    finding = examiner(tmp_path, bench_of_claims).examine(claim)
+    assert (finding.verdict, finding.label) == ("undecided", "needs 4096 cores")
     assert "this machine has" in finding.sentence
     assert bench_of_claims.served == []
-    assert needs_more(text, 4096) is None
+    assert needs_more(claim, 4096) is None
 
 
 def test_an_interruption_leaves_what_was_measured(bench_of_claims: ArithmeticBench, tmp_path: Path) -> None:
@@ -165,10 +166,10 @@ def test_an_interruption_leaves_what_was_measured(bench_of_claims: ArithmeticBen
     place = ClaimFolder(tmp_path, "C04")
     assert place.finding() is None
     assert place.result.runs()[0]
-    assert RULES["C04"](place.summary()).verdict in {"undecided", "invalid"}
+    assert CLAIMS["C04"].judge(place.summary()).verdict in {"undecided", "invalid"}
 
 
-@pytest.mark.parametrize("claim_id", SWEEPS)
+@pytest.mark.parametrize("claim_id", [claim_id for claim_id, claim in CLAIMS.items() if claim.crossover])
 def test_what_a_search_measures_is_the_suite_s_own_case_but_for_one_value(claim_id: str) -> None:
     cases = [case for case in suite_of_claim(claim_id).cases if case.app is None][:2]
     made = suite_of(cases, suite_of_claim(claim_id), "again", describe=describe_any)
@@ -185,15 +186,15 @@ def test_what_a_search_measures_is_the_suite_s_own_case_but_for_one_value(claim_
 def test_a_search_varies_no_app_of_somebody_s_own() -> None:
     (case, *_) = (case for case in suite_of_claim("C01").cases if case.app is not None)
     with pytest.raises(UsageError, match="no workload of target_app"):
-        entry_of(case)
+        suite_of([case], suite_of_claim("C01"), "again", describe=describe_any)
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
-def test_every_lesson_has_a_source(text: Text) -> None:
-    for name, side in ((text.wrong, "wrong"), (text.right, "right")):
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
+def test_every_lesson_has_a_source(claim: Claim) -> None:
+    for name, side in ((claim.wrong, "wrong"), (claim.right, "right")):
         source = source_of(name)
         assert source.startswith("@router.")
-        assert f'"/{text.claim_id.lower()}/{side}' in source
+        assert f'"/{claim.claim_id.lower()}/{side}' in source
         assert f"def {name}(" in source
 
 
