@@ -13,8 +13,7 @@ from loopwise.calibrate.packets import Capture, Exchange
 from loopwise.calibrate.peers import Answered, CostRound, parse_hey, parse_wrk
 from loopwise.calibrate.records import DECLARED, FAST, Spread
 from loopwise.generator.arrivals import arrival_times, stretches
-from loopwise.generator.protocol import Figures
-from loopwise.model import Load
+from loopwise.model import GeneratorFigures, Load
 
 SECOND = 1_000_000_000
 WRK = """Running 2s test @ http://127.0.0.1:8000/
@@ -122,7 +121,7 @@ def test_percentiles_are_exact_and_p999_needs_ten_rows_above() -> None:
     assert percentiles_us(np.array([], dtype=np.int64)) == {}
 
 
-FIGURES = Figures(
+FIGURES = GeneratorFigures(
     cpu_s=1.0, busiest_cpu_s=1.0, wall_s=1.0, requests=1, cores=2, users=1, users_wanted=1, clock_step_ms=0.0
 )
 

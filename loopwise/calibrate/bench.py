@@ -22,8 +22,8 @@ from loopwise.analysis.stats import nearest_rank
 from loopwise.calibrate.fixed_answer import BACKLOG, BODY
 from loopwise.errors import ServerError
 from loopwise.generator.client import Generator
-from loopwise.generator.protocol import Event, Figures, Order
-from loopwise.model import Endpoint, Load
+from loopwise.generator.protocol import Event, Order
+from loopwise.model import Endpoint, GeneratorFigures, Load
 from loopwise.paths import scenarios_dir
 from loopwise.results.columns import KERNEL, UNFINISHED
 from loopwise.results.folder import seal_samples
@@ -179,7 +179,7 @@ class Generated(NamedTuple):
     """Rows and generator figures of one run."""
 
     rows: Rows
-    figures: Figures
+    figures: GeneratorFigures
     start_ns: int
     end_ns: int
     server_cpu_s: float
@@ -245,7 +245,6 @@ class Bench:
                 moments[event.event] = event.time_ns, self.server.cpu_s()
 
         done = (generator or self.generator).run(order, on_event)
-        assert done.figures is not None
         (start_ns, before_s), (end_ns, after_s) = moments["window_opened"], moments["window_closed"]
         seal_samples(folder)
         return Generated(

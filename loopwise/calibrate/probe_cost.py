@@ -61,7 +61,6 @@ def measure_round(
                     cores=placement.generator,
                 )
                 figures = pool.run(order, lambda _event: None).figures
-                assert figures is not None
                 logs[name].append(math.log(figures.requests / figures.wall_s))
     return {name: math.exp(sum(values) / len(values)) for name, values in logs.items()}
 

@@ -69,28 +69,7 @@ class Event(Noun):
     """window_opened: every user had had an answer by then."""
     message: str = ""
     """failed: one sentence."""
-    figures: "Figures | None" = None
+    figures: GeneratorFigures = GeneratorFigures()
+    """done: over the window."""
     slices: tuple[Slice, ...] = ()
     """done: the slices of a pair, in the order of time."""
-
-
-class Figures(Noun):
-    """done: the generator's own figures over the window; `generator` in run.json."""
-
-    processes: int = 1
-    cpu_s: float
-    """CPU of all generator processes."""
-    busiest_cpu_s: float
-    """CPU of the one that used most."""
-    wall_s: float
-    requests: int
-    cores: int
-    """Cores of this machine."""
-    pinned_to: tuple[int, ...] = ()
-    users: int
-    users_wanted: int
-    clock_step_ms: float
-
-    def record(self) -> GeneratorFigures:
-        """As run.json holds them."""
-        return GeneratorFigures(**dict(self))

@@ -15,9 +15,10 @@ from locust.env import Environment
 from loopwise.errors import GeneratorError
 from loopwise.generator.locustfile import ScriptedTraffic
 from loopwise.generator.pairs import PairTraffic, alternate
-from loopwise.generator.protocol import Event, Figures, Order, Slice
+from loopwise.generator.protocol import Event, Order, Slice
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.traffic import DeclaredTraffic, Traffic
+from loopwise.model import GeneratorFigures
 
 TICK_S = 0.01
 ALL_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -141,7 +142,7 @@ class Session:
             self._driver.close()
         return Event(event="done", rows=self._driver.rows, figures=figures, slices=self._slices)
 
-    def _measure(self) -> Figures:
+    def _measure(self) -> GeneratorFigures:
         load, driver = self._order.load, self._driver
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
         self._warm_up()
@@ -155,7 +156,7 @@ class Session:
         users = driver.runner.user_count
         driver.stop_arrivals()
         self._wait("drain", time.monotonic() + load.timeout_s, until=driver.is_drained)
-        return Figures(
+        return GeneratorFigures(
             processes=len(used_s),
             cpu_s=sum(used_s),
             busiest_cpu_s=max(used_s),

@@ -116,7 +116,7 @@ def _evaluate(testbed: Testbed, record: Round, recording: Recording) -> Round:
         update={
             **sides,
             "duration_s": baseline_ns / 1e9,
-            "generator": recording.generator_figures(),
+            "generator": recording.done.figures,
             "host": HostFigures(**host),
         }
     )

@@ -69,7 +69,7 @@ def measure(
         update={
             "window": recording.window(),
             "server": server.known(),
-            "generator": recording.generator_figures(),
+            "generator": recording.done.figures,
             "counts": {"rows": rows},
             "host": HostFigures(**recording.figures(SERVER), **recording.changes()),
             "workers": recording.workers(SERVER),

@@ -14,7 +14,7 @@ from loopwise.analysis.workers import window_figures, worker_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
-from loopwise.model import Case, Experiment, GeneratorFigures, Window, Worker
+from loopwise.model import Case, Experiment, Window, Worker
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
 from loopwise.servers import lifecycle
@@ -176,10 +176,6 @@ class Recording:
         """Figures of each worker process of a server over the window."""
         opened, closed = (end.sampled_ns[name] for end in self._ends)
         return worker_figures(self.samples(name), opened, closed, self.servers[name].facts.pids)
-
-    def generator_figures(self) -> GeneratorFigures:
-        """The generator's own figures over the window."""
-        return self.done.figures.record() if self.done.figures else GeneratorFigures()
 
 
 def keep_partial_rows(folder: Path) -> None:

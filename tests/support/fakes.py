@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.protocol import Event, Figures, Order
+from loopwise.generator.protocol import Event, Order
 from loopwise.generator.recorder import Recorder
 from loopwise.measure.experiment import Execution, Watcher
 from loopwise.measure.plan import plan
@@ -25,6 +25,7 @@ from loopwise.model import (
     Cost,
     Endpoint,
     Experiment,
+    GeneratorFigures,
     Load,
     Replicates,
     Run,
@@ -161,10 +162,10 @@ class FakeBench:
         )
 
 
-def figures_of(order: Order, cpu_ratio: float, requests: int) -> Figures:
+def figures_of(order: Order, cpu_ratio: float, requests: int) -> GeneratorFigures:
     """The generator's own figures, on a core of which it used that share."""
     cpu_s, load = cpu_ratio * order.load.measure_s, order.load
-    return Figures(
+    return GeneratorFigures(
         cpu_s=cpu_s,
         busiest_cpu_s=cpu_s,
         wall_s=load.measure_s,
