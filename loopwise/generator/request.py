@@ -12,6 +12,7 @@ from loopwise.model import Endpoint
 DEFAULT_HEADERS = {"User-Agent": "loopwise", "Accept": "*/*"}
 DECK = 65_536
 """Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
+_compact_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Request(NamedTuple):
@@ -34,7 +35,10 @@ def encode(method: str, path: str, *headers: Mapping[str, str], body: bytes = b"
         headers: of headers with the same name, in whatever case, the last one is sent.
         body: its Content-Length is added, unless the headers have one.
     """
-    lines = {name.lower(): f"{name}: {value}" for layer in headers for name, value in layer.items()}
+    lines = {}
+    for layer in headers:
+        for name in layer:
+            lines[name.lower()] = f"{name}: {layer[name]}"
     if body or method in {"POST", "PUT", "PATCH"}:
         lines.setdefault("content-length", f"Content-Length: {len(body)}")
     return "\r\n".join([f"{method} {path} HTTP/1.1", *lines.values(), "", ""]).encode("latin-1") + body
@@ -42,7 +46,7 @@ def encode(method: str, path: str, *headers: Mapping[str, str], body: bytes = b"
 
 def json_body(value: Any) -> tuple[bytes, dict[str, str]]:
     """A value as a JSON body, and the header that says so."""
-    return json.dumps(value, separators=(",", ":")).encode(), {"Content-Type": "application/json"}
+    return _compact_json(value).encode(), {"Content-Type": "application/json"}
 
 
 def form_body(data: bytes | str | Mapping[str, Any] | None) -> tuple[bytes, dict[str, str]]:

@@ -17,7 +17,6 @@ and not followed.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from functools import partialmethod
 from typing import Any, ClassVar, NamedTuple, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
@@ -118,6 +117,15 @@ class Prepared(NamedTuple):
     path: str
 
 
+def _without_body(method: str) -> Callable[..., StampedResponse]:
+    """A method of StampedClient that sends requests with this HTTP method."""
+
+    def send(self: "StampedClient", path: str, **options: Any) -> StampedResponse:
+        return self.request(method, path, **options)
+
+    return send
+
+
 class StampedClient:
     """The client of a StampedUser: `get`, `post`, … as in Locust's clients."""
 
@@ -167,10 +175,7 @@ class StampedClient:
             answer.finish()
         return answer
 
-    get = partialmethod(request, "GET")
-    head = partialmethod(request, "HEAD")
-    options = partialmethod(request, "OPTIONS")
-    delete = partialmethod(request, "DELETE")
+    get, head, options, delete = map(_without_body, ("GET", "HEAD", "OPTIONS", "DELETE"))
 
     def post(self, path: str, data: Any = None, json: Any = None, **options: Any) -> StampedResponse:
         """POST; options as in `request`."""

@@ -1,12 +1,12 @@
-"""One request after the other by Locust's FastHttpUser, for comparison in `bench.py calibrate`."""
+"""Back-to-back requests by Locust's FastHttpUser, for comparison in `bench.py calibrate`."""
 
 from locust import FastHttpUser, task
 
 
 class Asker(FastHttpUser):
-    """Never pauses."""
+    """A user who never pauses."""
 
     @task
     def ask(self) -> None:
-        """The static server's only answer."""
+        """Request the static server's only page."""
         self.client.get("/")

@@ -1,14 +1,14 @@
-"""FastHttpUser with pauses: the steady case of `bench.py calibrate`, in which the generator is far from its limit."""
+"""Requests by FastHttpUser with pauses: the steady load of `bench.py calibrate`, far from the generator's limit."""
 
 from locust import FastHttpUser, constant, task
 
 
 class Visitor(FastHttpUser):
-    """Pauses as long as the declared users it is compared with (loopwise/calibrate/latency.py)."""
+    """A user who pauses as long as the declared users that it is compared with (loopwise/calibrate/bench.py)."""
 
     wait_time = constant(0.02)
 
     @task
     def ask(self) -> None:
-        """The static server's only answer."""
+        """Request the static server's only page."""
         self.client.get("/")

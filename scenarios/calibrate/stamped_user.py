@@ -1,4 +1,4 @@
-"""One request after the other by StampedUser; what `bench.py calibrate` measures its price with."""
+"""Back-to-back requests by StampedUser, to measure its cost in `bench.py calibrate`."""
 
 from locust import task
 
@@ -6,9 +6,9 @@ from loopwise import StampedUser
 
 
 class Asker(StampedUser):
-    """Never pauses."""
+    """A user who never pauses."""
 
     @task
     def ask(self) -> None:
-        """The static server's only answer."""
+        """Request the static server's only page."""
         self.client.get("/")
