@@ -3,7 +3,7 @@
 import pytest
 
 from loopwise.analysis.workers import loop_figures, steady_growth, window_figures, worker_figures
-from loopwise.results.columns import Sample
+from loopwise.results.columns import HOST_PID, Sample
 
 
 def server(time_ns: int, pid: int, lags: dict[int, int] | None = None, **probe: float) -> Sample:
@@ -109,3 +109,62 @@ def test_samples_before_the_window_are_no_figure_of_it() -> None:
 )
 def test_growth_is_steady_or_none(values: list[float], growth: float) -> None:
     assert steady_growth(values) == growth
+
+
+def process(
+    time_ns: int, pid: int, cpu_s: float, rss_mb: float, threads: int = 1, switches: int = 0
+) -> Sample:
+    return Sample(time_ns, pid, "server", cpu_s, rss_mb=rss_mb, threads=threads, context_switches=switches)
+
+
+def host(time_ns: int, cpu_s: float, total_s: float, steal_s: float = 0.0) -> Sample:
+    return Sample(time_ns, HOST_PID, "host", cpu_s, steal_s=steal_s, total_s=total_s)
+
+
+SAMPLES = [
+    host(0, 0.0, 0.0),
+    process(0, 1, 0.0, 999.0),
+    host(10, 10.0, 100.0, 1.0),
+    process(10, 1, 1.0, 30.0, threads=4, switches=10),
+    process(10, 2, 2.0, 40.0, threads=4, switches=100),
+    host(20, 11.0, 102.0, 1.2),
+    process(20, 1, 1.5, 50.0, threads=5, switches=15),
+    process(20, 2, 2.5, 45.0, threads=6, switches=160),
+    host(30, 13.0, 104.0, 1.4),
+    process(30, 1, 1.7, 20.0, threads=3, switches=20),
+    host(40, 99.0, 199.0, 99.0),
+    process(40, 1, 99.0, 999.0),
+]
+
+
+def test_window_figures_are_differences_between_its_ends() -> None:
+    assert window_figures(SAMPLES, 10, 30) == pytest.approx(
+        {
+            "steal_ratio": 0.1,
+            "cpu_ratio": 0.75,
+            "server_cpu_s": 0.7 + 0.5,
+            "server_rss_mb": 95.0,
+            "server_rss_growth_mb": 0.0,
+            "server_threads": 3 + 6,
+            "server_context_switches": 10 + 60,
+        }
+    )
+
+
+def test_running_server_has_no_figures_but_the_machine_has() -> None:
+    only_hosts = [sample for sample in SAMPLES if sample.role == "host"]
+    assert set(window_figures(only_hosts, 10, 30)) == {"steal_ratio", "cpu_ratio"}
+
+
+def test_one_sample_is_no_difference() -> None:
+    assert set(window_figures(SAMPLES, 10, 10)) == {
+        *(
+            "server_cpu_s",
+            "server_rss_mb",
+            "server_rss_growth_mb",
+            "server_threads",
+            "server_context_switches",
+        )
+    }
+    assert window_figures([], 0, 10) == {}
+    assert window_figures([host(1, 1.0, 5.0), host(2, 1.0, 5.0)], 0, 10)["cpu_ratio"] == 0.0

@@ -66,7 +66,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", SERVERS)
-def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
+def test_ready_server_answers_on_all_workers_and_ends_clean(
     name: str, workers: int, tmp_path: Path, bench: Bench
 ) -> None:
     app_file(tmp_path, PLAIN_APP)
@@ -99,7 +99,7 @@ def test_ready_means_that_every_worker_answers_and_the_end_leaves_nothing(
         ({"loop": "uvloop"}, {"loop": "uvloop.Loop", "threads": 40}),
     ],
 )
-def test_loop_and_threads_are_what_was_asked_for(
+def test_loop_and_threads_are_those_of_the_suite(
     name: str, options: dict[str, Any], expected: dict[str, Any], tmp_path: Path, bench: Bench
 ) -> None:
     app_file(tmp_path, FASTAPI_APP)
@@ -114,9 +114,7 @@ def test_loop_and_threads_are_what_was_asked_for(
 
 @pytest.mark.parametrize("name", ["uvicorn", "gunicorn"])
 @pytest.mark.parametrize("http", ["h11", "httptools"])
-def test_the_http_parser_is_the_one_that_was_asked_for(
-    name: str, http: str, tmp_path: Path, bench: Bench
-) -> None:
+def test_http_parser_is_that_of_the_suite(name: str, http: str, tmp_path: Path, bench: Bench) -> None:
     """httptools is a shared library, so a worker that uses it has it mapped."""
     app_file(tmp_path, PLAIN_APP)
     scratch = tmp_path / "scratch"
@@ -196,7 +194,7 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
-def test_each_failure_is_a_sentence_and_exit_3_and_leaves_no_process_and_no_port(tmp_path: Path) -> None:
+def test_failures_are_sentences_with_exit_3_and_end_clean(tmp_path: Path) -> None:
     """One suite whose every case fails, and one that is fine, which they must not stop."""
     for name, text in BAD_APPS.items():
         app_file(tmp_path, text, f"{name}.py")
@@ -224,7 +222,7 @@ def test_each_failure_is_a_sentence_and_exit_3_and_leaves_no_process_and_no_port
         assert "Traceback" not in run.error.splitlines()[0]
 
 
-def test_every_server_is_measured_on_two_workers_and_both_loops_and_leaves_nothing(tmp_path: Path) -> None:
+def test_every_server_is_measured_on_two_workers_and_both_loops(tmp_path: Path) -> None:
     entry = {"workload": "noop", "mode": "async", "server": list(SERVERS), "workers": 2}
     suite = tmp_path / "all.toml"
     suite.write_text(toml_of([entry | {"loop": ["asyncio", "uvloop"]}]), encoding="utf-8")
@@ -241,9 +239,7 @@ def test_every_server_is_measured_on_two_workers_and_both_loops_and_leaves_nothi
     assert bench.left_behind() == []
 
 
-def test_a_death_in_the_process_pool_under_load_is_answered_by_503_survived_and_counted(
-    tmp_path: Path, bench: Bench
-) -> None:
+def test_death_in_the_process_pool_is_a_503_and_counted(tmp_path: Path, bench: Bench) -> None:
     case = Case(
         case_id="x",
         workload="sleep",
@@ -276,7 +272,7 @@ def test_a_death_in_the_process_pool_under_load_is_answered_by_503_survived_and_
     assert bench.left_behind() == []
 
 
-def test_a_taken_port_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+def test_taken_port_is_refused_with_a_remedy(tmp_path: Path) -> None:
     app_file(tmp_path, PLAIN_APP)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -291,7 +287,7 @@ def test_a_taken_port_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None
     assert not (tmp_path / "server.log").exists()
 
 
-def test_an_interpreter_without_uvicorn_is_a_sentence_that_quotes_it(tmp_path: Path, bench: Bench) -> None:
+def test_interpreter_without_uvicorn_is_quoted(tmp_path: Path, bench: Bench) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n', encoding="utf-8")
     bare.chmod(0o755)
@@ -308,9 +304,7 @@ def test_an_interpreter_without_uvicorn_is_a_sentence_that_quotes_it(tmp_path: P
 
 
 @pytest.mark.parametrize("gone", ["python", "app_dir"])
-def test_an_interpreter_or_folder_that_went_away_is_a_sentence(
-    gone: str, tmp_path: Path, bench: Bench
-) -> None:
+def test_vanished_interpreter_or_folder_is_a_sentence(gone: str, tmp_path: Path, bench: Bench) -> None:
     """A resumed experiment may find less than it was planned with."""
     app_file(tmp_path, PLAIN_APP)
     case = case_of(tmp_path)
@@ -324,7 +318,7 @@ def test_an_interpreter_or_folder_that_went_away_is_a_sentence(
     assert bench.left_behind() == []
 
 
-def test_every_combination_runs_or_says_why_not_and_nothing_is_left(tmp_path: Path) -> None:
+def test_every_combination_runs_or_has_a_reason(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     status, output = bench("list", "combinations", "--json")
     rows = json.loads(output)

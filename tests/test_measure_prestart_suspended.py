@@ -50,19 +50,19 @@ def has_gone_on(process: subprocess.Popen[str], since: list[float]) -> bool:
 
 @pytest.mark.e2e
 def test_a_suspended_family_uses_no_cpu_until_it_is_resumed(busy: subprocess.Popen[str]) -> None:
-    processes.freeze([busy])
+    processes.suspend([busy])
     until(lambda: is_stopped(busy))
     before = cpu_s(busy)
     subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)  # others compute meanwhile
     assert cpu_s(busy) == before
-    processes.thaw([busy])
+    processes.resume([busy])
     until(lambda: has_gone_on(busy, before))
 
 
 @pytest.mark.e2e
 def test_a_suspended_family_is_ended_without_its_grace_period(busy: subprocess.Popen[str]) -> None:
     members = family(busy)
-    processes.freeze([busy])
+    processes.suspend([busy])
     until(lambda: is_stopped(busy))
     processes.end(busy, grace_s=BOUND_S)
     assert busy.returncode == -15  # by SIGTERM: it went on to hear it

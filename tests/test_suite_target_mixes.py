@@ -7,7 +7,7 @@ from support.suite import FakeTarget, ids_of, sentence, suite_of
 
 from loopwise.model.factors import case_factors
 from loopwise.servers.lifecycle import environment
-from loopwise.servers.pinning import Placement, place
+from loopwise.servers.pinning import Pinning, pin
 
 MIX = """
 [[matrix]]
@@ -39,7 +39,7 @@ def test_the_server_of_a_mix_serves_all_its_workloads_and_modes_and_is_not_pinne
     assert variables["LOOPWISE_MODES"] == "async,process"
     assert variables["LOOPWISE_POOL_PROCESSES"] == "3"
     assert variables["LOOPWISE_FEATURES"] == "streaming"
-    assert place(case, range(8), 1) == Placement()
+    assert pin(case, range(8), 1) == Pinning()
     assert case.workload == "both"
 
 

@@ -18,7 +18,7 @@ from loopwise.generator.client import Generators, generators
 from loopwise.generator.protocol import Order
 from loopwise.model import Case, Endpoint, Load, Server
 from loopwise.servers.lifecycle import serve
-from loopwise.servers.pinning import Placement, place
+from loopwise.servers.pinning import Pinning, pin
 
 WITH, WITHOUT = "with", "without"
 TARGET = 0.98
@@ -38,7 +38,7 @@ def case_of(*, probe: bool, mode: str) -> Case:
 
 
 def measure_round(
-    pool: Generators, cases: dict[str, Case], slices: int, placement: Placement
+    pool: Generators, cases: dict[str, Case], slices: int, pinning: Pinning
 ) -> dict[str, float]:
     """Measure throughput of both sides: the geometric mean over their slices."""
     logs: dict[str, list[float]] = {name: [] for name in cases}
@@ -49,7 +49,7 @@ def measure_round(
             scratch = folder / name
             scratch.mkdir()
             log = folder / f"{name}.log"
-            server = serve(case, scratch=scratch, log=log, calibration={}, cores=placement.server)
+            server = serve(case, scratch=scratch, log=log, calibration={}, cores=pinning.server)
             urls[name] = stack.enter_context(server).url
         for number in range(slices):
             for name in list(cases)[:: 1 if number % 2 == 0 else -1]:
@@ -58,7 +58,7 @@ def measure_round(
                     endpoints=cases[name].endpoints,
                     load=LOAD,
                     samples=str(folder / "samples.arrow"),
-                    cores=placement.generator,
+                    cores=pinning.generator,
                 )
                 figures = pool.run(order, lambda _event: None).figures
                 logs[name].append(math.log(figures.requests / figures.wall_s))
@@ -76,13 +76,13 @@ def main(arguments: list[str]) -> int:
         WITH: case_of(probe=True, mode=options.mode),
         WITHOUT: case_of(probe=False, mode=options.mode),
     }
-    placement = place(cases[WITH], machine.core_numbers(), 1)
+    pinning = pin(cases[WITH], machine.core_numbers(), 1)
     rounds = []
     with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, generators(Path(folder) / "log") as pool:
         for number in range(1, max(2, options.rounds) + 1):
             # The side that starts first alternates, too.
             sides = dict(list(cases.items())[:: 1 if number % 2 else -1])
-            throughputs = measure_round(pool, sides, options.slices, placement)
+            throughputs = measure_round(pool, sides, options.slices, pinning)
             rounds.append(throughputs)
             ratio = throughputs[WITH] / throughputs[WITHOUT]
             print(

@@ -20,7 +20,7 @@ from loopwise.model import Case, Experiment, PlannedRun, Round, Run, RunState, S
 from loopwise.results.folder import ResultFolder
 from loopwise.servers import lifecycle, target
 from loopwise.servers.lifecycle import RunningServer
-from loopwise.servers.pinning import Placement, place
+from loopwise.servers.pinning import Pinning, pin
 from loopwise.servers.services import Services
 from loopwise.servers.specs import PACKAGES
 
@@ -206,15 +206,15 @@ class Execution:
         return self._testbed.start(
             start.stack,
             case,
-            self._placement(case),
+            self._pinning(case),
             log=folder / "server.log",
             services_seed=str(planned.replicate),
             on_start=start.note,
             hold=start.hold,
         )
 
-    def _placement(self, case: Case) -> Placement:
-        return place(case, self.cores, self.experiment.suite.generator.processes)
+    def _pinning(self, case: Case) -> Pinning:
+        return pin(case, self.cores, self.experiment.suite.generator.processes)
 
     def _coming(self) -> list[PlannedRun]:
         """Runs whose servers may be started before their turn: they need no port or service that another holds."""
@@ -244,8 +244,8 @@ class Execution:
         try:
             assert start.server is not None
             self._prestart.resume()
-            placement = self._placement(run.case)
-            return measure(self._testbed, run, start.server, placement, holds=self.ahead > 0)
+            pinning = self._pinning(run.case)
+            return measure(self._testbed, run, start.server, pinning, holds=self.ahead > 0)
         finally:
             start.end()
 

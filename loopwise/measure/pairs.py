@@ -13,7 +13,7 @@ from loopwise.generator.protocol import Order, Rival, Slice
 from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import SIDES, Case, HostFigures, Pairing, Round, Side, SideName
 from loopwise.results.folder import STREAM, seal_samples
-from loopwise.servers.pinning import Placement, place
+from loopwise.servers.pinning import Pinning, pin
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
 
 def _load(testbed: Testbed, pair: Pair, record: Round, folder: Path) -> Recording:
     """Start both servers and load them."""
-    places = placements(pair, testbed.cores)
+    places = pin_sides(pair, testbed.cores)
     with ExitStack() as stack:
         servers = {
             name: testbed.start(
@@ -127,12 +127,12 @@ def _evaluate(testbed: Testbed, record: Round, recording: Recording) -> Round:
     )
 
 
-def placements(pair: Pair, cores: Sequence[int]) -> dict[SideName, Placement]:
+def pin_sides(pair: Pair, cores: Sequence[int]) -> dict[SideName, Pinning]:
     """Place each side as in a run of its own; in a duel both share their cores.
 
     Where one side can't be placed apart from the generator, none is: their cores would not be equal.
     """
-    places = {name: place(case, cores, 1) for name, case in pair.cases.items()}
+    places = {name: pin(case, cores, 1) for name, case in pair.cases.items()}
     if not all(each.is_apart for each in places.values()):
-        return dict.fromkeys(SIDES, Placement())
+        return dict.fromkeys(SIDES, Pinning())
     return places

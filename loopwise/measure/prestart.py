@@ -2,7 +2,7 @@
 
 A server needs about a second of CPU to start; a run that waits for it spends half its time on that. So the next servers
 start during warm-ups and between runs. While a window is open they are suspended (SIGSTOP): a suspended process gets no
-CPU and disturbs nothing. If the harness is killed meanwhile, the guard kills the suspended servers.
+CPU and disturbs nothing. If the harness is killed meanwhile, the watchdog kills the suspended servers.
 """
 
 import subprocess
@@ -17,7 +17,7 @@ from loopwise.measure.plan import Key, key_of
 from loopwise.model import PlannedRun
 from loopwise.servers import processes
 from loopwise.servers.lifecycle import RunningServer
-from loopwise.servers.watchdog import Guard
+from loopwise.servers.watchdog import Watchdog
 
 DEPTH = 4
 """Servers that may wait at a time; warm-ups of blocked loops are long enough to start as many."""
@@ -37,24 +37,24 @@ class Start:
     was_suspended: bool = False
     """It was suspended in the middle, so a failure proves nothing."""
     is_suspended: Callable[[], bool] = lambda: False
-    guard: Guard | None = None
+    watchdog: Watchdog | None = None
     """Watches the server while it may be suspended."""
 
     def note(self, process: "subprocess.Popen[str]") -> None:
         """Keep the process, which may not be ready yet."""
         self.process = process
-        if self.guard is not None:
-            self.guard.watch(process.pid)
+        if self.watchdog is not None:
+            self.watchdog.watch(process.pid)
         self.stack.callback(self.release)
         if self.is_suspended():
-            processes.freeze([process])
+            processes.suspend([process])
         self.stack.callback(processes.end, process, grace_s=0.0)
 
     def release(self) -> None:
-        """Take the server from the guard: it has ended, or is not suspended any more."""
-        if self.guard is not None and self.process is not None:
-            self.guard.forget(self.process.pid)
-            self.guard = None
+        """Take the server from the watchdog: it has ended, or is not suspended any more."""
+        if self.watchdog is not None and self.process is not None:
+            self.watchdog.forget(self.process.pid)
+            self.watchdog = None
 
     def end(self) -> None:
         """End the server if there is one."""
@@ -85,12 +85,12 @@ class Prestart:
         self._changed = threading.Condition()
         # One thread for all: Linux ends a child together with the thread that started it (PR_SET_PDEATHSIG).
         self._thread = threading.Thread(target=self._work, name="prestart", daemon=True)
-        self._guard: Guard | None = None
-        self._guarding = ExitStack()
+        self._watchdog: Watchdog | None = None
+        self._watching = ExitStack()
 
     def __enter__(self) -> "Prestart":
         if self._depth:
-            self._guard = self._guarding.enter_context(Guard())
+            self._watchdog = self._watching.enter_context(Watchdog())
             self._thread.start()
         return self
 
@@ -109,7 +109,7 @@ class Prestart:
         for start in self._ready.values():
             start.end()
         self._ready.clear()
-        self._guarding.close()
+        self._watching.close()
 
     @property
     def waiting(self) -> int:
@@ -159,7 +159,7 @@ class Prestart:
         if start in self._suspended:
             # The window that it was suspended for never closed.
             self._suspended.remove(start)
-            _signal([start], processes.thaw)
+            _signal([start], processes.resume)
         if start.error is not None:
             start.end()
             raise start.error
@@ -173,12 +173,12 @@ class Prestart:
             if self._starting is not None:
                 self._starting[1].was_suspended = True
             self._suspended = [*self._ready.values(), *([self._starting[1]] if self._starting else [])]
-        _signal(self._suspended, processes.freeze)
+        _signal(self._suspended, processes.suspend)
 
     def resume(self) -> None:
         """Resume suspended servers, and start further ones."""
         suspended, self._suspended = self._suspended, []
-        _signal(suspended, processes.thaw)
+        _signal(suspended, processes.resume)
         with self._changed:
             self._is_allowed = True
             self._changed.notify_all()
@@ -201,7 +201,7 @@ class Prestart:
                 if self._is_closed:
                     return
                 planned = self._coming.pop(0)
-                start = Start(self._hold, is_suspended=self._must_wait, guard=self._guard)
+                start = Start(self._hold, is_suspended=self._must_wait, watchdog=self._watchdog)
                 self._starting = key_of(planned), start
             self._carry_out(planned, start)
             with self._changed:

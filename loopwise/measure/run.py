@@ -9,7 +9,7 @@ from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import Case, HostFigures, PlannedRun, Run
 from loopwise.results.folder import STREAM, ResultFolder, seal_samples
 from loopwise.servers.lifecycle import RunningServer
-from loopwise.servers.pinning import Placement
+from loopwise.servers.pinning import Pinning
 
 SERVER = "server"
 """Name of the only server in a run's recording."""
@@ -34,7 +34,7 @@ def fail(run: Run, error: RunError, result: ResultFolder) -> Run:
 
 
 def measure(
-    testbed: Testbed, run: Run, server: RunningServer, placement: Placement, *, holds: bool = False
+    testbed: Testbed, run: Run, server: RunningServer, pinning: Pinning, *, holds: bool = False
 ) -> tuple[Run, float | None]:
     """Put the load on a server that is up, and complete the record that `begin` made.
 
@@ -58,7 +58,7 @@ def measure(
         samples=str(folder / STREAM),
         holds=holds,
         processes=testbed.experiment.suite.generator.processes,
-        cores=placement.generator,
+        cores=pinning.generator,
     )
     try:
         testbed.load(recording, order)

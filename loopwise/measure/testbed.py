@@ -19,7 +19,7 @@ from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
 from loopwise.servers import lifecycle
 from loopwise.servers.lifecycle import RunningServer
-from loopwise.servers.pinning import Placement
+from loopwise.servers.pinning import Pinning
 from loopwise.servers.services import Services
 from loopwise.servers.telemetry import Telemetry
 
@@ -48,7 +48,7 @@ class Testbed:
         self,
         stack: ExitStack,
         case: Case,
-        placement: Placement,
+        pinning: Pinning,
         *,
         log: Path,
         services_seed: str,
@@ -59,7 +59,7 @@ class Testbed:
         Args:
             stack: ends the server when it is closed.
             case: what to serve.
-            placement: cores of server and generator.
+            pinning: cores of server and generator.
             log: the server's output.
             services_seed: prepares the services that the case needs.
             options: more arguments of `serve`.
@@ -79,7 +79,7 @@ class Testbed:
                 scratch=scratch,
                 log=log,
                 calibration=self.experiment.calibration,
-                cores=placement.server,
+                cores=pinning.server,
                 services=services,
                 **options,
             )

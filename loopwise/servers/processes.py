@@ -86,10 +86,10 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
                     pipe.close()
 
 
-def freeze(roots: Iterable[subprocess.Popen[str]]) -> None:
-    """Stop processes with all that they started: none gets any CPU until `thaw`.
+def suspend(roots: Iterable[subprocess.Popen[str]]) -> None:
+    """Suspend processes with all their descendants (SIGSTOP): they get no CPU until `resume`.
 
-    A supervisor is stopped a moment before its children, so that what it asked them is answered when it wakes.
+    A supervisor is suspended a moment before its children, so that their answers await it when it resumes.
     """
     families = [_family(root) for root in roots]
     _signal_all((family[0] for family in families if family), signal.SIGSTOP)
@@ -98,8 +98,8 @@ def freeze(roots: Iterable[subprocess.Popen[str]]) -> None:
     _signal_all((member for family in families for member in family[1:]), signal.SIGSTOP)
 
 
-def thaw(roots: Iterable[subprocess.Popen[str]]) -> None:
-    """Let stopped processes go on, children a moment before their supervisor: it must not think them dead."""
+def resume(roots: Iterable[subprocess.Popen[str]]) -> None:
+    """Resume suspended processes, children a moment before their supervisor, which must not take them for dead."""
     families = [_family(root) for root in roots]
     _signal_all((member for family in families for member in family[1:]), signal.SIGCONT)
     if any(len(family) > 1 for family in families):

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 
-class Guard:
-    """The harness's end of the guard; leaving it ends the guard, and all that is still named."""
+class Watchdog:
+    """The harness's end of the watchdog; leaving it kills the groups that it still knows."""
 
-    def __enter__(self) -> "Guard":
+    def __enter__(self) -> "Watchdog":
         reading, writing = os.pipe()
         try:
             argv = [sys.executable, "-I", "-S", __file__]

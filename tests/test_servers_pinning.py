@@ -1,4 +1,4 @@
-"""Which cores server and generator get."""
+"""Cores of server and generator."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import pytest
 from support.fakes import case_of
 
 from loopwise.model import Server
-from loopwise.servers.pinning import Placement, place
+from loopwise.servers.pinning import Pinning, pin
 
-ANYWHERE = Placement()
+ANYWHERE = Pinning()
 
 
-def apart(server: tuple[int, ...], generator: tuple[int, ...]) -> Placement:
-    return Placement(server=server, generator=generator)
+def apart(server: tuple[int, ...], generator: tuple[int, ...]) -> Pinning:
+    return Pinning(server=server, generator=generator)
 
 
 @pytest.mark.parametrize(
-    ("cores", "workers", "processes", "placement"),
+    ("cores", "workers", "processes", "pinning"),
     [
         ([0], 1, 1, ANYWHERE),
         ([0, 1], 1, 1, apart((1,), (0,))),
@@ -34,13 +34,13 @@ def apart(server: tuple[int, ...], generator: tuple[int, ...]) -> Placement:
         ([], 1, 1, ANYWHERE),
     ],
 )
-def test_server_and_generator_are_kept_apart_where_every_process_can_have_a_core(
-    cores: list[int], workers: int, processes: int, placement: Placement
+def test_server_and_generator_are_apart_if_every_process_fits(
+    cores: list[int], workers: int, processes: int, pinning: Pinning
 ) -> None:
     case = case_of("any", server=Server(workers=workers))
-    found = place(case, cores, processes)
-    assert found == placement
-    assert found.is_apart == (placement != ANYWHERE)
+    pinned = pin(case, cores, processes)
+    assert pinned == pinning
+    assert pinned.is_apart == (pinning != ANYWHERE)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_server_and_generator_are_kept_apart_where_every_process_can_have_a_core
         ("own", {"server": None, "url": "http://127.0.0.1:9000"}),
     ],
 )
-def test_what_needs_every_core_or_is_not_ours_is_placed_nowhere(mode: str, options: dict[str, Any]) -> None:
-    assert place(case_of("any", mode=mode, **options), list(range(8)), 1) == ANYWHERE
+def test_process_pools_and_running_servers_are_not_pinned(mode: str, options: dict[str, Any]) -> None:
+    assert pin(case_of("any", mode=mode, **options), list(range(8)), 1) == ANYWHERE

@@ -90,7 +90,7 @@ def test_columns_have_exactly_the_promised_types(tmp_path: Path) -> None:
     assert table.schema.names == list(TYPES)
 
 
-def test_rows_come_back_as_they_were_sorted_by_arrival(tmp_path: Path) -> None:
+def test_rows_are_read_as_written_sorted_by_arrival(tmp_path: Path) -> None:
     rows = [
         FakeRow(5, 2, "GET /b", scheduled_ns=1, lag_ns=3, connection=7),
         FakeRow(4, 1, "GET /a", status=0, error="timeout", connection=None, bytes=0),
@@ -120,23 +120,21 @@ def test_a_row_takes_at_most_twelve_bytes_on_disk(tmp_path: Path) -> None:
     assert not (tmp_path / STREAM).exists()
 
 
-def test_a_run_without_rows_is_an_empty_table_of_the_same_types(tmp_path: Path) -> None:
+def test_run_without_rows_is_an_empty_table_of_same_types(tmp_path: Path) -> None:
     table = sealed(tmp_path, [])
     assert table.num_rows == 0
     assert {field.name: field.type for field in table.schema} == TYPES
 
 
 @pytest.mark.parametrize("leaves_stream", [True, False])
-def test_a_generator_that_was_killed_before_its_first_flush_leaves_no_rows(
-    tmp_path: Path, leaves_stream: bool
-) -> None:
+def test_killed_generator_leaves_no_rows_before_its_first_flush(tmp_path: Path, leaves_stream: bool) -> None:
     if leaves_stream:
         (tmp_path / STREAM).touch()
     assert seal_samples(tmp_path) == 0
     assert pq.read_table(tmp_path / "samples.parquet").num_rows == 0
 
 
-def test_a_stream_that_was_cut_anywhere_gives_its_complete_batches(tmp_path: Path) -> None:
+def test_cut_stream_yields_its_complete_batches(tmp_path: Path) -> None:
     recorder = Recorder((tmp_path / "whole").open("wb"))
     ends = []
     for batch in range(4):
@@ -152,7 +150,7 @@ def test_a_stream_that_was_cut_anywhere_gives_its_complete_batches(tmp_path: Pat
         assert received == [EPOCH_NS + index for index in range(len(received))]
 
 
-def test_rows_that_were_never_sealed_are_recovered_by_whoever_reads_them(result: ResultFolder) -> None:
+def test_unsealed_rows_are_recovered_when_read(result: ResultFolder) -> None:
     run = result.runs()[0][0]
     folder = result.run_folder(run.case.case_id, run.replicate)
     (folder / "samples.parquet").unlink()
@@ -228,9 +226,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_an_experiment_that_cannot_be_read_is_refused_in_one_sentence(
-    damage: str, result: ResultFolder
-) -> None:
+def test_unreadable_experiment_is_refused_in_one_sentence(damage: str, result: ResultFolder) -> None:
     spoil, sentence = DAMAGE[damage]
     spoil(result.path / "experiment.json")
     with pytest.raises(ResultError) as raised:
@@ -254,7 +250,7 @@ RUN_DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", RUN_DAMAGE)
-def test_one_damaged_run_is_named_and_the_others_are_shown(damage: str, result: ResultFolder) -> None:
+def test_damaged_run_is_named_and_others_are_shown(damage: str, result: ResultFolder) -> None:
     name, spoil, sentence = RUN_DAMAGE[damage]
     spoil(result.run_folder("async", 2) / name)
     summary = summarise(result)
@@ -289,7 +285,7 @@ def test_results_are_found_the_newest_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("label", "name"), [(None, "quick-20261122T153000Z"), ("before", "quick-20261122T153000Z-before")]
 )
-def test_a_result_is_named_after_suite_utc_time_and_label(label: str | None, name: str) -> None:
+def test_result_name_has_suite_utc_time_and_label(label: str | None, name: str) -> None:
     moment = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
     assert result_name("quick", label, moment) == name
     assert result_name("quick", label, moment.astimezone(timezone(timedelta(hours=9)))) == name

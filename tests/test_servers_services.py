@@ -32,9 +32,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def test_a_service_is_started_once_and_ends_with_the_block(
-    tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_service_starts_once_and_ends_with_the_block(tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(SERVES)
     with Services(tmp_path) as running:
         with running.during([], "1/1") as variables:
@@ -48,9 +46,7 @@ def test_a_service_is_started_once_and_ends_with_the_block(
     assert not process.is_running()
 
 
-def test_a_service_that_dies_during_a_run_fails_it_and_is_started_anew(
-    tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_death_of_a_service_fails_the_run_and_it_restarts(tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(f"import sys; print('last words', file=sys.stderr, flush=True); {SERVES}")
     with Services(tmp_path) as running:
         with pytest.raises(ServiceError) as raised, running.during(["one"], "1/1") as first:
@@ -78,7 +74,7 @@ def fail(running: Services, error: Exception) -> None:
         raise error
 
 
-def test_a_death_is_named_as_the_cause_of_what_followed_but_never_hides_an_interrupt(
+def test_death_is_the_cause_of_later_errors_but_interrupts(
     tmp_path: Path, offer: Callable[..., None]
 ) -> None:
     offer(SERVES)
@@ -91,7 +87,7 @@ def test_a_death_is_named_as_the_cause_of_what_followed_but_never_hides_an_inter
             fail(running, Interrupted("Ctrl-C"))
 
 
-def test_a_death_under_both_servers_of_a_pair_is_told_once(
+def test_death_under_both_servers_of_a_pair_is_raised_once(
     tmp_path: Path, offer: Callable[..., None]
 ) -> None:
     offer(SERVES)
@@ -103,7 +99,7 @@ def test_a_death_under_both_servers_of_a_pair_is_told_once(
 
 
 @pytest.mark.parametrize("program", [DIES, CHATS])
-def test_a_service_that_does_not_come_up_is_quoted(
+def test_service_that_does_not_start_is_quoted(
     program: str, tmp_path: Path, offer: Callable[..., None]
 ) -> None:
     offer(program)
@@ -114,7 +110,7 @@ def test_a_service_that_does_not_come_up_is_quoted(
             assert ("no room on this machine" in str(raised.value)) == (program is DIES)
 
 
-def test_a_service_that_is_never_ready_is_given_up(
+def test_service_that_is_never_ready_is_given_up(
     tmp_path: Path, offer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer("import time; time.sleep(60)")
@@ -123,7 +119,7 @@ def test_a_service_that_is_never_ready_is_given_up(
         running.during(["one"], "1/1").__enter__()
 
 
-def test_what_is_not_installed_is_told_before_anything_starts(offer: Callable[..., None]) -> None:
+def test_missing_program_is_refused_before_anything_starts(offer: Callable[..., None]) -> None:
     offer(SERVES, "it needs a program; install it")
     services.refuse_missing([])
     with pytest.raises(
@@ -139,7 +135,7 @@ def programs(folder: Path) -> Path:
     return folder
 
 
-def test_postgresqls_programs_are_found_on_path_or_the_newest_beside_it(
+def test_postgres_programs_are_on_path_or_debians_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
@@ -154,13 +150,13 @@ def test_postgresqls_programs_are_found_on_path_or_the_newest_beside_it(
     assert services.postgres_programs(tmp_path / "debian") == mine
 
 
-def test_without_postgresql_its_service_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_postgresql_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "postgres_programs", lambda: None)
     with pytest.raises(UsageError, match="sudo apt install postgresql"):
         services.refuse_missing(["postgres", "upstream"])
 
 
-def test_root_without_an_unprivileged_user_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_without_an_unprivileged_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "postgres_programs", lambda: Path("/usr/bin"))
     monkeypatch.setattr(services, "unprivileged_user", lambda: None)
     monkeypatch.setattr("os.geteuid", lambda: 0)
@@ -168,9 +164,7 @@ def test_root_without_an_unprivileged_user_is_told_so(monkeypatch: pytest.Monkey
         services.refuse_missing(["postgres"])
 
 
-def test_an_experiment_starts_what_its_cases_need_and_fails_only_the_run_whose_service_died(
-    tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_only_the_run_whose_service_died_fails(tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(SERVES)
     result, experiment = new_result(
         tmp_path / "r", suite_with(case_of("plain"), case_of("needing", needs=("one",)), replicates=(2, 2))
