@@ -181,5 +181,5 @@ def test_an_app_of_ones_own_is_called_the_app() -> None:
     )
     found = answers(suite, {"w1": SLOW, "w2": FAST, "u": SLOW})
     assert found[0].startswith("GET /items: the app with 2 workers serves 1,610")
-    assert found[0].endswith("; the slowest, own on 1 worker, 791 [789, 793] requests/s.")
+    assert found[0].endswith("; the slowest, the app on 1 worker, 791 [789, 793] requests/s.")
     assert found[1] == "GET /: the app serves 791 [789, 793] requests/s."

@@ -18,7 +18,7 @@ from loopwise.analysis.verdicts import (
 )
 from loopwise.analysis.wording import times
 from loopwise.model import Case, Cost, Estimate, Load, Server, Verdict
-from loopwise.model.factors import tell_apart
+from loopwise.model.naming import tell_apart
 
 
 def ratio_of(value: float, low: float | None, high: float | None, replicates: int = 5) -> Estimate:
@@ -253,12 +253,12 @@ def on_url(case_id: str) -> Case:
         (
             on_url("1"),
             case_of("2", "sync"),
-            ("GET / own on the running server", "sleep(ms=50) sync on 1 worker"),
+            ("GET / on the running server", "sleep(ms=50) sync on 1 worker"),
         ),
         (
             case_of("1", "sync"),
             case_of("2", "sync", server=Server(threads=9)),
-            ("sync threads default", "sync threads 9"),
+            ("sync default threads", "sync 9 threads"),
         ),
     ],
 )

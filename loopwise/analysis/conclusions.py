@@ -7,9 +7,9 @@ from types import MappingProxyType
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.paired import within_blocks
 from loopwise.analysis.verdicts import judge_family
-from loopwise.analysis.wording import count, percent, times
+from loopwise.analysis.wording import percent, times
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Verdict
-from loopwise.model.factors import tell_apart, variant
+from loopwise.model.naming import short_name, tell_apart
 
 METRIC = "throughput_rps"
 DUEL_METRICS = ("throughput_rps", "cpu_ms_per_request")
@@ -80,7 +80,7 @@ def _answer(
         best, [each for each, _ in known.values()], margin=margin, confidence=confidence
     )
     throughput = known[best.case.case_id][1]
-    text = f"{_name(best.case, rivals)} serves {_rate(throughput)}"
+    text = f"{short_name(best.case, [rival.case for rival in rivals])} serves {_rate(throughput)}"
     if peers:
         does = "does" if len(peers) == 1 else "do"
         text += f" (and so {does} {_listed(peers, rivals)}, within ±{percent(margin)})"
@@ -102,7 +102,7 @@ def _no_clear_difference(others: list[CaseFigures], rivals: list[CaseFigures]) -
 
 
 def _listed(some: list[CaseFigures], rivals: list[CaseFigures]) -> str:
-    names = [_name(each.case, rivals) for each in some]
+    names = [short_name(each.case, [rival.case for rival in rivals]) for each in some]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
@@ -124,24 +124,6 @@ def words_against(
     comparisons = [within_blocks(best, each, METRIC) for each in rivals if each is not best]
     judged = judge_family([each for each in comparisons if each], margin=margin, confidence=confidence)
     return {verdict.candidate_case: verdict.verdict for verdict in judged}
-
-
-def _name(case: Case, rivals: list[CaseFigures]) -> str:
-    """What a case is called among those of one answer; never as another one."""
-    cases = [each.case for each in rivals]
-    name = _words(case, cases)
-    is_shared = sum(_words(each, cases) == name for each in cases) > 1
-    return f"{name} ({case.case_id})" if is_shared else name
-
-
-def _words(case: Case, cases: list[Case]) -> str:
-    several = len({each.workers for each in cases}) > 1
-    mode = "the app" if case.mode == "own" else case.mode
-    options = variant(case, cases)
-    name = f"{mode} ({options})" if options else mode
-    if case.workers is None or (case.mode != "own" and not several):
-        return name
-    return f"{name} with {count(case.workers, 'worker')}"
 
 
 def _rate(throughput: Estimate) -> str:

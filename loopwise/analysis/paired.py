@@ -14,7 +14,7 @@ from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.stats import LogRatio, paired
 from loopwise.model import Case, Pairing, Round
-from loopwise.model.factors import tell_apart
+from loopwise.model.naming import tell_apart
 
 AT_BOUND = 0.8
 """From this share of its smallest bound on, a case is said to be held back by it: routing, parsing and the thread hop

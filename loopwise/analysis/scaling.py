@@ -28,7 +28,8 @@ from loopwise.analysis.rows import FLOATS
 from loopwise.analysis.stats import estimate
 from loopwise.analysis.wording import count, percent
 from loopwise.model import Experiment, Noun
-from loopwise.model.factors import identity, name_among
+from loopwise.model.factors import identity
+from loopwise.model.naming import name_among
 
 METRIC = "throughput_rps"
 MIN_AMDAHL, MIN_USL = 3, 4

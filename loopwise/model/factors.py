@@ -1,11 +1,10 @@
 """What tells the cases of a suite apart, and which case is the baseline of which."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from loopwise.model import LOAD_KEYS, Case, Server, Suite
+from loopwise.model.suite import LOAD_KEYS, Case, Server, Suite
 
 BELONG_TO = {
     "workload": ("params.", "endpoint"),
@@ -101,72 +100,3 @@ def baseline_pairs(suite: Suite) -> list[tuple[str, str]]:
     In the order of the suite's cases; cases without a counterpart are left out.
     """
     return [(found[0].case_id, candidate) for candidate, found in baselines(suite).items() if found]
-
-
-def _option(key: str, words: str, otherwise: str) -> Callable[[Case], str]:
-    """How an option of the server reads; `otherwise` where it was left alone."""
-
-    def say(case: Case) -> str:
-        value = getattr(case.server, key) if case.server else None
-        return otherwise if value in {None, "auto"} else words.format(value)
-
-    return say
-
-
-VARIANTS: dict[str, Callable[[Case], str]] = {
-    "features": lambda case: f"with {case.features}" if case.features else "plain",
-    "app": lambda case: f"{case.app.target} in {Path(case.app.app_dir).name}" if case.app else "",
-    "python": lambda case: f"by {case.app.python}" if case.app else "",
-    "scenario": lambda case: f"as {Path(case.scenario).name}" if case.scenario else "",
-    "loop": _option("loop", "loop {}", "loop auto"),
-    "http": _option("http", "parser {}", "parser auto"),
-    "threads": _option("threads", "threads {}", "threads default"),
-    "pool_processes": _option("pool_processes", "pool {}", "pool default"),
-    "limit_concurrency": _option("limit_concurrency", "limit {}", "no limit"),
-    "backlog": _option("backlog", "backlog {}", "backlog default"),
-    "probe": lambda case: "" if case.server is None or case.server.probe else "no probe",
-}
-"""What a case is called by, beside subject, mode, workers, server and load, where cases differ in it."""
-
-
-def variant(case: Case, rivals: Collection[Case]) -> str:
-    """What else tells the case from its rivals: `with response_model, threads 100`; empty where nothing does."""
-    words = [say(case) for say in VARIANTS.values() if len({say(each) for each in rivals}) > 1]
-    return ", ".join(word for word in words if word)
-
-
-def name_among(case: Case, rivals: Collection[Case]) -> str:
-    """A case in words, but for its workers: `sleep(ms=50) sync, threads 100`; all that differs among the rivals."""
-    name = case.subject if case.mode == "own" else f"{case.subject} {case.mode}"
-    servers = {each.server.name for each in rivals if each.server}
-    words = [
-        name,
-        variant(case, rivals),
-        f"under {case.server.name}" if case.server and len(servers) > 1 else "",
-        f"at {case.load.label}" if len({each.load.label for each in rivals}) > 1 else "",
-    ]
-    return ", ".join(word for word in words if word)
-
-
-def tell_apart(first: Case, second: Case) -> tuple[str, str]:
-    """What two cases are called beside each other: what differs between them, or the mode."""
-    names = _name(first, second), _name(second, first)
-    return names if names[0] != names[1] else (first.case_id, second.case_id)
-
-
-def _name(case: Case, other: Case) -> str:
-    words = [case.subject] if case.subject != other.subject else []
-    if case.mode != other.mode or not words:
-        words.append(case.mode)
-    if case.workers != other.workers:
-        words.append(
-            f"on {case.workers} worker{'s' if case.workers != 1 else ''}"
-            if case.workers
-            else "on the running server"
-        )
-    if case.server and other.server and case.server.name != other.server.name:
-        words.append(f"under {case.server.name}")
-    if case.load.label != other.load.label:
-        words.append(f"at {case.load.label}")
-    told = variant(case, (case, other))
-    return " ".join([*words, told] if told else words)

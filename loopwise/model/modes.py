@@ -16,7 +16,7 @@ class Mode:
     name: str
     """In suites, results and URLs."""
     words: str
-    """For those who know FastAPI: `async def`."""
+    """In sentences, for those who know FastAPI: `async def`."""
     label: str = ""
     """In tables and charts; empty: the name."""
     slots: Callable[[Server, int], int] | None = None
@@ -80,8 +80,8 @@ MODES: dict[str, Mode] = {
 }
 """The modes of target_app by name, in the order of every list; charts assign styles by position."""
 
-OWN = Mode("own", "as its author wrote it", label="your app")
-"""The mode of an app that is not ours."""
+OWN = Mode("own", "the app", label="your app")
+"""The mode of an app that is not ours. People read its words and its label, never its name."""
 MIX = Mode("mix", "several workloads, each in its own mode")
 """The mode of a case whose parts have modes of their own."""
 

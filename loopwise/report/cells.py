@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import TOTAL, Case, Server
-from loopwise.model.factors import variant
-from loopwise.model.modes import mode_named
-from loopwise.report.format import clean, confidence, count
+from loopwise.model import TOTAL, Case, Server, naming
+from loopwise.model.modes import OWN, mode_named
+from loopwise.model.naming import variant
+from loopwise.report.format import clean, confidence
 
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
@@ -257,22 +256,12 @@ def latency_metric(case: Case, name: str) -> str:
 
 def workers_name(case: Case) -> str:
     """`2 workers`, or that the server was not ours to start."""
-    return "already running" if case.workers is None else count(case.workers, "worker")
+    return naming.workers_words(case) or "already running"
 
 
 def server_name(server: Server | None, url: str | None) -> str:
     """The server with every option that was set: `uvicorn, 100 threads`."""
-    if server is None:
-        return clean(url or "running server")
-    options = [
-        "" if server.loop == "auto" else f"loop {server.loop}",
-        "" if server.http == "auto" else f"parser {server.http}",
-        "" if server.threads is None else f"{server.threads} threads",
-        "" if server.pool_processes is None else f"pool of {server.pool_processes}",
-        "" if server.limit_concurrency is None else f"limit {server.limit_concurrency}",
-        "" if server.backlog is None else f"backlog {server.backlog}",
-    ]
-    return ", ".join([server.name, *(option for option in options if option)])
+    return clean(naming.server_name(server, url))
 
 
 def served_by(case: Case) -> str:
@@ -282,17 +271,7 @@ def served_by(case: Case) -> str:
 
 def server_names(cases: Sequence[Case]) -> dict[str, str]:
     """Name of each case's server by case_id; with app and scenario where the suite has several."""
-    several_apps = len({case.app for case in cases if case.app}) > 1
-    several_scenarios = len({case.scenario for case in cases}) > 1
-    names = {}
-    for case in cases:
-        parts = [server_name(case.server, case.url)]
-        if several_apps and case.app:
-            parts.append(f"{case.app.target} in {Path(case.app.app_dir).name}")
-        if several_scenarios and case.scenario:
-            parts.append(Path(case.scenario).name)
-        names[case.case_id] = " · ".join(clean(part) for part in parts)
-    return names
+    return {case_id: clean(name) for case_id, name in naming.server_names(cases).items()}
 
 
 def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
@@ -307,7 +286,7 @@ def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
 
 
 def _by_subject(context: str, cases: list[Case]) -> list[Facet]:
-    whole = "Every endpoint" if cases[0].mode == "own" else "Every workload"
+    whole = "Every endpoint" if cases[0].mode == OWN.name else "Every workload"
     return [
         Facet(part.removeprefix(" · ").capitalize() or whole, context, tuple(chunk), by_subject=True)
         for part, chunk in parts(cases, ROWS_PER_FACET)

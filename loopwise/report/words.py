@@ -10,7 +10,7 @@ from loopwise.analysis.predictions import sentence
 from loopwise.analysis.rounds import trouble_of
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
-from loopwise.model.factors import name_among
+from loopwise.model.naming import name_among
 from loopwise.report import format as fmt
 from loopwise.report.cells import workers_name
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from loopwise.errors import SuiteError
 from loopwise.model import App, Case, Endpoint, Load, Part, Server
-from loopwise.model.case_ids import assign_ids
+from loopwise.model.naming import assign_ids
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.model.factors import variant
+from loopwise.model.naming import variant
 from loopwise.report import format as fmt
 from loopwise.report.cells import (
     Cell,

@@ -12,7 +12,7 @@ from loopwise.analysis.digest import Digest
 from loopwise.analysis.rows import FLOATS
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.model.factors import name_among
+from loopwise.model.naming import name_among
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cells, Facet, latency_metric
 from loopwise.report.charts.kit.axes import latency_axis, linear_ticks, set_ticks

@@ -10,7 +10,7 @@ from support.report import summary_of
 from test_answers import CLOSE, FAST, LOAD, SLOW, answers
 
 from loopwise.model import App, Case, Server
-from loopwise.model.factors import VARIANTS, name_among, tell_apart, variant
+from loopwise.model.naming import VARIANTS, name_among, tell_apart, variant
 from loopwise.report import words as page_data
 from loopwise.report.cells import Cells, server_name
 from loopwise.report.charts.workers import workers_panels
@@ -31,10 +31,10 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "scenario": ({}, {"scenario": "/srv/journey.py"}, ("", "as journey.py")),
     "loop": ({}, {"server": Server(loop="uvloop")}, ("loop auto", "loop uvloop")),
     "http": ({}, {"server": Server(http="h11")}, ("parser auto", "parser h11")),
-    "threads": ({}, {"server": Server(threads=100)}, ("threads default", "threads 100")),
-    "pool_processes": ({}, {"server": Server(pool_processes=2)}, ("pool default", "pool 2")),
+    "threads": ({}, {"server": Server(threads=100)}, ("default threads", "100 threads")),
+    "pool_processes": ({}, {"server": Server(pool_processes=2)}, ("default pool", "pool of 2")),
     "limit_concurrency": ({}, {"server": Server(limit_concurrency=9)}, ("no limit", "limit 9")),
-    "backlog": ({}, {"server": Server(backlog=64)}, ("backlog default", "backlog 64")),
+    "backlog": ({}, {"server": Server(backlog=64)}, ("default backlog", "backlog 64")),
     "probe": ({}, {"server": Server(probe=False)}, ("", "no probe")),
 }
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopwise.model import App, Case, Endpoint, Load, Server
-from loopwise.model.case_ids import MAX_LENGTH, assign_ids
+from loopwise.model.naming import MAX_LENGTH, assign_ids
 
 steady = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 

@@ -1,0 +1,271 @@
+"""Names of cases: ids for folders and scripts, and words for people, which name what tells a case from its rivals."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loopwise.model.factors import case_factors
+from loopwise.model.modes import OWN
+from loopwise.model.suite import Case, Server
+
+MAX_LENGTH = 100
+"""Of an id; leaves room below the 255 bytes of a file name and the 260 characters of a Windows path."""
+HASH_DIGITS = 6
+
+
+class Option(NamedTuple):
+    """How an option of the server is named."""
+
+    tag: str
+    """Stands before its value in ids, which name it only where it was set."""
+    words: str
+    unset: str
+    """Where another case sets it and this one does not."""
+
+
+OPTIONS: dict[str, Option] = {
+    "loop": Option("", "loop {}", "loop auto"),
+    "http": Option("", "parser {}", "parser auto"),
+    "threads": Option("t", "{} threads", "default threads"),
+    "pool_processes": Option("pool", "pool of {}", "default pool"),
+    "limit_concurrency": Option("limit", "limit {}", "no limit"),
+    "backlog": Option("backlog", "backlog {}", "default backlog"),
+    "port": Option("port", "port {}", "any port"),
+}
+"""By suite key. `probe` and `startup_timeout_s` are no options of the server itself."""
+
+DIFFERENCE_TAGS = {
+    "warmup_s": "warmup",
+    "warmup_max_s": "warmupmax",
+    "measure_s": "measure",
+    "timeout_s": "timeout",
+    "max_connections": "conn",
+    "victim": "victim-",
+    "startup_timeout_s": "startup",
+    "probe": "probe-",
+    "app": "",
+    "url": "",
+}
+"""Factor -> what stands before its value; in an id only where cases would have the same id without it."""
+
+
+def assign_ids(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Give each case its `case_id`; of exact duplicates only the first stays.
+
+    An id looks like `sleep-ms50-async-w1-uvicorn-u100`. It depends on the other cases only where two would get
+    the same.
+    """
+    by_fingerprint: dict[str, Case] = {}
+    for case in cases:
+        by_fingerprint.setdefault(_fingerprint(case), case)
+    distinct = list(by_fingerprint.values())
+    ids = [_base_id(case) for case in distinct]
+    ids = _refine(distinct, ids, _with_tags)
+    for digits in (HASH_DIGITS, 32):
+        ids = _refine(distinct, ids, _with_hash(digits))
+    return tuple(
+        case.model_copy(update={"case_id": case_id}) for case, case_id in zip(distinct, ids, strict=True)
+    )
+
+
+Refinement = Callable[[Case, str, list[Case]], str]
+
+
+def _refine(
+    cases: list[Case], ids: list[str], refinement: Callable[[Case, str, list[Case]], str]
+) -> list[str]:
+    """Change the ids that are not unique."""
+    counts = Counter(ids)
+    groups: dict[str, list[Case]] = {}
+    for case, case_id in zip(cases, ids, strict=True):
+        groups.setdefault(case_id, []).append(case)
+    return [
+        refinement(case, case_id, groups[case_id]) if counts[case_id] > 1 else case_id
+        for case, case_id in zip(cases, ids, strict=True)
+    ]
+
+
+def _with_tags(case: Case, case_id: str, group: list[Case]) -> str:
+    factors, others = case_factors(case), [case_factors(other) for other in group]
+    tags = [
+        f"{tag}{_slug(factors[key])}"
+        for key, tag in DIFFERENCE_TAGS.items()
+        if factors[key] is not None and any(other[key] != factors[key] for other in others)
+    ]
+    longer = "-".join([case_id, *tags])
+    return longer if len(longer) <= MAX_LENGTH else case_id
+
+
+def _with_hash(digits: int) -> Refinement:
+    return lambda case, case_id, _group: _hashed(case_id, _fingerprint(case), digits)
+
+
+def _base_id(case: Case) -> str:
+    """The id as far as it follows from the case alone."""
+    subject = [case.workload, *(f"{name}{_slug(value)}" for name, value in sorted(case.params.items()))]
+    head = _slug("-".join([_slug(part, dots=index > 0) for index, part in enumerate(subject)]))
+    case_id = "-".join([head or "case", *_tail(case)])
+    if len(case_id) > MAX_LENGTH or _loses(case):
+        # Without paths: the same suite gives the same ids on every machine.
+        lost = json.dumps([case.workload, case.params, case.mode, case_id], sort_keys=True)
+        return _hashed(case_id, lost, HASH_DIGITS, head=head)
+    return case_id
+
+
+def _tail(case: Case) -> list[str]:
+    """Mode, server, load and the options that were set."""
+    load, server = case.load, case.server
+    parts = [_slug(case.mode), *([_slug(case.features)] if case.features else [])]
+    parts += [f"w{server.workers}", server.name] if server else ["url"]
+    if load.model == "closed":
+        parts += [f"u{load.users}", *([f"think{_slug(load.think_s)}"] if load.think_s else [])]
+    else:
+        parts += [f"r{_slug(load.rate_rps)}", *(["constant"] if load.arrivals == "constant" else [])]
+        parts += [f"to{_slug(load.ramp_to_rps)}"] if load.ramp_to_rps is not None else []
+        parts += [f"steps{load.steps}"] if load.steps is not None else []
+    return [*parts, *(f"{OPTIONS[key].tag}{value}" for key, value in _options_set(server).items())]
+
+
+def _hashed(case_id: str, text: str, digits: int, head: str = "") -> str:
+    """The id with a hash of the text at its end; to fit, its head is cut, which the hash stands for."""
+    room = MAX_LENGTH - digits - 1
+    excess = max(0, len(case_id) - room)
+    keep = max(1, len(head) - excess)
+    shorter = (case_id[:keep] + case_id[len(head) :] if head else case_id)[:room]
+    return f"{shorter.strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:digits]}"
+
+
+def _slug(value: Any, *, dots: bool = True) -> str:
+    """Lower-case letters, digits and single dashes; dots between digits stay, for numbers."""
+    text = f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    dotless = re.sub(r"(?<!\d)\.|\.(?!\d)" if dots else r"\.", "-", text.lower())
+    return re.sub(r"[^a-z0-9.]+", "-", dotless).strip("-.")
+
+
+def _loses(case: Case) -> bool:
+    """Whether names or values hold characters that a slug drops and that are no mere separators."""
+    texts = [case.workload, case.mode, *case.params, *map(str, case.params.values())]
+    return any(re.search(r"[^A-Za-z0-9 /?=&_.,:+{}-]", text) for text in texts)
+
+
+def _fingerprint(case: Case) -> str:
+    """Everything about the case but its id and its expected cost."""
+    return json.dumps(case.model_dump(mode="json", exclude={"case_id", "cost"}), sort_keys=True)
+
+
+def _options_set(server: Server | None) -> dict[str, Any]:
+    options = {key: getattr(server, key) for key in OPTIONS} if server else {}
+    return {key: value for key, value in options.items() if value not in (None, "auto")}
+
+
+def _option(key: str) -> Callable[[Case], str]:
+    option = OPTIONS[key]
+
+    def say(case: Case) -> str:
+        value = _options_set(case.server).get(key)
+        return option.unset if value is None else option.words.format(value)
+
+    return say
+
+
+def app_name(case: Case) -> str:
+    """An app and the folder it lies in: `shop:app in checkout`; empty for target_app and for a URL."""
+    return f"{case.app.target} in {Path(case.app.app_dir).name}" if case.app else ""
+
+
+VARIANTS: dict[str, Callable[[Case], str]] = {
+    "features": lambda case: f"with {case.features}" if case.features else "plain",
+    "app": app_name,
+    "python": lambda case: f"by {case.app.python}" if case.app else "",
+    "scenario": lambda case: f"as {Path(case.scenario).name}" if case.scenario else "",
+    **{key: _option(key) for key in OPTIONS if key != "port"},
+    "probe": lambda case: "" if case.server is None or case.server.probe else "no probe",
+}
+"""Factors beside subject, mode, workers, server and load, in the words that name a case where rivals differ in them."""
+
+
+def variant(case: Case, rivals: Collection[Case]) -> str:
+    """The factors in VARIANTS that tell a case from its rivals: `with response_model, 100 threads`, or nothing."""
+    words = [say(case) for say in VARIANTS.values() if len({say(each) for each in rivals}) > 1]
+    return ", ".join(word for word in words if word)
+
+
+def workers_words(case: Case) -> str:
+    """`2 workers`; empty where the server already runs."""
+    return "" if case.workers is None else f"{case.workers} worker{'' if case.workers == 1 else 's'}"
+
+
+def server_name(server: Server | None, url: str | None = None) -> str:
+    """The server with every option that was set: `uvicorn, 100 threads`; its URL where it already runs."""
+    if server is None:
+        return url or "running server"
+    options = _options_set(server)
+    return ", ".join(
+        [server.name, *(OPTIONS[key].words.format(options[key]) for key in options if key != "port")]
+    )
+
+
+def server_names(cases: Collection[Case]) -> dict[str, str]:
+    """Name of each case's server by case_id; with its app and its scenario where the suite has several."""
+    several_apps = len({case.app for case in cases if case.app}) > 1
+    several_scenarios = len({case.scenario for case in cases}) > 1
+    parts = {
+        case.case_id: (
+            server_name(case.server, case.url),
+            app_name(case) if several_apps else "",
+            Path(case.scenario).name if several_scenarios and case.scenario else "",
+        )
+        for case in cases
+    }
+    return {case_id: " · ".join(filter(None, names)) for case_id, names in parts.items()}
+
+
+def name_among(case: Case, rivals: Collection[Case]) -> str:
+    """A case but for its workers, with all that tells it from its rivals: `sleep(ms=50) sync, 100 threads`."""
+    servers = {each.server.name for each in rivals if each.server}
+    words = [
+        case.subject if case.mode == OWN.name else f"{case.subject} {case.mode}",
+        variant(case, rivals),
+        f"under {case.server.name}" if case.server and len(servers) > 1 else "",
+        f"at {case.load.label}" if len({each.load.label for each in rivals}) > 1 else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def short_name(case: Case, rivals: Collection[Case]) -> str:
+    """A case among those of one subject, server and load: `sync (100 threads) with 2 workers`; unique among them."""
+    name = _short(case, rivals)
+    is_shared = sum(_short(each, rivals) == name for each in rivals) > 1
+    return f"{name} ({case.case_id})" if is_shared else name
+
+
+def _short(case: Case, rivals: Collection[Case]) -> str:
+    is_own = case.mode == OWN.name
+    mode, note = OWN.words if is_own else case.mode, variant(case, rivals)
+    name = f"{mode} ({note})" if note else mode
+    has_workers = case.workers is not None and (is_own or len({each.workers for each in rivals}) > 1)
+    return f"{name} with {workers_words(case)}" if has_workers else name
+
+
+def tell_apart(first: Case, second: Case) -> tuple[str, str]:
+    """Names of two cases beside each other: what differs between them, or else the mode."""
+    names = _beside(first, second), _beside(second, first)
+    return names if names[0] != names[1] else (first.case_id, second.case_id)
+
+
+def _beside(case: Case, other: Case) -> str:
+    words = [case.subject] if case.subject != other.subject else []
+    is_own = case.mode == OWN.name
+    if not words or (case.mode != other.mode and not is_own):
+        words.append(OWN.words if is_own else case.mode)
+    if case.workers != other.workers:
+        words.append(f"on {workers_words(case) or 'the running server'}")
+    if case.server and other.server and case.server.name != other.server.name:
+        words.append(f"under {case.server.name}")
+    if case.load.label != other.load.label:
+        words.append(f"at {case.load.label}")
+    return " ".join(filter(None, [*words, variant(case, (case, other))]))
