@@ -39,7 +39,7 @@ def summary(result: ResultFolder) -> Summary:
 
 
 def one(summary: Summary, result: ResultFolder, name: str) -> Path:
-    (path,) = export(summary, result, [name])[name]
+    (path,) = export(summary, result.path, [name], {})[name]
     assert path.parent == result.path / "exports" / name
     return path
 
@@ -174,9 +174,9 @@ def test_a_duel_has_no_runs_to_make_files_of_rows_from(name: str, tmp_path: Path
     )
     duel = Summary(**{**vars(fixture_summary(1)), "duel": (found,)})
     with pytest.raises(UsageError, match=f"--export {name}: .* is a duel"):
-        export(duel, ResultFolder(tmp_path), ["csv", name])
+        export(duel, tmp_path, ["csv", name], {})
     assert not (tmp_path / "exports").exists()
-    assert export(duel, ResultFolder(tmp_path), ["csv"])["csv"]
+    assert export(duel, tmp_path, ["csv"], {})["csv"]
 
 
 def test_report_exports_and_says_where(

@@ -6,11 +6,13 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -19,9 +21,9 @@ from support.fakes import EPOCH_NS, FakeRow, case_of, new_result, run_of, suite_
 
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.model import Case, Endpoint, Load, Run, Window
-from loopwise.report.export.formats import export
+from loopwise.report.export.formats import EXPORTS, export
 from loopwise.report.export.hgrm import distribution
-from loopwise.report.export.tallies import MAX_NAME, Spread, file_name
+from loopwise.report.export.tallies import MAX_NAME, CountingFolder, Spread, file_name
 from loopwise.results.folder import ResultFolder
 
 MS = 1_000_000
@@ -61,8 +63,9 @@ def handmade(folder: Path, case: Case, statuses: tuple[Any, ...] = ("ok", "ok"))
 
 
 def exported(result: ResultFolder, name: str) -> tuple[Summary, list[Path]]:
-    summary = summarise(result)
-    return summary, export(summary, result, [name])[name]
+    counting = CountingFolder(result.path)
+    summary = summarise(counting)
+    return summary, export(summary, result.path, [name], counting.tallies)[name]
 
 
 def good_ms(replicates: tuple[int, ...] = (1, 2), names: tuple[str, ...] = ("GET /",)) -> list[float]:
@@ -302,3 +305,18 @@ def test_a_window_is_what_a_rate_is_divided_by(tmp_path: Path) -> None:
     _, (path,) = exported(result, "k6")
     reqs = json.loads(path.read_text())["metrics"]["http_reqs"]
     assert reqs == {"count": 502, "rate": pytest.approx(1004)}
+
+
+def test_a_report_with_all_exports_reads_each_runs_rows_once(tmp_path: Path) -> None:
+    result = handmade(tmp_path / "r", CLOSED)
+    read: list[int] = []
+
+    class Watched(CountingFolder):
+        def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
+            read.append(run.replicate)
+            return super().samples(run, columns)
+
+    watched = Watched(result.path)
+    summary = summarise(watched)
+    export(summary, result.path, list(EXPORTS), watched.tallies)
+    assert read == [1, 2]

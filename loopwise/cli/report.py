@@ -32,14 +32,16 @@ def make_report(
 ) -> None:
     """(Re)build charts, tables, page and exports from what is on disk, and print the answer."""
     from loopwise.report.build import build
-    from loopwise.report.export.formats import export, parse_formats
+    from loopwise.report.export.formats import OF_ROWS, export, parse_formats
+    from loopwise.report.export.tallies import CountingFolder
     from loopwise.report.terminal.answer import Answer, print_tidily
     from loopwise.results.folder import ResultFolder
 
-    result, formats = ResultFolder(path), parse_formats(formats)
+    formats, counting = parse_formats(formats), CountingFolder(path)
+    result = counting if OF_ROWS.intersection(formats) else ResultFolder(path)
     with crashes_logged(path):
         summary = build(result)
-        exported = export(summary, result, formats)
+        exported = export(summary, path, formats, counting.tallies)
     if as_json:
         print_text((path / "summary.json").read_text(encoding="utf-8"))
         return

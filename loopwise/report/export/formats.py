@@ -8,8 +8,7 @@ from pathlib import Path
 from loopwise.analysis.summary import Summary
 from loopwise.errors import UsageError
 from loopwise.report.export import hgrm, k6, locust, markdown, tidy
-from loopwise.report.export.tallies import CaseTally, tallies
-from loopwise.results.folder import ResultFolder
+from loopwise.report.export.tallies import CaseTally
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,16 @@ def parse_formats(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def export(summary: Summary, result: ResultFolder, formats: Sequence[str]) -> dict[str, list[Path]]:
-    """Write formats to RESULT/exports/FORMAT/, in place of earlier files there; rows are read once for all formats.
+def export(
+    summary: Summary, folder: Path, formats: Sequence[str], tallies: Mapping[str, CaseTally]
+) -> dict[str, list[Path]]:
+    """Write formats, in place of the files of an earlier export.
+
+    Args:
+        summary: of the result.
+        folder: of the result; files are written to exports/FORMAT/ in it.
+        formats: names from EXPORTS.
+        tallies: by case_id; for formats in OF_ROWS.
 
     Returns:
         The files by format.
@@ -71,26 +78,22 @@ def export(summary: Summary, result: ResultFolder, formats: Sequence[str]) -> di
     refused = [name for name in formats if summary.duel and name in OF_ROWS]
     if refused:
         raise UsageError(
-            f"--export {','.join(refused)}: {result.path} is a duel, whose rows are those of two servers at once; "
+            f"--export {','.join(refused)}: {folder} is a duel, whose rows are those of two servers at once; "
             f"allowed are {', '.join(name for name in EXPORTS if name not in OF_ROWS)}; choose among them"
         )
-    written: dict[str, list[Path]] = {name: [] for name in formats}
+    return {name: _write(EXPORTS[name], summary, folder / "exports" / name, tallies) for name in formats}
 
-    def write(export_name: str, file_name: str, content: str | bytes) -> None:
-        path = result.path / "exports" / export_name / file_name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        written[export_name].append(path)
 
-    for name in formats:
-        folder = result.path / "exports" / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        spec = EXPORTS[name]
-        if spec.of_summary:
-            write(name, spec.files, spec.of_summary(summary))
-    of_case = {name: render for name in formats if (render := EXPORTS[name].of_case)}
-    for tally in tallies(summary, result) if of_case else ():
-        for name, render in of_case.items():
-            for file_name, text in render(tally).items():
-                write(name, file_name, text)
-    return written
+def _write(spec: Export, summary: Summary, folder: Path, tallies: Mapping[str, CaseTally]) -> list[Path]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    contents: dict[str, str | bytes] = {}
+    if spec.of_summary:
+        contents[spec.files] = spec.of_summary(summary)
+    if spec.of_case:
+        for case in summary.experiment.suite.cases:
+            if case.case_id in tallies:
+                contents |= spec.of_case(tallies[case.case_id])
+    for name, content in contents.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return [folder / name for name in contents]

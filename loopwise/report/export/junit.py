@@ -1,4 +1,4 @@
-"""Verdicts and gates as JUnit XML, which every CI shows. Pure: text out."""
+"""Verdicts and gates as JUnit XML, which every CI can show."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
@@ -11,8 +11,8 @@ from loopwise.report.format import clean
 def junit(outcomes: Sequence[Outcome]) -> str:
     """A suite per comparison, a test case per case and metric.
 
-    A gate that fails is a failure, a gate that can't be judged an error, a verdict `invalid` or `undecided` that no
-    gate asks about is skipped: it is no proof of anything.
+    A failed gate is a failure, a gate that can't be judged an error. A verdict `invalid` or `undecided` on a metric
+    without a gate is skipped, since it proves nothing.
     """
     root = ET.Element("testsuites", name="loopwise")
     for outcome in outcomes:

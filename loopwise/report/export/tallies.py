@@ -1,21 +1,19 @@
 """Counts of a case's rows over its valid runs, for formats that know neither replicates nor intervals.
 
-Rows of one run are in memory at a time; of a case only how often each latency occurred, to the microsecond.
+Rows of one run are in memory at a time; of a case the number of times that each latency occurred, to the microsecond.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from loopwise.analysis.rows import COLUMNS, FLOATS, INTS, MASK, Kind, RunRows
+from loopwise.analysis.rows import FLOATS, INTS, MASK, Kind, RunRows
 from loopwise.analysis.stats import rank
-from loopwise.analysis.summary import Summary
-from loopwise.errors import ResultError
 from loopwise.model import TOTAL, Case, Run
 from loopwise.results.folder import ResultFolder
 
@@ -98,7 +96,6 @@ class CaseTally:
     """A case over its valid runs."""
 
     case: Case
-    runs: int = 0
     window_s: float = 0.0
     """All windows together."""
     all: Tally = field(default_factory=Tally)
@@ -109,7 +106,6 @@ class CaseTally:
         """Count the rows of one more run."""
         rows = RunRows(table, run)
         sizes = np.asarray(table.column("bytes").to_numpy(), dtype=np.int64)
-        self.runs += 1
         self.window_s += rows.window.duration_s
         self.all.add(rows, rows.of(TOTAL) & rows.due, sizes)
         if len(self.case.endpoints) == 1 and self.case.scenario is None:
@@ -119,16 +115,20 @@ class CaseTally:
             self.endpoints.setdefault(name, Tally()).add(rows, rows.of(name) & rows.due, sizes)
 
 
-def tallies(summary: Summary, result: ResultFolder) -> Iterator[CaseTally]:
-    """Each case with a valid run, in the suite's order."""
-    for case in summary.experiment.suite.cases:
-        tally = CaseTally(case)
-        for run in summary.runs:
-            if run.case.case_id == case.case_id and run.status == "ok" and run.window is not None:
-                with suppress(ResultError):  # the summary names the files that can't be read
-                    tally.add(result.samples(run, (*COLUMNS, "bytes")), run)
-        if tally.runs:
-            yield tally
+class CountingFolder(ResultFolder):
+    """A result that counts the rows of valid runs while a summary reads them, so that no file is read twice."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.tallies: dict[str, CaseTally] = {}
+        """By case_id."""
+
+    def samples(self, run: Run, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read and count those columns of a run's rows."""
+        table = super().samples(run, None if columns is None else (*columns, "bytes"))
+        if run.status == "ok" and run.window is not None:
+            self.tallies.setdefault(run.case.case_id, CaseTally(run.case)).add(table, run)
+        return table
 
 
 def file_name(plain: str) -> str:

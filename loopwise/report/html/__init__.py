@@ -1,1 +1,1 @@
-"""The pages."""
+"""The HTML pages: report, comparison, index of results."""

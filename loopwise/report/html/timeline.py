@@ -1,9 +1,10 @@
-"""The time line of a run as small charts on one axis: text of a page, some kilobytes, drawn without any script."""
+"""The time line of a run as small SVG charts on one axis: a few kilobytes of the page, without any script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from loopwise.analysis.digest import Digest
@@ -12,14 +13,14 @@ from loopwise.report import format as fmt
 from loopwise.report.timeline import lines_of, median_run, window_s
 
 POINTS = 60
-"""Of a line at most: a finer one shows nothing more at this height, and a page may hold a hundred time lines."""
+"""Most points of a line: at this height more would not be visible, and a page may hold a hundred time lines."""
 HEIGHT = 100
-"""Of a chart, in its own units: a line's ordinates are whole numbers."""
+"""Of a chart, in its own units, so that ordinates are whole numbers."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One of the small charts: its lines share an axis that begins at zero."""
+    """A small chart whose lines share an axis that begins at zero."""
 
     label: str
     columns: dict[str, str]
@@ -43,11 +44,11 @@ TRACKS = (
 
 @dataclass(frozen=True)
 class Lane:
-    """A track of a run, ready to show."""
+    """A track of a run as text and SVG paths."""
 
     label: str
     names: tuple[str, ...]
-    """What each line is called; none where there is one."""
+    """Name of each line; none where there is only one."""
     top: str
     """Value at the upper edge, with its unit."""
     alt: str
@@ -63,7 +64,7 @@ class Timeline:
     replicate: int
     status: str
     latency: str
-    """Which latency it shows."""
+    """`service time` or `response time`."""
     duration: str
     lanes: tuple[Lane, ...]
 
@@ -97,32 +98,22 @@ def _lane(track: Track, run: Digest) -> Lane | None:
         label=track.label,
         names=tuple(name for name, _ in lines if name),
         top=f"{fmt.plain(top)}{unit}",
-        alt="; ".join(_said(track.label, name, values, unit) for name, values in lines),
+        alt="; ".join(_alt(track.label, name, values, unit) for name, values in lines),
         paths=tuple(Markup(path(values, top)) for _, values in lines),
         steps=max(max(values.size for _, values in lines) - 1, 1),
     )
 
 
 def thinned(values: FLOATS) -> FLOATS:
-    """The values, as means over equal stretches where there are more than POINTS; unknown ones count in none."""
+    """At most POINTS values: means over equal stretches, in which NaN is ignored."""
     if values.size <= POINTS:
         return values
-    width = -(-values.size // POINTS)
-    padded = np.full(-(-values.size // width) * width, np.nan)
-    padded[: values.size] = values
-    rows = padded.reshape(-1, width)
-    known = ~np.isnan(rows)
-    means: FLOATS = np.divide(
-        np.where(known, rows, 0).sum(axis=1),
-        known.sum(axis=1),
-        out=np.full(rows.shape[0], np.nan),
-        where=known.any(axis=1),
-    )
-    return means
+    step = np.arange(values.size) // -(-values.size // POINTS)
+    return np.asarray(pd.Series(values).groupby(step).mean(), dtype=np.float64)
 
 
 def path(values: FLOATS, top: float) -> str:
-    """An SVG path through the values, one unit apart; it breaks where a value is not known."""
+    """An SVG path through the values, one unit apart, with gaps at NaN."""
     parts: list[str] = []
     is_open = False
     for index, value in enumerate(values):
@@ -131,12 +122,12 @@ def path(values: FLOATS, top: float) -> str:
             continue
         point = f"{index} {round(HEIGHT - HEIGHT * float(value) / top)}"
         parts.append(point if is_open else f"M{point}")
-        # A lone point between unknown ones has no length: a line to itself makes it a dot.
+        # A lone point has no length; a line to itself makes it a dot.
         is_open = True
     return " ".join(parts) + ("h0" if parts else "")
 
 
-def _said(label: str, name: str, values: FLOATS, unit: str) -> str:
+def _alt(label: str, name: str, values: FLOATS, unit: str) -> str:
     known = values[np.isfinite(values)]
     low, middle, high = (fmt.plain(float(each)) for each in np.quantile(known, [0, 0.5, 1]))
     subject = f"{label}, {name}" if name else label

@@ -1,1 +1,1 @@
-"""What is printed."""
+"""Output in a terminal."""

@@ -1,4 +1,4 @@
-"""Two results side by side, in a terminal."""
+"""The comparison of two results in a terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from loopwise.report.words import metric_name
 def compare_table(
     base: str, other: str, verdicts: Sequence[Verdict], different: Sequence[tuple[str, Any, Any]]
 ) -> RenderableType:
-    """Every shared case and metric: other ÷ base with its interval and verdict; first what else differs."""
+    """A line per shared case and metric: other ÷ base with its interval and verdict; other differences come first."""
     notes = [
         Text(f"differs: {key}: {before} in {base}, {after} in {other}", style="yellow")
         for key, before, after in different

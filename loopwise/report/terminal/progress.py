@@ -1,4 +1,4 @@
-"""How a running experiment looks: a live line in a terminal, plain lines elsewhere, nothing with --quiet."""
+"""Progress of a running experiment: a live line in a terminal, plain lines elsewhere, nothing with --quiet."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from loopwise.report.terminal.console import say
 
 
 class Quiet:
-    """Says nothing."""
+    """Receives progress callbacks and prints nothing."""
 
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
         """A run begins."""
@@ -33,21 +33,21 @@ class Quiet:
         """The generator sent an event."""
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
-        """A run is on disk, and the experiment stands so."""
+        """A run is on disk; `standing` is the progress of the whole experiment."""
 
-    def round_ended(self, found: Round) -> None:
+    def round_ended(self, record: Round) -> None:
         """A round of slices is on disk."""
 
 
 class Plain(Quiet):
-    """A line for each run that ended."""
+    """Prints a line for each finished run."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._place = ""
 
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
-        """Remember where we are."""
+        """Remember the run's position."""
         del planned, case
         self._place = f"[{position:>{len(str(total))}}/{total}]"
 
@@ -58,13 +58,13 @@ class Plain(Quiet):
             line += f", {precision(standing.throughputs[run.case.case_id])}"
         say(self._console, line)
 
-    def round_ended(self, found: Round) -> None:
-        """Print what the round gave."""
-        say(self._console, round_outcome(found))
+    def round_ended(self, record: Round) -> None:
+        """Print the result of the round."""
+        say(self._console, round_outcome(record))
 
 
 class Live(Plain):
-    """A bar with what runs now, what is done and the time left, below the lines of the runs that ended."""
+    """Shows the current run, the finished share and the time left in a bar below the lines of finished runs."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -93,7 +93,7 @@ class Live(Plain):
         self._progress.stop()
 
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
-        """Show what runs now."""
+        """Show the current run."""
         super().run_began(planned, case, position, total)
         self._case = f"{case.case_id} #{planned.replicate}"
         text = f"{self._case}: starting"
@@ -107,8 +107,8 @@ class Live(Plain):
             self._progress.update(self._task, description=text)
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
-        """Print the line above the bar, and how long the rest will take at the pace so far."""
-        if self._before_s is None:  # of an experiment that is resumed, the earlier runs were not timed here
+        """Print the line above the bar, and the time left at the pace so far."""
+        if self._before_s is None:  # the earlier runs of a resumed experiment were not timed here
             self._before_s = standing.done_s - run_s(run.case, cores())
         timed_s = max(standing.done_s - self._before_s, 1e-9)
         pace = (time.monotonic() - self._started_s) / timed_s
@@ -118,7 +118,7 @@ class Live(Plain):
 
 @contextmanager
 def watching(console: Console, *, quiet: bool) -> Iterator[Quiet]:
-    """Who shows an experiment here, while it runs."""
+    """The watcher that suits this console."""
     if quiet:
         yield Quiet()
     elif console.is_terminal:
@@ -128,17 +128,17 @@ def watching(console: Console, *, quiet: bool) -> Iterator[Quiet]:
         yield Plain(console)
 
 
-def round_outcome(found: Round) -> str:
-    """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or why there is no such number."""
-    name = f"slices #{found.number}: {found.candidate_case} ÷ {found.baseline_case}"
-    if found.status != "ok":
-        return f"{name}: {found.status}: {found.error}"
-    values = [side.metrics[TOTAL]["throughput_rps"] for side in (found.candidate, found.baseline)]
+def round_outcome(record: Round) -> str:
+    """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or the reason why there is no ratio."""
+    name = f"slices #{record.number}: {record.candidate_case} ÷ {record.baseline_case}"
+    if record.status != "ok":
+        return f"{name}: {record.status}: {record.error}"
+    values = [side.metrics[TOTAL]["throughput_rps"] for side in (record.candidate, record.baseline)]
     return f"{name}: requests/s ×{values[0] / values[1]:.3f}"
 
 
 def outcome(run: Run, throughput_rps: float | None) -> str:
-    """`sleep-ms50-async-w1-uvicorn-u100 #2: 1,931 requests/s`, or why there is no such number."""
+    """`sleep-ms50-async-w1-uvicorn-u100 #2: 1,931 requests/s`, or the reason why there is no such number."""
     name = f"{run.case.case_id} #{run.replicate}"
     if run.status == "failed":
         return f"{name}: failed: {run.error}"
@@ -151,7 +151,7 @@ def outcome(run: Run, throughput_rps: float | None) -> str:
 
 
 def precision(known: Estimate) -> str:
-    """`±3.1 % after 3 replicates`: how wide the case's interval is so far."""
+    """`±3.1 % after 3 replicates`: the width of the case's interval so far."""
     if known.replicates < 2:
         return "no interval yet"
     half_width = relative_half_width(known) * 100
