@@ -1,68 +1,39 @@
 """Measures the cost of the probe: `python -m loopwise.calibrate.probe_cost`, throughput with ÷ without it on `noop`.
 
-A round is a fresh pair of servers on the same cores, one with the probe and one without. The load goes to one of them
-at a time, in short slices whose order is reversed each time; the interval is over rounds.
+A round is a fresh pair of servers on the same cores, one with the probe and one without, loaded by turns in short
+slices; the interval is over rounds.
 """
 
 import argparse
-import math
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
-from loopwise import machine
 from loopwise.analysis.stats import paired_ratio
-from loopwise.errors import LoopwiseError
-from loopwise.generator.client import Generators, generators
-from loopwise.generator.protocol import Order
-from loopwise.model import Case, Endpoint, Load, Server
-from loopwise.servers.lifecycle import serve
-from loopwise.servers.pinning import Pinning, pin
+from loopwise.errors import LoopwiseError, RunError
+from loopwise.generator.client import generators
+from loopwise.measure.experiment import design
+from loopwise.measure.pairs import Pair, measure_round
+from loopwise.measure.testbed import Testbed
+from loopwise.model import SIDES, TOTAL, Case, Endpoint, Load, Server, Suite
+from loopwise.results.folder import ResultFolder
+from loopwise.servers.services import Services
 
-WITH, WITHOUT = "with", "without"
 TARGET = 0.98
-LOAD = Load(users=16, warmup_s=0.1, warmup_max_s=2.0, measure_s=0.4, timeout_s=5.0)
+SLICE_S = 0.4
+LOAD = Load(users=16, warmup_s=0.1, warmup_max_s=2.0, timeout_s=5.0)
 
 
 def case_of(*, probe: bool, mode: str) -> Case:
     """Make a case of the cheapest route, where a microsecond more shows most."""
     return Case(
-        case_id=f"noop-{mode}",
+        case_id=f"noop-{mode}-{'with' if probe else 'without'}-probe",
         workload="noop",
         mode=mode,
         server=Server(probe=probe),
         endpoints=(Endpoint(path=f"/noop/{mode}"),),
         load=LOAD,
     )
-
-
-def measure_round(
-    pool: Generators, cases: dict[str, Case], slices: int, pinning: Pinning
-) -> dict[str, float]:
-    """Measure throughput of both sides: the geometric mean over their slices."""
-    logs: dict[str, list[float]] = {name: [] for name in cases}
-    with tempfile.TemporaryDirectory(prefix="loopwise-") as temporary, ExitStack() as stack:
-        folder = Path(temporary)
-        urls = {}
-        for name, case in cases.items():
-            scratch = folder / name
-            scratch.mkdir()
-            log = folder / f"{name}.log"
-            server = serve(case, scratch=scratch, log=log, calibration={}, cores=pinning.server)
-            urls[name] = stack.enter_context(server).url
-        for number in range(slices):
-            for name in list(cases)[:: 1 if number % 2 == 0 else -1]:
-                order = Order(
-                    url=urls[name],
-                    endpoints=cases[name].endpoints,
-                    load=LOAD,
-                    samples=str(folder / "samples.arrow"),
-                    cores=pinning.generator,
-                )
-                figures = pool.run(order, lambda _event: None).figures
-                logs[name].append(math.log(figures.requests / figures.wall_s))
-    return {name: math.exp(sum(values) / len(values)) for name, values in logs.items()}
 
 
 def main(arguments: list[str]) -> int:
@@ -72,31 +43,34 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--slices", type=int, default=8, help="slices of 0.4 s on each side of a round")
     parser.add_argument("--mode", choices=["async", "sync"], default="async")
     options = parser.parse_args(arguments)
-    cases = {
-        WITH: case_of(probe=True, mode=options.mode),
-        WITHOUT: case_of(probe=False, mode=options.mode),
-    }
-    pinning = pin(cases[WITH], machine.core_numbers(), 1)
-    rounds = []
-    with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, generators(Path(folder) / "log") as pool:
-        for number in range(1, max(2, options.rounds) + 1):
-            # The side that starts first alternates, too.
-            sides = dict(list(cases.items())[:: 1 if number % 2 else -1])
-            throughputs = measure_round(pool, sides, options.slices, pinning)
-            rounds.append(throughputs)
-            ratio = throughputs[WITH] / throughputs[WITHOUT]
-            print(
-                f"round {number}: {throughputs[WITH]:,.0f} ÷ {throughputs[WITHOUT]:,.0f} requests/s = {ratio:.4f}",
-                flush=True,
-            )
-    over = paired_ratio([each[WITHOUT] for each in rounds], [each[WITH] for each in rounds], confidence=0.95)
-    assert over.low is not None
-    assert over.high is not None
+    without, with_probe = (case_of(probe=probe, mode=options.mode) for probe in (False, True))
+    pair = Pair(without, with_probe, pairing="slices", slice_s=SLICE_S, slices=2 * options.slices)
+    throughputs: list[list[float]] = []
+    with tempfile.TemporaryDirectory(prefix="loopwise-") as folder:
+        result = ResultFolder(Path(folder))
+        suite = Suite(name="probe_cost", cases=(without, with_probe))
+        experiment = design(suite, seed=None, label=None, name=suite.name)
+        with Services(result.path) as services, generators(result.generator_log) as pool:
+            testbed = Testbed(result, experiment, pool, services)
+            for number in range(1, max(2, options.rounds) + 1):
+                done = measure_round(testbed, pair, number)
+                if done.status != "ok":
+                    raise RunError(f"round {number}: {done.status}: {done.error}")
+                sides = [getattr(done, name).metrics[TOTAL]["throughput_rps"] for name in SIDES]
+                throughputs.append(sides)
+                print(
+                    f"round {number}: {sides[1]:,.0f} ÷ {sides[0]:,.0f} requests/s = {sides[1] / sides[0]:.4f}",
+                    flush=True,
+                )
+    baseline, candidate = zip(*throughputs, strict=True)
+    ratio = paired_ratio(baseline, candidate, confidence=0.95)
+    assert ratio.low is not None
+    assert ratio.high is not None
     print(
-        f"throughput with ÷ without the probe, noop/{options.mode}: {over.value:.4f} "
-        f"[{over.low:.4f}, {over.high:.4f}], {len(rounds)} rounds; target: at least {TARGET:g}"
+        f"throughput with ÷ without the probe, noop/{options.mode}: {ratio.value:.4f} "
+        f"[{ratio.low:.4f}, {ratio.high:.4f}], {len(throughputs)} rounds; target: at least {TARGET:g}"
     )
-    return int(over.high < TARGET)
+    return int(ratio.high < TARGET)
 
 
 if __name__ == "__main__":
