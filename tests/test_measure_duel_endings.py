@@ -113,7 +113,7 @@ WRONG: list[tuple[str, str]] = [
     ("old:app new:app --endpoint /x --base-app-dir gone", "duel: old:app: there is no folder gone; correct"),
     ("old:app new:app --endpoint /x --candidate-app-dir gone", "duel: new:app: there is no folder gone"),
     ("old:app new:app --endpoint /x --base-python gone", "there is no file"),
-    ("git:HEAD new:app --endpoint /x", "is in no git checkout; name a folder that is by --app-dir"),
+    ("git:HEAD new:app --endpoint /x", "is not in a git checkout; name a folder that is by --app-dir"),
     ("git:HEAD new:app --endpoint /x --base-app-dir repo", "names no app; add --app module:app"),
     (
         "git:nowhere new:app --endpoint /x --app old:app --base-app-dir repo",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.docs import text_of
 from support.fakes import case_of
 
 from loopwise.analysis.paired import MIN_ROUNDS
@@ -161,3 +162,10 @@ def test_more_pairs_ask_for_narrower_intervals_as_holm_will() -> None:
     measured_by(among, *((name, 1.0) for name in "abcdef"), slices_max=12, slices_max_s=1e4)
     of_a = [number for name, number in among.measured if name == "a"]
     assert MIN_ROUNDS <= len(alone.measured) < len(of_a) < 12
+
+
+def test_the_method_page_says_how_many_rounds_slices_need() -> None:
+    number = {2: "two", 3: "three", 4: "four"}[MIN_ROUNDS]
+    page = text_of("method.md")
+    assert f"{number} valid rounds or more" in page
+    assert f"gets at least {number} rounds" in page

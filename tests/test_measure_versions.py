@@ -77,7 +77,7 @@ def test_what_cannot_be_served_is_refused_in_a_sentence(name: str, checkout: Pat
 def test_a_folder_outside_of_any_checkout_has_no_revisions(tmp_path: Path) -> None:
     side = version("git:main", tmp_path)
     with (
-        pytest.raises(UsageError, match="is in no git checkout; name a folder that is by --app-dir"),
+        pytest.raises(UsageError, match="is not in a git checkout; name a folder that is by --app-dir"),
         served_from(side, side),
     ):
         pass

@@ -1,4 +1,4 @@
-"""What may stand on a side of a duel: an app as it is here, or as it was at a git revision; as a case to be served."""
+"""Sides of a duel: an app in the working copy or at a git revision, made into a case that can be served."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ REVISION = "git:"
 
 @dataclass(frozen=True)
 class Version:
-    """One side of a duel, as it was asked for."""
+    """One side of a duel, as the command line names it."""
 
     text: str
     """`shop.main:app`, or `git:main`."""
@@ -29,7 +29,7 @@ class Version:
 
     @property
     def is_revision(self) -> bool:
-        """The app is taken from a revision of the checkout that holds `app_dir`."""
+        """Whether the app is taken from a revision of the checkout that holds `app_dir`."""
         return self.text.startswith(REVISION)
 
     @property
@@ -48,13 +48,13 @@ class Version:
 
 @contextmanager
 def served_from(baseline: Version, candidate: Version) -> Iterator[tuple[Path, Path]]:
-    """The folders that the two apps are imported from, for the duration of a `with` block.
+    """Make the folders that the two apps are imported from, for the duration of a `with` block.
 
-    Both are links of equal length in a temporary folder: the length of a path moves a process's memory, and two
-    versions must differ in nothing but what is compared. Worktrees of revisions are removed at the end.
+    Both are links of equal length in a temporary folder: the length of a path moves a process's memory, and the two
+    sides must differ in their code alone. Worktrees of revisions are removed at the end.
 
     Raises:
-        UsageError: a folder is not there, not in a git checkout, or has no such revision.
+        UsageError: a folder does not exist, is not in a git checkout, or has no such revision.
     """
     with tempfile.TemporaryDirectory(prefix="loopwise-") as scratch:
         worktrees: list[tuple[Path, Path]] = []
@@ -82,17 +82,17 @@ def served_from(baseline: Version, candidate: Version) -> Iterator[tuple[Path, P
 
 
 def _checkout_of(folder: Path, version: Version) -> Path:
-    found = _git(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
-    if found is None or found.returncode:
+    answer = _git(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
+    if answer is None or answer.returncode:
         raise UsageError(
-            f"duel: {version.text}: {version.app_dir} is in no git checkout; name a folder that is by --app-dir"
+            f"duel: {version.text}: {version.app_dir} is not in a git checkout; name a folder that is by --app-dir"
         )
-    return Path(found.stdout.strip()).resolve()
+    return Path(answer.stdout.strip()).resolve()
 
 
 def _add_worktree(root: Path, tree: Path, version: Version) -> None:
     revision = version.text.removeprefix(REVISION)
-    # --end-of-options: a revision that begins with a dash is no option of git's.
+    # --end-of-options: a revision that begins with a dash is not an option of git.
     known = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if known.returncode:
         raise UsageError(
@@ -101,7 +101,7 @@ def _add_worktree(root: Path, tree: Path, version: Version) -> None:
     added = _git(root, "worktree", "add", "--detach", str(tree), known.stdout.strip())
     if added.returncode:
         raise UsageError(
-            f"duel: {version.text}: git made no worktree ({added.stderr.strip()}); mend the checkout"
+            f"duel: {version.text}: git could not make a worktree ({added.stderr.strip()}); repair the checkout"
         )
 
 
@@ -123,10 +123,10 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def case_of(
     version: Version, folder: Path, endpoints: Sequence[str], load: Mapping[str, Any], *, case_id: str
 ) -> Case:
-    """The version as a case, under a name of its own.
+    """Make a case of a version.
 
     Raises:
-        SuiteError: the app, the interpreter or an endpoint is wrong.
+        SuiteError: the app, the interpreter or an endpoint is invalid.
     """
     entry: dict[str, Any] = {"app": version.target, "app_dir": str(folder)}
     if version.python is not None:
@@ -144,7 +144,7 @@ def case_of(
 
 
 def names_of(baseline: str, candidate: str) -> tuple[str, str]:
-    """What the two sides are called in tables and folders: `git-main` and `shop.main-app`; never the same."""
+    """Name the two sides in tables and folders, `git-main` and `shop.main-app`; never the same."""
     names = [
         re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "app" for text in (baseline, candidate)
     ]
