@@ -1,17 +1,15 @@
 """The throughput that a case can reach at most, from arithmetic alone.
 
-A measurement that equals its bound has measured that bound; one far below it is held back by something else. Sources of
-the constants: AnyIO's default limiter has 40 tokens per event loop; asyncio's default executor min(32, cores + 4)
-threads (Python's documentation of ThreadPoolExecutor).
+A measurement that equals its bound has measured that bound; one far below it is held back by something else. How many
+requests a mode serves at a time says loopwise.model.modes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from loopwise.model import Case, Cost, Part, Server
-
-ANYIO_TOKENS = 40
+from loopwise.model.modes import MODES, Mode, mode_named
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,9 @@ class Bound:
             return f"is asked {self.count:g} times a second only"
         if self.kind == "users":
             return f"has {int(self.count)} users only"
-        return _SLOTS[self.mode].words(self) if self.kind == "slots" else f"computes on {self._cores}"
+        if self.kind == "slots":
+            return MODES[self.mode].limit(int(self.count), self.workers)
+        return f"computes on {self._cores}"
 
     @property
     def _cores(self) -> str:
@@ -63,7 +63,11 @@ def bounds(case: Case, cores: int) -> list[Bound]:
     if server is None or any(part.cost is None for part in parts):
         return []
     weights = sum(part.weight for part in parts)
-    shares = [_Share(part.mode, part.weight / weights, part.cost) for part in parts if part.cost is not None]
+    shares = [
+        _Share(mode_named(part.mode), part.weight / weights, part.cost)
+        for part in parts
+        if part.cost is not None
+    ]
     total_s = sum(share.total_s for share in shares)
     if total_s <= 0:
         return []
@@ -74,7 +78,7 @@ def bounds(case: Case, cores: int) -> list[Bound]:
 class _Share(NamedTuple):
     """What an average request of a case spends in one of its modes."""
 
-    mode: str
+    mode: Mode
     ratio: float
     cost: Cost
 
@@ -87,51 +91,23 @@ class _Share(NamedTuple):
         return self.ratio * self.cost.cpu_ms / 1e3
 
 
-class _Slots(NamedTuple):
-    """How many requests a mode serves at a time."""
-
-    per_worker: Callable[[Server, int], int]
-    words: Callable[[Bound], str]
-
-
-def _loops(bound: Bound) -> str:
-    loops = "its event loop" if bound.workers == 1 else f"each of its {bound.workers} event loops"
-    return f"serves one request at a time on {loops}"
-
-
-_SLOTS = {
-    "blocking": _Slots(lambda _server, _cores: 1, _loops),
-    "sync": _Slots(
-        lambda server, _cores: server.threads or ANYIO_TOKENS,
-        lambda bound: f"waits for its {int(bound.count)} threads",
-    ),
-    "to_thread": _Slots(
-        lambda _server, cores: min(32, cores + 4),
-        lambda bound: f"waits for the {int(bound.count)} threads of asyncio's default executor",
-    ),
-    "process": _Slots(
-        lambda server, cores: server.pool_processes or cores,
-        lambda bound: f"waits for its {int(bound.count)} pool processes",
-    ),
-}
-
-
 def _slots(shares: Sequence[_Share], server: Server, cores: int) -> Iterator[Bound]:
     """A bound for each mode that serves only so many requests at a time: their slots over what a request needs."""
-    for mode, slots in _SLOTS.items():
-        busy_s = sum(share.total_s for share in shares if share.mode == mode)
-        if mode == "blocking" and busy_s:
-            # In a mix, what async routes compute holds the same loop.
-            busy_s += sum(share.cpu_s for share in shares if share.mode == "async")
-        if busy_s:
-            count = server.workers * slots.per_worker(server, cores)
-            yield Bound("slots", count / busy_s, count, mode, server.workers)
+    for mode in MODES.values():
+        busy_s = sum(share.total_s for share in shares if share.mode is mode)
+        if mode.slots is None or not busy_s:
+            continue
+        if mode.on_loop:
+            # In a mix, what other routes compute on the loop holds it as well.
+            busy_s += sum(share.cpu_s for share in shares if share.mode.on_loop and share.mode is not mode)
+        count = server.workers * mode.slots(server, cores)
+        yield Bound("slots", count / busy_s, count, mode.name, server.workers)
 
 
 def _cpu(shares: Sequence[_Share], server: Server, cores: int) -> Iterator[Bound]:
     """A worker computes on one core at most, as each process of a pool does; the machine has only so many."""
-    in_workers_s = sum(share.cpu_s for share in shares if share.mode != "process")
-    in_pools_s = sum(share.cpu_s for share in shares if share.mode == "process")
+    in_workers_s = sum(share.cpu_s for share in shares if not share.mode.uses_pool)
+    in_pools_s = sum(share.cpu_s for share in shares if share.mode.uses_pool)
     pool = server.workers * (server.pool_processes or cores) if in_pools_s else 0
     processes = pool + (server.workers if in_workers_s else 0)
     usable = {min(cores, processes): in_workers_s + in_pools_s}

@@ -23,8 +23,6 @@ class Mode:
     """Requests that a worker serves at a time, by server settings and cores; None: as many as arrive."""
     limited: str = ""
     """Completes "X is slower because it …" where the slots are the bound."""
-    cause: str = ""
-    """The cause in loopwise.analysis.causes that is a full set of slots."""
     on_loop: bool = False
     """Whether what it computes holds the event loop."""
     uses_pool: bool = False
@@ -50,14 +48,12 @@ MODES: dict[str, Mode] = {
             "def",
             slots=lambda server, _cores: server.threads or ANYIO_TOKENS,
             limited="waits for its {slots} threads",
-            cause="thread_pool_full",
         ),
         Mode(
             "blocking",
             "blocking in async def",
             slots=lambda _server, _cores: 1,
             limited="serves one request at a time on {loops}",
-            cause="loop_blocked",
             on_loop=True,
         ),
         Mode(
@@ -66,14 +62,12 @@ MODES: dict[str, Mode] = {
             # asyncio's default executor (Python's documentation of ThreadPoolExecutor)
             slots=lambda _server, cores: min(32, cores + 4),
             limited="waits for the {slots} threads of asyncio's default executor",
-            cause="executor_full",
         ),
         Mode(
             "process",
             "process pool",
             slots=lambda server, cores: server.pool_processes or cores,
             limited="waits for its {slots} pool processes",
-            cause="process_pool_full",
             uses_pool=True,
         ),
     )

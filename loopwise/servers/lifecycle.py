@@ -20,7 +20,7 @@ import httpx
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
-from loopwise.model.modes import uses_pool
+from loopwise.model.modes import OWN, uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.spec import HOST
@@ -171,7 +171,7 @@ def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> 
         "LOOPWISE_MODES": None,
         "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
     }
-    if own is None and case.mode != "own":
+    if own is None and case.mode != OWN.name:
         optional["LOOPWISE_WORKLOADS"] = ",".join(served_workloads(case))
         optional["LOOPWISE_MODES"] = ",".join(case.modes)
     for name, value in optional.items():

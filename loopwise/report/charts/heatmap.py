@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
+from loopwise.model.modes import OWN
 from loopwise.model.naming import variant
 from loopwise.report import format as fmt
 from loopwise.report.cells import (
@@ -205,7 +206,7 @@ def _panels(cells: Cells, factors: dict[str, Factor], row: str, column: str) -> 
             continue
         fixed = dict(zip(others, key, strict=True))
         heading = fixed.pop("subject", None) or (
-            "Every endpoint" if members[0].mode == "own" else "Every workload"
+            "Every endpoint" if members[0].mode == OWN.name else "Every workload"
         )
         panels += _chunks(cells, at, rows, columns, (heading, " · ".join(fixed.values())))
     return [

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from loopwise.analysis.digest import QUANTILES, Digest
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Cause, Run
+from loopwise.model.modes import OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios, mode_name, served_by
 from loopwise.report.html.facts import CheckRow, check_rows
@@ -189,7 +190,7 @@ class _Table:
             case=case,
             anchor=self.anchors[case_id],
             name=facet.full_label(case, " · "),
-            css_mode=case.mode if case.mode.isidentifier() else "own",
+            css_mode=case.mode if case.mode.isidentifier() else OWN.name,
             traits={
                 "mode": mode_name(case),
                 "workers": "" if case.workers is None else str(case.workers),

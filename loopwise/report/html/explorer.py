@@ -17,6 +17,7 @@ from typing import Any
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
+from loopwise.model.modes import mode_named
 from loopwise.report.cells import Cell, Cells, mode_name, served_by
 from loopwise.report.charts.kit.style import MODES
 from loopwise.report.format import clean
@@ -34,13 +35,8 @@ _SHAPES = {
     "X": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z",
 }
 """matplotlib's markers as Vega's, so that a mode has the same one in every chart."""
-_DASHES = {
-    "async": [],
-    "sync": [6, 2],
-    "blocking": [2, 2],
-    "to_thread": [6, 2, 2, 2],
-    "process": [4, 2, 2, 2],
-}
+_DASH_SCALE = 1.5
+"""matplotlib counts the dashes of a line in its widths, Vega in pixels."""
 PACKAGE = "vl-convert-python"
 GLOBAL = b"loopwiseEmbed"
 """The only name that the library defines; the explorer calls it."""
@@ -69,10 +65,10 @@ def explorer_data(summary: Summary) -> dict[str, Any]:
             for name in metrics
         ],
         "styles": {
-            "your app" if mode == "own" else mode: {
+            mode_named(mode).shown: {
                 "colour": style.colour,
                 "shape": _SHAPES[style.marker],
-                "dash": _DASHES.get(mode, [8, 2]),
+                "dash": [] if style.line == "-" else [round(_DASH_SCALE * each) for each in style.line[1]],
             }
             for mode, style in MODES.items()
         },

@@ -12,6 +12,7 @@ from rich.text import Text
 from loopwise.analysis.causes import first_causes
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
+from loopwise.model.modes import MODES, OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.terminal.console import say
@@ -19,12 +20,8 @@ from loopwise.report.words import far_off, flagged, short_causes, verdicts_by_ca
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
-    "async": "blue",
-    "sync": "yellow",
-    "blocking": "red",
-    "to_thread": "green",
-    "process": "magenta",
-    "own": "cyan",
+    **dict(zip(MODES, ("blue", "yellow", "red", "green", "magenta"), strict=False)),
+    OWN.name: "cyan",
 }
 VERDICT_STYLES = {
     "better": "bold green",
