@@ -1,6 +1,5 @@
 """Carries out a calibration step by step. Steps that fail or lack a tool are named, and the others still run."""
 
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -43,20 +42,6 @@ QUICK = Effort(window_s=0.3, warmup_s=0.2, rounds=2, users=1_000)
 """About 35 seconds, most of it the start of processes."""
 
 
-class Pinning(NamedTuple):
-    """The cores that server and generator have for themselves; None: they share all."""
-
-    server: int | None
-    generator: int | None
-
-
-def pinning() -> Pinning:
-    """Choose the first and the last core that this process may use, where there are two."""
-    if not hasattr(os, "sched_getaffinity") or len(allowed := sorted(os.sched_getaffinity(0))) < 2:
-        return Pinning(None, None)
-    return Pinning(allowed[0], allowed[-1])
-
-
 def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
     """Measure everything on this machine.
 
@@ -69,14 +54,16 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
         RunError: the static server or the generator can't be started at all.
     """
     machine.raise_open_files_limit()
-    begun_s, clock, pins = time.monotonic(), machine.cpu_clock(), pinning()
+    begun_s, clock, cores = time.monotonic(), machine.cpu_clock(), machine.core_numbers()
+    # The first and the last core for themselves; with one core they share it.
+    server_core, generator_core = (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="loopwise-calibrate-") as name:
         folder = Path(name)
         log = folder / "generator.log"
         (folder / "server").mkdir()
-        with serve_static(folder / "server", pins.server) as server, generators(log) as pool:
-            bench = Bench(pool, server, folder, pins.generator, seed, effort.window_s, effort.warmup_s, tell)
+        with serve_static(folder / "server", server_core) as server, generators(log) as pool:
+            bench = Bench(pool, server, folder, generator_core, seed, effort.window_s, effort.warmup_s, tell)
             measured = _measure(bench, server, effort, log)
     after = machine.cpu_clock()
     calibration = Calibration(
@@ -85,8 +72,8 @@ def calibrate(effort: Effort, *, seed: int, tell: Tell) -> Calibration:
         seed=seed,
         window_s=effort.window_s,
         environment=machine.describe(PACKAGES),
-        server_core=pins.server,
-        generator_core=pins.generator,
+        server_core=server_core,
+        generator_core=generator_core,
         steal_ratio=(after.steal_s - clock.steal_s) / max(after.total_s - clock.total_s, 1e-9),
         **measured,
     )

@@ -78,8 +78,7 @@ def duel(
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.duel import WARMUP_S, Effort, design, fight
-    from loopwise.measure.sides import sides_of_apps, sides_of_suite
-    from loopwise.measure.versions import Version
+    from loopwise.measure.sides import Version, sides_of_apps, sides_of_suite
     from loopwise.results.folder import ResultFolder
 
     label = checked_label(label)

@@ -5,7 +5,7 @@ plan.py         which runs, in which order, for how long
 run.py          one run
 pairs.py        one round of a pair: two servers side by side
 slices.py       pairs that blocks left undecided, round after round
-duel.py         a duel, round after round; versions.py: what may stand on its sides
+duel.py         a duel, round after round; sides.py: apps, revisions and cases as its sides
 testbed.py      what runs and rounds share: start servers, put a load on them, record it
 prestart.py     starts servers of coming runs before their turn
 """

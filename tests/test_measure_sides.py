@@ -1,4 +1,4 @@
-"""What may stand on a side of a duel: folders of equal length, worktrees that are gone afterwards."""
+"""The sides of a duel: apps, git revisions and their names, as cases that can be served."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loopwise.errors import UsageError
-from loopwise.measure.versions import Version, case_of, names_of, served_from
+from loopwise.measure.sides import Version, case_of, names_of, served_from
 
 
 def git(folder: Path, *arguments: str) -> str:
