@@ -11,8 +11,7 @@ from support.suite import FakeTarget
 from loopwise.errors import UsageError
 from loopwise.model import Suite
 from loopwise.suite import baseline_pairs, load_suite, make_suite
-from loopwise.suite.scaffold import own_endpoints, write_suite
-from loopwise.suite.trial import trial_document
+from loopwise.suite.scaffold import own_endpoints, trial_document, write_suite
 
 PLAIN_APP = "async def app(scope, receive, send): ...\n"
 SHOP = """

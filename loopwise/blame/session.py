@@ -24,8 +24,7 @@ from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
-from loopwise.suite.scaffold import own_endpoints
-from loopwise.suite.trial import trial_document
+from loopwise.suite.scaffold import own_endpoints, trial_document
 
 CONCURRENCY = 4
 """Requests in flight in the second half: enough that callbacks of several requests meet."""

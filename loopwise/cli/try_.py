@@ -27,7 +27,7 @@ def try_(
 ) -> int:
     """Measure an app of your own, or a server that runs, without writing a suite."""
     from loopwise.suite import make_suite
-    from loopwise.suite.trial import trial_document
+    from loopwise.suite.scaffold import trial_document
 
     document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
     suite = make_suite(

@@ -20,8 +20,7 @@ from loopwise.suite.file import (
     suggestion,
     suite_paths,
 )
-from loopwise.suite.parse import parse_suite
-from loopwise.suite.schema import given
+from loopwise.suite.schema import given, parse_suite
 
 __all__ = ["baseline_pairs", "case_factors", "load_suite", "make_suite", "suite_paths"]
 

@@ -1,21 +1,21 @@
 """[[matrix]] entries to cases: which keys may stand together, what each entry measures, and the product."""
 
 import json
+import math
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from loopwise.errors import SuiteError
-from loopwise.model import App, Case, Endpoint, Load, Part, Server
+from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Load, Part, Server
 from loopwise.model.naming import assign_ids
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations
 from loopwise.suite.file import Key, Source
-from loopwise.suite.loads import combinations, loads_of, refuse_too_many, refuse_unused_load_keys
 from loopwise.suite.schema import SERVER_KEYS, EndpointTable, Entry, SuiteTable, given
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
@@ -32,6 +32,11 @@ KINDS = {
     "mix": ("mix", "name", *TARGET_KEYS),
 }
 """Kind of entry, named by the key that makes it -> its keys beside `load`. The first that fits counts."""
+
+MAX_CASES = 10_000
+"""Of one entry. More would run for weeks: it is a slip in a list."""
+
+DEFAULT_MODELS = [Load.model_fields["model"].default]
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def expand(
     Raises:
         SuiteError: keys that don't stand together, or a value that this machine or target_app refuses.
     """
-    refuse_unused_load_keys(suite, source)
+    _refuse_unused_load_keys(suite, source)
     drafts = [
         draft
         for index, entry in enumerate(suite.matrix)
@@ -111,9 +116,9 @@ def expand(
 def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     kind = _kind(place)
     servers = [None] if kind == "url" else _servers(place)
-    loads = loads_of(place.entry, place.key, suite, place.source)
+    loads = _loads(place.entry, place.key, suite, place.source)
     subjects = _SUBJECTS[kind](place)
-    refuse_too_many(len(subjects) * len(servers) * len(loads), place.key, place.source)
+    _refuse_too_many(len(subjects) * len(servers) * len(loads), place.key, place.source)
     return product(subjects, servers, loads)
 
 
@@ -137,20 +142,113 @@ def _kind(place: _Place) -> str:
 def _servers(place: _Place) -> list[Server | None]:
     lists = {name: values for name, values in given(place.entry).items() if name in SERVER_KEYS}
     ordered = {"name" if name == "server" else name: lists[name] for name in SERVER_KEYS if name in lists}
-    servers = [Server(**values) for values in combinations(ordered, place.key, place.source)]
+    servers = [Server(**values) for values in _combinations(ordered, place.key, place.source)]
     for server in servers:
         if refused := SERVERS[server.name].refusal(server):
             raise place.refuse(*refused)
     return list(servers)
 
 
+def _combinations(lists: Mapping[str, list[Any]], key: Key, source: Source) -> Iterator[dict[str, Any]]:
+    """Every choice of one value from each list, the last list running fastest."""
+    count = math.prod(map(len, lists.values()))
+    _refuse_too_many(count, key, source)
+    return (dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
+
+
+def _refuse_too_many(count: int, key: Key, source: Source) -> None:
+    """Stop before a product of lists fills the memory."""
+    if count > MAX_CASES:
+        raise source.error(key, f"makes {count} cases, allowed are {MAX_CASES}; shorten its lists")
+
+
+def _loads(entry: Entry, key: Key, suite: SuiteTable, source: Source) -> list[Load]:
+    """The entry's loads. Of [load] it takes the keys that its model knows; its own must all be known.
+
+    Raises:
+        SuiteError: a key of the other model, or a longest warm-up below the shortest.
+    """
+    common, own = given(suite.load), given(entry.load)
+    models = own.get("model") or common.get("model") or DEFAULT_MODELS
+    _refuse_misfits(own, models, (*key, "load"), source)
+    merged = {**common, **own}
+    loads = [
+        _load({**values, "model": model}, (*key, "load") if own else ("load",), source)
+        for model in models
+        for values in _combinations(_fitting(merged, model), (*key, "load"), source)
+    ]
+    if entry.scenario:
+        _refuse_pace(loads, (*key, "scenario"), source)
+    return loads
+
+
+def _refuse_unused_load_keys(suite: SuiteTable, source: Source) -> None:
+    """A key of [load] must have a meaning for [load]'s own model or for some entry's.
+
+    Raises:
+        SuiteError: it has none, such as `rate_rps` where all load is closed.
+    """
+    common = given(suite.load)
+    models = list(common.get("model") or DEFAULT_MODELS)
+    for entry in suite.matrix:
+        models += given(entry.load).get("model", [])
+    _refuse_misfits(common, models, ("load",), source)
+
+
+def _fitting(table: Mapping[str, list[Any]], model: str) -> dict[str, list[Any]]:
+    """The table's keys that the model knows, in the model's order, whatever their order in the file."""
+    return {
+        name: table[name]
+        for name in Load.model_fields
+        if name in table and name in LOAD_KEYS[model] and name != "model"
+    }
+
+
+def _refuse_misfits(names: Iterable[str], models: list[str], key: Key, source: Source) -> None:
+    for name in names:
+        if not any(name in LOAD_KEYS[model] for model in models):
+            model = models[0]
+            other = "open" if model == "closed" else "closed"
+            raise source.error(
+                (*key, name),
+                f'has no meaning with model = "{model}", allowed are {", ".join(sorted(LOAD_KEYS[model]))}; '
+                f'remove it or set model = "{other}"',
+            )
+
+
+def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
+    warmup_s = values.get("warmup_s", Load.model_fields["warmup_s"].default)
+    longest_s = values.setdefault("warmup_max_s", max(Load.model_fields["warmup_max_s"].default, warmup_s))
+    if longest_s < warmup_s:
+        raise source.error(
+            (*key, "warmup_max_s"), f"got {longest_s:g}, allowed is warmup_s ({warmup_s:g}) or more; raise it"
+        )
+    if values.get("steps") is not None and values.get("ramp_to_rps") is None:
+        raise source.error(
+            (*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps"
+        )
+    values["victim"] = values.get("victim") or None
+    return Load(**values)
+
+
+def _refuse_pace(loads: list[Load], key: Key, source: Source) -> None:
+    """A Locust file's users keep their own pace, so a rate or a pause from outside could not be kept."""
+    for load in loads:
+        if load.model == "open":
+            raise source.error(
+                key, 'needs model = "closed", for a Locust file has users; set it in this load'
+            )
+        if load.think_s:
+            raise source.error(key, "allows no think_s; write the pause as wait_time in the Locust file")
+
+
 def _workloads(place: _Place) -> list[_Subject]:
     entry = place.entry
     if not entry.mode:
         raise place.refuse("mode", 'is missing; name the modes to compare, such as mode = ["async", "sync"]')
-    params = list(combinations(entry.params, (*place.key, "params"), place.source))
+    params = list(_combinations(entry.params, (*place.key, "params"), place.source))
     features = entry.features or [""]
-    refuse_too_many(
+    _refuse_too_many(
         len(entry.workload) * len(params) * len(entry.mode) * len(features), place.key, place.source
     )
     _refuse_idle_pool(place, entry.mode)
@@ -211,7 +309,7 @@ def _apps(place: _Place) -> list[_Subject]:
         App(target=target, app_dir=app_dir, python=python)
         for target, app_dir, python in product(targets, folders, pythons or [sys.executable])
     ]
-    refuse_too_many(len(apps) * max(1, len(entry.endpoint)), place.key, source)
+    _refuse_too_many(len(apps) * max(1, len(entry.endpoint)), place.key, source)
     return [_Subject(key=place.key, app=app, **request) for app, request in product(apps, _requests(place))]
 
 
