@@ -30,30 +30,30 @@ class Section(NamedTuple):
     note: str = ""
 
 
-def sections(found: Calibration) -> list[Section]:
+def sections(calibration: Calibration) -> list[Section]:
     """Make all tables that have rows, the targets first."""
     every = (_targets, _costs, _ratios, _latencies, _counts, _schedule, _missing)
-    return [section for section in (make(found) for make in every) if section.rows]
+    return [section for section in (make(calibration) for make in every) if section.rows]
 
 
-def heading(found: Calibration) -> str:
+def heading(calibration: Calibration) -> str:
     """Describe machine, server and settings in one paragraph."""
-    machine = found.environment
+    machine, stolen = calibration.environment, fmt.share(calibration.steal_ratio)
     place = "generator and server shared one core, so absolute figures are too high"
-    if found.server_core is not None:
-        place = f"server on core {found.server_core}, generators on core {found.generator_core}"
+    if calibration.server_core is not None:
+        place = f"server on core {calibration.server_core}, generators on core {calibration.generator_core}"
     return (
         f"{machine.get('cpu_model')}, {machine.get('cores')} cores, {machine.get('system')}, "
-        f"{machine.get('python')}; {found.server}; {place}; {fmt.share(found.steal_ratio)} of the CPU stolen; "
-        f"{found.duration_s:.0f} s in all, {found.window_s:g} s a window, seed {found.seed}; "
-        f"{found.created_at}."
+        f"{machine.get('python')}; {calibration.server}; {place}; {stolen} of the CPU stolen; "
+        f"{calibration.duration_s:.0f} s in all, {calibration.window_s:g} s a window, seed {calibration.seed}; "
+        f"{calibration.created_at}."
     )
 
 
-def tables(found: Calibration) -> RenderableType:
+def tables(calibration: Calibration) -> RenderableType:
     """Render for the terminal."""
-    parts: list[RenderableType] = [Text(heading(found), style="dim")]
-    for section in sections(found):
+    parts: list[RenderableType] = [Text(heading(calibration), style="dim")]
+    for section in sections(calibration):
         table = Table(
             box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=section.title, title_justify="left"
         )
@@ -64,19 +64,19 @@ def tables(found: Calibration) -> RenderableType:
         parts += [Text(), table]
         if section.note:
             parts.append(Text(section.note, style="dim"))
-    parts += [Text(f"failed: {problem}", style="bold red") for problem in found.problems]
+    parts += [Text(f"failed: {problem}", style="bold red") for problem in calibration.problems]
     return Group(*parts)
 
 
-def markdown(found: Calibration) -> str:
+def markdown(calibration: Calibration) -> str:
     """Render calibration.md."""
-    lines = ["# Calibration of the generator", "", heading(found)]
-    for section in sections(found):
+    lines = ["# Calibration of the generator", "", heading(calibration)]
+    for section in sections(calibration):
         lines += ["", f"## {section.title}", "", *_markdown_table(section)]
         if section.note:
             lines += ["", section.note]
-    if found.problems:
-        lines += ["", "## Failed", "", *(f"- {fmt.clean(problem)}" for problem in found.problems)]
+    if calibration.problems:
+        lines += ["", "## Failed", "", *(f"- {fmt.clean(problem)}" for problem in calibration.problems)]
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +85,7 @@ def _markdown_table(section: Section) -> Iterator[str]:
         yield f"| {' | '.join(fmt.clean(cell).replace('|', '/') for cell in cells)} |"
 
 
-def write(found: Calibration, folder: Path) -> None:
+def write(calibration: Calibration, folder: Path) -> None:
     """Write calibration.json and calibration.md.
 
     Raises:
@@ -93,16 +93,16 @@ def write(found: Calibration, folder: Path) -> None:
     """
     with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / JSON, found.model_dump_json(indent=2) + "\n")
-        write_atomically(folder / MARKDOWN, markdown(found))
+        write_atomically(folder / JSON, calibration.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / MARKDOWN, markdown(calibration))
 
 
-def _targets(found: Calibration) -> Section:
-    rows = [(each.figure, each.reach, each.found, each.state, each.detail) for each in found.targets]
+def _targets(calibration: Calibration) -> Section:
+    rows = [(each.figure, each.reach, each.found, each.state, each.detail) for each in calibration.targets]
     return Section("Targets of the generator", ("figure", "target", "here", "", ""), rows)
 
 
-def _costs(found: Calibration) -> Section:
+def _costs(calibration: Calibration) -> Section:
     rows = [
         (
             tool.tool,
@@ -113,7 +113,7 @@ def _costs(found: Calibration) -> Section:
             tool.bottleneck,
             f"{tool.errors:,}",
         )
-        for tool in found.cost
+        for tool in calibration.cost
     ]
     columns = (
         "generator",
@@ -132,14 +132,14 @@ def _costs(found: Calibration) -> Section:
     return Section(title, columns, rows, note)
 
 
-def _ratios(found: Calibration) -> Section:
-    rows = [(f"{each.numerator} ÷ {each.denominator}", spread(each.ratio)) for each in found.ratios]
+def _ratios(calibration: Calibration) -> Section:
+    rows = [(f"{each.numerator} ÷ {each.denominator}", spread(each.ratio)) for each in calibration.ratios]
     note = "Computed within each round; median, lowest and highest."
     return Section("CPU per request, one over the other", ("ratio", "value"), rows, note)
 
 
-def _latencies(found: Calibration) -> Section:
-    rows = [row for truth in found.latency for row in _percentile_rows(truth)]
+def _latencies(calibration: Calibration) -> Section:
+    rows = [row for truth in calibration.latency for row in _percentile_rows(truth)]
     columns = ("generator", "load", "", "reported", "packets", "difference", "", "lag")
     note = (
         "Service times of the same run. Lag: arrived → read by the generator, known with kernel stamps only. "
@@ -169,7 +169,7 @@ def _duration(value_us: float | None) -> str:
     return fmt.duration(None if value_us is None else value_us / 1e3)
 
 
-def _counts(found: Calibration) -> Section:
+def _counts(calibration: Calibration) -> Section:
     rows = [
         (
             truth.tool,
@@ -179,7 +179,7 @@ def _counts(found: Calibration) -> Section:
             fmt.NONE if truth.packet_requests is None else f"{truth.packet_requests:,}",
             fmt.NONE if truth.packets_dropped is None else f"{truth.packets_dropped:,}",
         )
-        for truth in found.latency
+        for truth in calibration.latency
     ]
     columns = ("generator", "load", "requests/s", "rows", "requests in packets", "packets dropped")
     note = (
@@ -190,7 +190,7 @@ def _counts(found: Calibration) -> Section:
     return Section("Requests recorded and on the wire", columns, rows, note)
 
 
-def _schedule(found: Calibration) -> Section:
+def _schedule(calibration: Calibration) -> Section:
     rows = [
         (
             f"{each.rate_rps:,.0f}/s",
@@ -199,7 +199,7 @@ def _schedule(found: Calibration) -> Section:
             f"{each.sent_ratio:.6g}",
             *(_duration(each.late_us[name]) for name in ("p50", "p99", "max")),
         )
-        for each in found.schedule
+        for each in calibration.schedule
     ]
     columns = ("rate (Poisson)", "due", "sent", "sent ÷ due", "late p50", "p99", "max")
     note = (
@@ -208,6 +208,6 @@ def _schedule(found: Calibration) -> Section:
     return Section("Open load's schedule", columns, rows, note)
 
 
-def _missing(found: Calibration) -> Section:
-    rows = [(each.tool, each.effect, each.remedy) for each in found.missing]
+def _missing(calibration: Calibration) -> Section:
+    rows = [(each.tool, each.effect, each.remedy) for each in calibration.missing]
     return Section("Missing", ("tool", "effect", "remedy"), rows)

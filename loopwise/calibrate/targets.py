@@ -36,17 +36,17 @@ class Goal:
 
     def judge(self, calibration: Calibration) -> Target:
         """The target beside the figure of a calibration."""
-        found = self.find(calibration)
-        if isinstance(found, str):
+        finding = self.find(calibration)
+        if isinstance(finding, str):
             return Target(
-                figure=self.figure, reach=self.reach, found=fmt.NONE, state="not measured", detail=found
+                figure=self.figure, reach=self.reach, found=fmt.NONE, state="not measured", detail=finding
             )
         return Target(
             figure=self.figure,
             reach=self.reach,
-            found=found.text,
-            state="met" if found.is_met else "not met",
-            detail=found.detail,
+            found=finding.text,
+            state="met" if finding.is_met else "not met",
+            detail=finding.detail,
         )
 
 
