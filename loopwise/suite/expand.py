@@ -1,16 +1,18 @@
-"""[[matrix]] entries to cases: which keys may stand together, what each entry measures, and the product."""
+"""Expand [[matrix]] entries into cases: the keys that go together, what each entry measures, its loads, the product."""
 
 import json
 import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from loopwise.errors import SuiteError
 from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Load, Part, Server
+from loopwise.model.factors import is_own
+from loopwise.model.modes import MIX, OWN, mode_named
 from loopwise.model.naming import assign_ids
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
@@ -19,7 +21,7 @@ from loopwise.suite.file import Key, Source
 from loopwise.suite.schema import SERVER_KEYS, EndpointTable, Entry, SuiteTable, given
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
-"""`target.describe`, or what stands in for it in tests."""
+"""`target.describe`, or a fake of it in tests."""
 
 REQUEST_KEYS = ("endpoint", "mix", "scenario", "name")
 TARGET_KEYS = ("features", *SERVER_KEYS)
@@ -31,78 +33,46 @@ KINDS = {
     "scenario": ("scenario", "endpoint", "name", *SERVER_KEYS),
     "mix": ("mix", "name", *TARGET_KEYS),
 }
-"""Kind of entry, named by the key that makes it -> its keys beside `load`. The first that fits counts."""
+"""Kind of entry, by the key that makes it -> its keys besides `load`. The first kind whose key is there counts."""
 
 MAX_CASES = 10_000
-"""Of one entry. More would run for weeks: it is a slip in a list."""
+"""Of one entry. More would run for weeks: a mistake in a list."""
 
 DEFAULT_MODELS = [Load.model_fields["model"].default]
+
+Draft = tuple[Key, Case]
+"""A case without id, server and load, and the key of its entry."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """An entry of the suite, and what is needed to judge it."""
+    """A [[matrix]] entry, its key, and what is needed to validate it."""
 
     entry: Entry
     key: Key
     source: Source
     allow_remote: Collection[str]
 
-    def refuse(self, name: str, sentence: str) -> SuiteError:
+    def error(self, name: str, sentence: str) -> SuiteError:
         return self.source.error((*self.key, name), sentence)
 
     def each(self, name: str) -> list[tuple[str, Key]]:
-        """The values of a key, each with its own place."""
+        """The values of a key, each with its own key."""
         values = getattr(self.entry, name)
         key = (*self.key, name)
         return [(value, (*key, index) if len(values) > 1 else key) for index, value in enumerate(values)]
 
-
-@dataclass(frozen=True)
-class _Subject:
-    """What a case measures, before server and load are joined to it."""
-
-    key: Key
-    workload: str
-    mode: str = "own"
-    params: dict[str, Any] = field(default_factory=dict)
-    features: str = ""
-    parts: tuple[Part, ...] = ()
-    app: App | None = None
-    url: str | None = None
-    endpoints: tuple[Endpoint, ...] = ()
-    scenario: str | None = None
-
-    @property
-    def questions(self) -> list[tuple[Key, dict[str, Any]]]:
-        """What target_app is asked about each of its routes (path, all parameters, cost), and where it stands."""
-        if self.app or self.url or self.scenario:
-            return []
-        alone = Part(workload=self.workload, params=self.params, mode=self.mode)
-        return [
-            (
-                (*self.key, "mix", index) if self.parts else self.key,
-                {
-                    "workload": part.workload,
-                    "params": part.params,
-                    "mode": part.mode,
-                    "features": self.features,
-                },
-            )
-            for index, part in enumerate(self.parts or (alone,))
-        ]
-
-
-Draft = tuple[_Subject, Server | None, Load]
+    def draft(self, **fields: Any) -> Draft:
+        return self.key, Case(case_id="", load=Load(), **({"mode": OWN.name, "endpoints": ()} | fields))
 
 
 def expand(
     suite: SuiteTable, source: Source, *, allow_remote: Collection[str], describe: Describe
 ) -> tuple[Case, ...]:
-    """The cases of all entries, in the order of the file, each with its `case_id`.
+    """Expand all entries into cases, in the order of the file, each with its `case_id`.
 
     Raises:
-        SuiteError: keys that don't stand together, or a value that this machine or target_app refuses.
+        SuiteError: keys that don't go together, or a value that this machine or target_app refuses.
     """
     _refuse_unused_load_keys(suite, source)
     drafts = [
@@ -116,10 +86,23 @@ def expand(
 def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     kind = _kind(place)
     servers = [None] if kind == "url" else _servers(place)
-    loads = _loads(place.entry, place.key, suite, place.source)
-    subjects = _SUBJECTS[kind](place)
-    _refuse_too_many(len(subjects) * len(servers) * len(loads), place.key, place.source)
-    return product(subjects, servers, loads)
+    loads = _loads(place, suite)
+    for (key, case), server, load in _product(
+        place.key, place.source, _SUBJECTS[kind](place), servers, loads
+    ):
+        yield key, case.model_copy(update={"server": server, "load": load})
+
+
+def _product(key: Key, source: Source, *lists: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Every choice of one value from each list, the last list fastest; refused before it fills the memory."""
+    count = math.prod(map(len, lists))
+    if count > MAX_CASES:
+        raise source.error(key, f"makes {count} cases, allowed are {MAX_CASES}; shorten its lists")
+    return product(*lists)
+
+
+def _combinations(lists: Mapping[str, list[Any]], key: Key, source: Source) -> list[dict[str, Any]]:
+    return [dict(zip(lists, values, strict=True)) for values in _product(key, source, *lists.values())]
 
 
 def _kind(place: _Place) -> str:
@@ -132,9 +115,8 @@ def _kind(place: _Place) -> str:
     for name in keys:
         if name not in KINDS[kind] and name != "load":
             allowed = ", ".join((*KINDS[kind], "load"))
-            raise place.refuse(
-                name,
-                f"can't stand beside {kind}, allowed are {allowed}; remove it or begin another entry",
+            raise place.error(
+                name, f"can't stand beside {kind}, allowed are {allowed}; remove it or begin another entry"
             )
     return kind
 
@@ -145,63 +127,36 @@ def _servers(place: _Place) -> list[Server | None]:
     servers = [Server(**values) for values in _combinations(ordered, place.key, place.source)]
     for server in servers:
         if refused := SERVERS[server.name].refusal(server):
-            raise place.refuse(*refused)
+            raise place.error(*refused)
     return list(servers)
 
 
-def _combinations(lists: Mapping[str, list[Any]], key: Key, source: Source) -> Iterator[dict[str, Any]]:
-    """Every choice of one value from each list, the last list running fastest."""
-    count = math.prod(map(len, lists.values()))
-    _refuse_too_many(count, key, source)
-    return (dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
-
-
-def _refuse_too_many(count: int, key: Key, source: Source) -> None:
-    """Stop before a product of lists fills the memory."""
-    if count > MAX_CASES:
-        raise source.error(key, f"makes {count} cases, allowed are {MAX_CASES}; shorten its lists")
-
-
-def _loads(entry: Entry, key: Key, suite: SuiteTable, source: Source) -> list[Load]:
-    """The entry's loads. Of [load] it takes the keys that its model knows; its own must all be known.
-
-    Raises:
-        SuiteError: a key of the other model, or a longest warm-up below the shortest.
-    """
-    common, own = given(suite.load), given(entry.load)
+def _loads(place: _Place, suite: SuiteTable) -> list[Load]:
+    """The entry's loads. Of [load] it takes the keys that its model knows; its own must all be known."""
+    common, own = given(suite.load), given(place.entry.load)
     models = own.get("model") or common.get("model") or DEFAULT_MODELS
-    _refuse_misfits(own, models, (*key, "load"), source)
+    key, source = (*place.key, "load"), place.source
+    _refuse_misfits(own, models, key, source)
     merged = {**common, **own}
-    loads = [
-        _load({**values, "model": model}, (*key, "load") if own else ("load",), source)
-        for model in models
-        for values in _combinations(_fitting(merged, model), (*key, "load"), source)
-    ]
-    if entry.scenario:
-        _refuse_pace(loads, (*key, "scenario"), source)
+    loads = []
+    for model in models:
+        # In the model's order, whatever their order in the file.
+        names = [name for name in Load.model_fields if name in merged and name in LOAD_KEYS[model]]
+        lists = {name: merged[name] for name in names if name != "model"}
+        for values in _combinations(lists, key, source):
+            loads.append(_load({**values, "model": model}, key if own else ("load",), source))
+    if place.entry.scenario:
+        _refuse_pace(place, loads)
     return loads
 
 
 def _refuse_unused_load_keys(suite: SuiteTable, source: Source) -> None:
-    """A key of [load] must have a meaning for [load]'s own model or for some entry's.
-
-    Raises:
-        SuiteError: it has none, such as `rate_rps` where all load is closed.
-    """
+    """A key of [load] must have a meaning for [load]'s own model or for some entry's."""
     common = given(suite.load)
     models = list(common.get("model") or DEFAULT_MODELS)
     for entry in suite.matrix:
         models += given(entry.load).get("model", [])
     _refuse_misfits(common, models, ("load",), source)
-
-
-def _fitting(table: Mapping[str, list[Any]], model: str) -> dict[str, list[Any]]:
-    """The table's keys that the model knows, in the model's order, whatever their order in the file."""
-    return {
-        name: table[name]
-        for name in Load.model_fields
-        if name in table and name in LOAD_KEYS[model] and name != "model"
-    }
 
 
 def _refuse_misfits(names: Iterable[str], models: list[str], key: Key, source: Source) -> None:
@@ -231,100 +186,92 @@ def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
     return Load(**values)
 
 
-def _refuse_pace(loads: list[Load], key: Key, source: Source) -> None:
-    """A Locust file's users keep their own pace, so a rate or a pause from outside could not be kept."""
+def _refuse_pace(place: _Place, loads: list[Load]) -> None:
+    """The users of a Locust file keep their own pace, so a rate or a pause from outside could not be kept."""
     for load in loads:
         if load.model == "open":
-            raise source.error(
-                key, 'needs model = "closed", for a Locust file has users; set it in this load'
+            raise place.error(
+                "scenario", 'needs model = "closed", for a Locust file has users; set it in this load'
             )
         if load.think_s:
-            raise source.error(key, "allows no think_s; write the pause as wait_time in the Locust file")
+            raise place.error(
+                "scenario", "allows no think_s; write the pause as wait_time in the Locust file"
+            )
 
 
-def _workloads(place: _Place) -> list[_Subject]:
+def _workloads(place: _Place) -> list[Draft]:
     entry = place.entry
     if not entry.mode:
-        raise place.refuse("mode", 'is missing; name the modes to compare, such as mode = ["async", "sync"]')
-    params = list(_combinations(entry.params, (*place.key, "params"), place.source))
-    features = entry.features or [""]
-    _refuse_too_many(
-        len(entry.workload) * len(params) * len(entry.mode) * len(features), place.key, place.source
-    )
+        raise place.error("mode", 'is missing; name the modes to compare, such as mode = ["async", "sync"]')
     _refuse_idle_pool(place, entry.mode)
+    params = _combinations(entry.params, (*place.key, "params"), place.source)
+    lists = (entry.workload, params, entry.mode, entry.features or [""])
     return [
-        _Subject(key=place.key, workload=workload, params=values, mode=mode, features=added)
-        for workload, values, mode, added in product(entry.workload, params, entry.mode, features)
+        place.draft(workload=workload, params=values, mode=mode, features=features)
+        for workload, values, mode, features in _product(place.key, place.source, *lists)
     ]
 
 
 def _refuse_idle_pool(place: _Place, modes: Collection[str]) -> None:
-    if "pool_processes" in given(place.entry) and "process" not in modes:
-        raise place.refuse("pool_processes", 'belongs to mode "process", which this entry lacks; remove it')
+    if "pool_processes" in given(place.entry) and not any(mode_named(mode).uses_pool for mode in modes):
+        raise place.error("pool_processes", 'belongs to mode "process", which this entry lacks; remove it')
 
 
-def _mixes(place: _Place) -> list[_Subject]:
+def _mixes(place: _Place) -> list[Draft]:
     """Several workloads of target_app as one case."""
     entry = place.entry
     parts = []
     for index, table in enumerate(entry.mix):
+        key = (*place.key, "mix", index)
         if table.endpoint is not None:
             raise place.source.error(
-                (*place.key, "mix", index, "endpoint"),
+                (*key, "endpoint"),
                 "belongs to an app of one's own; name app or url beside mix, or a workload and its mode here",
             )
         for name in ("workload", "mode"):
             if getattr(table, name) is None:
-                raise place.source.error((*place.key, "mix", index, name), "is missing; add it")
+                raise place.source.error((*key, name), "is missing; add it")
         parts.append(Part(**table.model_dump(exclude={"endpoint"})))
     _refuse_idle_pool(place, {part.mode for part in parts})
-    label = " + ".join(
-        " ".join(
-            [
-                str(part.weight),
-                part.workload,
-                *(f"{key}={value}" for key, value in part.params.items()),
-                part.mode,
-            ]
-        )
-        for part in parts
-    )
+    name = entry.name or " + ".join(map(_part_name, parts))
     return [
-        _Subject(
-            key=place.key, workload=entry.name or label, mode="mix", parts=tuple(parts), features=features
-        )
+        place.draft(workload=name, mode=MIX.name, parts=tuple(parts), features=features)
         for features in entry.features or [""]
     ]
 
 
-def _apps(place: _Place) -> list[_Subject]:
-    source, entry = place.source, place.entry
+def _part_name(part: Part) -> str:
+    params = (f"{key}={value}" for key, value in part.params.items())
+    return " ".join([str(part.weight), part.workload, *params, part.mode])
+
+
+def _apps(place: _Place) -> list[Draft]:
+    source = place.source
     targets = [locations.app_target(text, key, source) for text, key in place.each("app")]
     folders = [
         locations.folder(text, key, source)
         for text, key in place.each("app_dir") or [(".", (*place.key, "app_dir"))]
     ]
     pythons = [locations.interpreter(text, key, source) for text, key in place.each("python")]
-    apps = [
-        App(target=target, app_dir=app_dir, python=python)
-        for target, app_dir, python in product(targets, folders, pythons or [sys.executable])
+    lists = (targets, folders, pythons or [sys.executable], _requests(place))
+    return [
+        place.draft(app=App(target=target, app_dir=app_dir, python=python), **request)
+        for target, app_dir, python, request in _product(place.key, source, *lists)
     ]
-    _refuse_too_many(len(apps) * max(1, len(entry.endpoint)), place.key, source)
-    return [_Subject(key=place.key, app=app, **request) for app, request in product(apps, _requests(place))]
 
 
-def _urls(place: _Place) -> list[_Subject]:
+def _urls(place: _Place) -> list[Draft]:
     urls = [
         locations.base_url(text, place.allow_remote, key, place.source) for text, key in place.each("url")
     ]
-    return [_Subject(key=place.key, url=url, **request) for url, request in product(urls, _requests(place))]
+    return [place.draft(url=url, **request) for url, request in product(urls, _requests(place))]
 
 
-def _scenarios(place: _Place) -> list[_Subject]:
-    return [_Subject(key=place.key, **request) for request in _requests(place)]
+def _scenarios(place: _Place) -> list[Draft]:
+    return [place.draft(**request) for request in _requests(place)]
 
 
-_SUBJECTS: dict[str, Callable[[_Place], list[_Subject]]] = {
+_SUBJECTS: dict[str, Callable[[_Place], list[Draft]]] = {
     "app": _apps,
     "url": _urls,
     "workload": _workloads,
@@ -334,13 +281,13 @@ _SUBJECTS: dict[str, Callable[[_Place], list[_Subject]]] = {
 
 
 def _requests(place: _Place) -> list[dict[str, Any]]:
-    """What is sent to somebody's own app: `workload`, `endpoints` and, for a Locust file, `scenario`."""
+    """What is sent to an app that is not ours: `workload`, `endpoints` and, for a Locust file, `scenario`."""
     entry = place.entry
     if entry.mix and (entry.endpoint or entry.scenario):
         other = "endpoint" if entry.endpoint else "scenario"
-        raise place.refuse("mix", f"can't stand beside {other}; keep one of them in this entry")
+        raise place.error("mix", f"can't stand beside {other}; keep one of them in this entry")
     if entry.name and not entry.mix and len(entry.scenario) != 1:
-        raise place.refuse("name", "names a mix or one scenario, this entry has neither; remove it")
+        raise place.error("name", "names a mix or one scenario, this entry has neither; remove it")
     endpoints = tuple(_endpoint(table) for table in entry.endpoint)
     if entry.scenario:
         paths = [locations.locust_file(text, key, place.source) for text, key in place.each("scenario")]
@@ -352,20 +299,19 @@ def _requests(place: _Place) -> list[dict[str, Any]]:
         mixed = tuple(_mixed(place, index) for index in range(len(entry.mix)))
         return [{"workload": entry.name or " + ".join(part.name for part in mixed), "endpoints": mixed}]
     if not endpoints:
-        raise place.refuse("endpoint", 'is missing; name a request such as endpoint = "GET /items/1"')
+        raise place.error("endpoint", 'is missing; name a request such as endpoint = "GET /items/1"')
     return [{"workload": endpoint.name, "endpoints": (endpoint,)} for endpoint in endpoints]
 
 
 def _mixed(place: _Place, index: int) -> Endpoint:
-    table = place.entry.mix[index]
+    table, key = place.entry.mix[index], (*place.key, "mix", index)
     for name in ("workload", "mode", "params"):
         if name in given(table):
             raise place.source.error(
-                (*place.key, "mix", index, name),
-                "belongs to a mix without app and url; remove it, or begin another entry",
+                (*key, name), "belongs to a mix without app and url; remove it, or begin another entry"
             )
     if table.endpoint is None:
-        raise place.source.error((*place.key, "mix", index, "endpoint"), "is missing; add it")
+        raise place.source.error((*key, "endpoint"), "is missing; add it")
     return _endpoint(table.endpoint, table.weight)
 
 
@@ -374,48 +320,49 @@ def _endpoint(table: EndpointTable, weight: int = 1) -> Endpoint:
 
 
 def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> Iterator[Case]:
-    """The drafts as cases, their paths and costs asked from target_app in one go."""
-    questions = {json.dumps(asked): asked for subject, _, _ in drafts for _, asked in subject.questions}
+    """Complete the drafts with paths, parameters and costs, all asked from target_app at once."""
+    questions = {json.dumps(asked): asked for draft in drafts for _, asked in _questions(*draft)}
     answers = dict(zip(questions, describe(list(questions.values())), strict=True)) if questions else {}
-    for subject, server, load in drafts:
-        case = Case(
-            case_id="",
-            workload=subject.workload,
-            params=subject.params,
-            mode=subject.mode,
-            features=subject.features,
-            server=server,
-            app=subject.app,
-            url=subject.url,
-            endpoints=subject.endpoints,
-            scenario=subject.scenario,
-            load=load,
+    for entry_key, case in drafts:
+        asked = _questions(entry_key, case)
+        replies = [_accepted(answers[json.dumps(question)], key, source) for key, question in asked]
+        yield case.model_copy(update=_from_target(case, replies)) if replies else case
+
+
+def _questions(key: Key, case: Case) -> list[tuple[Key, dict[str, Any]]]:
+    """The questions to target_app about each route of a case, each with the key that the answer is about."""
+    if is_own(case):
+        return []
+    alone = Part(workload=case.workload, params=case.params, mode=case.mode)
+    return [
+        (
+            (*key, "mix", index) if case.parts else key,
+            {**part.model_dump(include={"workload", "params", "mode"}), "features": case.features},
         )
-        told = [_accepted(answers[json.dumps(asked)], key, source) for key, asked in subject.questions]
-        yield case.model_copy(update=_from_target(subject, told)) if told else case
+        for index, part in enumerate(case.parts or (alone,))
+    ]
 
 
-def _from_target(subject: _Subject, told: Sequence[Description]) -> dict[str, Any]:
+def _from_target(case: Case, replies: Sequence[Description]) -> dict[str, Any]:
     """What target_app says of a case's routes, as fields of Case."""
-    if not subject.parts:
-        (answer,) = told
-        endpoints = (Endpoint(path=answer.path),)
-        update: dict[str, Any] = {"params": answer.params, "endpoints": endpoints, "cost": answer.cost}
-        return update | {"features": answer.features, "needs": answer.needs}
-    pairs = list(zip(subject.parts, told, strict=True))
+    first, *_ = replies
+    if not case.parts:
+        update = first.model_dump(include={"params", "features", "needs"})
+        return {**update, "cost": first.cost, "endpoints": (Endpoint(path=first.path),)}
+    pairs = list(zip(case.parts, replies, strict=True))
     return {
-        "features": told[0].features,
-        "needs": tuple(dict.fromkeys(need for answer in told for need in answer.needs)),
+        "features": first.features,
+        "needs": tuple(dict.fromkeys(need for reply in replies for need in reply.needs)),
         "parts": tuple(
-            part.model_copy(update={"params": answer.params, "cost": answer.cost}) for part, answer in pairs
+            part.model_copy(update={"params": reply.params, "cost": reply.cost}) for part, reply in pairs
         ),
-        "endpoints": tuple(Endpoint(path=answer.path, weight=part.weight) for part, answer in pairs),
+        "endpoints": tuple(Endpoint(path=reply.path, weight=part.weight) for part, reply in pairs),
     }
 
 
 def _accepted(answer: Description, place: Key, source: Source) -> Description:
     if not answer.ok:
-        # The features stand beside the mix, not in its parts.
+        # Features belong to the whole mix, not to its parts.
         key = (*(place[:2] if answer.key == "features" else place), *answer.key.split(".", 1))
         raise source.error(key, f'{answer.error}; correct the value or run "bench.py list workloads"')
     return answer
