@@ -1,4 +1,4 @@
-"""A suite's file to a validated `Suite`: everything that can be wrong is found before anything starts."""
+"""Load suites: TOML files, validated completely before anything starts."""
 
 import copy
 import re
@@ -29,7 +29,7 @@ PATH_FACTORS = {
     "python": locations.interpreter,
     "scenario": locations.locust_file,
 }
-"""Factors that are relative in a suite and absolute in its cases, and what makes them so."""
+"""Factors with relative paths in a suite and absolute ones in its cases -> the function that resolves them."""
 
 
 def load_suite(
@@ -39,17 +39,17 @@ def load_suite(
     allow_remote: Collection[str] = (),
     describe: Describe = target.describe,
 ) -> Suite:
-    """The suite of that name in scenarios/, or in the file of that path.
+    """Load the suite of that name in scenarios/, or the file at that path.
 
     Args:
         name_or_path: `quick`, or `bench/mine.toml`.
         overrides: `--set` strings: `load.users=20`, `matrix.mode=sync` (every entry), `matrix.0.mode=sync`.
         allow_remote: hosts besides this machine that a `url` may name.
-        describe: asks target_app; tests put a fake in its place.
+        describe: asks target_app; tests pass a fake.
 
     Raises:
-        SuiteError: the file or a value is wrong; names file and key.
-        RunError: target_app could not be asked.
+        SuiteError: the file or a value is wrong; the message names file and key.
+        RunError: target_app did not answer.
     """
     path = find_suite(name_or_path)
     document, source = read_suite(path)
@@ -66,7 +66,7 @@ def make_suite(
     allow_remote: Collection[str] = (),
     describe: Describe = target.describe,
 ) -> Suite:
-    """A suite without a file: `document` is what the TOML would hold, `label` stands for the file in errors.
+    """Make a suite without a file: `document` is what the TOML would hold, errors call it by `label`.
 
     Raises:
         SuiteError: as in `load_suite`.
@@ -100,12 +100,12 @@ def _suite(
 
 
 def _safe_name(text: str) -> str:
-    """The text as it may begin the name of a result's folder."""
+    """Make the text fit to begin the name of a result's folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "suite"
 
 
 def _replicates(table: Replicates, source: Source) -> Replicates:
-    """One bound alone moves the other; both together must be in order."""
+    """A minimum or maximum that is given alone moves the other; both together must be in order."""
     written = given(table)
     lowest = written.get("min", min(table.min, table.max))
     highest = written.get("max", max(table.min, table.max))
@@ -117,7 +117,7 @@ def _replicates(table: Replicates, source: Source) -> Replicates:
 
 
 def _comparison(table: Comparison, source: Source) -> Comparison:
-    """The baseline flat, as `case_factors` names its keys, with paths made absolute."""
+    """Flatten the baseline to the names of `case_factors`, and make its paths absolute."""
     flat: dict[str, Any] = {}
     for key, value in table.baseline.items():
         if key == "params" and isinstance(value, dict):
@@ -138,9 +138,9 @@ def _check_baseline(suite: Suite, source: Source) -> None:
             ("compare", "baseline"),
             f"no case has all of {shown(wanted)}; leave out one of them or add such a case",
         )
-    for candidate, found in baselines(suite).items():
-        if len(found) > 1:
-            names = " and ".join(case.case_id for case in found[:2])
+    for candidate, matching in baselines(suite).items():
+        if len(matching) > 1:
+            names = " and ".join(case.case_id for case in matching[:2])
             raise source.error(
                 ("compare", "baseline"),
                 f"both {names} could be the baseline of {candidate}; add what sets them apart",

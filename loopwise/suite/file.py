@@ -1,4 +1,4 @@
-"""A suite's text: found by name or path, read as TOML, changed by `--set`."""
+"""Suite files: find them by name or path, read their TOML, apply `--set`."""
 
 import difflib
 import json
@@ -19,50 +19,50 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a suite comes from, so that every error can name it."""
+    """The origin of a suite, which every error names."""
 
     label: str
-    """The file as a user would type it."""
+    """The file's name as a user would type it."""
     folder: Path
-    """Absolute folder that the suite's relative paths start from."""
+    """Absolute folder of the suite's relative paths."""
     overridden: list[Key] = field(default_factory=list)
     """Keys whose values come from `--set`."""
 
     def error(self, key: Key, sentence: str) -> SuiteError:
-        """The error that says `file: key: sentence`."""
+        """Make an error that says `file: key: sentence`."""
         from_set = any(key[: len(path)] == path for path in self.overridden)
         place = f"{dotted(key)}{' (from --set)' if from_set else ''}: " if key else ""
         return SuiteError(f"{self.label}: {place}{sentence}")
 
 
 def dotted(key: Key) -> str:
-    """`("matrix", 1, "mode")` as it is written in errors: `matrix[1].mode`."""
+    """Write a key as errors do: `matrix[1].mode`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
     return text.removeprefix(".")
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in TOML, cut to a readable length."""
+    """Write a value as in TOML, cut to a readable length."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def suggestion(word: str, allowed: Iterable[str]) -> str:
-    """` (did you mean "users"?)`, or nothing where nothing is near."""
+    """` (did you mean "users"?)`, or an empty string where no word is similar."""
     near = difflib.get_close_matches(word, list(allowed), n=1)
     return f' (did you mean "{near[0]}"?)' if near else ""
 
 
 def suite_paths() -> dict[str, Path]:
-    """The suites that come with Loopwise: name -> file, sorted by name."""
+    """Files of the suites that come with Loopwise, by name."""
     return {path.stem: path for path in sorted(scenarios_dir().glob("*.toml"))}
 
 
 def find_suite(name_or_path: str) -> Path:
-    """The file of a suite that is given by its name in scenarios/ or by its path.
+    """Find a suite by its name in scenarios/ or by its path.
 
     Raises:
-        SuiteError: there is neither.
+        SuiteError: there is no such suite.
     """
     shipped = suite_paths()
     if name_or_path in shipped:
@@ -80,10 +80,10 @@ def find_suite(name_or_path: str) -> Path:
 
 
 def read_suite(path: Path) -> tuple[dict[str, Any], Source]:
-    """The file's tables as they stand there, unvalidated.
+    """Read the file's tables, without validation.
 
     Raises:
-        SuiteError: the file can't be read or is no TOML; says line and column.
+        SuiteError: the file can't be read or is not TOML; the message has line and column.
     """
     absolute = path.resolve()
     source = Source(label=_label(path), folder=absolute.parent)
@@ -104,20 +104,20 @@ def _label(path: Path) -> str:
 
 
 def _syntax_sentence(message: str) -> str:
-    """`tomllib` puts the place last, and may say "at end of document" for it."""
-    found = re.fullmatch(r"(.*?) \(at (.*)\)", message, re.DOTALL)
-    what, place = found.groups() if found else (message, "an unknown place")
+    """Put the place first, which `tomllib` puts last, and which may be "at end of document"."""
+    match = re.fullmatch(r"(.*?) \(at (.*)\)", message, re.DOTALL)
+    what, place = match.groups() if match else (message, "an unknown place")
     return f"{place}: TOML syntax error, {what[:1].lower()}{what[1:]}; correct the line"
 
 
 def apply_overrides(document: dict[str, Any], overrides: Sequence[str], source: Source) -> None:
-    """Write each `KEY=VALUE` into the document, in place, and note the keys in `source`.
+    """Write each `KEY=VALUE` into the document, in place, and record the keys in `source`.
 
     `matrix.KEY` goes to every entry, `matrix.0.KEY` to one. Setting a load's `model` first removes the keys
     that only the other model knows, since `--set` has no way to remove them.
 
     Raises:
-        SuiteError: no `=`, an index out of range, or a key below something that is no table.
+        SuiteError: no `=`, an index out of range, or a key below a value that is not a table.
     """
     settings = [_parse(text) for text in overrides]
     for key, value in sorted(settings, key=lambda setting: setting[0][-1] != "model"):
@@ -139,7 +139,7 @@ def _parse(text: str) -> tuple[list[str], Any]:
 
 
 def _spread(key: list[str], document: Mapping[str, Any]) -> list[Key]:
-    """The places in the document that a `--set` key speaks of."""
+    """Keys in the document that a `--set` key stands for."""
     entries = document.get("matrix")
     if key[0] != "matrix" or len(key) == 1 or not isinstance(entries, list):
         return [tuple(key)]

@@ -1,4 +1,4 @@
-"""Places that a suite points at: apps, interpreters, Locust files, servers; checked before any start."""
+"""Validate what a suite points at: apps, folders, interpreters, Locust files, URLs."""
 
 import ipaddress
 import os
@@ -15,7 +15,7 @@ APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 
 
 def app_target(text: str, key: Key, source: Source) -> str:
-    """The text, if it has the form of an app; whether it can be imported shows when the server starts."""
+    """Return the text if it has the form of an app; whether it can be imported shows when the server starts."""
     if not re.fullmatch(APP_TARGET, text):
         raise source.error(
             key, f'got {shown(text)}, allowed is "module:attribute" or "module:factory()"; correct it'
@@ -24,7 +24,7 @@ def app_target(text: str, key: Key, source: Source) -> str:
 
 
 def folder(text: str, key: Key, source: Source) -> str:
-    """Absolute path of a folder that exists."""
+    """Return the absolute path of a folder that exists."""
     path = (source.folder / text).resolve()
     if not path.is_dir():
         raise source.error(
@@ -34,7 +34,7 @@ def folder(text: str, key: Key, source: Source) -> str:
 
 
 def interpreter(text: str, key: Key, source: Source) -> str:
-    """Absolute path of a Python that can be started, or of the command of that name.
+    """Return the absolute path of a Python that can be started; a bare name is looked up on the PATH.
 
     The file itself stays a symlink: through it a virtual environment's Python finds its packages.
     """
@@ -55,7 +55,7 @@ def interpreter(text: str, key: Key, source: Source) -> str:
 
 
 def locust_file(text: str, key: Key, source: Source) -> str:
-    """Absolute path of a Python file that exists; it is not opened here."""
+    """Return the absolute path of a Python file that exists."""
     path = (source.folder / text).resolve()
     if not path.is_file():
         raise source.error(
@@ -69,7 +69,7 @@ def locust_file(text: str, key: Key, source: Source) -> str:
 
 
 def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source) -> str:
-    """Scheme, host and port of a server that may be loaded: on this machine, or named in `allow_remote`."""
+    """Return scheme, host and port of a server that may be put under load: on this machine, or in `allow_remote`."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -1,4 +1,4 @@
-"""Suites that Loopwise writes: a commented one to begin with (`init`), and the one behind `try`."""
+"""Suites that Loopwise writes: a commented one to start from (`init`), and the one behind `try`."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 from loopwise.errors import UsageError
 from loopwise.paths import target_app_dir
 from loopwise.results.folder import write_atomically
+from loopwise.suite.to_toml import toml
 
 IMPORT_TIMEOUT_S = 60.0
 ASK = """
@@ -27,7 +28,7 @@ for path, methods in paths.items():
 sys.stderr.flush()
 print("\\n" + json.dumps(found))
 """
-"""Runs in the app's own interpreter, behind the probe, which imports the app as a server would."""
+"""Program for the app's own interpreter; the probe imports the app as a server would."""
 
 HEAD = """\
 # A Loopwise suite. Check it:   bench.py check {file}
@@ -41,7 +42,7 @@ model = "closed"      # users who each wait for an answer before they ask again
 users = 50            # a list measures each: users = [1, 10, 50]
 warmup_s = 1.0
 measure_s = 3.0
-# victim = "/health"  # a cheap route that is probed beside the load, to see who else suffers
+# victim = "/health"  # a cheap route that is probed beside the load: does it suffer?
 
 [replicates]
 min = 3               # each on a freshly started server; intervals come from them
@@ -49,7 +50,7 @@ max = 6               # more are run until every interval is narrow enough
 target_half_width = 0.05
 """
 BUILT_IN = """
-# What is measured: the product of the lists. `bench.py list workloads` tells what there is.
+# What is measured: the product of the lists. `bench.py list workloads` shows the workloads.
 [[matrix]]
 workload = "sleep"
 params = {{ ms = 20 }}
@@ -94,9 +95,9 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
             file=path, name=app.partition(":")[0].partition(".")[0], description=f"endpoints of {app}"
         )
         text = head + OWN.format(
-            app=_quoted(app),
-            app_dir=_quoted(os.path.relpath(app_dir, folder)),
-            python=_quoted(os.path.abspath(interpreter)),  # noqa: PTH100 - resolving would leave the venv
+            app=toml(app),
+            app_dir=toml(os.path.relpath(app_dir, folder)),
+            python=toml(os.path.abspath(interpreter)),  # noqa: PTH100 - resolving would leave the venv
             endpoints="\n".join(_endpoint_line(each) for each in endpoints) or '  "GET /",',
         )
     try:
@@ -110,7 +111,7 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
 
 
 def own_endpoints(app: str, app_dir: Path, python: str) -> list[dict[str, Any]]:
-    """The operations of an app's OpenAPI document: method, path, whether a body is wanted; [] if it has none.
+    """List the operations of an app's OpenAPI document: method, path, whether it takes a body; [] without a document.
 
     Raises:
         UsageError: the app can't be imported there.
@@ -141,20 +142,15 @@ def own_endpoints(app: str, app_dir: Path, python: str) -> list[dict[str, Any]]:
     if asked.returncode or not lines:
         last = (asked.stderr.strip().splitlines() or ["it printed nothing"])[-1]
         raise UsageError(f"init: {last.partition('AppError: ')[2] or last}")
-    found: list[dict[str, Any]] = json.loads(lines[-1])
-    return found
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: JSON's, but without escaping characters beyond 16 bits, which TOML has no such escape for."""
-    return json.dumps(text, ensure_ascii=False)
+    operations: list[dict[str, Any]] = json.loads(lines[-1])
+    return operations
 
 
 def _endpoint_line(endpoint: dict[str, Any]) -> str:
-    """A line of the list; what needs a value that we can't know is left as a comment to fill in."""
-    name = _quoted(f"{endpoint['method']} {endpoint['path']}")
+    """Make a line of the list; an endpoint that needs a value stays a comment to fill in."""
+    name = toml(f"{endpoint['method']} {endpoint['path']}")
     if endpoint["body"]:
-        method, path = _quoted(endpoint["method"]), _quoted(endpoint["path"])
+        method, path = toml(endpoint["method"]), toml(endpoint["path"])
         return f"  # {{ method = {method}, path = {path}, json = {{}} }},  # fill in the body"
     if "{" in endpoint["path"]:
         return f"  # {name},  # fill in the parameter"
@@ -164,7 +160,7 @@ def _endpoint_line(endpoint: dict[str, Any]) -> str:
 def trial_document(
     target: str, endpoints: Sequence[str], *, workers: str, users: int, app_dir: Path, python: Path | None
 ) -> dict[str, Any]:
-    """A suite that measures endpoints of an app, or of a server that already runs.
+    """Make the document of a suite that measures endpoints of an app, or of a server that already runs.
 
     Args:
         target: `module:app`, or a URL.
@@ -175,7 +171,7 @@ def trial_document(
         python: interpreter of the app; None: ours.
 
     Raises:
-        UsageError: `workers` is no list of numbers.
+        UsageError: `workers` is not a list of numbers.
     """
     entry: dict[str, Any] = {"endpoint": list(endpoints)}
     document: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Tables of a suite as types, and what is wrong with a document as sentences that name file and key."""
+"""The tables of a suite as types, and validation errors as sentences that name file and key."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ SUITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _wrong(sentence: str) -> PydanticCustomError:
-    """An error whose sentence is complete: translation leaves it as it is."""
+    """Make an error whose sentence is complete."""
     return PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
 
 
@@ -34,7 +34,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _path(value: Any) -> Any:
-    """A path that stays on the server it is sent to: `//host` and `http://host` would leave it."""
+    """Refuse paths that leave the server they are sent to, such as `//host` and `http://host`."""
     if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
         raise _wrong(
             f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it"
@@ -57,7 +57,7 @@ def _server_name(value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    """TOML has dates and times, JSON has not."""
+    """Refuse dates and times, which TOML has and JSON has not."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in inner:
         _json(item)
@@ -67,7 +67,7 @@ def _json(value: Any) -> Any:
 
 
 def _endpoint(value: Any) -> Any:
-    """`"GET /items/1"` and `"/items/1"` as tables."""
+    """Turn `"GET /items/1"` and `"/items/1"` into tables."""
     if not isinstance(value, str):
         return value
     method, _, path = value.strip().rpartition(" ")
@@ -85,11 +85,11 @@ Factor = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 Scalar = Annotated[Any, BeforeValidator(_scalar)]
 RequestPath = Annotated[str, BeforeValidator(_path)]
 VictimPath = Annotated[str, BeforeValidator(lambda value: value if value == "" else _path(value))]
-"""An empty string takes back a victim that [load] gave."""
+"""An empty string removes the victim that [load] set."""
 
 
 class Table(BaseModel):
-    """Base of all tables: nothing is converted, nothing is ignored."""
+    """Base of all tables: no value is converted, no key is ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -108,7 +108,7 @@ EndpointText = Annotated[EndpointTable, BeforeValidator(_endpoint)]
 
 
 class MixTable(Table):
-    """One request of several in the same case: of somebody's own app, or to a workload of target_app."""
+    """One of several requests in the same case: to an app that is not ours, or to a workload of target_app."""
 
     endpoint: EndpointText | None = None
     workload: str | None = None
@@ -118,7 +118,7 @@ class MixTable(Table):
 
 
 def _factors_of(noun: type[Noun], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """The noun's fields as factors, so that types and bounds stand in one place, the model."""
+    """Turn a model's fields into factors; types and bounds stay in the model."""
     annotated: Any = Annotated
     factor: Any = Factor
     return {
@@ -154,7 +154,7 @@ SERVER_KEYS = tuple(ServerTable.model_fields)
 
 
 class Entry(ServerTable):
-    """One [[matrix]] entry; which keys may stand together is decided in `expand`."""
+    """One [[matrix]] entry; `expand` decides which keys go together."""
 
     workload: Factor[str] = Field(default_factory=list)
     params: dict[str, Factor[Scalar]] = Field(default_factory=dict)
@@ -172,7 +172,7 @@ class Entry(ServerTable):
 
 
 class SuiteTable(Table):
-    """A whole suite, each value of the right type, before it is asked what makes sense together."""
+    """A whole suite, each value of the right type."""
 
     name: str | None = Field(default=None, pattern=SUITE_NAME)
     description: str = ""
@@ -185,15 +185,15 @@ class SuiteTable(Table):
 
 
 def given(table: BaseModel) -> dict[str, Any]:
-    """The keys that were written, with their values; defaults are left out."""
+    """Return the keys that were written, with their values; defaults are left out."""
     return {name: getattr(table, name) for name in type(table).model_fields if name in table.model_fields_set}
 
 
 def parse_suite(document: Mapping[str, Any], source: Source) -> SuiteTable:
-    """The document as typed tables.
+    """Parse the document into typed tables.
 
     Raises:
-        SuiteError: the first thing that is wrong, and how many more there are.
+        SuiteError: the first error, and how many more there are.
     """
     try:
         return SuiteTable.model_validate(document, strict=True)
@@ -206,7 +206,7 @@ def parse_suite(document: Mapping[str, Any], source: Source) -> SuiteTable:
 
 
 def _written_key(loc: Key, document: Any) -> Key:
-    """`loc` as the user wrote it: a scalar made a list has no index, a string that was split no parts."""
+    """Undo what validators did to `loc`: a scalar made a list has no index, a string that was split no parts."""
     at, key = document, []
     for part in loc:
         if isinstance(part, int) and not isinstance(at, list):
@@ -287,7 +287,7 @@ def _type_name(value: Any) -> str:
 
 
 def _keys_at(loc: Key) -> list[str]:
-    """The keys of the table that stands at `loc`."""
+    """Return the keys of the table at `loc`."""
     model: type[BaseModel] = SuiteTable
     for part in loc:
         if isinstance(part, str):

@@ -1,4 +1,4 @@
-"""The command lines that measure again: a whole result, or one case of it. Pure."""
+"""Turn cases back into TOML, and results into the command lines that repeat them."""
 
 import json
 import re
@@ -9,22 +9,22 @@ from typing import Any
 from loopwise.model import LOAD_KEYS, Case, Endpoint, Experiment, Load, Server
 
 _DROPPED = {"--out", "--label", "--resume"}
-"""Options of the first time that a repetition must not have: it is a result of its own."""
+"""Options that a repetition must not have, since it is a result of its own."""
 _REPLACED = ("matrix", "load", "compare.baseline")
-"""What `case_command` sets itself, so that earlier settings of it go."""
+"""Keys that `case_command` sets itself, in place of earlier settings."""
 
 
 def repeat_command(experiment: Experiment) -> str:
-    """The command line that measures the same again: the one given, if it was recorded."""
+    """Return the command line that repeats a result: the recorded one, if there is one."""
     if experiment.command:
         return experiment.command
     return shlex.join(["python", "bench.py", "run", experiment.suite.name, "--seed", str(experiment.seed)])
 
 
 def case_command(experiment: Experiment, case: Case) -> str:
-    """The command line that measures this case alone, as often as it was; of a duel's side, the whole duel.
+    """Return the command line that repeats one case, with all its replicates; for a side of a duel, the whole duel.
 
-    It is the recorded one with a matrix of one entry, which says everything about the case.
+    It is the recorded one with a matrix of one entry that describes the case completely.
     """
     command = repeat_command(experiment)
     try:
@@ -38,12 +38,12 @@ def case_command(experiment: Experiment, case: Case) -> str:
 
 
 def entry(case: Case) -> dict[str, Any]:
-    """The [[matrix]] entry whose only case this is."""
+    """Return the [[matrix]] entry whose only case this is."""
     return {**_subject(case), **_server(case.server), "load": _load(case.load)}
 
 
 def toml(value: Any) -> str:
-    """A value as TOML on one line."""
+    """Write a value as TOML on one line."""
     if isinstance(value, Mapping):
         inner = ", ".join(f"{_key(str(key))} = {toml(each)}" for key, each in value.items())
         return f"{{ {inner} }}" if inner else "{}"
@@ -87,7 +87,7 @@ def _subject(case: Case) -> dict[str, Any]:
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as a suite may have them: one that was left out is None, which TOML can't say."""
+    """Leave out the parameters that are None, which TOML has no value for."""
     return {name: value for name, value in params.items() if value is not None}
 
 
@@ -118,13 +118,8 @@ def _server(server: Server | None) -> dict[str, Any]:
 
 
 def _load(load: Load) -> dict[str, Any]:
-    every = Load.model_fields
-    told = {
-        name: value
-        for name, value in load.model_dump().items()
-        if name in LOAD_KEYS[load.model] and value is not None and value != every[name].default
-    }
-    return {"model": load.model, **told}
+    changed = load.model_dump(include=set(LOAD_KEYS[load.model]), exclude_defaults=True)
+    return {"model": load.model, **changed}
 
 
 def _key(name: str) -> str:
