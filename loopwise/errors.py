@@ -6,13 +6,13 @@ LoopwiseError
 │   └── ResultError          a folder that is no result, or one this version can't read
 ├── RunError              3  a run could not be measured
 │   ├── ServerError          the server died, hung, or could not import the app; quotes its last lines
-│   ├── EndpointError        an endpoint answered otherwise than expected before the run
+│   ├── EndpointError        an endpoint gave an unexpected answer before the run
 │   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
 ├── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
 └── InternalError        70  a fault of Loopwise itself; names the file with the traceback
 
-Every message is one sentence a user can act on: where, what was found, what is allowed, what to do next.
+Every message is one sentence a user can act on: the place, the value it got, what is allowed, and what to do next.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ class ServerError(RunError):
 
 
 class EndpointError(RunError):
-    """An endpoint answered otherwise than expected when it was tried before the load."""
+    """An endpoint gave an unexpected answer when it was tried before the load."""
 
 
 class ServiceError(RunError):
@@ -80,10 +80,10 @@ class InternalError(LoopwiseError):
 
 @contextmanager
 def writing(option: str, path: Path, *, is_file: bool = False) -> Iterator[None]:
-    """Around what writes to the folder or the file that an option names.
+    """Turn a failure to write what an option names into a UsageError.
 
     Raises:
-        UsageError: the system forbids it.
+        UsageError: the system refuses the write.
     """
     try:
         yield

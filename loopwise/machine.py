@@ -1,4 +1,4 @@
-"""What this machine is, and how disturbed it is."""
+"""The machine: its description, its CPU clocks, and what changed between two moments."""
 
 import os
 import platform
@@ -38,9 +38,9 @@ class CpuClock(NamedTuple):
 
     total_s: float
     busy_s: float
-    """Spent for anybody: neither idle nor waiting for a disk, and not stolen."""
+    """Neither idle nor waiting for a disk, and not stolen."""
     steal_s: float
-    """Taken by the hypervisor for other guests while this one had work."""
+    """Given by the hypervisor to other guests while this one had work."""
 
 
 def cpu_clock() -> CpuClock:
@@ -54,22 +54,22 @@ def cpu_clock() -> CpuClock:
 
 
 class Condition(NamedTuple):
-    """The machine at one moment: what should be alike, or stand still, from a window's start to its end."""
+    """The machine at one moment: figures that should not change from a window's start to its end."""
 
     cores: int
-    """That this process may use."""
+    """Cores that this process may use."""
     processes_s: float
-    """CPU seconds of all processes since boot, their system calls included. Interrupts are nobody's and not in it."""
+    """CPU seconds of all processes since boot, system calls included, interrupts not."""
     harness_s: float
-    """CPU seconds of this process, our own."""
+    """CPU seconds of this process."""
     frequency_mhz: float | None
-    """Of the fastest core; None where the kernel does not tell."""
+    """Clock of the fastest core; None where the kernel does not report it."""
     swapped_mb: float | None
-    """Moved to and from swap since boot; None where the kernel does not tell."""
+    """Memory moved to and from swap since boot; None where the kernel does not report it."""
 
 
 def condition() -> Condition:
-    """Read the machine's condition now; takes well under a millisecond."""
+    """Read the machine's condition; takes well under a millisecond."""
     times = psutil.cpu_times()
     return Condition(
         cores=cores(),
@@ -81,36 +81,36 @@ def condition() -> Condition:
 
 
 def changes(before: Condition, after: Condition) -> dict[str, float]:
-    """What became of the machine between two moments, for `host` in run.json.
+    """Compare the machine at two moments, for `host` in run.json.
 
     Returns:
-        processes_cpu_s and harness_cpu_s, cores_before and cores_after; and, where the kernel tells,
+        processes_cpu_s and harness_cpu_s, cores_before and cores_after; and, where the kernel reports them,
         frequency_ratio (after ÷ before) and swapped_mb.
     """
-    found = {
+    figures = {
         "processes_cpu_s": after.processes_s - before.processes_s,
         "harness_cpu_s": after.harness_s - before.harness_s,
         "cores_before": float(before.cores),
         "cores_after": float(after.cores),
     }
     if before.frequency_mhz and after.frequency_mhz:
-        found["frequency_ratio"] = after.frequency_mhz / before.frequency_mhz
+        figures["frequency_ratio"] = after.frequency_mhz / before.frequency_mhz
     if before.swapped_mb is not None and after.swapped_mb is not None:
-        found["swapped_mb"] = after.swapped_mb - before.swapped_mb
-    return found
+        figures["swapped_mb"] = after.swapped_mb - before.swapped_mb
+    return figures
 
 
 def frequency_mhz(folder: Path = CPUS) -> float | None:
-    """Clock of the fastest core now: under load that is a core at work, and idle ones may sleep as they like."""
-    found = []
+    """Read the clock of the fastest core: under load that is a core at work, whatever idle cores do."""
+    clocks = []
     for path in folder.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"):
         with suppress(OSError, ValueError):
-            found.append(int(path.read_text(encoding="ascii")) / 1e3)
-    return max(found, default=None)
+            clocks.append(int(path.read_text(encoding="ascii")) / 1e3)
+    return max(clocks, default=None)
 
 
 def swapped_mb(path: Path = VMSTAT) -> float | None:
-    """Memory moved to and from swap since boot, by anybody."""
+    """Read the memory moved to and from swap since boot, by any process."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
         pages = [int(line.split()[1]) for line in lines if line.startswith(("pswpin ", "pswpout "))]
@@ -120,17 +120,17 @@ def swapped_mb(path: Path = VMSTAT) -> float | None:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def core_numbers() -> list[int]:
-    """Numbers of the cores this process may use, ascending; empty where the system does not pin."""
+    """List the cores that this process may use, ascending; empty where the system can't pin."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def cpu_model() -> str:
-    """The processor's name as the kernel gives it, or the architecture."""
+    """Return the processor's name as the kernel reports it, or the architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -164,7 +164,7 @@ def describe(servers: Sequence[str]) -> dict[str, Any]:
 
 
 def machine_words(environment: Mapping[str, Any]) -> str:
-    """The machine in a few words: `Example CPU, 2 cores`; what `describe` could not tell is left out."""
+    """Name a machine that `describe` described: `Example CPU, 2 cores`."""
     number = environment.get("cores")
     named = f"{number} core{'' if number == 1 else 's'}" if isinstance(number, int) else ""
     return ", ".join(part for part in (str(environment.get("cpu_model") or ""), named) if part)
@@ -172,17 +172,17 @@ def machine_words(environment: Mapping[str, Any]) -> str:
 
 def versions(servers: Sequence[str]) -> dict[str, str]:
     """Versions of the packages whose change may change a number."""
-    found = {}
+    installed = {}
     for package in (*REPORTED_PACKAGES, *servers):
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def raise_open_files_limit() -> int:
-    """Lift the soft limit on open files to the hard one, for this process and its children; returns the limit."""
+    """Raise the soft limit of open files to the hard one, for this process and its children; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -190,7 +190,7 @@ def raise_open_files_limit() -> int:
 
 
 def steal_ratio(duration_s: float) -> float:
-    """Watch the machine for a while; the share of CPU time the hypervisor took, 0–1."""
+    """Measure for a while the share of CPU time that the hypervisor took, 0–1."""
     before = cpu_clock()
     time.sleep(duration_s)
     after = cpu_clock()

@@ -1,4 +1,4 @@
-"""Where the parts that are started by path lie: beside this package in a checkout, inside it in a wheel."""
+"""Paths of the parts that are started by path: beside this package in a checkout, inside it in a wheel."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ def _root() -> Path:
 
 
 def target_app_dir() -> Path:
-    """Folder that contains the package `target_app`: a server's working directory and import path."""
+    """Return the folder that contains the package `target_app`: working directory and import path of servers."""
     return _root()
 
 
 def scenarios_dir() -> Path:
-    """Folder of the suites and Locust files that come with Loopwise."""
+    """Return the folder of the suites and Locust files that come with Loopwise."""
     return _root() / "scenarios"
 
 
 def results_dir() -> Path:
-    """Folder that new results go to: the checkout's `results`, or `results` below the working directory."""
+    """Return the folder for new results: `results` in the checkout, or in the working directory."""
     return Path.cwd() / "results" if _BUNDLE.is_dir() else _PACKAGE.parent / "results"

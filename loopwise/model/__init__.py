@@ -1,6 +1,7 @@
-"""The nouns. Frozen, validated, and free of any other module of ours.
+"""The data model: suites, cases, runs and verdicts as frozen, validated classes.
 
-What is written to disk (`experiment.json`, `run.json`) is these classes as JSON; docs/schema.md explains each field.
+The files of a result (`experiment.json`, `run.json`, `round.json`) are these classes as JSON; docs/schema.md describes
+each field. The package imports nothing else of ours.
 """
 
 from loopwise.model.base import SCHEMA_VERSION, Noun

@@ -15,12 +15,12 @@ class Noun(BaseModel):
 
 
 class Recorded(Noun):
-    """Base of measured figures: a figure that was not measured is not written, and those of older versions are kept."""
+    """Base of measured figures: what was not measured is not written, and fields of other versions are kept."""
 
     model_config = ConfigDict(extra="allow")
 
     def __bool__(self) -> bool:
-        """Whether anything was recorded: nothing is where a run failed, or where the server is not ours."""
+        """Whether anything was measured; nothing was in a failed run."""
         return bool(self.model_fields_set)
 
     @model_serializer(mode="wrap")

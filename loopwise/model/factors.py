@@ -1,4 +1,4 @@
-"""What tells the cases of a suite apart, and which case is the baseline of which."""
+"""The factors that cases of a suite differ in, and the baseline of each case."""
 
 import json
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ BELONG_TO = {
         name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])
     ),
 }
-"""Factor -> the factors (or their prefix) that differ with it as a matter of course."""
+"""Factor -> factors (or their prefix) that necessarily differ with it."""
 
 Identity = tuple[tuple[str, str], ...]
 
 
 def is_own(case: Case) -> bool:
-    """Whether the case measures something else than a workload of target_app."""
+    """Whether the case measures something other than a workload of target_app."""
     return case.app is not None or case.url is not None or case.scenario is not None
 
 
 def case_factors(case: Case) -> dict[str, Any]:
-    """All that may differ between cases, flat, in a fixed order; None where a factor does not apply.
+    """Return everything that may differ between cases, flat, in a fixed order; None where a factor does not apply.
 
-    Parameters of a workload are `params.<name>`; keys of the server and of the load stand under their own
-    names. A workload of target_app has no `endpoint`, since its path follows from the other factors.
+    Parameters of a workload are `params.<name>`; keys of the server and of the load keep their names. A
+    workload of target_app has no `endpoint`, since its path follows from the other factors.
     """
     server = case.server.model_dump() if case.server else dict.fromkeys(Server.model_fields)
     load_keys = LOAD_KEYS[case.load.model]
@@ -59,12 +59,12 @@ def matches(case: Case, wanted: Mapping[str, Any]) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality that keeps booleans and numbers apart."""
+    """Whether two values are equal and both booleans or neither."""
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def identity(case: Case, without: Mapping[str, Any] | None = None) -> Identity:
-    """What makes the case itself, but for the factors named in `without` and those that belong to them."""
+    """Identify a case by its factors, but for those in `without` and those that belong to them."""
     factors = case_factors(case)
     dropped = set(without or ())
     belonging = tuple(part for name in dropped for part in BELONG_TO.get(name, ()))
@@ -79,7 +79,7 @@ def identity(case: Case, without: Mapping[str, Any] | None = None) -> Identity:
 
 
 def baselines(suite: Suite) -> dict[str, list[Case]]:
-    """case_id of each candidate -> the cases it can be compared with; several if it is ambiguous."""
+    """case_id of each candidate -> the cases that match its baseline; several if it is ambiguous."""
     wanted = suite.compare.baseline
     if not wanted:
         return {}
@@ -95,8 +95,8 @@ def baselines(suite: Suite) -> dict[str, list[Case]]:
 
 
 def baseline_pairs(suite: Suite) -> list[tuple[str, str]]:
-    """`(baseline's case_id, candidate's case_id)`: each case with the one that differs in those keys only.
+    """Pair each case with its baseline: `(baseline's case_id, candidate's case_id)`, in the order of the suite.
 
-    In the order of the suite's cases; cases without a counterpart are left out.
+    Cases without a baseline are left out.
     """
-    return [(found[0].case_id, candidate) for candidate, found in baselines(suite).items() if found]
+    return [(matching[0].case_id, candidate) for candidate, matching in baselines(suite).items() if matching]

@@ -1,4 +1,4 @@
-"""What was measured: an experiment and its runs."""
+"""An experiment and its runs, with all that was recorded of each run."""
 
 from typing import Any, Literal
 
@@ -10,26 +10,24 @@ from loopwise.model.suite import Case, Suite
 RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
 
 TOTAL = "all"
-"""The endpoint column's value for rows that speak of all endpoints of a mix together."""
-
-
+"""Endpoint of rows about all endpoints of a mix together."""
 VICTIM = "victim "
-"""Begins the endpoint's name in rows of the victim probe: `victim /health`."""
+"""Prefix of the endpoint in rows of the canary: `victim /health`."""
 
 
 class PlannedRun(Noun):
-    """One run of the plan: a case, its replicate, and what became of it."""
+    """One run of the plan: a case, its replicate and its state."""
 
     case_id: str
     replicate: int
     """From 1; replicate k of every case lies in block k."""
     attempt: int = 1
-    """Above 1: it repeats a run during which the machine was disturbed, at the end of its block."""
+    """Above 1: repeats a run during which the machine was disturbed, at the end of its block."""
     state: RunState = "planned"
 
 
 class Experiment(Noun):
-    """experiment.json: everything that was decided before the first request, and the state of each run."""
+    """experiment.json: everything decided before the first request, and the state of each run."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -47,7 +45,7 @@ class Experiment(Noun):
     """In the order of execution."""
     finished_at: str | None = None
     command: str | None = None
-    """The command line that began it, to do the same again."""
+    """The command line that started it."""
 
 
 class Window(Noun):
@@ -56,7 +54,7 @@ class Window(Noun):
     start_ns: int
     end_ns: int
     warm: bool = True
-    """Closed load: every user had been answered before the window began."""
+    """Closed load: every user had an answer before the window opened."""
 
     @property
     def duration_s(self) -> float:
@@ -74,32 +72,32 @@ class Check(Noun):
     """What a failed check does: make the run invalid, or put a mark beside its numbers."""
     ok: bool
     detail: str = ""
-    """A sentence for a failed check: what it means and what to do."""
+    """A sentence on a failed check: its meaning, and what to do."""
 
 
 class Worker(Noun):
-    """What one worker process of the server did in the window."""
+    """Figures of one worker process over the window."""
 
     pid: int
     requests: int | None = None
-    """Requests that it finished, the victim's included; None without the probe."""
+    """Requests that it finished, the canary's included; None without the probe."""
     share: float | None = None
     """Its requests ÷ all workers', 0–1; None without the probe, or without requests."""
     cpu_s: float = 0.0
-    """CPU of the process itself, without its children's."""
+    """CPU of the process, without its children's."""
     fate: Literal["", "ended", "appeared"] = ""
-    """`ended`: gone before the window closed; `appeared`: came after the server was ready."""
+    """`ended`: before the window closed; `appeared`: after the server was ready."""
 
 
 class Cause(Noun):
-    """One reason why a run is not faster."""
+    """A reason why a run is not faster."""
 
     cause: str
     """A name in loopwise.analysis.causes.CAUSES."""
     share: float
     """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
     evidence: str
-    """What was seen, in words."""
+    """The observation in words."""
 
 
 class ServerFacts(Recorded):

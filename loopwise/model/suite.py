@@ -1,4 +1,4 @@
-"""What is to be measured: a suite, its cases and its loads."""
+"""A suite, its cases and their loads."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ Arrivals = Literal["poisson", "constant"]
 
 
 class Endpoint(Noun):
-    """One request that can be sent, and the answer it should get."""
+    """A request, and the answer that counts as success."""
 
     method: str = "GET"
     path: str = "/"
@@ -20,11 +20,11 @@ class Endpoint(Noun):
     expect_status: int | None = None
     """The status that counts as success; None: any 2xx."""
     weight: int = 1
-    """Share of this endpoint in a mix, relative to the others'."""
+    """Share of this endpoint in a mix, relative to the others."""
 
     @property
     def name(self) -> str:
-        """How the endpoint is called in every table: `GET /items/1`."""
+        """The endpoint's name in every table: `GET /items/1`."""
         return f"{self.method} {self.path}"
 
 
@@ -41,14 +41,14 @@ class Load(Noun):
     rate_rps: float = Field(default=100.0, gt=0, le=1_000_000)
     """Open load: requests a second, whatever the answers do."""
     ramp_to_rps: float | None = Field(default=None, gt=0, le=1_000_000)
-    """Open load: the rate at the window's end, reached evenly from rate_rps; None: the rate is steady."""
+    """Open load: the rate at the window's end, reached evenly from rate_rps; None: a steady rate."""
     steps: int | None = Field(default=None, ge=2, le=1000)
-    """Open load: go to ramp_to_rps in so many equal steps instead of evenly."""
+    """Open load: number of equal steps to ramp_to_rps; None: evenly."""
     arrivals: Arrivals = "poisson"
     max_connections: int = Field(default=256, ge=1, le=60_000)
-    """Open load: connections at most; requests beyond them wait and are counted from when they were due."""
+    """Open load: limit of connections; requests beyond it wait, and their time counts from when they were due."""
     warmup_s: float = Field(default=1.0, ge=0, le=3600)
-    """Shortest warm-up. In closed load it lasts until every user has had an answer, too."""
+    """Shortest warm-up; in closed load it also lasts until every user has had an answer."""
     warmup_max_s: float = Field(default=15.0, ge=0, le=3600)
     """Longest warm-up; a run that is not warm by then is measured and flagged."""
     measure_s: float = Field(default=3.0, gt=0, le=86_400)
@@ -56,7 +56,7 @@ class Load(Noun):
     timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """A request without a complete answer after this time is an error."""
     victim: str | None = None
-    """Path of a cheap route that is asked 20 times a second beside the load."""
+    """Path of the canary: a cheap route that is requested 20 times a second beside the load."""
 
     @property
     def label(self) -> str:
@@ -76,7 +76,7 @@ LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 
 
 class Server(Noun):
-    """How the app is served."""
+    """The server process manager and its settings."""
 
     name: str = "uvicorn"
     """A name in loopwise.servers.specs.SERVERS."""
@@ -84,25 +84,25 @@ class Server(Noun):
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     http: Literal["auto", "h11", "httptools"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=10_000)
-    """Tokens of AnyIO's thread limiter per worker; None leaves its default (40)."""
+    """Tokens of AnyIO's thread limiter per worker; None: its default (40)."""
     pool_processes: int | None = Field(default=None, ge=1, le=1024)
     """Processes of target_app's pool (mode process), per worker; None: one per CPU of the machine."""
     limit_concurrency: int | None = Field(default=None, ge=1)
     backlog: int | None = Field(default=None, ge=1, le=65_535)
     port: int | None = Field(default=None, ge=1, le=65_535)
-    """None: a free port is chosen for every run."""
+    """None: a free port for every run."""
     startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     probe: bool = True
-    """Whether every worker writes figures of its event loop and pools while it is measured."""
+    """Whether every worker records figures of its event loop and pools."""
 
 
 class App(Noun):
-    """Somebody's own ASGI app, or (all fields None) a server that already runs at `Case.url`."""
+    """An ASGI app that is not target_app."""
 
     target: str
     """`module:attribute`, or `module:factory()` for a function that makes the app."""
     app_dir: str
-    """Absolute folder the module is imported from; also the server's working directory."""
+    """Absolute folder that the module is imported from; also the server's working directory."""
     python: str
     """Absolute path of the interpreter that has the app's dependencies."""
 
@@ -112,23 +112,23 @@ class Case(Noun):
 
     case_id: str
     workload: str
-    """A workload of target_app, or the endpoint's name for an app of one's own."""
+    """A workload of target_app, or for other apps the endpoint's name."""
     params: dict[str, Any] = Field(default_factory=dict)
     mode: str
-    """How target_app exposes the workload; `mix` where the parts do it each in its own way, `own` for other apps."""
+    """A name in loopwise.model.modes: of MODES for a workload; `mix` for a case with parts, `own` for other apps."""
     features: str = ""
-    """What target_app's routes have besides, joined by `+`: `response_model+sync_dependency`."""
+    """Features of target_app's routes, joined by `+`: `response_model+sync_dependency`."""
     parts: tuple["Part", ...] = ()
-    """A mix of target_app's workloads: one for each of `endpoints`, in the same order; else empty."""
+    """Workloads of a mix, one for each of `endpoints`, in the same order; else empty."""
     server: Server | None = None
-    """None when the server already runs (`url`)."""
+    """None: the server already runs (`url`)."""
     app: App | None = None
-    """None when the case runs target_app, or when `url` is given."""
+    """None: the case runs target_app, or `url` is given."""
     url: str | None = None
     """Base URL of a server that already runs."""
     endpoints: tuple[Endpoint, ...]
     scenario: str | None = None
-    """Absolute path of a Locust file that makes the requests instead of `endpoints`."""
+    """Absolute path of a Locust file that sends the requests instead of `endpoints`."""
     load: Load
     cost: "Cost | None" = None
     needs: tuple[str, ...] = ()
@@ -136,12 +136,12 @@ class Case(Noun):
 
     @property
     def workers(self) -> int | None:
-        """Worker processes, or None where we don't start the server."""
+        """Number of worker processes; None: the server already runs."""
         return self.server.workers if self.server else None
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes of its routes: several in a mix."""
+        """Modes of its routes, several in a mix."""
         return tuple(dict.fromkeys(part.mode for part in self.parts)) or (self.mode,)
 
     @property
@@ -151,12 +151,12 @@ class Case(Noun):
 
     @property
     def subject(self) -> str:
-        """What is measured, whatever the mode and the server: `sleep(ms=50)`, `GET /items/1`."""
+        """Workload and parameters, or the endpoint: `sleep(ms=50)`, `GET /items/1`."""
         return f"{self.workload}({self.params_label})" if self.params else self.workload
 
 
 class Part(Noun):
-    """One of the workloads that make a mix."""
+    """One of the workloads of a mix."""
 
     workload: str
     params: dict[str, Any] = Field(default_factory=dict)
@@ -166,10 +166,10 @@ class Part(Noun):
 
 
 class Cost(Noun):
-    """What one request of a workload is expected to need on an idle machine."""
+    """Expected cost of one request on an idle machine."""
 
     wait_ms: float = 0.0
-    """Time spent waiting, without the CPU."""
+    """Time spent waiting without the CPU."""
     cpu_ms: float = 0.0
     """Time spent computing, holding the GIL."""
 
@@ -182,32 +182,32 @@ class Replicates(Noun):
     target_half_width: float = Field(default=0.05, gt=0, lt=1)
     """Half-width of throughput's interval, relative to its value, at which a case is precise enough."""
     repeats: int = Field(default=1, ge=0, le=10)
-    """How often a run during which the machine was disturbed is measured again at most."""
+    """Limit of repetitions of a run during which the machine was disturbed."""
 
 
 class Generator(Noun):
-    """How the load is made."""
+    """Settings of the load generator."""
 
     processes: int = Field(default=1, ge=1, le=64)
     """Generator processes; each can use one core."""
 
 
 class Comparison(Noun):
-    """Which cases are set against each other."""
+    """The comparisons of a suite."""
 
     baseline: dict[str, Any] = Field(default_factory=dict)
-    """Factors of the baseline: each case is compared with the one that differs in these only."""
+    """Factors of the baseline: each case is compared with the one that differs only in these."""
     margin: float = Field(default=0.05, ge=0, lt=1)
-    """The practical margin: differences inside it do not matter."""
+    """The practical margin: differences within it do not matter."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     slices_max: int = Field(default=7, ge=0, le=100)
-    """Rounds of alternating slices at most, for each comparison that blocks left undecided; 0: none."""
+    """Limit of rounds of alternating slices for each comparison that blocks left undecided; 0: none."""
     slices_max_s: float = Field(default=120.0, ge=0, le=86_400)
-    """Seconds that all slices of the result may take together."""
+    """Limit of the time that all slices of the result take together."""
 
 
 class Suite(Noun):
-    """A validated suite: what to measure, how often, and what to compare."""
+    """A validated suite: the cases, their replicates and comparisons."""
 
     name: str
     description: str = ""

@@ -1,4 +1,4 @@
-"""What comes of it: estimates, rounds of pairs, verdicts."""
+"""Estimates, rounds of pairs and verdicts."""
 
 from typing import Literal
 
@@ -8,16 +8,16 @@ from loopwise.model.base import SCHEMA_VERSION, Noun
 from loopwise.model.run import Check, GeneratorFigures, HostFigures, ServerFacts
 
 Pairing = Literal["blocks", "slices", "duel", "none"]
-"""How two cases were put side by side (docs/method.md): what a replicate of their ratio is.
+"""How two cases were paired, which decides what a replicate of their ratio is (docs/method.md).
 
 none: in two results, measured apart."""
 SideName = Literal["baseline", "candidate"]
 SIDES: tuple[SideName, SideName] = ("baseline", "candidate")
-"""The two sides of a pair; their names stand before the endpoints' in its rows."""
+"""The two sides of a pair; in its rows their names precede the endpoint's."""
 
 
 class Estimate(Noun):
-    """A value and how well it is known. A number never travels without its interval."""
+    """A value with its interval, unit and number of replicates."""
 
     value: float
     low: float | None = None
@@ -29,18 +29,18 @@ class Estimate(Noun):
 
 
 class Side(Noun):
-    """What one of two servers gave in a round of a pair."""
+    """Figures of one side of a pair over a round."""
 
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Endpoint -> metric -> value over the round. TOTAL is the whole; several endpoints stand beside it."""
+    """Endpoint -> metric -> value over the round; TOTAL is the whole, beside each of several endpoints."""
     counts: dict[str, int] = Field(default_factory=dict)
     server: ServerFacts = ServerFacts()
     cpu_share: float | None = None
-    """CPU that this side's processes got ÷ what both got."""
+    """CPU of this side's processes ÷ CPU of both sides."""
 
 
 class Round(Noun):
-    """round.json: two cases measured once against each other on a fresh pair of servers; the replicate of a pairing."""
+    """round.json: two cases measured once against each other on a fresh pair of servers; one replicate of a pairing."""
 
     schema_version: int = SCHEMA_VERSION
     pairing: Literal["slices", "duel"]
@@ -52,11 +52,11 @@ class Round(Noun):
     error: str | None = None
     started_at: str
     duration_s: float = 0.0
-    """Time under load that counted, of one side."""
+    """Measured time under load, of one side."""
     slice_s: float | None = None
     """Length of a slice; None in a duel."""
     first: SideName = "baseline"
-    """Whose server started first and whose slice or port came first; swaps from round to round."""
+    """The side whose server started first and whose slice came first; swaps from round to round."""
     baseline: Side = Side()
     candidate: Side = Side()
     generator: GeneratorFigures = GeneratorFigures()
@@ -73,9 +73,9 @@ class Verdict(Noun):
     """Empty: the case as a whole."""
     metric: str
     pairing: Pairing = "blocks"
-    """Which pairing decided it."""
+    """The pairing that decided it."""
     replicates: int = 0
-    """Pairs of values that the ratio comes from."""
+    """Pairs of values behind the ratio."""
     confidence: float = 0.95
     """Of this interval, adjusted for the number of comparisons (Holm)."""
     ratio: float | None

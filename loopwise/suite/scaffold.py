@@ -19,14 +19,14 @@ IMPORT_TIMEOUT_S = 60.0
 ASK = """
 import json, sys
 import loopwise_probe
-found = []
+operations = []
 openapi = getattr(loopwise_probe.app.app, "openapi", None)
 paths = openapi()["paths"] if callable(openapi) else {}
 for path, methods in paths.items():
     for method, operation in methods.items():
-        found.append({"method": method.upper(), "path": path, "body": "requestBody" in operation})
+        operations.append({"method": method.upper(), "path": path, "body": "requestBody" in operation})
 sys.stderr.flush()
-print("\\n" + json.dumps(found))
+print("\\n" + json.dumps(operations))
 """
 """Program for the app's own interpreter; the probe imports the app as a server would."""
 

@@ -299,4 +299,4 @@ def _keys_at(loc: Key) -> list[str]:
 def _table_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _table_in(part))), None)
+    return next((table for part in get_args(annotation) if (table := _table_in(part))), None)
