@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.interrupts import interruptible
 from loopwise.cli.options import AppDir, Json, Python, console
 from loopwise.errors import UsageError
 from loopwise.report.terminal.console import print_json, say
@@ -42,8 +41,7 @@ def blame(
     if loop not in LOOPS:
         raise UsageError(f"--loop: got {loop!r}, allowed are {', '.join(LOOPS)}; choose one of them")
     cases = session.subjects(target, endpoint or (), app_dir, python)
-    with interruptible():
-        found = session.blame(cases, session.Settings(loop, requests, threshold_ms))
+    found = session.blame(cases, session.Settings(loop, requests, threshold_ms))
     if as_json:
         print_json(found.model_dump())
         return 0

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.interrupts import interruptible
-from loopwise.cli.options import Json, command_line, console, unused
+from loopwise.cli.options import Json, command_line, console, teller, unused
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
@@ -112,21 +111,17 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     raise_open_files_limit()
     found: list[Finding] = []
-
-    def tell(line: str, style: str = "") -> None:
-        if not quiet:
-            say(screen, line, style)
-
+    tell, tell_bold = (teller(screen, style, silent=quiet) for style in ("", "bold"))
     try:
-        with crashes_logged(folder), interruptible(), generators(folder / "generator.log") as pool:
+        with crashes_logged(folder), generators(folder / "generator.log") as pool:
             pool.warm_up()
             examiner = examine.Examiner(
                 folder, pool, lambda: watching(screen, quiet=quiet), command_line(), tell=tell
             )
             for number, claim in enumerate(chosen_claims, start=1):
-                tell(f"{claim.claim_id} ({number} of {len(chosen_claims)}): {claim.statement}", "bold")
+                tell_bold(f"{claim.claim_id} ({number} of {len(chosen_claims)}): {claim.statement}")
                 found.append(examiner.examine(claim))
-                tell(finding_line(found[-1]), "bold")
+                tell_bold(finding_line(found[-1]))
     except Interrupted as error:
         raise Interrupted(
             f"{error}: {len(found)} of {len(chosen_claims)} claims are judged, and what was measured is kept; "

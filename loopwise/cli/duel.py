@@ -8,7 +8,6 @@ import typer
 
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, write_ci_reports
-from loopwise.cli.interrupts import interruptible
 from loopwise.cli.options import (
     Json,
     Label,
@@ -91,7 +90,6 @@ def duel(
     effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
     raise_open_files_limit()
     with ExitStack() as stack:
-        stack.enter_context(interruptible())
         if suite is None:
             sides = stack.enter_context(sides_of_apps(versions, endpoint or (), load))
         else:

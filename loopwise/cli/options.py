@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.errors import UsageError
+from loopwise.report.terminal.console import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
 SuiteName = Annotated[str, typer.Argument(help="Name of a suite in scenarios/, or a path.")]
@@ -102,3 +105,8 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console()
+
+
+def teller(screen: "Console", style: str = "", *, silent: bool) -> "Callable[[str], None]":
+    """A function that prints a line about each step, or nothing."""
+    return (lambda _: None) if silent else (lambda line: say(screen, line, style))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.interrupts import interruptible
 from loopwise.cli.options import (
     Label,
     Out,
@@ -86,7 +85,7 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
     raise_open_files_limit()
     refuse_missing({need for case in experiment.suite.cases for need in case.needs})
     try:
-        with crashes_logged(result.path), interruptible(), generators(result.generator_log) as pool:
+        with crashes_logged(result.path), generators(result.generator_log) as pool:
             pool.warm_up()
             with watching(console(), quiet=quiet) as watcher:
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()

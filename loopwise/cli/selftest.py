@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.interrupts import interruptible
-from loopwise.cli.options import Json, ReportFolder, Seed, console, new_folder
+from loopwise.cli.options import Json, ReportFolder, Seed, console, new_folder, teller
 from loopwise.errors import FAILED_RUNS, writing
 from loopwise.report.terminal.console import print_text, say
 
@@ -54,15 +53,12 @@ def selftest(
     folder = new_folder(out, "selftest")
     raise_open_files_limit()
     screen = console()
-
-    def tell(step: str) -> None:
-        if not as_json:
-            say(screen, step, "dim")
+    tell = teller(screen, "dim", silent=as_json)
 
     with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
-    with crashes_logged(folder), interruptible(), generators(folder / "generator.log") as pool:
+    with crashes_logged(folder), generators(folder / "generator.log") as pool:
         differences = tuple(percent / 100 for percent in injected or ()) or DIFFERENCES
         chosen = trials(effort.pairs, effort.repeats, differences)
         if chosen:
