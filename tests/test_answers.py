@@ -183,3 +183,21 @@ def test_an_app_of_ones_own_is_called_the_app() -> None:
     assert found[0].startswith("GET /items: the app with 2 workers serves 1,610")
     assert found[0].endswith("; the slowest, the app on 1 worker, 791 [789, 793] requests/s.")
     assert found[1] == "GET /: the app serves 791 [789, 793] requests/s."
+
+
+def test_an_answer_tells_the_best_from_those_that_differ_in_features_alone() -> None:
+    plain, dressed = (
+        case_of(name, "sync", load=LOAD, features=features)
+        for name, features in (("a", ""), ("b", "response_model"))
+    )
+    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": SLOW})
+    assert found.startswith("sleep(ms=50): sync (plain) serves 1,610")
+    assert "the slowest, sync with response_model, 791" in found
+    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": CLOSE})
+    assert "(and so does sync (" in found
+
+
+def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
+    twins = [case_of(name, "sync", load=LOAD) for name in ("first", "second")]
+    (found,) = answers(suite_with(*twins), {"first": FAST, "second": SLOW})
+    assert found.startswith("sleep(ms=50): sync (first) serves")

@@ -4,10 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-from support.fakes import case_of, suite_with
+from support.fakes import case_of
 from support.printed import printed
 from support.report import summary_of
-from test_answers import CLOSE, FAST, LOAD, SLOW, answers
 
 from loopwise.model import App, Case, Server
 from loopwise.model.naming import VARIANTS, name_among, tell_apart, variant
@@ -59,24 +58,6 @@ def cases() -> tuple[Case, ...]:
         )
         for mode, features, count in itertools.product(("sync", "async"), ("", "response_model"), (1, 2))
     )
-
-
-def test_an_answer_tells_the_best_from_those_that_differ_in_features_alone() -> None:
-    plain, dressed = (
-        case_of(name, "sync", load=LOAD, features=features)
-        for name, features in (("a", ""), ("b", "response_model"))
-    )
-    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": SLOW})
-    assert found.startswith("sleep(ms=50): sync (plain) serves 1,610")
-    assert "the slowest, sync with response_model, 791" in found
-    (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": CLOSE})
-    assert "(and so does sync (" in found
-
-
-def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
-    twins = [case_of(name, "sync", load=LOAD) for name in ("first", "second")]
-    (found,) = answers(suite_with(*twins), {"first": FAST, "second": SLOW})
-    assert found.startswith("sleep(ms=50): sync (first) serves")
 
 
 def test_no_two_rows_of_a_table_have_the_same_name() -> None:

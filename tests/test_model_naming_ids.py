@@ -93,7 +93,7 @@ def test_ids_do_not_depend_on_the_order_of_cases(some: list[Case]) -> None:
 
 @steady
 @given(cases)
-def test_naming_again_gives_the_same_name_and_drops_the_duplicate(case: Case) -> None:
+def test_a_duplicate_is_dropped_and_ids_stay_the_same(case: Case) -> None:
     (named,) = assign_ids([case, case])
     assert assign_ids([named]) == (named,)
 
@@ -137,13 +137,13 @@ def test_what_a_name_cannot_tell_apart_gets_a_hash(pair: tuple[dict[str, Any], d
     assert first[:-7] == second[:-7]
 
 
-def test_a_name_that_loses_letters_gets_a_hash_that_differs_with_them() -> None:
+def test_an_id_that_drops_letters_gets_a_hash_of_them() -> None:
     first, second = ids_for(case_of(workload="GET /müsli")), ids_for(case_of(workload="GET /m€sli"))
     assert first[0].startswith("get-m-sli-sync-w1-uvicorn-u50-")
     assert first != second
 
 
-def test_a_long_name_is_cut_in_the_subject_and_keeps_mode_server_and_load() -> None:
+def test_a_long_id_is_cut_in_its_subject_only() -> None:
     (case_id,) = ids_for(case_of(workload="GET /" + "items/" * 40))
     assert len(case_id) == MAX_LENGTH
     assert re.search(r"-sync-w1-uvicorn-u50-[0-9a-f]{6}$", case_id)

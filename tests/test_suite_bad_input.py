@@ -192,7 +192,7 @@ def test_a_url_must_be_a_server_on_this_machine(tmp_path: Path, url: str, fragme
     assert fragment in message
 
 
-def test_a_target_app_that_cannot_answer_is_a_failure_and_no_suite_error(
+def test_a_target_app_without_an_answer_is_a_run_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "target_app"

@@ -73,7 +73,7 @@ WRONG_BASELINES = [
 
 
 @pytest.mark.parametrize(("entry", "baseline", "expected"), PAIRS)
-def test_each_case_meets_the_one_that_differs_in_the_baselines_keys_only(
+def test_a_case_is_paired_with_the_baseline_of_its_kind(
     tmp_path: Path, entry: str, baseline: str, expected: list[tuple[str, str]]
 ) -> None:
     entry = entry or 'workload = "noop"\nmode = "sync"'
@@ -81,7 +81,7 @@ def test_each_case_meets_the_one_that_differs_in_the_baselines_keys_only(
     assert baseline_pairs(suite) == expected
 
 
-def test_a_workload_is_compared_with_another_whatever_its_parameters(tmp_path: Path) -> None:
+def test_workloads_are_compared_whatever_their_parameters(tmp_path: Path) -> None:
     text = """
         [[matrix]]
         workload = "noop"

@@ -104,7 +104,7 @@ def test_the_order_of_keys_in_the_file_does_not_matter(tmp_path: Path) -> None:
     assert forwards.cases == backwards.cases
 
 
-def test_a_workload_gets_path_parameters_and_cost_from_target_app_in_one_question(tmp_path: Path) -> None:
+def test_target_app_is_asked_once_about_all_workloads(tmp_path: Path) -> None:
     fake = FakeTarget()
     text = """
         [[matrix]]
@@ -123,7 +123,7 @@ def test_a_workload_gets_path_parameters_and_cost_from_target_app_in_one_questio
     assert cases[0].cost.wait_ms == 5
 
 
-def test_an_entry_overrides_load_and_drops_what_its_model_does_not_know(tmp_path: Path) -> None:
+def test_an_entrys_load_overrides_that_of_the_suite(tmp_path: Path) -> None:
     text = """
         [load]
         users = 7

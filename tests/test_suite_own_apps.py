@@ -15,7 +15,7 @@ def test_a_suite_of_own_apps_asks_target_app_nothing(tmp_path: Path) -> None:
     assert fake.asked == []
 
 
-def test_paths_are_relative_to_the_file_and_the_interpreter_stays_a_symlink(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_suites_folder(tmp_path: Path) -> None:
     shop, suites = tmp_path / "shop", tmp_path / "suites"
     (shop / "bin").mkdir(parents=True)
     suites.mkdir()
@@ -78,7 +78,7 @@ def test_a_mix_puts_weighted_endpoints_into_one_case(tmp_path: Path) -> None:
     ]
 
 
-def test_a_scenario_carries_its_file_and_the_endpoints_to_try_first(tmp_path: Path) -> None:
+def test_a_scenario_has_its_file_and_endpoints_to_try(tmp_path: Path) -> None:
     suite_file(tmp_path, "", "walk.py")
     (case,) = suite_of(tmp_path, '[[matrix]]\nscenario = "walk.py"\nendpoint = ["/a", "/b"]').cases
     assert case.scenario == str(tmp_path.resolve() / "walk.py")

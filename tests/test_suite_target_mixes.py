@@ -18,7 +18,7 @@ mix = [
 """
 
 
-def test_a_mix_is_one_case_with_the_routes_costs_and_weights_of_its_parts(tmp_path: Path) -> None:
+def test_a_mix_is_one_case_with_a_route_for_each_part(tmp_path: Path) -> None:
     (case,) = suite_of(tmp_path, MIX).cases
     assert (case.workload, case.mode) == ("9 sleep ms=50 async + 1 cpu process", "mix")
     assert case.case_id == "9-sleep-ms-50-async-1-cpu-process-mix-w1-uvicorn-u50"
@@ -30,7 +30,7 @@ def test_a_mix_is_one_case_with_the_routes_costs_and_weights_of_its_parts(tmp_pa
     assert case.modes == ("async", "process")
 
 
-def test_the_server_of_a_mix_serves_all_its_workloads_and_modes_and_is_not_pinned_with_a_pool(
+def test_the_server_of_a_mix_serves_all_its_parts(
     tmp_path: Path,
 ) -> None:
     (case,) = suite_of(tmp_path, MIX + 'pool_processes = 3\nfeatures = "streaming"\nname = "both"').cases

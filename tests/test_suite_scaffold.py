@@ -52,7 +52,7 @@ def tried(folder: Path, target: str = "plain:app", **options: Any) -> Suite:
     return make_suite(document, label="try", folder=folder, describe=FakeTarget())
 
 
-def test_try_measures_each_endpoint_on_each_number_of_workers_against_the_first(shop: Path) -> None:
+def test_try_compares_worker_counts_with_the_first(shop: Path) -> None:
     suite = tried(shop, workers="1,2", users=7)
     assert [(case.workload, case.workers) for case in suite.cases] == [
         *(("GET /a", 1), ("GET /a", 2), ("POST /b", 1), ("POST /b", 2))
@@ -87,7 +87,7 @@ def test_workers_that_are_no_numbers_are_refused(shop: Path, workers: str) -> No
     assert str(raised.value) == f"--workers: got {workers!r}, allowed are numbers and commas; write 1,2,4"
 
 
-def test_the_first_suite_is_valid_as_it_is_and_says_what_its_keys_do(tmp_path: Path) -> None:
+def test_the_suite_that_init_writes_is_valid_and_commented(tmp_path: Path) -> None:
     path = write_suite(tmp_path / "new" / "folder", None, app_dir=Path(), python=None)
     suite = load_suite(str(path), describe=FakeTarget())
     assert [case.mode for case in suite.cases] == ["async", "sync", "blocking"]
@@ -97,9 +97,7 @@ def test_the_first_suite_is_valid_as_it_is_and_says_what_its_keys_do(tmp_path: P
     assert text.count("#") > 10
 
 
-def test_an_apps_own_endpoints_are_listed_and_what_needs_a_value_is_left_to_fill_in(
-    shop: Path, tmp_path: Path
-) -> None:
+def test_init_comments_out_endpoints_that_need_a_value(shop: Path, tmp_path: Path) -> None:
     path = write_suite(tmp_path / "bench", "shop:app", app_dir=shop, python=None)
     suite = load_suite(str(path), describe=FakeTarget())
     assert {case.workload for case in suite.cases} == {"GET /items"}
@@ -127,7 +125,7 @@ def test_an_app_without_an_openapi_document_gets_its_root(shop: Path, tmp_path: 
         ("shop:app", {"app_dir": Path("/no/such/folder")}, "/no/such/folder"),
     ],
 )
-def test_an_app_that_cannot_be_imported_is_one_sentence_and_no_suite(
+def test_init_writes_nothing_for_an_app_without_import(
     shop: Path, tmp_path: Path, app: str, options: dict[str, Path], words: str
 ) -> None:
     fields: dict[str, Any] = {"app_dir": shop, "python": None}

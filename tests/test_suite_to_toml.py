@@ -109,14 +109,12 @@ def test_the_command_of_each_case_gives_that_case_alone(suite: tuple[Path, Suite
         ("loopwise duel a:x b:y", "loopwise duel a:x b:y"),
     ],
 )
-def test_the_command_of_a_case_is_the_recorded_one_with_another_matrix(
-    recorded: str | None, begins: str
-) -> None:
+def test_a_cases_command_is_the_recorded_one_with_its_matrix(recorded: str | None, begins: str) -> None:
     experiment = fixture_summary(1).experiment.model_copy(update={"command": recorded})
     assert case_command(experiment, experiment.suite.cases[0]).startswith(begins)
 
 
-def test_a_name_of_whatever_kind_stays_one_word_of_the_shell_and_one_string_of_the_suite() -> None:
+def test_any_name_survives_the_shell_and_the_toml() -> None:
     hostile = f"{HOSTILE}'\x7f`$(reboot)`; rm -rf /"
     experiment = own_app_summary().experiment
     case = experiment.suite.cases[0].model_copy(update={"url": hostile, "app": None})
@@ -137,6 +135,6 @@ def test_a_value_survives_as_toml(value: object) -> None:
     ("recorded", "command"),
     [(None, "python bench.py run quick --seed 1"), ("loopwise run y", "loopwise run y")],
 )
-def test_the_command_to_repeat_is_recorded_or_made_from_the_suite(recorded: str | None, command: str) -> None:
+def test_a_result_without_a_command_gets_one_from_its_suite(recorded: str | None, command: str) -> None:
     experiment = fixture_summary(1).experiment.model_copy(update={"command": recorded})
     assert repeat_command(experiment) == command
