@@ -35,7 +35,7 @@ def test_a_line_is_named_with_its_call_its_time_and_its_share(source: Path) -> N
     assert (line.total_ms, line.longest_ms, line.times, line.share) == (30, 20, 2, 0.75)
 
 
-def test_a_short_call_is_told_of_the_apps_innermost_line_unless_that_is_blamed(source: Path) -> None:
+def test_a_short_call_is_named_by_the_apps_innermost_line(source: Path) -> None:
     (call,) = short_calls(report_of(source), {"0": "GET /slow"})
     assert (call.call, call.line, call.times) == ("open", 3, 4)
 

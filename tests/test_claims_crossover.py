@@ -34,7 +34,7 @@ def points(text: str) -> list[Point]:
         ("", None, None),
     ],
 )
-def test_the_ends_are_the_last_before_and_the_first_after_all_contradictions(
+def test_contradictions_lie_between_the_ends_of_the_bracket(
     found: str, low: float | None, high: float | None
 ) -> None:
     lower, upper = ends(points(found))
@@ -60,7 +60,7 @@ def test_the_ends_are_the_last_before_and_the_first_after_all_contradictions(
         ("0- 0.5+", HIT_RATIO, 0.29),
     ],
 )
-def test_the_next_value_lies_in_the_middle_of_the_widest_gap_inside_the_bracket(
+def test_the_next_value_halves_the_widest_gap_in_the_bracket(
     found: str, axis: Axis, value: float | None
 ) -> None:
     assert next_value(points(found), axis) == value
@@ -94,7 +94,7 @@ def test_the_bracket_holds_what_is_looked_for_nearly_always(noise: float) -> Non
     assert held >= 190
 
 
-def test_a_search_ends_by_itself_and_is_narrow_where_nothing_disturbs() -> None:
+def test_a_search_without_noise_ends_in_a_narrow_bracket() -> None:
     found, axis = run_search(7.0, 0.0, 1, steps=50)
     known = bracket(found, axis, "it begins")
     assert known.low is not None
@@ -114,7 +114,7 @@ def test_values_that_stay_open_are_never_tried_twice() -> None:
     assert (bracket(found, MS, "b").low, bracket(found, MS, "b").high) == (1.0, 100.0)
 
 
-def test_the_point_lies_nearer_to_the_end_that_is_nearer_to_the_threshold() -> None:
+def test_the_point_is_interpolated_by_distance_to_the_threshold() -> None:
     known = bracket([Point(1.0, "no", -0.1), Point(100.0, "yes", 0.9)], MS, "b")
     assert known.point == pytest.approx(100**0.1)
     unknown = bracket([Point(1.0, "no"), Point(100.0, "yes")], MS, "b")

@@ -48,7 +48,7 @@ def test_an_answer_needs_the_whole_interval(question: Question, answer: Answer) 
     assert (found.yes, found.no) == (answer == "yes", answer == "no")
 
 
-def test_several_questions_are_answered_at_a_higher_confidence_each() -> None:
+def test_several_questions_are_answered_at_higher_confidence() -> None:
     questions = [
         at_least(ratio(5.0, 0.5), 2.0),
         at_least(ratio(4.0, 0.5), 2.0),
@@ -67,7 +67,7 @@ def test_what_has_no_interval_does_not_widen_the_others() -> None:
     assert found[0].estimate.confidence == pytest.approx(0.95)
 
 
-def test_of_three_questions_without_a_difference_hardly_ever_one_is_answered_wrongly() -> None:
+def test_families_of_equal_pairs_rarely_get_a_wrong_answer() -> None:
     dice, wrong = random.Random(7), 0
     for _ in range(400):
         questions = []

@@ -105,11 +105,11 @@ def test_in_another_world_the_verdict_is_another(claim_id: str) -> None:
     assert finding.verdict == word, finding.sentence
 
 
-def test_a_driver_that_serves_no_more_and_relieves_nobody_does_not_help() -> None:
+def test_a_driver_without_gain_or_relief_does_not_help() -> None:
     assert CLAIMS["C15"].judge(summary_in(always(10.0), suite_of_claim("C15"))).verdict == "refuted"
 
 
-def test_servers_that_differ_as_much_as_modes_refute_that_they_matter_little() -> None:
+def test_servers_that_differ_as_much_as_modes_refute_c20() -> None:
     def world(case: Case, metric: str, endpoint: str) -> float:
         slow = case.server is not None and case.server.name == "hypercorn"
         return 10.0 if slow else 100.0

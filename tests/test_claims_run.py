@@ -127,9 +127,7 @@ def test_a_search_begins_no_step_that_it_has_no_time_for(
     assert not (tmp_path / "C01" / "searched").exists()
 
 
-def test_a_claim_whose_runs_all_fail_is_invalid_and_the_next_goes_on(
-    bench_of_claims: ArithmeticBench, tmp_path: Path
-) -> None:
+def test_a_claim_whose_runs_all_fail_is_invalid(bench_of_claims: ArithmeticBench, tmp_path: Path) -> None:
     suite = suite_of_claim("C04")
     broken = {case.case_id: Conduct(is_windowless=True) for case in suite.cases}
     bench_of_claims.conducts.update(broken)
@@ -147,7 +145,7 @@ def test_a_suite_that_can_t_be_loaded_makes_its_claim_invalid(
     assert "c04.toml" in finding.sentence
 
 
-def test_a_claim_that_needs_more_cores_says_so_and_measures_nothing(
+def test_a_claim_that_needs_more_cores_measures_nothing(
     bench_of_claims: ArithmeticBench, tmp_path: Path
 ) -> None:
     claim = replace(C04, needs_cores=4096)
@@ -170,7 +168,7 @@ def test_an_interruption_leaves_what_was_measured(bench_of_claims: ArithmeticBen
 
 
 @pytest.mark.parametrize("claim_id", [claim_id for claim_id, claim in CLAIMS.items() if claim.crossover])
-def test_what_a_search_measures_is_the_suite_s_own_case_but_for_one_value(claim_id: str) -> None:
+def test_a_search_measures_the_suites_case_but_for_one_value(claim_id: str) -> None:
     cases = [case for case in suite_of_claim(claim_id).cases if case.app is None][:2]
     made = suite_of(cases, suite_of_claim(claim_id), "again", describe=describe_any)
     for one, other in zip(cases, made.cases, strict=True):

@@ -103,9 +103,7 @@ def test_there_is_a_suite_for_each_claim_and_none_besides() -> None:
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_suite_is_named_after_its_claim_and_begins_with_the_claims_sentence(
-    claim: str, suites: dict[str, Suite]
-) -> None:
+def test_a_suite_has_the_name_and_the_sentence_of_its_claim(claim: str, suites: dict[str, Suite]) -> None:
     assert suites[claim].name == claim.lower()
     assert suites[claim].description
     first = (scenarios_dir() / "claims" / f"{claim.lower()}.toml").read_text(encoding="utf-8").splitlines()[0]

@@ -75,7 +75,7 @@ def suite(tmp_path: Path) -> Path:
     return path
 
 
-def test_run_measures_a_suite_and_prints_the_answer_and_where_the_report_is(
+def test_run_prints_the_answer_and_the_path_of_the_report(
     bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path
 ) -> None:
     status, out, err = bench("run", suite, "--out", tmp_path / "r", "--label", "before", "--seed", "7")
@@ -111,7 +111,7 @@ def test_an_empty_folder_may_be_the_result(
     [Conduct(faults={1: ServerError("it died")}), Conduct(generator_cpu_ratio=0.97)],
     ids=["failed", "invalid"],
 )
-def test_failed_and_invalid_runs_end_with_3_and_are_reported_beside_the_others(
+def test_failed_and_invalid_runs_end_with_3_and_are_reported(
     bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path, conduct: Conduct
 ) -> None:
     fake.conducts[CASE_B] = conduct
@@ -121,7 +121,7 @@ def test_failed_and_invalid_runs_end_with_3_and_are_reported_beside_the_others(
     assert (tmp_path / "r" / "report.html").exists()
 
 
-def test_an_interrupted_run_tells_how_to_go_on_and_resume_measures_only_the_rest(
+def test_resume_measures_only_what_an_interrupted_run_lacks(
     bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path
 ) -> None:
     fake.conducts[CASE_A] = Conduct(faults={2: Interrupted("interrupted by SIGINT")})
@@ -215,6 +215,6 @@ assert not slow, slow
 """.replace("{name}", "name")
 
 
-def test_the_help_of_every_command_works_and_imports_nothing_slow() -> None:
+def test_help_of_every_command_works_without_slow_imports() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

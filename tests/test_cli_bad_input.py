@@ -137,7 +137,7 @@ def test_a_wrong_argument_is_one_sentence_and_changes_nothing(
 
 
 @pytest.mark.parametrize("line", ["nonesuch", "run --nonesuch", "try app:app", "report", "run a b"])
-def test_a_wrong_command_line_ends_with_2_and_shows_how_it_is_used(
+def test_a_wrong_command_line_ends_with_2_and_the_usage(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["loopwise", *line.split()])

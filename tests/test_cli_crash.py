@@ -60,7 +60,7 @@ def test_a_crash_of_a_report_is_logged_in_the_results_folder(
         ) == times
 
 
-def test_a_crash_in_a_folder_that_is_not_there_yet_goes_to_a_temporary_file(tmp_path: Path) -> None:
+def test_without_the_folder_a_crash_goes_to_a_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(InternalError) as raised, crashes_logged(tmp_path / "none"):
         crash()
     log = Path(str(raised.value).split(" is in ")[1].split(";")[0])
@@ -68,9 +68,7 @@ def test_a_crash_in_a_folder_that_is_not_there_yet_goes_to_a_temporary_file(tmp_
     log.unlink()
 
 
-def test_without_any_place_for_a_file_the_traceback_goes_to_stderr(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_full_disk_the_traceback_goes_to_stderr(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: object) -> None:
         raise OSError("no space left")
 

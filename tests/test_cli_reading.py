@@ -54,9 +54,7 @@ def test_compare_ends_with_what_its_gate_says(
     assert (f"gate {gate}" in out) is (status != 0)
 
 
-def test_compare_names_what_else_differs_and_overlays_any_number_of_results(
-    bench: Bench, results: Path
-) -> None:
+def test_compare_overlays_several_results_and_names_differences(bench: Bench, results: Path) -> None:
     status, out, _ = bench("compare", results / "base", results / "same", results / "slow")
     assert status == 0
     assert "differs: memory_gb: None in base, 8 in same" in out

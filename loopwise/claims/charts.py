@@ -110,9 +110,9 @@ def _draw_bars(frame: Frame, panel: Bars) -> None:
         set_ticks(axes, "x", axes.get_xticks().tolist(), tick)
     axes.set_xlabel(LABELS[panel.metric])
     for row, bar in enumerate(panel.bars):
-        looks = mode_style(bar.mode)
-        axes.barh(row, bar.known.value - start, left=start, height=_HEIGHT_IN, color=looks.colour,
-                  hatch=looks.hatch, edgecolor="white", lw=0, zorder=2)  # fmt: skip
+        style = mode_style(bar.mode)
+        axes.barh(row, bar.known.value - start, left=start, height=_HEIGHT_IN, color=style.colour,
+                  hatch=style.hatch, edgecolor="white", lw=0, zorder=2)  # fmt: skip
         _whisker(axes, bar.known, row)
         top_in = _TOP_IN + (row + 0.5) * _ROW_IN
         name = fit(bar.name, _NAMES_IN - 0.1)
@@ -142,15 +142,15 @@ def _draw_lines(frame: Frame, panel: Lines) -> None:
         axes.axvspan(*band, color=VOID, alpha=0.35, lw=0, zorder=0)
     labels = []
     for line in panel.lines:
-        looks = mode_style(line.mode)
+        style = mode_style(line.mode)
         xs, ys = zip(*((value, each.value) for value, each in line.points), strict=True)
         axes.plot(
-            xs, ys, color=looks.colour, ls=looks.line, marker=looks.marker, ms=4.5, clip_on=False, zorder=3
+            xs, ys, color=style.colour, ls=style.line, marker=style.marker, ms=4.5, clip_on=False, zorder=3
         )
         for value, each in line.points:
             if each.low is not None and each.high is not None:
-                axes.plot([value, value], [each.low, each.high], color=looks.colour, lw=1.0, zorder=2)
-        labels.append(LineEnd(xs[-1], ys[-1], line.name, looks))
+                axes.plot([value, value], [each.low, each.high], color=style.colour, lw=1.0, zorder=2)
+        labels.append(LineEnd(xs[-1], ys[-1], line.name, style))
     end_labels(frame, axes, _PLOT, labels)
 
 

@@ -21,7 +21,7 @@ from loopwise.report.format import clean
 from loopwise.report.html import page
 
 ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
-"""Mark beside the word of a verdict, which is never told by colour alone."""
+"""Mark beside the word of a verdict, which colour alone never conveys."""
 
 
 class Entry(NamedTuple):
