@@ -1,6 +1,7 @@
 """Typed records of a run: their JSON is what readers of older and newer results expect."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +54,14 @@ def test_unmeasured_figures_read_as_their_defaults() -> None:
     assert ServerFacts().pids == ()
     assert HostFigures().steal_ratio is None
     assert GeneratorFigures().cores == 1
+
+
+OLD = sorted((Path(__file__).parent / "data" / "results").glob("*/runs/*/*/run.json"))
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: "-".join(path.parts[-5:-1]))
+def test_records_of_earlier_versions_are_written_unchanged(path: Path) -> None:
+    before = json.loads(path.read_text(encoding="utf-8"))
+    after = json.loads(Run.model_validate(before).model_dump_json())
+    for name in {"server", "generator", "host", "causes"} & set(before):
+        assert after[name] == before[name]

@@ -59,7 +59,7 @@ def test_target_app_is_asked_about_features_with_the_route(tmp_path: Path) -> No
 REFUSED: list[tuple[str, str]] = [
     (
         '[[matrix]]\nmix = [{ endpoint = "GET /a" }]',
-        "matrix[0].mix[0].endpoint: belongs to an app of one's own",
+        "matrix[0].mix[0].endpoint: belongs to an app of your own",
     ),
     ('[[matrix]]\nmix = [{ workload = "sleep" }]', "matrix[0].mix[0].mode: is missing; add it"),
     ('[[matrix]]\nmix = [{ mode = "sync" }]', "matrix[0].mix[0].workload: is missing; add it"),
@@ -78,11 +78,11 @@ REFUSED: list[tuple[str, str]] = [
     ('[[matrix]]\napp = "ok:app"\nmix = [{ weight = 2 }]', "matrix[0].mix[0].endpoint: is missing"),
     (
         '[[matrix]]\napp = "ok:app"\nendpoint = "/a"\npool_processes = 2',
-        "matrix[0].pool_processes: can't stand beside app",
+        "matrix[0].pool_processes: can't be combined with app",
     ),
     (
         '[[matrix]]\napp = "ok:app"\nendpoint = "/a"\nfeatures = "streaming"',
-        "matrix[0].features: can't stand beside app",
+        "matrix[0].features: can't be combined with app",
     ),
     (
         '[[matrix]]\nworkload = "sleep"\nmode = "sync"\npool_processes = 2',

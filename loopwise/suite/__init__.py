@@ -143,7 +143,7 @@ def _check_baseline(suite: Suite, source: Source) -> None:
             names = " and ".join(case.case_id for case in matching[:2])
             raise source.error(
                 ("compare", "baseline"),
-                f"both {names} could be the baseline of {candidate}; add what sets them apart",
+                f"both {names} could be the baseline of {candidate}; add a factor in which they differ",
             )
 
 

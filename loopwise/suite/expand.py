@@ -116,7 +116,8 @@ def _kind(place: _Place) -> str:
         if name not in KINDS[kind] and name != "load":
             allowed = ", ".join((*KINDS[kind], "load"))
             raise place.error(
-                name, f"can't stand beside {kind}, allowed are {allowed}; remove it or begin another entry"
+                name,
+                f"can't be combined with {kind}, allowed are {allowed}; remove it or begin another entry",
             )
     return kind
 
@@ -226,7 +227,7 @@ def _mixes(place: _Place) -> list[Draft]:
         if table.endpoint is not None:
             raise place.source.error(
                 (*key, "endpoint"),
-                "belongs to an app of one's own; name app or url beside mix, or a workload and its mode here",
+                "belongs to an app of your own; add app or url to the entry, or name a workload and its mode here",
             )
         for name in ("workload", "mode"):
             if getattr(table, name) is None:
@@ -285,7 +286,7 @@ def _requests(place: _Place) -> list[dict[str, Any]]:
     entry = place.entry
     if entry.mix and (entry.endpoint or entry.scenario):
         other = "endpoint" if entry.endpoint else "scenario"
-        raise place.error("mix", f"can't stand beside {other}; keep one of them in this entry")
+        raise place.error("mix", f"can't be combined with {other}; keep one of them in this entry")
     if entry.name and not entry.mix and len(entry.scenario) != 1:
         raise place.error("name", "names a mix or one scenario, this entry has neither; remove it")
     endpoints = tuple(_endpoint(table) for table in entry.endpoint)
