@@ -1,7 +1,7 @@
 """The throughput that a case can reach at most, from arithmetic alone.
 
-A measurement that equals its bound has measured that bound; one far below it is held back by something else. How many
-requests a mode serves at a time says loopwise.model.modes.
+A measurement that equals its bound has measured that bound; one far below it is held back by something else. What
+each mode serves at a time is in loopwise.model.modes.
 """
 
 from collections.abc import Iterator, Sequence

@@ -17,14 +17,6 @@ from loopwise.report.cells import workers_name
 ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
 """Mark beside the word of each verdict, so that neither colour nor language carries it alone."""
 
-METRIC_NAMES = {
-    "throughput_rps": "requests a second",
-    "service_time_mean_ms": "mean service time",
-    "error_ratio": "errors",
-    "cpu_ms_per_request": "CPU per request",
-    "rss_mb": "memory",
-}
-
 _NEAR_ONE = (0.9, 1.1)
 _SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
 
@@ -129,10 +121,7 @@ def case_names(*summaries: Summary) -> dict[str, str]:
 
 def metric_name(metric: str) -> str:
     """A metric in words: `p99 service time`."""
-    parts = metric.split("_")
-    if metric not in METRIC_NAMES and metric.startswith(("service_time_", "response_time_")):
-        return f"{parts[2]} {parts[0]} {parts[1]}"
-    return METRIC_NAMES.get(metric, words(metric))
+    return METRICS[metric].label if metric in METRICS else words(metric)
 
 
 def metric_direction(metric: str) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.answers import figures_of
 from support.fakes import case_of, experiment_of, suite_with
-from test_answers import figures_of
 
 from loopwise.analysis.scaling import Fit, Scaling, divisor, fit, scale_all
 from loopwise.model import Load, Server

@@ -5,51 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from support.answers import ASYNC, CLOSE, FAST, LOAD, SLOW, SYNC, THREAD, answers, figures_of, verdict_of
 from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.conclusions import answer_all
-from loopwise.analysis.figures import CaseFigures, RunFigures
-from loopwise.analysis.paired import explain, within_blocks
-from loopwise.analysis.verdicts import judge_family
-from loopwise.model import Case, Comparison, Load, Server, Suite, Verdict
+from loopwise.model import Comparison, Load, Server
 
 FEW, MANY = Server(workers=1), Server(workers=2)
-
-
-def figures_of(case: Case, values: Sequence[float], reason: str = "") -> CaseFigures:
-    name = case.endpoints[0].name
-    runs = {
-        replicate: RunFigures(endpoint=name, metrics={(name, "throughput_rps"): value})
-        for replicate, value in enumerate(values, start=1)
-    }
-    return CaseFigures(case=case, runs=runs, spoilt={}, reason="" if values else reason)
-
-
-def answers(
-    suite: Suite, values: Mapping[str, Sequence[float]], pairs: Sequence[tuple[str, str]] = ()
-) -> list[str]:
-    cases = {
-        case.case_id: figures_of(case, values[case.case_id], "users: 9 of 10 users ran")
-        for case in suite.cases
-    }
-    return list(
-        answer_all(experiment_of(suite), cases, tuple(_verdict(cases, *pair, values) for pair in pairs))
-    )
-
-
-def _verdict(
-    cases: Mapping[str, CaseFigures], baseline: str, candidate: str, values: Mapping[str, Sequence[float]]
-) -> Verdict:
-    rates = {case_id: sum(each) / len(each) for case_id, each in values.items() if each}
-    sides = cases[baseline], cases[candidate]
-    contest = within_blocks(*sides, "throughput_rps", explain(sides[0].case, sides[1].case, rates, 2))
-    assert contest is not None
-    return judge_family([contest], margin=0.05, confidence=0.95)[0]
-
-
-LOAD = Load(users=200, measure_s=1)
-SYNC, ASYNC, THREAD = (case_of(mode, mode, load=LOAD) for mode in ("sync", "async", "to_thread"))
-SLOW, FAST, CLOSE = (790.0, 791.0, 792.0), (1600.0, 1610.0, 1620.0), (1601.0, 1609.0, 1621.0)
 
 
 def test_the_best_is_named_with_its_interval_its_baseline_and_the_reason() -> None:
@@ -64,7 +26,7 @@ def told_with(causes: Mapping[str, str], sync: Sequence[float], *, is_paired: bo
     values = {"sync": sync, "async": FAST}
     suite = suite_with(SYNC, ASYNC)
     cases = {case.case_id: figures_of(case, values[case.case_id]) for case in suite.cases}
-    verdicts = (_verdict(cases, "sync", "async", values),) if is_paired else ()
+    verdicts = (verdict_of(cases, "sync", "async", values),) if is_paired else ()
     (found,) = answer_all(experiment_of(suite), cases, verdicts, causes)
     return found
 
