@@ -9,9 +9,9 @@ from support.printed import printed
 from support.report import summary_of
 
 from loopwise.model import App, Case, Server
-from loopwise.model.naming import VARIANTS, name_among, tell_apart, variant
+from loopwise.model.naming import VARIANTS, name_among, server_name, tell_apart, variant
 from loopwise.report import words as page_data
-from loopwise.report.cells import Cells, server_name
+from loopwise.report.cells import Cells
 from loopwise.report.charts.workers import workers_panels
 from loopwise.report.html import cases as page_cases
 from loopwise.report.terminal.answer import Answer
@@ -84,5 +84,5 @@ def test_the_workers_chart_has_a_line_for_each() -> None:
 
 def test_a_pool_of_processes_is_part_of_the_servers_name() -> None:
     made = [case_of(str(size), "process", server=Server(pool_processes=size)) for size in (1, 2)]
-    assert server_name(made[1].server, None) == "uvicorn, pool of 2"
+    assert server_name(made[1]) == "uvicorn, pool of 2"
     assert len(Cells(summary_of(tuple(made))).facets) == 2

@@ -199,14 +199,13 @@ def workers_words(case: Case) -> str:
     return "" if case.workers is None else f"{case.workers} worker{'' if case.workers == 1 else 's'}"
 
 
-def server_name(server: Server | None, url: str | None = None) -> str:
+def server_name(case: Case) -> str:
     """The server with every option that was set: `uvicorn, 100 threads`; its URL where it already runs."""
-    if server is None:
-        return url or "running server"
-    options = _options_set(server)
-    return ", ".join(
-        [server.name, *(OPTIONS[key].words.format(options[key]) for key in options if key != "port")]
-    )
+    if case.server is None:
+        return case.url or "running server"
+    options = _options_set(case.server)
+    words = (OPTIONS[key].words.format(value) for key, value in options.items() if key != "port")
+    return ", ".join([case.server.name, *words])
 
 
 def server_names(cases: Collection[Case]) -> dict[str, str]:
@@ -215,7 +214,7 @@ def server_names(cases: Collection[Case]) -> dict[str, str]:
     several_scenarios = len({case.scenario for case in cases}) > 1
     parts = {
         case.case_id: (
-            server_name(case.server, case.url),
+            server_name(case),
             app_name(case) if several_apps else "",
             Path(case.scenario).name if several_scenarios and case.scenario else "",
         )

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import TOTAL, Case, Server, naming
+from loopwise.model import TOTAL, Case, naming
 from loopwise.model.modes import OWN, mode_named
 from loopwise.model.naming import variant
 from loopwise.report.format import clean, confidence
@@ -259,14 +259,9 @@ def workers_name(case: Case) -> str:
     return naming.workers_words(case) or "already running"
 
 
-def server_name(server: Server | None, url: str | None) -> str:
-    """The server with every option that was set: `uvicorn, 100 threads`."""
-    return clean(naming.server_name(server, url))
-
-
 def served_by(case: Case) -> str:
     """The server of a case, with its options."""
-    return server_name(case.server, case.url)
+    return clean(naming.server_name(case))
 
 
 def server_names(cases: Sequence[Case]) -> dict[str, str]:

@@ -194,7 +194,7 @@ class _Table:
             traits={
                 "mode": mode_name(case),
                 "workers": "" if case.workers is None else str(case.workers),
-                "server": fmt.clean(served_by(case)),
+                "server": served_by(case),
                 "load": fmt.clean(case.load.label),
                 "verdict": verdict,
                 "validity": usable if throughput.invalid is None else "invalid",

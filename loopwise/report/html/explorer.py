@@ -86,7 +86,7 @@ def _case(cells: Cells, case: Case, metrics: list[str], anchor: str) -> dict[str
         "workload": clean(case.subject),
         "mode": mode_name(case),
         "workers": case.workers,
-        "server": clean(served_by(case)),
+        "server": served_by(case),
         "load": clean(case.load.label),
         "rate_rps": case.load.rate_rps if is_open and case.load.ramp_to_rps is None else None,
         "users": None if is_open else case.load.users,
