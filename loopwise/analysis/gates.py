@@ -88,9 +88,14 @@ def unjudged(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[G
 
 def complaints(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[str]:
     """A sentence for each gate that fails or can't be judged."""
-    failed = [f"gate {gate} failed: {verdict.reason}" for gate, verdict in failures(gates, verdicts)]
+    return [f"gate {gate} {clause}" for gate, clause in clauses(gates, verdicts)]
+
+
+def clauses(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, str]]:
+    """Each gate that fails or can't be judged, with the rest of the sentence that begins with its name."""
+    failed = [(gate, f"failed: {verdict.reason}") for gate, verdict in failures(gates, verdicts)]
     return failed + [
-        f"gate {gate} can't be judged: {name} has no interval of this metric from two sides"
+        (gate, f"can't be judged: {name} has no interval of this metric from two sides")
         for gate, name in unjudged(gates, verdicts)
     ]
 

@@ -7,7 +7,7 @@ from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from loopwise.analysis.comparison import Difference
-from loopwise.analysis.gates import Gate, Outcome, complaints
+from loopwise.analysis.gates import Gate, Outcome, clauses
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
@@ -177,8 +177,7 @@ def gate_lines(sides: Sequence[Side]) -> list[GateLine]:
 
 def _gate_line(gate: Gate, letter: str, outcome: Outcome) -> GateLine:
     failed = sum(gate.fails(verdict) for verdict in outcome.verdicts)
-    # The line begins with the gate: each sentence without it.
-    said = [sentence.removeprefix(f"gate {gate} ") for sentence in complaints([gate], outcome.verdicts)]
+    said = [clause for _, clause in clauses([gate], outcome.verdicts)]
     if len(said) > MOST_SENTENCES:
         said = [*said[:MOST_SENTENCES], f"and {len(said) - MOST_SENTENCES} more, in the table of verdicts"]
     if failed:

@@ -146,7 +146,7 @@ def ratio_text(verdict: Verdict) -> str:
 
 
 def why_invalid(verdict: Verdict) -> str:
-    """The reason alone, without the names of the two cases, which stand beside it."""
+    """What an invalid verdict lacks, without the names of its cases, which stand beside it."""
     return fmt.clean(verdict.because or verdict.reason)
 
 

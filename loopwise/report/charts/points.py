@@ -111,10 +111,10 @@ PERCENTILES = Chart(
 class VictimPanel(_PointsPanel):
     """The canary's p99 beside each case's load."""
 
-    head = "victim's p99"
+    head = "canary's p99"
     marks = (_Mark(5.6, edge_pt=1.0),)
 
-    subject = "99th percentile of the victim's response time beside {}."
+    subject = "99th percentile of the canary's response time beside {}."
 
     def figures(self) -> list[str]:
         """The canary's p99 with its interval, or why there is none."""
@@ -137,9 +137,9 @@ def victim_panels(summary: Summary) -> list[VictimPanel]:
 
 VICTIM = Chart(
     "victim",
-    "What others wait: the victim's latency",
-    "A cheap route, asked 20 times a second beside the load: the 99th percentile of its response time, further left"
-    " is better. The axis is logarithmic.",
+    "Latency of the canary",
+    "The canary is a cheap route (the suite's key `victim`), requested 20 times a second beside the load: the 99th"
+    " percentile of its response time, further left is better. The axis is logarithmic.",
     victim_panels,
 )
 
