@@ -12,10 +12,8 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet
-from loopwise.report.words import ICONS, case_names, metric_name, ratio_text, why_invalid
+from loopwise.report.words import ICONS, URGENCY, case_names, metric_name, ratio_text, why_invalid
 
-URGENCY = ("worse", "invalid", "undecided", "better", "same")
-"""The verdicts in the order in which a reader wants to see them."""
 MOST_SENTENCES = 10
 """Of one gate; the table has all."""
 

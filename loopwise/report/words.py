@@ -14,8 +14,10 @@ from loopwise.model.naming import name_among
 from loopwise.report import format as fmt
 from loopwise.report.cells import workers_name
 
-ICONS = {"better": "▲", "worse": "▼", "same": "=", "undecided": "?", "invalid": "✕"}
-"""Mark beside the word of each verdict, so that neither colour nor language carries it alone."""
+ICONS = {"worse": "▼", "invalid": "✕", "undecided": "?", "better": "▲", "same": "="}
+"""Mark beside the word of each verdict, so that neither colour nor language carries it alone; most urgent first."""
+URGENCY = tuple(ICONS)
+"""The verdicts in the order in which a reader wants to see them."""
 
 _NEAR_ONE = (0.9, 1.1)
 _SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}

@@ -242,7 +242,7 @@ def _chunks(
 def _fill(
     axes: Axes, at: tuple[int, int], cell: Cell | None, place: float | None, say: Callable[[float], str]
 ) -> tuple[str, str]:
-    """Colours a cell; what to write into it, and in which ink."""
+    """Colour a cell; returns the text to write into it, and its colour."""
     box = Rectangle((at[0] + 0.03, at[1] + 0.05), 0.94, 0.9, lw=0)
     if cell is None or cell.value is None or place is None:
         is_void = cell is not None and cell.invalid is not None
@@ -250,10 +250,16 @@ def _fill(
             box.set(fill=False, edgecolor=VOID, hatch="////", lw=0.6)
             axes.add_patch(box)
         return ("" if is_void else fmt.NONE), MUTED
-    fill = to_rgb(_COLOURS(place))
-    box.set_facecolor(to_hex(fill))
+    fill, ink = colours(place)
+    box.set_facecolor(fill)
     axes.add_patch(box)
-    return say(float(f"{cell.value:.3g}")), _LIGHT_INK if luminance(fill) < _LIGHT_BELOW else _DARK_INK
+    return say(float(f"{cell.value:.3g}")), ink
+
+
+def colours(place: float) -> tuple[str, str]:
+    """Colours of a cell and of the letters in it, by the position of its value on the scale, 0–1."""
+    fill = to_rgb(_COLOURS(place))
+    return to_hex(fill), _LIGHT_INK if luminance(fill) < _LIGHT_BELOW else _DARK_INK
 
 
 def luminance(colour: tuple[float, float, float]) -> float:

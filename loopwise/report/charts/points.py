@@ -138,7 +138,7 @@ def victim_panels(summary: Summary) -> list[VictimPanel]:
 VICTIM = Chart(
     "victim",
     "Latency of the canary",
-    "The canary is a cheap route (the suite's key `victim`), requested 20 times a second beside the load: the 99th"
+    "The canary is a cheap route (the suite's key victim), requested 20 times a second beside the load: the 99th"
     " percentile of its response time, further left is better. The axis is logarithmic.",
     victim_panels,
 )

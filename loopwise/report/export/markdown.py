@@ -12,8 +12,15 @@ from loopwise.model import Case, Verdict
 from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells
-from loopwise.report.comparison import URGENCY
-from loopwise.report.words import ICONS, far_off, flagged, metric_name, ratio_text, verdicts_by_candidate
+from loopwise.report.words import (
+    ICONS,
+    URGENCY,
+    far_off,
+    flagged,
+    metric_name,
+    ratio_text,
+    verdicts_by_candidate,
+)
 
 METRICS: dict[str, Callable[[Cell], str]] = {
     "throughput_rps": lambda cell: fmt.estimate(cell.value, cell.low, cell.high),

@@ -16,7 +16,7 @@ from loopwise.report.charts import forest, overlay
 from loopwise.report.charts.kit.chart import ChartFile, save_sheets
 from loopwise.report.comparison import Side, only_in, shared_facets
 from loopwise.report.html import page
-from loopwise.report.words import case_names
+from loopwise.report.words import URGENCY, case_names
 from loopwise.results.folder import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
@@ -105,7 +105,7 @@ def _page(
         "margin": f"±{outcome.margin * 100:.4g} %",
         "confidence": fmt.confidence(outcome.confidence),
         "is_paired": any(verdict.pairing == "blocks" for verdict in outcome.verdicts),
-        "filters": [("verdict", "Verdict", comparison.URGENCY)],
+        "filters": [("verdict", "Verdict", URGENCY)],
     }
     title = f"{others[0].name} against {base.name}" if len(others) == 1 else f"{len(sides)} results compared"
     return page.render(

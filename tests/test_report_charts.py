@@ -76,7 +76,7 @@ def table_value(summary: Summary, case_id: str, metric: str, column: str = "valu
     return float(table[(table["case_id"] == case_id) & (table["metric"] == metric)][column].iloc[0])
 
 
-def test_throughput_bars_are_the_tables_values_with_their_intervals_and_predictions() -> None:
+def test_bars_have_the_tables_values_intervals_and_bounds() -> None:
     summary = fixture_summary(40)
     cells = [cell for panel in throughput_panels(summary) for cell in panel.cells]
     assert len(cells) == 40
@@ -96,7 +96,7 @@ def test_percentile_points_are_the_tables_values() -> None:
             assert cell.value == table_value(summary, cell.case.case_id, f"service_time_{percentile}_ms")
 
 
-def test_a_distribution_line_is_the_median_of_the_replicates_and_its_band_their_range() -> None:
+def test_a_distribution_is_the_median_and_range_of_replicates() -> None:
     summary = fixture_summary(1, replicates=3)
     ((case, curve),) = distribution_panels(summary)[0].lines
     rows = summary.quantiles[summary.quantiles["case_id"] == case.case_id]
@@ -106,7 +106,7 @@ def test_a_distribution_line_is_the_median_of_the_replicates_and_its_band_their_
     assert max(curve.quantiles) < 1
 
 
-def test_a_quantile_that_one_replicate_lacks_is_left_out_of_the_distribution() -> None:
+def test_a_quantile_that_one_replicate_lacks_is_left_out() -> None:
     summary = fixture_summary(1, replicates=3)
     table = summary.quantiles
     thinned = replace(summary, quantiles=table[~((table["quantile"] == 0.999) & (table["replicate"] == 2))])
@@ -114,7 +114,7 @@ def test_a_quantile_that_one_replicate_lacks_is_left_out_of_the_distribution() -
     assert distribution_panels(thinned)[0].lines[0][1].quantiles[-1] == 0.99
 
 
-def test_workers_lines_hold_one_point_per_worker_count_in_rising_order() -> None:
+def test_workers_lines_have_a_point_per_count_in_rising_order() -> None:
     panels = workers_panels(fixture_summary(100))
     assert len(panels) == 5
     for panel in panels:
@@ -163,7 +163,7 @@ def test_with_one_worker_count_there_is_no_chart_against_workers() -> None:
     assert CHARTS["workers"].figure(running_server_summary()) is None
 
 
-def test_a_case_that_was_never_measured_keeps_its_place_and_says_so() -> None:
+def test_a_case_that_was_not_measured_keeps_its_place() -> None:
     summary = fixture_summary(7)
     gone = summary.experiment.suite.cases[0].case_id
     kept = summary.table[summary.table["case_id"] != gone]
@@ -177,7 +177,7 @@ def test_invalid_cases_are_named_where_their_line_is_missing() -> None:
     assert "Left out as invalid: sync." in panels[0].describe()
 
 
-def test_one_replicate_is_drawn_without_interval_and_the_caption_says_so() -> None:
+def test_one_replicate_has_no_interval_and_the_caption_says_so() -> None:
     summary = fixture_summary(7, replicates=1)
     assert all(cell.low is None for panel in throughput_panels(summary) for cell in panel.cells)
     assert "One replicate each: no interval" in CHARTS["throughput"].caption(summary)
@@ -195,7 +195,7 @@ def test_facets_of_one_subject_share_their_axis() -> None:
     assert panels[0].highest_rps == panels[1].highest_rps
 
 
-def test_cases_that_differ_in_a_server_option_only_do_not_share_a_facet() -> None:
+def test_cases_that_differ_in_a_server_option_share_no_facet() -> None:
     case = fixture_summary(1).experiment.suite.cases[0]
     other = case.model_copy(update={"case_id": "other", "server": Server(threads=100)})
     assert [facet.context for facet in facets([case, other])] == [
@@ -204,16 +204,14 @@ def test_cases_that_differ_in_a_server_option_only_do_not_share_a_facet() -> Non
     ]
 
 
-def test_many_endpoints_with_one_case_each_become_rows_not_charts() -> None:
+def test_many_endpoints_of_one_case_become_rows_not_charts() -> None:
     panels = throughput_panels(own_app_summary(50, (2,)))
     assert [len(panel.cells) for panel in panels] == [ROWS_PER_FACET, 10]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", CHARTS)
-def test_no_text_of_a_chart_overlaps_another_or_leaves_the_figure_and_no_plot_is_empty(
-    name: str, shape: str
-) -> None:
+def test_no_text_overlaps_or_is_cut_and_no_plot_is_empty(name: str, shape: str) -> None:
     figure = CHARTS[name].figure(summary_shaped(shape))
     if figure is not None:
         assert_texts_have_room(figure)
@@ -221,7 +219,7 @@ def test_no_text_of_a_chart_overlaps_another_or_leaves_the_figure_and_no_plot_is
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_every_chart_is_drawn_of_some_summary_and_its_panels_fit_alone(name: str) -> None:
+def test_every_chart_is_drawn_and_its_panels_fit_alone(name: str) -> None:
     chart = CHARTS[name]
     panels = [
         panel
@@ -255,7 +253,7 @@ def test_hostile_names_are_plain_text_in_the_svg() -> None:
     assert "\u202e" not in svg
 
 
-def test_an_inline_panel_has_its_own_ids_the_pages_colours_and_a_name() -> None:
+def test_an_inline_panel_has_own_ids_page_colours_and_a_name() -> None:
     chart = CHARTS["throughput"]
     (panel,) = chart.panels(fixture_summary(1))
     element = inline(svg_of(panel_figure(panel), chart.title), "one-", 'an "alt" <text>')
@@ -280,7 +278,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         assert one.panels == other.panels
 
 
-def test_saving_removes_the_files_of_charts_that_have_nothing_to_show(tmp_path: Path) -> None:
+def test_saving_removes_files_of_charts_with_nothing_to_show(tmp_path: Path) -> None:
     for suffix in ("svg", "png"):
         (tmp_path / f"workers.{suffix}").write_text("older", encoding="utf-8")
     save(fixture_summary(1), tmp_path)
@@ -326,7 +324,7 @@ def test_labels_are_spread_in_their_order(wanted: list[float], expected: list[fl
     assert spread(wanted, pitch=0.2, end=2.0) == pytest.approx(expected)
 
 
-def test_a_fitted_law_is_a_dotted_curve_beside_the_line_of_its_own_cases() -> None:
+def test_a_fitted_law_is_a_curve_beside_the_line_of_its_cases() -> None:
     summary = with_laws(fixture_summary(100))
     panel = workers_panels(summary)[0]
     assert [law.one_worker_rps for law in panel.laws if law] == [500.0, 501.0, 502.0, 503.0, 504.0]

@@ -76,7 +76,7 @@ def test_victim_and_resources_are_the_tables_values(panels: Callable[[Summary], 
         )
 
 
-def test_without_a_victim_and_without_a_server_of_ours_there_is_nothing_to_show_of_them() -> None:
+def test_without_canary_or_own_server_their_charts_are_missing() -> None:
     assert victim_panels(with_load(fixture_summary(7), victim=None)) == []
     summary = running_server_summary()
     kept = summary.table[~summary.table["metric"].isin(["cpu_ms_per_request", "rss_mb"])]
@@ -101,7 +101,7 @@ def test_a_ridge_holds_all_valid_rows_of_a_case_and_no_others() -> None:
     assert max(other.service) == pytest.approx(kept.max() / (2 * ROWS))
 
 
-def test_in_open_load_a_ridge_has_both_latencies_and_its_figures_are_the_response_times() -> None:
+def test_in_open_load_a_ridge_has_both_latencies() -> None:
     summary = open_summary()
     panel = histogram_panels(summary)[0]
     assert all(ridge is not None and ridge.response is not None for ridge in panel.ridges)
@@ -130,7 +130,7 @@ def test_worker_counts_too_near_to_be_labelled_have_no_label(counts: list[int], 
     assert spaced(counts) == shown
 
 
-def test_rate_lines_rise_in_rate_and_hold_both_latencies_of_the_table() -> None:
+def test_rate_lines_rise_and_have_both_latencies_of_the_table() -> None:
     summary = open_summary()
     (panel,) = rate_panels(summary)
     assert [panel.facet.series(pair[0][0].case) for pair in panel.lines] == ["async", "sync"]
@@ -141,7 +141,7 @@ def test_rate_lines_rise_in_rate_and_hold_both_latencies_of_the_table() -> None:
                 assert cell.value == table_value(summary, cell.case.case_id, f"{kind}_time_p99_ms")
 
 
-def test_closed_load_one_rate_and_a_rising_rate_make_no_chart_against_rate() -> None:
+def test_without_several_steady_rates_there_is_no_rate_chart() -> None:
     assert rate_panels(fixture_summary(40)) == []
     assert rate_panels(running_server_summary()) == []
     assert rate_panels(with_load(open_summary(), ramp_to_rps=1000.0)) == []
@@ -157,7 +157,7 @@ def test_an_invalid_rate_is_left_out_and_named() -> None:
     assert [cell.case.load.rate_rps for cell in panel.lines[1][0]] == [100, 200, 400]
 
 
-def test_points_of_the_plane_are_the_tables_and_a_line_is_one_mode_by_workers() -> None:
+def test_a_line_of_the_plane_is_one_mode_by_workers() -> None:
     summary = fixture_summary(100)
     for panel in plane_panels(summary):
         assert len(panel.lines) == 5
@@ -213,14 +213,14 @@ def test_one_worker_or_no_probe_has_no_shares() -> None:
     assert shares_panels(fixture_summary(40)) == []
 
 
-def test_of_too_many_distributions_the_fewest_and_the_most_workers_are_shown() -> None:
+def test_of_many_distributions_fewest_and_most_workers_are_shown() -> None:
     panels = distribution_panels(fixture_summary(100))
     assert len(panels) == 10 <= MANY_PANELS
     assert [panel.facet.cases[0].workers for panel in panels] == [1, 8] * 5
     assert len(distribution_panels(fixture_summary(40))) == 8
 
 
-def test_a_distribution_reaches_p99_99_where_enough_rows_do_and_its_line_passes_through_the_ticks() -> None:
+def test_a_distribution_reaches_p99_99_and_passes_its_ticks() -> None:
     panel = next(
         panel for panel in distribution_panels(fixture_summary(40)) if panel.facet.heading == "json(kb=16)"
     )

@@ -1,4 +1,4 @@
-"""Forest plots and overlays: their data against the verdicts and tables, and drawings in which nothing collides."""
+"""Forest plots and overlays: data against verdicts and tables, and drawings in which nothing overlaps."""
 
 import math
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_metrics_stand_together_while_they_are_few(
     assert all(len(panel.rows) <= ROWS_PER_FACET for panel in found)
 
 
-def test_the_axis_holds_every_ratio_and_the_band_and_cuts_only_the_longest_intervals() -> None:
+def test_the_axis_holds_all_ratios_and_cuts_only_long_intervals() -> None:
     for panel in panels_of(sides(100)):
         low, high = panel.ratio_limits()
         assert low < 1 / 1.05 < 1.05 < high
@@ -119,11 +119,11 @@ def test_a_ratio_near_1_has_a_digit_more(values: tuple[float | None, ...], text:
     assert ratio_text(verdict(*values)) == text
 
 
-def test_the_reason_of_an_invalid_row_leaves_out_what_the_row_says() -> None:
+def test_the_reason_of_an_invalid_row_is_its_because() -> None:
     assert why_invalid(verdict()) == "it: is so"
 
 
-def test_every_verdict_has_a_mark_and_a_colour_of_its_own_from_the_palette() -> None:
+def test_every_verdict_has_a_mark_and_a_colour_of_its_own() -> None:
     assert set(VERDICT_STYLES) >= {*RULES, "undecided", "invalid"}
     for field in ("colour", "marker"):
         assert len({getattr(looks, field) for looks in VERDICT_STYLES.values()}) == len(VERDICT_STYLES)
@@ -131,7 +131,7 @@ def test_every_verdict_has_a_mark_and_a_colour_of_its_own_from_the_palette() -> 
     assert {looks.colour for looks in VERDICT_STYLES.values()} <= palette
 
 
-def test_the_word_of_each_verdict_is_written_and_an_invalid_row_says_why() -> None:
+def test_each_verdict_is_written_and_an_invalid_row_says_why() -> None:
     (panel, *_) = panels_of(sides(7, invalid="some"))
     texts = [text.get_text() for text in drawn_texts(panel_figure(panel))]
     for word in {row.verdict.verdict for row in panel.rows} - {"invalid"}:
@@ -163,7 +163,7 @@ def test_overlay_lines_are_the_tables_values_of_each_result() -> None:
             assert first[2].cells[0].value == pytest.approx((first[0].cells[0].value or 0) / 2)
 
 
-def test_a_case_that_one_result_lacks_has_no_line_there_and_one_that_all_others_lack_no_row() -> None:
+def test_a_case_has_a_line_only_in_results_that_have_it() -> None:
     base = summary_with_cases(7)
     kept = dict(list(base.cases.items())[:2])
     one = replace(base, cases=kept)
@@ -192,7 +192,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure(shape: str) -> None:
             assert_texts_have_room(panel_figure(each))
 
 
-def test_a_duel_has_rows_for_the_whole_and_each_endpoint_and_other_results_have_none() -> None:
+def test_a_duel_has_rows_for_the_whole_and_each_endpoint() -> None:
     (panel,) = duel_panels(duel_summary())
     assert [row.label for row in panel.rows] == ["all requests", "GET /x"] * len(COMPARED)
     assert [group.title.partition(" (")[0] for group in panel.groups][:2] == [
@@ -202,7 +202,7 @@ def test_a_duel_has_rows_for_the_whole_and_each_endpoint_and_other_results_have_
     assert duel_panels(summary_with_cases(7)) == []
 
 
-def test_many_panels_go_on_several_sheets_and_sheets_of_before_are_removed(tmp_path: Path) -> None:
+def test_many_panels_take_several_sheets_and_old_ones_go(tmp_path: Path) -> None:
     compared = sides(100)
     (tmp_path / "forest-9.svg").write_text("older", encoding="utf-8")
     (tmp_path / "forest-report.svg").write_text("other", encoding="utf-8")
@@ -217,7 +217,7 @@ def test_many_panels_go_on_several_sheets_and_sheets_of_before_are_removed(tmp_p
     }
 
 
-def test_the_shapes_of_the_fixture_cover_every_verdict_on_metrics() -> None:
+def test_the_fixture_has_every_verdict_on_every_metric() -> None:
     words = {verdict.verdict for verdict in verdicts_on(summary_with_cases(7), "some")}
     assert words == {*(word for word, *_ in SHAPES), "invalid"}
     assert {verdict.metric for verdict in verdicts_on(summary_with_cases(7))} == set(COMPARED)

@@ -16,9 +16,8 @@ from support.report import (
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Load
-from loopwise.report.charts import heatmap as charts_heatmap
 from loopwise.report.charts.checks import checks_panels
-from loopwise.report.charts.heatmap import heatmap_panels, luminance
+from loopwise.report.charts.heatmap import colours, heatmap_panels, luminance
 from loopwise.report.charts.timelines import RUNS_SHOWN, chosen, panel_of, timeline_panels
 
 
@@ -33,7 +32,7 @@ def with_cases(summary: Summary, change: Callable[[Case], Case]) -> Summary:
     return replace(summary, experiment=summary.experiment.model_copy(update={"suite": changed}))
 
 
-def test_a_heat_map_has_a_row_per_mode_a_column_per_worker_count_and_the_tables_values() -> None:
+def test_a_heat_map_has_the_tables_values_by_mode_and_workers() -> None:
     summary = fixture_summary(100)
     panels = heatmap_panels(summary)
     assert [panel.heading for panel in panels] == [
@@ -53,7 +52,7 @@ def test_a_heat_map_has_a_row_per_mode_a_column_per_worker_count_and_the_tables_
                 assert latency.value == table_value(summary, cell.case.case_id, "service_time_p99_ms")
 
 
-def test_a_heat_map_takes_other_factors_where_workers_do_not_vary() -> None:
+def test_a_heat_map_takes_other_factors_if_workers_are_fixed() -> None:
     (by_load,) = heatmap_panels(open_summary())
     assert by_load.columns == tuple(f"{rate}/s poisson" for rate in (100, 200, 400, 800))
     (by_subject,) = heatmap_panels(fixture_summary(7))
@@ -65,13 +64,11 @@ def test_a_heat_map_takes_other_factors_where_workers_do_not_vary() -> None:
 
 def test_letters_in_a_heat_map_can_be_read_on_every_colour() -> None:
     for place in np.linspace(0, 1, 101):
-        fill = luminance(to_rgb(charts_heatmap._COLOURS(float(place))))
-        ink = "_LIGHT_INK" if fill < charts_heatmap._LIGHT_BELOW else "_DARK_INK"
-        ends = sorted((fill, luminance(to_rgb(getattr(charts_heatmap, ink)))))
+        ends = sorted(luminance(to_rgb(colour)) for colour in colours(float(place)))
         assert (ends[1] + 0.05) / (ends[0] + 0.05) >= 4.5
 
 
-def test_time_lines_are_of_the_fastest_the_best_explained_and_a_void_run() -> None:
+def test_time_lines_show_the_fastest_the_explained_a_void_run() -> None:
     summary = complete(fixture_summary(40, invalid="some"))
     found = chosen(summary)
     assert len(found) == RUNS_SHOWN
@@ -83,7 +80,7 @@ def test_time_lines_are_of_the_fastest_the_best_explained_and_a_void_run() -> No
     assert all(digest.status == "ok" for digest, _ in found[:-1])
 
 
-def test_a_time_line_holds_the_digests_columns_and_leaves_out_what_never_happened() -> None:
+def test_a_time_line_leaves_out_columns_that_stay_zero() -> None:
     summary = complete(fixture_summary(40))
     case = next(each for each in summary.experiment.suite.cases if each.mode == "sync")
     digest = summary.digests[case.case_id][0]
@@ -108,7 +105,7 @@ def test_a_time_line_without_anything_known_is_none() -> None:
     assert timeline_panels(replace(summary, digests={case.case_id: (empty,)})) == []
 
 
-def test_checks_say_which_case_is_void_or_flagged_in_how_many_runs_and_why() -> None:
+def test_checks_show_void_and_flagged_cases_runs_and_reason() -> None:
     summary = complete(fixture_summary(7, invalid="some"))
     panels = checks_panels(summary)
     marks = {
@@ -126,7 +123,7 @@ def test_checks_say_which_case_is_void_or_flagged_in_how_many_runs_and_why() -> 
     assert sum(len(panel.facet.cases) + panel.clean for panel in panels) == 7
 
 
-def test_a_failed_and_a_repeated_run_are_marks_and_a_duels_rounds_mark_both_sides() -> None:
+def test_failed_and_repeated_runs_and_rounds_of_duels_are_marks() -> None:
     summary = fixture_summary(1)
     first, second, third = summary.runs
     runs = (
@@ -179,7 +176,7 @@ def test_a_column_name_wider_than_its_column_goes_on_below() -> None:
     assert {f"{rate:g}/s" for rate in rates} <= set(texts)
 
 
-def test_in_open_load_the_time_line_is_of_the_lowest_p99_not_of_the_highest_rate() -> None:
+def test_in_open_load_the_time_line_is_of_the_lowest_p99() -> None:
     found = [(digest.case_id, why) for digest, why in chosen(open_summary())]
     assert ("sleep-async-r100", "the lowest p99 here") in found
     assert not any(why == "the fastest here" for _, why in found)

@@ -57,7 +57,7 @@ def test_an_estimate_carries_its_interval_if_it_has_one(
         (None, None, None, "–"),
     ],
 )
-def test_a_latency_and_its_interval_share_the_unit_that_suits_the_value(
+def test_a_latency_and_its_interval_share_the_values_unit(
     value_ms: float | None, low_ms: float | None, high_ms: float | None, text: str
 ) -> None:
     assert fmt.duration(value_ms, low_ms, high_ms) == text

@@ -59,7 +59,7 @@ def test_a_second_build_gives_the_same_tables(finished: ResultFolder, tmp_path: 
         assert (copy.path / name).read_bytes() == (finished.path / name).read_bytes()
 
 
-def test_a_result_in_which_every_case_is_invalid_still_gives_a_report(tmp_path: Path) -> None:
+def test_a_result_of_invalid_cases_alone_gives_a_report(tmp_path: Path) -> None:
     spoilt = Conduct(generator_cpu_ratio=0.97)
     result = measured(tmp_path / "r", conducts=dict.fromkeys(("sync", "async", "to_thread"), spoilt))
     summary = build(result)
