@@ -168,7 +168,7 @@ def test_an_answer_that_stops_before_its_end_is_never_a_success(data: st.DataObj
 
 
 @given(st.binary(min_size=1, max_size=60).filter(lambda data: not b"HTTP/1.1 200".startswith(data[:12])))
-def test_no_bytes_at_all_can_break_the_reader(data: bytes) -> None:
+def test_no_bytes_whatever_break_the_parser(data: bytes) -> None:
     rows, _ = rows_of([[data, END]], REQUESTS["GET"])
     assert len(rows) == 1
     assert rows[0][1] is not None
@@ -180,7 +180,7 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-def test_a_connection_whose_request_was_answered_before_its_end_is_not_used_again(
+def test_a_connection_is_not_reused_after_an_early_answer(
     listener: socket.socket,
 ) -> None:
     upload = prepare(Endpoint(method="POST", json_body="x" * 30_000_000, expect_status=413), "localhost", 0)

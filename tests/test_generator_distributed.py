@@ -39,7 +39,7 @@ def shared(
     server: FaultServer,
     *paths: str,
     scenario: Path | None = None,
-    hear: Callable[[Event], object] = lambda _: None,
+    on_event: Callable[[Event], object] = lambda _: None,
     **load: Any,
 ) -> Generated:
     """A run that two processes share."""
@@ -47,7 +47,7 @@ def shared(
 
     def listen(event: Event) -> None:
         events.append(event)
-        hear(event)
+        on_event(event)
 
     usual = {"warmup_s": 0.0, "warmup_max_s": 0.0, "measure_s": 0.3, "timeout_s": 5.0}
     order = Order(
@@ -83,41 +83,41 @@ def _argv(process: psutil.Process) -> list[str]:
 
 def test_every_request_of_two_processes_is_one_row(generator: GeneratorProcess, tmp_path: Path) -> None:
     with FaultServer() as server:
-        found = shared(generator, tmp_path, server, "/slow", users=5)
-        until(lambda: server.seen["GET /slow"] >= len(found.rows))
-        assert server.seen["GET /slow"] == len(found.rows)
+        run = shared(generator, tmp_path, server, "/slow", users=5)
+        until(lambda: server.seen["GET /slow"] >= len(run.rows))
+        assert server.seen["GET /slow"] == len(run.rows)
         assert server.connections == 5
-    parts = {row["connection"]: part_of(row) for row in found.rows}
+    parts = {row["connection"]: part_of(row) for row in run.rows}
     assert sorted(Counter(parts.values()).values()) == [2, 3]
-    assert {row["error"] for row in found.finished} == {None}
-    figures = found.events[-1].figures
+    assert {row["error"] for row in run.finished} == {None}
+    figures = run.events[-1].figures
     assert figures is not None
     assert (figures.processes, figures.users, figures.users_wanted) == (PROCESSES, 5, 5)
-    assert found.events[-1].rows == len(found.rows)
+    assert run.events[-1].rows == len(run.rows)
 
 
-def test_the_schedules_of_two_processes_interleave_and_every_due_request_is_a_row(
+def test_schedules_of_two_processes_interleave_without_a_gap(
     generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     with FaultServer() as server:
-        found = shared(generator, tmp_path, server, "/ok", model="open", rate_rps=200.0, arrivals="constant")
-        assert server.seen["GET /ok"] == len(found.rows)
-    assert {row["error"] for row in found.rows} == {None}
+        run = shared(generator, tmp_path, server, "/ok", model="open", rate_rps=200.0, arrivals="constant")
+        assert server.seen["GET /ok"] == len(run.rows)
+    assert {row["error"] for row in run.rows} == {None}
     gap_ns = PROCESSES * 1_000_000_000 // 200
     for part in range(PROCESSES):
-        due_ns = sorted(row["scheduled_ns"] for row in found.rows if part_of(row) == part)
+        due_ns = sorted(row["scheduled_ns"] for row in run.rows if part_of(row) == part)
         assert len(due_ns) > 10
         # A request that was due and had no row would be a gap of twice the length.
         assert due_ns == [due_ns[0] + number * gap_ns for number in range(len(due_ns))]
 
 
-def test_two_processes_probe_the_victim_once(generator: GeneratorProcess, tmp_path: Path) -> None:
+def test_two_processes_probe_the_canary_once(generator: GeneratorProcess, tmp_path: Path) -> None:
     with FaultServer() as server:
-        found = shared(generator, tmp_path, server, "/slow", users=4, victim="/ok", measure_s=0.4)
-    probes = [row for row in found.rows if row["endpoint"] == f"{VICTIM}/ok"]
+        run = shared(generator, tmp_path, server, "/slow", users=4, victim="/ok", measure_s=0.4)
+    probes = [row for row in run.rows if row["endpoint"] == f"{VICTIM}/ok"]
     assert len(probes) > 2
     assert len({part_of(row) for row in probes}) == 1
-    assert len({row["connection"] for row in found.load}) == 4
+    assert len({row["connection"] for row in run.load}) == 4
 
 
 def test_a_locust_file_is_shared_by_two_processes(tmp_path: Path) -> None:
@@ -137,16 +137,16 @@ def test_a_locust_file_is_shared_by_two_processes(tmp_path: Path) -> None:
     process = GeneratorProcess(tmp_path / "generator.log")
     try:
         with FaultServer() as server:
-            found = shared(process, tmp_path, server, scenario=path, users=4)
-            assert server.seen["GET /ok"] == len(found.rows)
+            run = shared(process, tmp_path, server, scenario=path, users=4)
+            assert server.seen["GET /ok"] == len(run.rows)
             assert server.connections == 4
     finally:
         process.close()
-    assert {(row["endpoint"], row["error"]) for row in found.finished} == {("GET look", None)}
-    assert Counter(map(part_of, {row["connection"]: row for row in found.rows}.values())) == {0: 2, 1: 2}
+    assert {(row["endpoint"], row["error"]) for row in run.finished} == {("GET look", None)}
+    assert Counter(map(part_of, {row["connection"]: row for row in run.rows}.values())) == {0: 2, 1: 2}
 
 
-def test_a_worker_that_is_ended_fails_its_run_and_the_next_has_fresh_ones(tmp_path: Path) -> None:
+def test_a_dead_worker_fails_its_run_and_the_next_has_fresh_ones(tmp_path: Path) -> None:
     process = GeneratorProcess(tmp_path / "generator.log")
     before = set(workers())
     mine: list[psutil.Process] = []
@@ -159,11 +159,11 @@ def test_a_worker_that_is_ended_fails_its_run_and_the_next_has_fresh_ones(tmp_pa
     try:
         with FaultServer() as server:
             with pytest.raises(GeneratorError) as raised:
-                shared(process, tmp_path, server, "/slow", users=4, hear=kill, measure_s=2.0)
+                shared(process, tmp_path, server, "/slow", users=4, on_event=kill, measure_s=2.0)
             assert str(raised.value) == "a generator worker ended with status -15; see generator.log"
-            found = shared(process, tmp_path, server, "/slow", users=4)
+            run = shared(process, tmp_path, server, "/slow", users=4)
         assert len(mine) == PROCESSES
-        assert {part_of(row) for row in found.finished} == {0, 1}
+        assert {part_of(row) for row in run.finished} == {0, 1}
         assert not set(mine) & set(workers())
     finally:
         process.close()

@@ -72,11 +72,11 @@ def test_an_answer_is_a_row_with_its_status_and_users_go_on(
     path: str, generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     status, error, stamp = ANSWERS[path]
-    found = generate(generator, tmp_path, server.url, get(path), users=USERS)
-    rows = found.finished
+    run = generate(generator, tmp_path, server.url, get(path), users=USERS)
+    rows = run.finished
     assert {(row["status"], row["error"], row["stamp"]) for row in rows} == {(status, error, stamp)}
     assert len(rows) > USERS
-    assert len(rows) <= server.seen[f"GET {path}"] <= len(found.rows)
+    assert len(rows) <= server.seen[f"GET {path}"] <= len(run.rows)
     assert all(row["sent_ns"] <= row["received_ns"] <= row["read_ns"] for row in rows)
     if path == "/large":
         assert all(row["bytes"] > LARGE_BYTES for row in rows)
@@ -87,13 +87,13 @@ def test_a_fault_is_a_row_with_its_kind_and_users_go_on(
     path: str, generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     measure_s = 0.7 if FAULTS[path] == "timeout" else 0.35
-    found = generate(
+    run = generate(
         generator, tmp_path, server.url, get(path), users=USERS, timeout_s=0.1, measure_s=measure_s
     )
-    rows = found.finished
+    rows = run.finished
     assert {(row["status"], row["error"]) for row in rows} == {(0, FAULTS[path])}
     assert len(rows) > USERS
-    assert len(rows) <= server.seen[f"GET {path}"] <= len(found.rows)
+    assert len(rows) <= server.seen[f"GET {path}"] <= len(run.rows)
     assert generator.is_alive
 
 
@@ -101,8 +101,8 @@ def test_an_answer_to_head_has_no_body_whatever_it_announces(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     endpoints = [Endpoint(method="HEAD", path="/head"), Endpoint(path="/ok")]
-    found = generate(generator, tmp_path, server.url, endpoints, users=USERS)
-    assert {(row["endpoint"], row["status"], row["error"]) for row in found.finished} == {
+    run = generate(generator, tmp_path, server.url, endpoints, users=USERS)
+    assert {(row["endpoint"], row["status"], row["error"]) for row in run.finished} == {
         ("HEAD /head", 200, None),
         ("GET /ok", 200, None),
     }
@@ -119,24 +119,24 @@ def test_a_redirect_is_reported_and_not_followed(
         return True
 
     with FaultServer({"/moved": redirects}) as moved:
-        found = generate(generator, tmp_path, moved.url, get("/moved"), users=USERS)
-    assert {(row["status"], row["error"]) for row in found.finished} == {(302, "status_302")}
+        run = generate(generator, tmp_path, moved.url, get("/moved"), users=USERS)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(302, "status_302")}
     assert server.connections == 0
 
 
 def test_a_server_that_is_not_there_gives_refused_rows(generator: GeneratorProcess, tmp_path: Path) -> None:
-    found = generate(generator, tmp_path, f"http://127.0.0.1:{free_port()}", get("/"), users=USERS)
-    assert {(row["status"], row["error"]) for row in found.finished} == {(0, "refused")}
-    assert len(found.finished) > USERS
+    run = generate(generator, tmp_path, f"http://127.0.0.1:{free_port()}", get("/"), users=USERS)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(0, "refused")}
+    assert len(run.finished) > USERS
 
 
-def test_an_address_that_cannot_be_connected_to_gives_rows_with_the_kernels_word(
+def test_an_unreachable_address_gives_rows_with_the_errno_name(
     generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     """connect() itself fails here, and no event tells it again: the broadcast address of the loopback network."""
-    found = generate(generator, tmp_path, "http://127.255.255.255:9", get("/"), users=USERS)
-    assert {(row["status"], row["error"]) for row in found.finished} == {(0, "enetunreach")}
-    assert len(found.finished) > USERS
+    run = generate(generator, tmp_path, "http://127.255.255.255:9", get("/"), users=USERS)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(0, "enetunreach")}
+    assert len(run.finished) > USERS
 
 
 def test_connections_that_nobody_accepts_time_out_as_such(
@@ -144,23 +144,23 @@ def test_connections_that_nobody_accepts_time_out_as_such(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        found = generate(generator, tmp_path, url, get("/"), users=6, timeout_s=0.2, measure_s=0.8)
-    kinds = Counter(row["error"] for row in found.finished)
+        run = generate(generator, tmp_path, url, get("/"), users=6, timeout_s=0.2, measure_s=0.8)
+    kinds = Counter(row["error"] for row in run.finished)
     assert set(kinds) == {"timeout", "connect_timeout"}  # the kernel completes the first few by itself
     assert kinds["connect_timeout"] >= 3
 
 
-def test_an_answer_before_the_request_was_read_does_not_mix_with_the_next_request(
+def test_an_early_answer_does_not_mix_with_the_next_request(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     upload = Endpoint(method="POST", path="/unread", json_body="x" * 20_000_000, expect_status=413)
-    found = generate(generator, tmp_path, server.url, [upload], users=1, timeout_s=2.0)
-    assert {row["error"] for row in found.finished} <= {None, "reset"}
-    assert {row["status"] for row in found.finished} <= {413, 0}
+    run = generate(generator, tmp_path, server.url, [upload], users=1, timeout_s=2.0)
+    assert {row["error"] for row in run.finished} <= {None, "reset"}
+    assert {row["status"] for row in run.finished} <= {413, 0}
     assert set(server.seen) == {"POST /unread"}
 
 
-def test_a_server_that_is_killed_and_comes_back_is_asked_again(
+def test_users_return_to_a_server_that_is_killed_and_restarted(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     def kill_and_restart() -> None:
@@ -172,9 +172,9 @@ def test_a_server_that_is_killed_and_comes_back_is_asked_again(
 
     killer = threading.Thread(target=kill_and_restart)
     killer.start()
-    found = generate(generator, tmp_path, server.url, get("/slow"), users=USERS, measure_s=1.2)
+    run = generate(generator, tmp_path, server.url, get("/slow"), users=USERS, measure_s=1.2)
     killer.join()
-    errors = [row["error"] for row in found.finished]
+    errors = [row["error"] for row in run.finished]
     assert errors[0] is None
     assert errors[-1] is None
     assert set(errors) - {None} <= {"closed", "reset", "refused"}
@@ -188,8 +188,8 @@ def test_a_post_carries_its_json_and_its_headers(
     order = Endpoint(
         method="POST", path="/ok", headers={"X-Shop": "1", "host": "shop"}, json_body={"id": [1, "ü"]}
     )
-    found = generate(generator, tmp_path, server.url, [order], users=1)
-    assert {(row["status"], row["error"]) for row in found.finished} == {(200, None)}
+    run = generate(generator, tmp_path, server.url, [order], users=1)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(200, None)}
     assert server.last is not None
     assert server.last.headers["content-type"] == "application/json"
     assert (server.last.headers["x-shop"], server.last.headers["host"]) == ("1", "shop")
@@ -200,16 +200,16 @@ def test_a_run_that_goes_wrong_does_not_spoil_the_next(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     generate(generator, tmp_path, server.url, get("/hangs"), users=USERS)
-    found = generate(generator, tmp_path, server.url, get("/ok"), users=USERS)
-    assert {row["endpoint"] for row in found.rows} == {"GET /ok"}
-    assert {row["error"] for row in found.finished} == {None}
+    run = generate(generator, tmp_path, server.url, get("/ok"), users=USERS)
+    assert {row["endpoint"] for row in run.rows} == {"GET /ok"}
+    assert {row["error"] for row in run.finished} == {None}
 
 
 def test_users_think_between_an_answer_and_the_next_request(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
-    found = generate(generator, tmp_path, server.url, get("/ok"), users=1, think_s=0.05)
-    rows = found.finished
+    run = generate(generator, tmp_path, server.url, get("/ok"), users=1, think_s=0.05)
+    rows = run.finished
     gaps_ns = [after["sent_ns"] - before["read_ns"] for before, after in pairwise(rows)]
     assert gaps_ns
     assert min(gaps_ns) >= 0.05 * 1e9

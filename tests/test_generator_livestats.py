@@ -76,7 +76,7 @@ def check(entry: StatsEntry, mine: list[Row]) -> None:
 
 
 @given(BATCHES)
-def test_locust_s_statistics_agree_with_the_rows_in_total_and_by_name(batches: list[list[Row]]) -> None:
+def test_locusts_statistics_agree_with_the_rows(batches: list[list[Row]]) -> None:
     stats, mine = fed(batches), counted(batches)
     check(stats.total, mine)
     for number, label in enumerate(ENDPOINTS):
@@ -86,18 +86,18 @@ def test_locust_s_statistics_agree_with_the_rows_in_total_and_by_name(batches: l
 
 
 @given(BATCHES)
-def test_locust_s_errors_are_counted_by_endpoint_and_kind(batches: list[list[Row]]) -> None:
-    told = {(e.method, e.name, e.error): e.occurrences for e in fed(batches).errors.values()}
+def test_locusts_errors_are_counted_by_endpoint_and_kind(batches: list[list[Row]]) -> None:
+    counted_errors = {(e.method, e.name, e.error): e.occurrences for e in fed(batches).errors.values()}
     expected: Counter[tuple[str, str, str]] = Counter()
     for row in counted(batches):
         if row[6] is not None:
             method, _, name = ENDPOINTS[row[4]].partition(" ")
             expected[method, name, ERRORS[row[6]]] += 1
-    assert told == dict(expected)
+    assert counted_errors == dict(expected)
 
 
 @given(BATCHES)
-def test_statistics_do_not_depend_on_how_the_rows_are_cut_into_flushes(batches: list[list[Row]]) -> None:
+def test_statistics_do_not_depend_on_the_flushes(batches: list[list[Row]]) -> None:
     cut, whole = fed(batches), fed([[row for batch in batches for row in batch]])
     for one, two in [
         (cut.total, whole.total),

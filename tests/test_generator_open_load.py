@@ -28,7 +28,7 @@ def steady(rate_rps: float) -> list[Stretch]:
 
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 @given(rate_rps=RATES, seed=SEEDS)
-def test_a_schedule_is_a_pure_function_of_its_seed_and_goes_forward(
+def test_a_schedule_is_a_pure_ascending_function_of_its_seed(
     arrivals: Arrivals, rate_rps: float, seed: int
 ) -> None:
     first = list(islice(arrival_times(steady(rate_rps), arrivals, seed), 5000))
@@ -39,12 +39,12 @@ def test_a_schedule_is_a_pure_function_of_its_seed_and_goes_forward(
 
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 @pytest.mark.parametrize("rate_rps", [0.5, 100.0, 30_000.0])
-def test_the_mean_rate_is_the_one_that_was_asked_for(arrivals: Arrivals, rate_rps: float) -> None:
+def test_the_mean_rate_is_the_declared_one(arrivals: Arrivals, rate_rps: float) -> None:
     times = np.array(list(islice(arrival_times(steady(rate_rps), arrivals, 7), MANY)))
     assert MANY / (times[-1] / 1e9) == pytest.approx(rate_rps, rel=0.03)
 
 
-def test_poisson_gaps_vary_as_much_as_their_mean_and_constant_gaps_do_not() -> None:
+def test_poisson_gaps_vary_by_their_mean_and_constant_gaps_not() -> None:
     for arrivals, variation in zip(ARRIVALS, (1.0, 0.0), strict=True):
         gaps = np.diff(list(islice(arrival_times(steady(1000.0), arrivals, 7), MANY)))
         assert gaps.std() / gaps.mean() == pytest.approx(variation, abs=0.03)
@@ -64,11 +64,11 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorPro
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("arrivals", ARRIVALS)
-def test_every_request_that_was_due_has_a_row_in_the_order_of_the_schedule(
+def test_every_due_request_has_a_row_in_the_schedules_order(
     arrivals: Arrivals, generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     with FaultServer() as server:
-        found = generate(
+        run = generate(
             generator,
             tmp_path,
             server.url,
@@ -78,22 +78,22 @@ def test_every_request_that_was_due_has_a_row_in_the_order_of_the_schedule(
             arrivals=arrivals,
             seed=5,
         )
-    due = sorted(row["scheduled_ns"] for row in found.rows)
+    due = sorted(row["scheduled_ns"] for row in run.rows)
     planned = list(islice(arrival_times(steady(400.0), arrivals, 5), len(due)))
     assert len(due) == server.seen["GET /ok"]
     assert due == [planned_ns + due[0] - planned[0] for planned_ns in planned]
-    assert {row["error"] for row in found.rows} == {None}
-    assert {row["stamp"] for row in found.rows} == {"kernel"}
-    assert all(row["scheduled_ns"] <= row["sent_ns"] for row in found.rows)
+    assert {row["error"] for row in run.rows} == {None}
+    assert {row["stamp"] for row in run.rows} == {"kernel"}
+    assert all(row["scheduled_ns"] <= row["sent_ns"] for row in run.rows)
 
 
 @pytest.mark.e2e
-def test_behind_a_cap_on_connections_requests_wait_and_none_is_dropped(
+def test_at_max_connections_requests_wait_and_none_is_dropped(
     generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     """Two connections to an answer that takes 20 ms serve 100 a second; 400 a second are due."""
     with FaultServer({"/slow": after(0.02, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")}) as server:
-        found = generate(
+        run = generate(
             generator,
             tmp_path,
             server.url,
@@ -104,8 +104,8 @@ def test_behind_a_cap_on_connections_requests_wait_and_none_is_dropped(
             max_connections=2,
             measure_s=0.3,
         )
-    begin_ns, end_ns = found.window()
-    rows = found.rows
+    begin_ns, end_ns = run.window()
+    rows = run.rows
     due = sorted(row["scheduled_ns"] for row in rows)
     assert server.connections == 2
     assert np.diff(due).max() <= 1e9 / 400 + 1
@@ -125,7 +125,7 @@ def test_requests_still_in_line_when_the_run_ends_are_rows_too(
     generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     with FaultServer() as server:
-        found = generate(
+        run = generate(
             generator,
             tmp_path,
             server.url,
@@ -136,10 +136,10 @@ def test_requests_still_in_line_when_the_run_ends_are_rows_too(
             max_connections=2,
             timeout_s=0.2,
         )
-    due = sorted(row["scheduled_ns"] for row in found.rows)
+    due = sorted(row["scheduled_ns"] for row in run.rows)
     assert np.diff(due).max() <= 1e9 / 200 + 1
-    assert due[-1] >= found.window()[1] - 2e9 / 200
-    assert {row["error"] for row in found.rows} == {"timeout", "unfinished"}
+    assert due[-1] >= run.window()[1] - 2e9 / 200
+    assert {row["error"] for row in run.rows} == {"timeout", "unfinished"}
 
 
 @pytest.mark.e2e
@@ -148,42 +148,40 @@ def test_a_request_that_could_not_connect_keeps_its_due_time(
 ) -> None:
     server = FaultServer()
     server.stop()
-    found = generate(
+    run = generate(
         generator, tmp_path, server.url, get("/ok"), model="open", rate_rps=200.0, arrivals="constant"
     )
-    due = sorted(row["scheduled_ns"] for row in found.rows)
-    assert {row["error"] for row in found.rows} == {"refused"}
+    due = sorted(row["scheduled_ns"] for row in run.rows)
+    assert {row["error"] for row in run.rows} == {"refused"}
     assert np.diff(due).max() <= 1e9 / 200 + 1
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("load", [{"users": 3}, {"model": "open", "rate_rps": 100.0}])
-def test_the_victim_is_asked_beside_the_load_and_told_apart(
+def test_the_canary_is_probed_beside_the_load_under_its_own_name(
     load: dict[str, object], generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     with FaultServer() as server:
-        found = generate(
-            generator, tmp_path, server.url, get("/slow"), victim="/ok", measure_s=0.5, load=load
-        )
-    victim = [row for row in found.rows if row["endpoint"] == f"{VICTIM}/ok"]
+        run = generate(generator, tmp_path, server.url, get("/slow"), victim="/ok", measure_s=0.5, load=load)
+    victim = [row for row in run.rows if row["endpoint"] == f"{VICTIM}/ok"]
     assert len(victim) == server.seen["GET /ok"]
     due = sorted(row["scheduled_ns"] for row in victim)
     assert len(due) > 5
     assert set(np.diff(due)) == {50_000_000}
-    assert {row["endpoint"] for row in found.load} == {"GET /slow"}
+    assert {row["endpoint"] for row in run.load} == {"GET /slow"}
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("load", [{"users": 3}, {"model": "open", "rate_rps": 1000.0}])
-def test_a_mix_is_asked_in_proportion_to_its_weights(
+def test_requests_of_a_mix_are_in_proportion_to_its_weights(
     load: dict[str, object], generator: GeneratorProcess, tmp_path: Path
 ) -> None:
     weights = {"/ok": 5, "/204": 2, "/chunked": 1}
     endpoints = [Endpoint(path=path, weight=weight) for path, weight in weights.items()]
     with FaultServer() as server:
-        found = generate(generator, tmp_path, server.url, endpoints, load=load)
+        run = generate(generator, tmp_path, server.url, endpoints, load=load)
     total = sum(server.seen.values())
-    assert total == pytest.approx(len(found.rows), abs=3)
+    assert total == pytest.approx(len(run.rows), abs=3)
     assert total > 100
     for path, weight in weights.items():
         assert abs(server.seen[f"GET {path}"] - total * weight / 8) <= 8

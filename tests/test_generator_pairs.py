@@ -70,69 +70,69 @@ def paired(
         return Paired(pyarrow.ipc.open_stream(source).read_all().to_pylist(), events)
 
 
-def test_a_duel_asks_both_at_once_and_rows_name_the_side(
+def test_a_duel_loads_both_at_once_and_rows_name_the_side(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
-    found = paired(generator, tmp_path, (servers[0].url, servers[1].url))
-    assert {row["endpoint"] for row in found.rows} == {"baseline GET /ok", "candidate GET /slow"}
-    assert found.slices == ()
+    run = paired(generator, tmp_path, (servers[0].url, servers[1].url))
+    assert {row["endpoint"] for row in run.rows} == {"baseline GET /ok", "candidate GET /slow"}
+    assert run.slices == ()
     for server, side, path in zip(servers, SIDES, ("/ok", "/slow"), strict=True):
         assert set(server.seen) == {f"GET {path}"}
-        assert len({row["connection"] for row in found.of(side)}) == USERS
-        answered = [row for row in found.of(side) if row["error"] is None]
-        assert len(answered) <= server.seen[f"GET {path}"] == len(found.of(side))
-    opened, closed = found.time_of("window_opened"), found.time_of("window_closed")
-    within = {side: [r for r in found.of(side) if opened <= r["received_ns"] < closed] for side in SIDES}
+        assert len({row["connection"] for row in run.of(side)}) == USERS
+        answered = [row for row in run.of(side) if row["error"] is None]
+        assert len(answered) <= server.seen[f"GET {path}"] == len(run.of(side))
+    opened, closed = run.time_of("window_opened"), run.time_of("window_closed")
+    within = {side: [r for r in run.of(side) if opened <= r["received_ns"] < closed] for side in SIDES}
     assert all(within.values())
     # The slow side's requests last 50 ms; meanwhile the other's go on.
     slow = within["candidate"][0]
-    assert any(slow["sent_ns"] < row["sent_ns"] < slow["received_ns"] for row in found.of("baseline"))
+    assert any(slow["sent_ns"] < row["sent_ns"] < slow["received_ns"] for row in run.of("baseline"))
 
 
 @pytest.mark.parametrize("first", SIDES)
-def test_slices_alternate_and_nothing_of_one_side_is_in_flight_in_the_others(
+def test_no_request_of_a_side_is_in_flight_in_the_others_slices(
     generator: GeneratorProcess,
     servers: tuple[FaultServer, FaultServer],
     tmp_path: Path,
     first: SideName,
 ) -> None:
-    found = paired(generator, tmp_path, (servers[0].url, servers[1].url), slice_s=0.06, slices=4, first=first)
+    run = paired(generator, tmp_path, (servers[0].url, servers[1].url), slice_s=0.06, slices=4, first=first)
     order = SIDES if first == "baseline" else SIDES[::-1]
-    assert [each.side for each in found.slices] == [order[turn] for turn in ABBA]
-    assert all(one.end_ns <= two.start_ns for one, two in zip(found.slices, found.slices[1:], strict=False))
-    assert found.time_of("window_opened") <= found.slices[0].start_ns
-    assert found.slices[-1].end_ns <= found.time_of("window_closed")
-    for each in found.slices:
+    assert [each.side for each in run.slices] == [order[turn] for turn in ABBA]
+    assert all(one.end_ns <= two.start_ns for one, two in zip(run.slices, run.slices[1:], strict=False))
+    assert run.time_of("window_opened") <= run.slices[0].start_ns
+    assert run.slices[-1].end_ns <= run.time_of("window_closed")
+    for each in run.slices:
         other = SIDES[1 - SIDES.index(each.side)]
         assert not [
             row
-            for row in found.of(other)
+            for row in run.of(other)
             if row["sent_ns"] < each.end_ns and row["received_ns"] > each.start_ns
         ]
-        assert [row for row in found.of(each.side) if each.start_ns <= row["received_ns"] < each.end_ns]
+        assert [row for row in run.of(each.side) if each.start_ns <= row["received_ns"] < each.end_ns]
 
 
-def test_every_user_is_answered_after_the_turn_before_a_slice_counts(
+def test_every_user_is_answered_before_its_slice_counts(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
-    found = paired(
+    run = paired(
         generator, tmp_path, (servers[0].url, servers[1].url), ("/slow", "/slow"), slice_s=0.02, slices=4
     )
-    turns = [0, *(each.end_ns for each in found.slices)]
+    turns = [0, *(each.end_ns for each in run.slices)]
     # BB of ABBA: there the side before is the same, and its users are all answered anew.
-    for turn, each in enumerate(found.slices):
+    for turn, each in enumerate(run.slices):
         answered = {
             row["connection"]
-            for row in found.of(each.side)
+            for row in run.of(each.side)
             if turns[turn] <= row["received_ns"] <= each.start_ns and row["sent_ns"] >= turns[turn]
         }
         assert len(answered) == USERS
 
 
-def test_users_who_think_come_back_in_the_turns_of_their_side_only(
+def test_thinking_users_send_in_slices_of_their_side_only(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
-    found = paired(
+    run = paired(
         generator,
         tmp_path,
         (servers[0].url, servers[1].url),
@@ -141,38 +141,38 @@ def test_users_who_think_come_back_in_the_turns_of_their_side_only(
         slice_s=0.05,
         slices=4,
     )
-    for each in found.slices:
+    for each in run.slices:
         other = SIDES[1 - SIDES.index(each.side)]
-        assert not [row for row in found.of(other) if each.start_ns <= row["sent_ns"] < each.end_ns]
-        counted = [row for row in found.of(each.side) if each.start_ns <= row["received_ns"] < each.end_ns]
+        assert not [row for row in run.of(other) if each.start_ns <= row["sent_ns"] < each.end_ns]
+        counted = [row for row in run.of(each.side) if each.start_ns <= row["received_ns"] < each.end_ns]
         assert {row["error"] for row in counted} == {None}
 
 
 @pytest.mark.parametrize("rival", [{}, {"slice_s": 0.05, "slices": 4}], ids=["at once", "by turns"])
-def test_a_side_that_refuses_connections_is_all_errors_and_the_run_ends(
+def test_a_refusing_side_is_all_errors_and_the_run_ends(
     generator: GeneratorProcess,
     servers: tuple[FaultServer, FaultServer],
     tmp_path: Path,
     rival: dict[str, Any],
 ) -> None:
     dead = f"http://127.0.0.1:{free_port()}"
-    found = paired(generator, tmp_path, (servers[0].url, dead), **rival)
-    assert {row["error"] for row in found.of("candidate")} <= {"refused", "unfinished"}
-    assert found.of("candidate")
-    assert [row for row in found.of("baseline") if row["error"] is None]
-    assert len(found.slices) == rival.get("slices", 0)
+    run = paired(generator, tmp_path, (servers[0].url, dead), **rival)
+    assert {row["error"] for row in run.of("candidate")} <= {"refused", "unfinished"}
+    assert run.of("candidate")
+    assert [row for row in run.of("baseline") if row["error"] is None]
+    assert len(run.slices) == rival.get("slices", 0)
 
 
-def test_an_order_that_holds_warms_up_until_it_is_told_to_go(
+def test_an_order_that_holds_warms_up_until_go(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
     events: list[Event] = []
     seen_at: dict[str, int] = {}
 
-    def hear(event: Event) -> None:
+    def follow(event: Event) -> None:
         events.append(event)
         seen_at.setdefault(event.event, servers[0].seen["GET /slow"])
-        # Progress is told four times a second: the load goes on, and the window stays shut.
+        # Progress is reported four times a second: the load goes on, and the window stays shut.
         if event.event == "progress" and "warm" in seen_at and "go" not in seen_at:
             seen_at["go"] = servers[0].seen["GET /slow"]
             generator.go()
@@ -184,7 +184,7 @@ def test_an_order_that_holds_warms_up_until_it_is_told_to_go(
         holds=True,
         samples=str(tmp_path / "samples.arrow"),
     )
-    done = generator.run(order, hear)
+    done = generator.run(order, follow)
     names = [event.event for event in events if event.event != "progress"]
     assert names == ["warm", "window_opened", "window_closed", "done"]
     warm, opened = (each for each in events if each.event in {"warm", "window_opened"})
@@ -196,13 +196,13 @@ def test_an_order_that_holds_warms_up_until_it_is_told_to_go(
     assert done.figures.users == USERS
 
 
-def test_the_line_that_says_go_is_used_up_so_that_the_next_order_is_read(
+def test_the_go_line_is_consumed_before_the_next_order(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
     for number in (1, 2):
         events: list[Event] = []
 
-        def hear(event: Event, events: list[Event] = events) -> None:
+        def follow(event: Event, events: list[Event] = events) -> None:
             events.append(event)
             if event.event == "warm":
                 generator.go()
@@ -215,5 +215,5 @@ def test_the_line_that_says_go_is_used_up_so_that_the_next_order_is_read(
             samples=str(tmp_path / f"{number}.arrow"),
             processes=number,  # by workers, too: the master holds for them
         )
-        assert generator.run(order, hear).rows > 0
+        assert generator.run(order, follow).rows > 0
         assert [event.event for event in events].count("warm") == 1

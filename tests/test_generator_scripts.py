@@ -14,8 +14,8 @@ from loopwise.generator.client import Generators, generators
 
 pytestmark = pytest.mark.e2e
 
-STRANGER = "192.0.2.1"
-"""TEST-NET-1 (RFC 5737): nobody's address."""
+OTHER_HOST = "192.0.2.1"
+"""An address that is assigned to nobody: TEST-NET-1 (RFC 5737)."""
 CLIENTS = ["HttpUser", "FastHttpUser"]
 
 
@@ -41,16 +41,16 @@ def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **l
     return generate(pool, folder, server.url, scenario=path, **more)
 
 
-def outcomes(found: Generated) -> set[tuple[str, int, str | None]]:
+def outcomes(run: Generated) -> set[tuple[str, int, str | None]]:
     """Endpoint, status and error of the rows."""
-    return {(row["endpoint"], row["status"], row["error"]) for row in found.rows}
+    return {(row["endpoint"], row["status"], row["error"]) for row in run.rows}
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_request_of_a_journey_is_a_row(
     client: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    found = scripted(
+    run = scripted(
         pool,
         tmp_path,
         server,
@@ -73,7 +73,7 @@ def test_every_request_of_a_journey_is_a_row(
                     answer.success()
         """,
     )
-    assert outcomes(found) == {
+    assert outcomes(run) == {
         ("GET /204", 204, None),
         ("GET look", 200, None),
         ("POST /chunked", 200, None),
@@ -82,24 +82,24 @@ def test_every_request_of_a_journey_is_a_row(
         ("GET /breaks", 500, None),
     }
     assert server.seen["GET /204"] == 2
-    assert {row["stamp"] for row in found.rows} == {"user"}
-    assert all(row["sent_ns"] <= row["received_ns"] for row in found.rows)
+    assert {row["stamp"] for row in run.rows} == {"user"}
+    assert all(row["sent_ns"] <= row["received_ns"] for row in run.rows)
     # A request that the end of the run cuts off is one that Locust never reports.
-    assert 0 <= sum(server.seen.values()) - len(found.rows) <= 2
+    assert 0 <= sum(server.seen.values()) - len(run.rows) <= 2
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_redirect_to_a_stranger_is_refused_before_it_connects(
+def test_a_redirect_to_another_host_is_refused_unconnected(
     client: str, pool: Generators, tmp_path: Path
 ) -> None:
     def redirects(connection: Any, *_: Any) -> bool:
         connection.sendall(
-            b"HTTP/1.1 302 Found\r\nLocation: http://%s/\r\nContent-Length: 0\r\n\r\n" % STRANGER.encode()
+            b"HTTP/1.1 302 Found\r\nLocation: http://%s/\r\nContent-Length: 0\r\n\r\n" % OTHER_HOST.encode()
         )
         return True
 
     with FaultServer({"/moved": redirects}) as server:
-        found = scripted(
+        run = scripted(
             pool,
             tmp_path,
             server,
@@ -113,25 +113,25 @@ def test_a_redirect_to_a_stranger_is_refused_before_it_connects(
             """,
         )
         assert server.seen["GET /moved"] > 2
-    assert found.rows
+    assert run.rows
     # A connection that was tried would hang until the timeout: nobody is there to refuse it.
-    assert {row["error"] for row in found.rows} <= {"ConnectionError", "ConnectionRefusedError", "status_302"}
+    assert {row["error"] for row in run.rows} <= {"ConnectionError", "ConnectionRefusedError", "status_302"}
 
 
 @pytest.mark.parametrize(
     ("client", "ask"),
     [
-        ("HttpUser", f'self.client.get("http://{STRANGER}/")'),
-        ("FastHttpUser", f'self.client.get("http://{STRANGER}/")'),
-        ("FastHttpUser", f"socket.create_connection(({STRANGER!r}, 80))"),
-        ("FastHttpUser", f"socket.socket().connect(({STRANGER!r}, 80))"),
-        ("FastHttpUser", f"socket.socket().connect_ex(({STRANGER!r}, 80))"),
+        ("HttpUser", f'self.client.get("http://{OTHER_HOST}/")'),
+        ("FastHttpUser", f'self.client.get("http://{OTHER_HOST}/")'),
+        ("FastHttpUser", f"socket.create_connection(({OTHER_HOST!r}, 80))"),
+        ("FastHttpUser", f"socket.socket().connect(({OTHER_HOST!r}, 80))"),
+        ("FastHttpUser", f"socket.socket().connect_ex(({OTHER_HOST!r}, 80))"),
     ],
 )
-def test_a_script_that_names_a_stranger_is_refused_before_it_connects(
+def test_a_script_cannot_connect_to_another_host(
     client: str, ask: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    found = scripted(
+    run = scripted(
         pool,
         tmp_path,
         server,
@@ -150,7 +150,7 @@ def test_a_script_that_names_a_stranger_is_refused_before_it_connects(
                     self.client.get("/ok")
         """,
     )
-    errors = {row["error"] for row in found.rows}
+    errors = {row["error"] for row in run.rows}
     if ask.startswith("self.client"):
         assert errors <= {"ConnectionError", "ConnectionRefusedError"}
         assert errors
@@ -172,15 +172,15 @@ def test_a_proxy_of_the_environment_is_not_measured(
                 def look(self):
                     self.client.get("/slow")
             """
-            found = scripted(pool, tmp_path, server, text)
+            run = scripted(pool, tmp_path, server, text)
         assert proxy.connections == 0
-    assert outcomes(found) == {("GET /slow", 200, None)}
+    assert outcomes(run) == {("GET /slow", 200, None)}
 
 
 def test_a_load_shape_decides_how_many_users_there_are(
     pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    found = scripted(
+    run = scripted(
         pool,
         tmp_path,
         server,
@@ -202,44 +202,44 @@ def test_a_load_shape_decides_how_many_users_there_are(
         users=50,
     )
     assert server.seen["GET /204"] == 3
-    figures = found.events[-1].figures
+    figures = run.events[-1].figures
     assert figures is not None
     assert (figures.users, figures.users_wanted) == (3, 3)
 
 
-def test_listeners_of_a_script_hear_each_event_once_in_every_replicate(
+def test_listeners_are_called_once_per_event_in_every_replicate(
     pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
     """Each replicate gets a process of its own: module state and listeners of the one before are gone."""
     text = """
     from locust import events
 
-    heard = []
+    calls = []
 
     @events.init.add_listener
     def begin(environment, **_):
-        heard.append("init")
+        calls.append("init")
 
     @events.test_start.add_listener
     def start(environment, **_):
-        heard.append("start")
+        calls.append("start")
 
     class Visitor(FastHttpUser):
         wait_time = constant(0.02)
 
         @task
         def look(self):
-            self.client.get("/ok", name=" ".join(heard))
+            self.client.get("/ok", name=" ".join(calls))
     """
     for _ in range(2):
-        found = scripted(pool, tmp_path, server, text, measure_s=0.3)
-        assert outcomes(found) == {("GET init start", 200, None)}
+        run = scripted(pool, tmp_path, server, text, measure_s=0.3)
+        assert outcomes(run) == {("GET init start", 200, None)}
 
 
 def test_users_that_fail_in_their_script_do_not_end_the_run(
     pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    found = scripted(
+    run = scripted(
         pool,
         tmp_path,
         server,
@@ -253,8 +253,8 @@ def test_users_that_fail_in_their_script_do_not_end_the_run(
                 raise KeyError("mistake")
         """,
     )
-    assert len(found.rows) > 4
-    assert found.events[-1].event == "done"
+    assert len(run.rows) > 4
+    assert run.events[-1].event == "done"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_script_that_cannot_be_used_is_one_sentence(
 
 
 @pytest.mark.parametrize("client", [*CLIENTS, "StampedUser"])
-def test_a_victim_is_probed_beside_any_script_and_is_none_of_its_users(
+def test_a_canary_is_probed_beside_any_script_as_no_user_of_it(
     client: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
     text = f"""
@@ -295,11 +295,11 @@ def test_a_victim_is_probed_beside_any_script_and_is_none_of_its_users(
         def look(self):
             self.client.get("/slow")
     """
-    found = scripted(pool, tmp_path, server, text, victim="/ok", measure_s=0.5)
-    assert outcomes(found) >= {("GET /slow", 200, None), ("victim /ok", 200, None)}
-    victims = [row for row in found.rows if row["endpoint"] == "victim /ok"]
+    run = scripted(pool, tmp_path, server, text, victim="/ok", measure_s=0.5)
+    assert outcomes(run) >= {("GET /slow", 200, None), ("victim /ok", 200, None)}
+    victims = [row for row in run.rows if row["endpoint"] == "victim /ok"]
     assert len(victims) >= 5
     assert all(row["scheduled_ns"] is not None and row["stamp"] == "kernel" for row in victims)
-    figures = found.events[-1].figures
+    figures = run.events[-1].figures
     assert figures is not None
     assert figures.users == 2

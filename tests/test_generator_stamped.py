@@ -23,7 +23,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-def test_connections_are_kept_unless_every_request_shall_have_its_own(
+def test_connections_are_kept_unless_each_request_has_its_own(
     is_new: bool, pool: Generators, tmp_path: Path
 ) -> None:
     asked = ask(
@@ -40,24 +40,22 @@ def test_connections_are_kept_unless_every_request_shall_have_its_own(
         """,
         users=2,
     )
-    connections = Counter(row["connection"] for row in asked.found.finished)
-    assert len(asked.found.finished) > 4
-    assert len(connections) == (len(asked.found.finished) if is_new else 2)
+    connections = Counter(row["connection"] for row in asked.run.finished)
+    assert len(asked.run.finished) > 4
+    assert len(connections) == (len(asked.run.finished) if is_new else 2)
 
 
-def test_listeners_of_the_request_event_are_told_of_every_request_once(
-    pool: Generators, tmp_path: Path
-) -> None:
+def test_request_listeners_are_called_once_per_request(pool: Generators, tmp_path: Path) -> None:
     asked = ask(
         pool,
         tmp_path,
         """
-        heard = []
+        calls = []
 
         @events.request.add_listener
         def listen(request_type, name, response, response_length, exception, context, **_):
             failure = None if exception is None else str(exception)
-            heard.append([request_type, name, response.status_code, response_length, failure, context])
+            calls.append([request_type, name, response.status_code, response_length, failure, context])
 
         class Visitor(StampedUser):
             wait_time = constant(30)
@@ -69,14 +67,14 @@ def test_listeners_of_the_request_event_are_told_of_every_request_once(
             def look(self):
                 self.client.get("/ok", context={"step": 1})
                 self.client.get("/breaks", name="broken")
-                self.client.post("/tell", json=["heard", heard])
+                self.client.post("/tell", json=["calls", calls])
         """,
     )
-    assert asked.told["heard"] == [
+    assert asked.facts["calls"] == [
         ["GET", "/ok", 200, 2, None, {"user": "ann", "step": 1}],
         ["GET", "broken", 500, 0, "status_500", {"user": "ann"}],
     ]
-    assert len(asked.found.rows) == 3
+    assert len(asked.run.rows) == 3
 
 
 def test_failures_are_rows_and_stamped_users_go_on(pool: Generators, tmp_path: Path) -> None:
@@ -96,19 +94,17 @@ def test_failures_are_rows_and_stamped_users_go_on(pool: Generators, tmp_path: P
         """,
         users=2,
     )
-    rows = asked.found.finished
+    rows = asked.run.finished
     assert {(row["endpoint"], row["error"]) for row in rows} == {
         ("GET /closes-early", "closed_early"),
         ("GET /ok", None),
         ("GET /goodbye", None),
     }
     assert len(rows) > 12
-    assert asked.found.events[-1].event == "done"
+    assert asked.run.events[-1].event == "done"
 
 
-def test_a_server_that_is_gone_refuses_every_request_of_a_stamped_user(
-    pool: Generators, tmp_path: Path
-) -> None:
+def test_a_missing_server_refuses_every_stamped_request(pool: Generators, tmp_path: Path) -> None:
     with FaultServer() as server:
         url = server.url
     path = tmp_path / "script.py"
@@ -121,12 +117,12 @@ def test_a_server_that_is_gone_refuses_every_request_of_a_stamped_user(
             self.client.get("/ok")
     """
     path.write_text(HEAD + textwrap.dedent(text), encoding="utf-8")
-    found = generate(pool, tmp_path, url, scenario=path, users=2)
-    assert {(row["status"], row["error"]) for row in found.rows} == {(0, "refused")}
-    assert len(found.rows) > 2
+    run = generate(pool, tmp_path, url, scenario=path, users=2)
+    assert {(row["status"], row["error"]) for row in run.rows} == {(0, "refused")}
+    assert len(run.rows) > 2
 
 
-def test_requests_of_one_user_follow_each_other_and_its_pauses_hold(pool: Generators, tmp_path: Path) -> None:
+def test_requests_of_one_user_follow_each_other_after_pauses(pool: Generators, tmp_path: Path) -> None:
     asked = ask(
         pool,
         tmp_path,
@@ -141,7 +137,7 @@ def test_requests_of_one_user_follow_each_other_and_its_pauses_hold(pool: Genera
         """,
         measure_s=0.5,
     )
-    rows = sorted(asked.found.finished, key=lambda row: row["sent_ns"])
+    rows = sorted(asked.run.finished, key=lambda row: row["sent_ns"])
     expected = ["GET first", "GET second"] * len(rows)
     assert [row["endpoint"] for row in rows] == expected[: len(rows)]
     assert all(one["received_ns"] <= two["sent_ns"] for one, two in pairwise(rows))

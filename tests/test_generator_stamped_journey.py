@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.stamped import STRANGER, Asked, ask
+from support.stamped import OTHER_HOST, Asked, ask
 
 from loopwise.generator.client import Generators, generators
 
@@ -53,9 +53,9 @@ class Visitor(StampedUser):
         self.tell("moved", client.get("/moved").headers["location"])
         client.get(self.host + "/ok", name="absolute")
         try:
-            client.get("{STRANGER}/ok")
+            client.get("{OTHER_HOST}/ok")
         except Exception as error:
-            self.tell("stranger", [type(error).__name__, "its host only" in str(error)])
+            self.tell("other host", [type(error).__name__, "its host only" in str(error)])
         with client.get("/ok", name="fails", catch_response=True) as response:
             if response.text == "ok":
                 response.failure("not what it should be")
@@ -112,23 +112,23 @@ def test_a_request_carries_what_the_script_gave_it(
         ("head", [200, "", "5000"]),
         ("cookies", {"sid": "42", "lang": "de"}),
         ("cookies left", {"lang": "de"}),
-        ("moved", f"{STRANGER}/"),
-        ("stranger", ["LocustError", True]),
+        ("moved", f"{OTHER_HOST}/"),
+        ("other host", ["LocustError", True]),
         ("raised", "JSONDecodeError"),
         ("lost", [0, False, "closed_early"]),
     ],
 )
-def test_a_script_sees_of_an_answer_what_it_needs(fact: str, value: Any, journey: Asked) -> None:
-    assert journey.told[fact] == value
+def test_a_script_can_read_the_answer(fact: str, value: Any, journey: Asked) -> None:
+    assert journey.facts[fact] == value
 
 
-def test_cookies_are_sent_from_the_answer_that_set_them_on(journey: Asked) -> None:
+def test_cookies_are_sent_after_the_answer_that_sets_them(journey: Asked) -> None:
     assert "cookie" not in journey.of("/login").headers
     assert journey.of("/logout").headers["cookie"] == "sid=42; lang=de"
     assert journey.of("/moved").headers["cookie"] == "lang=de"
 
 
-def test_every_request_of_a_stamped_user_is_one_row_with_the_script_s_judgement(journey: Asked) -> None:
+def test_every_request_is_one_row_with_the_scripts_judgement(journey: Asked) -> None:
     assert journey.outcomes == {
         ("GET begin", 204, None),
         ("GET end", 204, None),
@@ -153,11 +153,11 @@ def test_every_request_of_a_stamped_user_is_one_row_with_the_script_s_judgement(
         ("GET /closes-early", 0, "closed_early"),
         ("OPTIONS last", 200, None),
     }
-    assert len(journey.found.rows) == len(journey.requests)
+    assert len(journey.run.rows) == len(journey.requests)
 
 
-def test_rows_of_a_stamped_user_carry_the_kernel_s_clock(journey: Asked) -> None:
-    answered = [row for row in journey.found.rows if row["status"]]
+def test_rows_of_a_stamped_user_carry_the_kernel_stamp(journey: Asked) -> None:
+    answered = [row for row in journey.run.rows if row["status"]]
     assert {row["stamp"] for row in answered} == {"kernel"}
     assert all(row["sent_ns"] <= row["received_ns"] <= row["read_ns"] for row in answered)
     # One connection serves until the server breaks it.

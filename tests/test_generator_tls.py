@@ -80,58 +80,56 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProc
         ("/closes", (0, "closed")),
     ],
 )
-def test_answers_over_tls_are_told_apart_as_others_are_and_say_that_the_clock_is_the_user_s(
+def test_answers_over_tls_are_rows_with_the_user_stamp(
     path: str, outcome: tuple[int, str | None], trusting: GeneratorProcess, tmp_path: Path
 ) -> None:
     with TlsServer() as server:
-        found = generate(trusting, tmp_path, server.url, get(path), users=2, measure_s=0.3)
-    assert {(row["status"], row["error"]) for row in found.finished} == {outcome}
-    assert {row["stamp"] for row in found.rows} == {"user"}
-    assert all(row["sent_ns"] <= row["received_ns"] == row["read_ns"] for row in found.rows)
+        run = generate(trusting, tmp_path, server.url, get(path), users=2, measure_s=0.3)
+    assert {(row["status"], row["error"]) for row in run.finished} == {outcome}
+    assert {row["stamp"] for row in run.rows} == {"user"}
+    assert all(row["sent_ns"] <= row["received_ns"] == row["read_ns"] for row in run.rows)
 
 
 def test_one_tls_connection_carries_all_requests_of_a_user(
     trusting: GeneratorProcess, tmp_path: Path
 ) -> None:
     with TlsServer() as server:
-        found = generate(trusting, tmp_path, server.url, get("/ok"), users=3)
+        run = generate(trusting, tmp_path, server.url, get("/ok"), users=3)
         assert server.connections == 3
-    assert len(found.finished) > 3
-    assert len({row["connection"] for row in found.finished}) == 3
+    assert len(run.finished) > 3
+    assert len({row["connection"] for row in run.finished}) == 3
 
 
-def test_a_certificate_that_no_authority_vouches_for_is_an_error_and_nothing_is_asked(
+def test_an_untrusted_certificate_is_an_error_without_a_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     process = GeneratorProcess(tmp_path / "generator.log")
     try:
         with TlsServer() as server:
-            found = generate(process, tmp_path, server.url, get("/ok"), users=2)
+            run = generate(process, tmp_path, server.url, get("/ok"), users=2)
             assert not server.seen
     finally:
         process.close()
-    assert {(row["status"], row["error"]) for row in found.finished} == {(0, "tls_certificate")}
+    assert {(row["status"], row["error"]) for row in run.finished} == {(0, "tls_certificate")}
 
 
 def test_a_server_that_speaks_no_tls_is_an_error_of_its_own(
     trusting: GeneratorProcess, tmp_path: Path
 ) -> None:
     with PlainServer() as server:
-        found = generate(trusting, tmp_path, server.url.replace("http:", "https:"), get("/ok"), users=2)
-    assert {(row["status"], row["error"]) for row in found.finished} == {(0, "tls")}
+        run = generate(trusting, tmp_path, server.url.replace("http:", "https:"), get("/ok"), users=2)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(0, "tls")}
 
 
 def test_a_large_answer_over_tls_arrives_whole(trusting: GeneratorProcess, tmp_path: Path) -> None:
     with TlsServer({"/big": says(LARGE)}) as server:
-        found = generate(trusting, tmp_path, server.url, get("/big"), users=2, measure_s=0.3)
-    assert {(row["status"], row["error"], row["bytes"]) for row in found.finished} == {
-        (200, None, len(LARGE))
-    }
+        run = generate(trusting, tmp_path, server.url, get("/big"), users=2, measure_s=0.3)
+    assert {(row["status"], row["error"], row["bytes"]) for row in run.finished} == {(200, None, len(LARGE))}
 
 
 @pytest.mark.parametrize("new_connection", [False, True])
-def test_a_large_request_over_tls_arrives_whole_at_a_server_that_is_slow_to_read(
+def test_a_large_request_over_tls_reaches_a_slow_reader_whole(
     new_connection: bool, trusting: GeneratorProcess, tmp_path: Path
 ) -> None:
     digests = set()
@@ -142,7 +140,7 @@ def test_a_large_request_over_tls_arrives_whole_at_a_server_that_is_slow_to_read
         return True
 
     with TlsServer({"/take": take}, read_after_s=0.2) as server:
-        found = generate(
+        run = generate(
             trusting,
             tmp_path,
             server.url,
@@ -154,4 +152,4 @@ def test_a_large_request_over_tls_arrives_whole_at_a_server_that_is_slow_to_read
         )
     body = b'{"text":"' + b"y" * 8_000_000 + b'"}'
     assert digests == {(len(body), hashlib.sha256(body).hexdigest())}
-    assert {(row["status"], row["error"]) for row in found.finished} == {(200, None)}
+    assert {(row["status"], row["error"]) for row in run.finished} == {(200, None)}

@@ -1,4 +1,4 @@
-"""A server that misbehaves on purpose: its path says how it answers. It counts what it was asked.
+"""A server that misbehaves on purpose, by path, and counts its requests.
 
 Threads and plain sockets, so that a behaviour is exactly the bytes, pauses and closes that are written here.
 """
@@ -20,7 +20,7 @@ FOREVER_S = 60.0
 
 
 class Request(NamedTuple):
-    """What a client asked."""
+    """A request as it arrived."""
 
     method: str
     path: str
@@ -108,7 +108,7 @@ class FaultServer:
 
 
 def _next_request(connection: socket.socket, buffer: bytes) -> tuple[Request, bytes] | None:
-    """The next request and what came behind it; None at the end of the stream."""
+    """The next request and the bytes after it; None at the end of the stream."""
     while b"\r\n\r\n" not in buffer:
         data = connection.recv(65_536)
         if not data:
@@ -153,7 +153,7 @@ def after(pause_s: float, *parts: bytes) -> Behaviour:
 
 
 def _reset(connection: socket.socket, request: Request, server: FaultServer) -> bool:
-    """Begin an answer and break the connection off with RST."""
+    """Start an answer, then reset the connection (RST)."""
     del request, server
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
     time.sleep(0.01)  # RST overtakes bytes that the peer has not read
@@ -210,4 +210,4 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "/not-found": says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
     "/breaks": says(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
 }
-"""What is answered to a request, by its path."""
+"""Behaviours by path."""

@@ -1,4 +1,4 @@
-"""A real generator process, and its rows."""
+"""Runs of a real generator process."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,24 +13,24 @@ from loopwise.model import VICTIM, Endpoint, Load
 
 
 class Generated(NamedTuple):
-    """What came of one run."""
+    """Rows and events of one run."""
 
     rows: list[dict[str, Any]]
-    """As in samples.parquet, in the order of recording."""
+    """As in samples.parquet, in the order in which they were recorded."""
     events: list[Event]
 
     @property
     def load(self) -> list[dict[str, Any]]:
-        """Rows without the victim's."""
+        """Rows without the canary's."""
         return [row for row in self.rows if not row["endpoint"].startswith(VICTIM)]
 
     @property
     def finished(self) -> list[dict[str, Any]]:
-        """Rows of the load but those that the end of the run cut off."""
+        """Rows of the load without unfinished ones."""
         return [row for row in self.load if row["error"] != "unfinished"]
 
     def window(self) -> tuple[int, int]:
-        """Begin and end of the window, nanoseconds since the epoch."""
+        """Start and end of the window, nanoseconds since the epoch."""
         times = {event.event: event.time_ns for event in self.events}
         return times["window_opened"], times["window_closed"]
 
@@ -43,17 +43,17 @@ def generate(
     *,
     scenario: Path | None = None,
     seed: int = 1,
-    hear: Callable[[Event], object] | None = None,
+    on_event: Callable[[Event], object] | None = None,
     load: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Generated:
-    """Generate one run of a short load: no warm-up, and what `load` and further arguments say."""
+    """Generate one short run without warm-up; `load` and further arguments are keys of [load]."""
     events: list[Event] = []
 
     def listen(event: Event) -> None:
         events.append(event)
-        if hear is not None:
-            hear(event)
+        if on_event is not None:
+            on_event(event)
 
     order = Order(
         url=url,

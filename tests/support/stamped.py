@@ -1,4 +1,4 @@
-"""Scripts of stamped users, against a server that notes what it is asked."""
+"""Scripts of StampedUsers against a server that records their requests."""
 
 import json
 import socket
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwise.generator.client import Generators
-from support.fault_server import OK, Behaviour, FaultServer, Request, says
+from support.fault_server import BEHAVIOURS, OK, Behaviour, FaultServer, Request, says
 from support.generator import Generated, generate
 
 HEAD = "from locust import *\nfrom loopwise import StampedUser\n"
-STRANGER = "http://192.0.2.1"
-"""TEST-NET-1 (RFC 5737): nobody's address."""
+OTHER_HOST = "http://192.0.2.1"
+"""An address that is assigned to nobody: TEST-NET-1 (RFC 5737)."""
 
 
 def answer(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
@@ -28,19 +28,19 @@ ANSWERS = {
     "/latin": answer("Käse".encode("latin-1"), "Content-Type: text/plain; charset=ISO-8859-1"),
     "/login": answer(b"ok", "Set-Cookie: sid=42; Path=/; HttpOnly", "Set-Cookie: lang=de"),
     "/logout": answer(b"ok", "Set-Cookie: sid=; Max-Age=0"),
-    "/moved": answer(b"", f"Location: {STRANGER}/", status="302 Found"),
+    "/moved": answer(b"", f"Location: {OTHER_HOST}/", status="302 Found"),
 }
 
 
 class Asked(NamedTuple):
-    """What came of a script, and every request that the server got."""
+    """The run of a script, and every request that the server received."""
 
-    found: Generated
+    run: Generated
     requests: list[Request]
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What the script posted to /tell."""
+    def facts(self) -> dict[str, Any]:
+        """Facts that the script posted to /tell."""
         return dict(json.loads(request.body) for request in self.requests if request.path == "/tell")
 
     def of(self, path: str) -> Request:
@@ -50,14 +50,14 @@ class Asked(NamedTuple):
     @property
     def outcomes(self) -> set[tuple[str, int, str | None]]:
         """Endpoint, status and error of the rows."""
-        return {(row["endpoint"], row["status"], row["error"]) for row in self.found.rows}
+        return {(row["endpoint"], row["status"], row["error"]) for row in self.run.rows}
 
 
 def ask(pool: Generators, folder: Path, text: str, **load: Any) -> Asked:
-    """A run of the text as a Locust file against a server that notes what it is asked."""
+    """Run the text as a Locust file against a server that records its requests."""
     requests: list[Request] = []
 
-    def noting(behave: Behaviour) -> Behaviour:
+    def recorded(behave: Behaviour) -> Behaviour:
         def behaves(connection: socket.socket, request: Request, server: FaultServer) -> bool:
             requests.append(request)
             return behave(connection, request, server)
@@ -65,9 +65,8 @@ def ask(pool: Generators, folder: Path, text: str, **load: Any) -> Asked:
         return behaves
 
     usual = ("/ok", "/204", "/head", "/not-found", "/breaks", "/closes-early", "/goodbye")
-    answers = {path: noting(says(data)) for path, data in ANSWERS.items()}
-    with FaultServer() as plain:
-        answers |= {path: noting(plain._answers[path]) for path in usual}
+    answers = {path: recorded(says(data)) for path, data in ANSWERS.items()}
+    answers |= {path: recorded(BEHAVIOURS[path]) for path in usual}
     path = folder / "script.py"
     path.write_text(HEAD + textwrap.dedent(text), encoding="utf-8")
     more = {"users": 1, "measure_s": 0.4, "timeout_s": 2.0} | load
