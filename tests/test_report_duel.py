@@ -83,7 +83,7 @@ def printed(summary: Summary) -> str:
     return console.file.getvalue()
 
 
-def test_the_verdicts_are_those_of_the_rounds_and_stay_so_however_often_it_is_reported(
+def test_verdicts_of_rounds_stay_the_same_in_every_report(
     tmp_path: Path,
 ) -> None:
     rounds = [round_of(number) for number in range(1, 5)]
@@ -101,7 +101,7 @@ def test_the_verdicts_are_those_of_the_rounds_and_stay_so_however_often_it_is_re
     assert "serves 0.95" in document["answers"][0]
 
 
-def test_the_page_and_the_terminal_show_both_sides_by_name_and_claim_no_runs(tmp_path: Path) -> None:
+def test_page_and_terminal_name_both_sides_and_no_runs(tmp_path: Path) -> None:
     result = duelled(tmp_path / "duel", *(round_of(number) for number in range(1, 4)))
     summary = build(result)
     page = (result.path / "report.html").read_text(encoding="utf-8")
@@ -119,7 +119,7 @@ def test_the_page_and_the_terminal_show_both_sides_by_name_and_claim_no_runs(tmp
     assert all(len(line) <= 80 for line in text.splitlines())
 
 
-def test_absolute_figures_are_geometric_means_over_rounds_without_a_bound(tmp_path: Path) -> None:
+def test_figures_are_geometric_means_over_rounds(tmp_path: Path) -> None:
     summary = summarise(duelled(tmp_path / "duel", *(round_of(number) for number in range(1, 4))))
     rows = summary.table.set_index(["case_id", "metric"])
     assert rows.loc[(NAMES[0], "throughput_rps"), "value"] == pytest.approx(1000)

@@ -1,4 +1,4 @@
-"""Exports of the summary, each read back by a reader of its own; and what `--export` asks for."""
+"""Exports of the summary, each read back by an independent reader; and the formats of `--export`."""
 
 import csv
 import io
@@ -94,9 +94,7 @@ def cells_of(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def test_markdown_has_the_answer_and_a_table_whose_rows_have_as_many_cells_as_its_head(
-    summary: Summary, result: ResultFolder
-) -> None:
+def test_markdown_has_the_answer_and_a_complete_table(summary: Summary, result: ResultFolder) -> None:
     text = one(summary, result, "markdown").read_text(encoding="utf-8")
     lines = [cells_of(line) for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 3
@@ -204,7 +202,7 @@ def test_an_unknown_format_ends_with_2_before_anything_is_written(
     assert not (fresh.path / "report.html").exists()
 
 
-def test_a_suite_without_a_valid_run_exports_no_file_of_rows_and_says_so(
+def test_without_a_valid_run_no_file_of_rows_is_exported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite = suite_with(*three_modes(replicates=(1, 1)).cases[:1], replicates=(1, 1))

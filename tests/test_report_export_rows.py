@@ -1,4 +1,4 @@
-"""HdrHistogram's, Locust's and k6's files, held against the rows and against these tools' own code."""
+"""Files of HdrHistogram, Locust and k6, compared with the rows and with these tools' own code."""
 
 import csv
 import json
@@ -143,7 +143,7 @@ def test_levels_and_values_are_those_of_hdrhistograms_iterator(values_us: list[i
     assert [level for _, level, _, _ in rows] == pytest.approx([level for _, level, _ in expected], abs=1e-11)
 
 
-def test_in_open_load_there_is_a_file_of_response_times_that_count_from_when_requests_were_due(
+def test_open_load_has_an_hgrm_file_of_response_times(
     tmp_path: Path,
 ) -> None:
     case = case_of("c", endpoints=(Endpoint(path="/"),), load=Load(model="open", rate_rps=1000))
@@ -154,7 +154,7 @@ def test_in_open_load_there_is_a_file_of_response_times_that_count_from_when_req
     assert found["c.service.hgrm"][1]["Max"] == 54.0
 
 
-def test_a_mix_has_a_file_for_all_and_one_for_each_endpoint_with_names_that_are_no_paths(
+def test_a_mix_has_an_hgrm_file_for_all_and_for_each_endpoint(
     tmp_path: Path,
 ) -> None:
     _, paths = exported(handmade(tmp_path / "r", MIX), "hgrm")
@@ -186,7 +186,7 @@ def read_locust(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def test_a_locust_file_has_locusts_own_columns_and_counts_as_locust_does(tmp_path: Path) -> None:
+def test_a_locust_file_has_locusts_columns_and_counts(tmp_path: Path) -> None:
     _, (path,) = exported(handmade(tmp_path / "r", CLOSED), "locust")
     assert path.name == "c_stats.csv"
     get, whole = read_locust(path)
@@ -204,7 +204,7 @@ def test_a_locust_file_has_locusts_own_columns_and_counts_as_locust_does(tmp_pat
         assert 100 < float(row["Average Content Size"]) < 102
 
 
-def test_a_locust_file_of_a_mix_has_a_row_for_each_endpoint_and_the_sum(tmp_path: Path) -> None:
+def test_a_locust_file_of_a_mix_has_rows_and_their_sum(tmp_path: Path) -> None:
     _, (path,) = exported(handmade(tmp_path / "r", MIX), "locust")
     rows = read_locust(path)
     assert [(row["Type"], row["Name"]) for row in rows] == [
@@ -216,7 +216,7 @@ def test_a_locust_file_of_a_mix_has_a_row_for_each_endpoint_and_the_sum(tmp_path
     assert counts == [1004, 1000, 2004]
 
 
-def test_an_endpoint_that_was_never_asked_has_no_percentiles_as_in_locust(tmp_path: Path) -> None:
+def test_an_endpoint_without_requests_has_no_percentiles(tmp_path: Path) -> None:
     silent = MIX.model_copy(update={"endpoints": (*MIX.endpoints, Endpoint(path="/never"))})
     result = handmade(tmp_path / "r", silent)
     for number in (1, 2):
@@ -249,7 +249,7 @@ def test_a_k6_file_has_the_structure_of_a_summary_export(tmp_path: Path) -> None
         assert trend["p(95)"] == times[math.ceil(0.95 * len(times)) - 1]
 
 
-def test_a_k6_file_of_a_mix_tags_endpoints_as_k6_does_and_of_a_script_has_no_iterations(
+def test_a_k6_file_tags_endpoints_and_knows_scripts(
     tmp_path: Path,
 ) -> None:
     _, (path,) = exported(handmade(tmp_path / "mix", MIX), "k6")

@@ -1,4 +1,4 @@
-"""report.html: its sections and their order, what it shows of every shape of result, and what it may run and fetch."""
+"""report.html: its sections, its content for every shape of result, and the scripts and requests it allows."""
 
 import os
 import re
@@ -201,7 +201,7 @@ def test_the_worst_value_suits_upper_and_lower_limits(
     assert row.worst == worst
 
 
-def test_every_cause_is_shown_in_its_case_the_first_also_in_the_terminal() -> None:
+def test_causes_are_shown_in_their_case_and_the_terminal() -> None:
     summary = with_causes(
         fixture_summary(7),
         {"memory_growth": "memory grew"},

@@ -1,4 +1,4 @@
-"""What a reader does with the page in a real browser: sort, filter, follow links, switch colours, print."""
+"""A reader's actions in a real browser: sort, filter, follow links, switch colours, print."""
 
 import itertools
 import re
@@ -71,7 +71,7 @@ def column(page: Page, number: int) -> list[float]:
     return [float(cell) for cell in cells.evaluate_all("cells => cells.map(cell => cell.dataset.value)")]
 
 
-def test_a_click_on_a_column_sorts_by_it_and_a_third_gives_the_suites_order_back(opened: Visit) -> None:
+def test_clicks_on_a_column_sort_reverse_and_restore(opened: Visit) -> None:
     page = opened.page
     before = names(page)
     header = page.get_by_role("columnheader", name="Requests/s")
@@ -145,7 +145,7 @@ def test_an_address_with_a_case_opens_at_it(browser: Browser, wide: Path) -> Non
     page.close()
 
 
-def test_the_colours_are_chosen_by_a_switch_and_kept_for_the_next_page(browser: Browser, wide: Path) -> None:
+def test_a_switch_chooses_colours_and_keeps_the_choice(browser: Browser, wide: Path) -> None:
     context = browser.new_context(color_scheme="light")
     page = context.new_page()
     page.goto(wide.as_uri())
@@ -190,7 +190,7 @@ def test_without_scripts_the_page_has_everything_but_its_controls(browser: Brows
 
 
 @pytest.mark.parametrize(("width_px", "dark"), list(itertools.product([1280, 400], [False, True])))
-def test_axe_finds_nothing(browser: Browser, charted: Path, width_px: int, dark: bool) -> None:
+def test_axe_finds_no_violation(browser: Browser, charted: Path, width_px: int, dark: bool) -> None:
     seen = visit(browser, charted, width_px, dark=dark)
     page = seen.page
     page.locator("#explore").scroll_into_view_if_needed()

@@ -1,4 +1,4 @@
-"""The page in a real browser: it opens from disk, fits, follows dark mode, and asks nothing of any network."""
+"""The page in a real browser: it opens from disk, fits, follows dark mode, and makes no request."""
 
 from pathlib import Path
 
@@ -21,9 +21,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return write_report(summary, save(summary, folder), folder / "report.html")
 
 
-def test_the_page_opens_from_disk_in_silence_and_asks_for_nothing_else(
-    browser: Browser, report: Path
-) -> None:
+def test_the_page_opens_from_disk_and_requests_nothing(browser: Browser, report: Path) -> None:
     seen = visit(browser, report)
     assert seen.messages == []
     assert seen.requests == [report.as_uri()]
@@ -82,9 +80,7 @@ def test_text_on_the_page_and_in_charts_has_aa_contrast(browser: Browser, report
     page.close()
 
 
-def test_wide_tables_scroll_inside_their_card_and_can_be_reached_by_keyboard(
-    browser: Browser, report: Path
-) -> None:
+def test_wide_tables_scroll_in_their_card_by_keyboard(browser: Browser, report: Path) -> None:
     page = visit(browser, report, 390).page
     region = page.locator("#cases .scroll").first
     assert region.evaluate("element => element.scrollWidth > element.clientWidth && element.tabIndex === 0")

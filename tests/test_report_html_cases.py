@@ -1,4 +1,4 @@
-"""What the page says of each case: its line in the table, its section, its time line."""
+"""Each case in the report: its line in the table, its section, its time line."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ def figure(summary: Summary, case_id: str, metric: str) -> Any:
     return row
 
 
-def test_each_line_sorts_by_the_figures_of_the_summary_and_an_invalid_one_by_none() -> None:
+def test_lines_sort_by_the_summarys_figures_unless_invalid() -> None:
     summary = page_summary(7, invalid="some")
     columns = {
         "throughput": "throughput_rps",
@@ -48,7 +48,7 @@ def test_each_line_sorts_by_the_figures_of_the_summary_and_an_invalid_one_by_non
         assert row.traits["validity"] == ("invalid" if row.invalid else "valid")
 
 
-def test_filters_are_offered_for_what_differs_and_numbers_stand_in_their_order() -> None:
+def test_filters_are_offered_for_differing_traits_in_order() -> None:
     groups = page_cases.case_groups(page_summary(100))
     offered = {key: values for key, _, values in page_cases.filters(groups)}
     assert offered["workers"] == ["1", "2", "4", "8"]
@@ -70,7 +70,7 @@ def test_anchors_are_unique_whatever_the_cases_are_called() -> None:
     assert all(each.isascii() and " " not in each and "/" not in each and len(each) < 100 for each in found)
 
 
-def test_a_section_has_the_figures_the_runs_and_the_way_to_repeat_it() -> None:
+def test_a_section_has_figures_runs_and_a_repeat_command() -> None:
     summary = page_summary(7)
     section = sections_of(summary)["sleep-sync-w1"]
     estimate, *runs = section.latencies
@@ -96,7 +96,7 @@ def test_verdicts_stand_with_the_case_that_they_judge() -> None:
     assert sections["sleep-sync-w1"].verdicts == []
 
 
-def test_an_invalid_case_has_its_reason_and_its_runs_but_no_estimate() -> None:
+def test_an_invalid_case_has_a_reason_and_runs_but_no_estimate() -> None:
     section = sections_of(page_summary(7, invalid="some"))["sleep-blocking-w1"]
     assert section.row.invalid == REASON
     assert [row.status for row in section.latencies] == ["invalid"] * 3
@@ -108,7 +108,7 @@ def test_an_invalid_case_has_its_reason_and_its_runs_but_no_estimate() -> None:
 @pytest.mark.parametrize(
     "summary", [own_app_summary(), running_server_summary(), fixture_summary(1, replicates=1)]
 )
-def test_a_case_without_digests_telemetry_or_workers_has_a_section_all_the_same(summary: Summary) -> None:
+def test_a_case_without_digests_or_telemetry_has_a_section(summary: Summary) -> None:
     for section in sections_of(summary).values():
         assert section.timeline is None
         assert not section.workers
@@ -165,7 +165,7 @@ def test_what_a_link_can_not_hold_is_escaped() -> None:
     assert row.links[0][1] == "runs/a%20%23%3F%25%C3%A9%22/1/run.json"
 
 
-def test_the_time_line_is_of_the_median_valid_run_or_of_an_invalid_one_that_says_so() -> None:
+def test_the_time_line_shows_the_median_valid_run() -> None:
     runs = page_summary(1).runs
     shown = timeline([a_digest(run) for run in runs])
     assert shown is not None
@@ -176,7 +176,7 @@ def test_the_time_line_is_of_the_median_valid_run_or_of_an_invalid_one_that_says
     assert timeline([]) is None
 
 
-def test_a_lane_is_left_out_where_nothing_is_known_or_all_is_zero_but_not_the_rate() -> None:
+def test_lanes_without_values_are_left_out_but_the_rate() -> None:
     digest = a_digest(page_summary(1).runs[0])
     zero = replace(digest, timeline=digest.timeline.assign(rate_rps=0.0, pool_busy=NAN, pool_waiting=0.0))
     shown, whole = timeline([zero]), timeline([digest])

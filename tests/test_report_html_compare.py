@@ -60,7 +60,7 @@ class Elements(HTMLParser):
         yield from (attributes for name, attributes in self.tags if name == tag)
 
 
-def test_the_headline_says_what_changed_most_surely_and_how_much_is_known() -> None:
+def test_the_headline_names_the_clearest_changes() -> None:
     compared = sides(7)
     outcome = compared[1].outcome
     assert outcome is not None
@@ -88,7 +88,7 @@ def test_a_gate_is_passed_failed_or_not_judged_with_its_sentences() -> None:
     assert (open_.state, len(open_.sentences)) == ("not judged", 7)
 
 
-def test_what_differs_shows_each_sides_value_and_whether_it_was_allowed() -> None:
+def test_differences_show_both_values_and_their_effect() -> None:
     lines = {line.key: line for line in difference_lines(sides(1, different=DIFFERENT))}
     assert lines["memory_gb"].values == ["none", "8"]
     assert lines["memory_gb"].effect == ONLY_SHOWN
@@ -104,7 +104,7 @@ def test_cases_of_one_result_alone_are_named() -> None:
     assert len(found["A"]) == 6
 
 
-def test_the_folder_holds_page_charts_and_verdicts_and_the_second_time_the_same(tmp_path: Path) -> None:
+def test_a_comparison_is_written_the_same_every_time(tmp_path: Path) -> None:
     compared = sides(7, "plain", "some", gates=GATES, different=DIFFERENT)
     paths = [tmp_path / "results" / side.name for side in compared]
     written = write_comparison(compared, paths, tmp_path / "a")
@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path
         write_comparison(sides(1), [tmp_path] * 2, tmp_path / "file")
 
 
-def test_a_comment_is_short_folds_the_rest_and_fits_whatever_is_compared() -> None:
+def test_a_comment_is_short_and_fits_any_comparison() -> None:
     outcomes = []
     for compared in (sides(100, "hostile", "some", called=(HOSTILE, HOSTILE), gates=GATES), sides(100)):
         assert compared[1].outcome is not None
@@ -185,7 +185,7 @@ def test_a_comment_is_short_folds_the_rest_and_fits_whatever_is_compared() -> No
     assert "<script" not in pull_request_comment(outcomes)
 
 
-def test_a_comment_names_what_differs_and_the_cases_of_one_side_alone() -> None:
+def test_a_comment_names_differences_and_unshared_cases() -> None:
     outcome = Outcome("main", "mine", (), 0.05, 0.95, (), DIFFERENT, (("gone",), ()))
     text = pull_request_comment([outcome])
     assert "- versions.uvicorn: 0.40 before, 0.41&lt;b&gt; now (allowed)" in text
@@ -221,7 +221,7 @@ def index_of(folder: Path, path: Path | None = None) -> str:
     return written.read_text(encoding="utf-8")
 
 
-def test_the_index_is_newest_first_and_names_a_damaged_result_among_good_ones(results: Path) -> None:
+def test_the_index_is_newest_first_and_names_damaged_results(results: Path) -> None:
     html = index_of(results)
     names = re.findall(r'<th scope="row" class="name" data-value="([^"]+)"', html)
     assert names == ["new one", "half", "old", "bad"]
@@ -237,7 +237,7 @@ def test_the_index_is_newest_first_and_names_a_damaged_result_among_good_ones(re
     assert "more" not in [each.strip() for each in Elements(html).text]
 
 
-def test_the_index_links_reports_and_comparisons_by_quoted_relative_paths(results: Path) -> None:
+def test_the_index_links_by_quoted_relative_paths(results: Path) -> None:
     for path in (results / "index.html", results.parent / "elsewhere.html"):
         page = Elements(index_of(results, path))
         links = [
@@ -250,7 +250,7 @@ def test_the_index_links_reports_and_comparisons_by_quoted_relative_paths(result
         assert any("new%20one/report.html" in link for link in links)
 
 
-def test_only_what_can_be_read_can_be_picked_and_its_argument_is_a_shells_word(results: Path) -> None:
+def test_readable_results_can_be_picked_as_shell_words(results: Path) -> None:
     page = Elements(index_of(results))
     boxes = {str(each["value"]): str(each["data-argument"]) for each in page.of("input") if "value" in each}
     assert set(boxes) == {"new one", "half", "old"}

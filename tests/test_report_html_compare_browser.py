@@ -1,4 +1,4 @@
-"""compare.html and index.html in a real browser: accessible, silent, no wider than the screen; picks are compared."""
+"""compare.html and index.html in a real browser: accessible, no messages, no wider than the screen; picking results."""
 
 from pathlib import Path
 
@@ -62,9 +62,7 @@ def test_a_page_is_accessible_silent_and_never_scrolls_sideways(
         seen.page.close()
 
 
-def test_picks_make_the_command_and_show_the_comparison_that_exists(
-    browser: Browser, pages: dict[str, Path]
-) -> None:
+def test_picks_show_the_command_and_an_existing_comparison(browser: Browser, pages: dict[str, Path]) -> None:
     seen = visit(browser, pages["index"])
     page = seen.page
     assert page.locator("#picked-command").is_hidden()
@@ -106,9 +104,7 @@ def test_the_index_is_sorted_and_sifted(browser: Browser, pages: dict[str, Path]
     page.close()
 
 
-def test_verdicts_are_sifted_by_their_word_and_sorted_by_their_ratio(
-    browser: Browser, pages: dict[str, Path]
-) -> None:
+def test_verdicts_are_filtered_by_word_and_sorted_by_ratio(browser: Browser, pages: dict[str, Path]) -> None:
     page = visit(browser, pages["compare"]).page
     page.locator("#verdicts select").select_option("worse")
     shown = [row for row in page.locator("#verdicts tbody tr").all() if row.is_visible()]

@@ -1,4 +1,4 @@
-"""What the explorer is given: the summary's figures, nothing of what must not be used, and a library that is whole."""
+"""The explorer's data: figures of the summary, none of invalid cases, and a complete library."""
 
 import json
 import math

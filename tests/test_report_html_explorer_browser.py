@@ -1,4 +1,4 @@
-"""The explorer in a real browser: what is chosen is drawn, told, kept in the address, and can be taken away."""
+"""The explorer in a real browser: choices are drawn, kept in the address, and can be downloaded."""
 
 import csv
 import io
@@ -61,9 +61,7 @@ def table(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_the_chart_is_there_for_whoever_takes_a_picture_of_the_whole_page(
-    browser: Browser, report: Path
-) -> None:
+def test_a_screenshot_of_the_whole_page_has_the_chart(browser: Browser, report: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 100})
     page.goto(report.as_uri())
     page.wait_for_selector(".drawing[data-drawn] svg", state="attached")

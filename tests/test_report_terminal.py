@@ -60,9 +60,7 @@ SHAPES: list[Callable[[], Summary]] = [
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("width", [80, 100, 140])
-def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut_or_broken(
-    shape: Callable[[], Summary], width: int
-) -> None:
+def test_lines_fit_the_terminal_and_no_figure_is_cut(shape: Callable[[], Summary], width: int) -> None:
     summary = shape()
     text = printed(summary, width)
     assert all(cell_len(line) <= width for line in text.splitlines())
@@ -84,9 +82,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut_or_broken(
         (40, "case requests/s p99"),
     ],
 )
-def test_the_narrower_the_terminal_the_fewer_the_columns_and_what_matters_stays(
-    width: int, head: str
-) -> None:
+def test_narrow_terminals_drop_columns_by_importance(width: int, head: str) -> None:
     first = heads(printed(with_causes(fixture_summary(7, invalid="some")), width))[0]
     assert " ".join(first.split()) == head
 
@@ -126,7 +122,7 @@ def test_a_cause_has_a_word_in_the_table_and_its_evidence_below_it() -> None:
         assert "sync: thread pool full 100 % of the window" in text
 
 
-def test_cases_that_are_invalid_for_the_same_reason_are_named_together() -> None:
+def test_cases_invalid_for_one_reason_are_named_together() -> None:
     text = " ".join(printed(fixture_summary(7, invalid="all")).split())
     assert "async, sync, blocking and to_thread are invalid: the generator used 97 %" in text
     assert text.count("the generator used 97 %") == 2
@@ -149,7 +145,7 @@ def test_the_answers_come_first_and_what_intervals_stand_for_last() -> None:
     assert "One replicate each" in printed(fixture_summary(7, replicates=1))
 
 
-def test_a_log_has_no_escape_codes_and_no_blanks_at_the_ends_of_lines() -> None:
+def test_a_log_has_no_escape_codes_and_no_trailing_blanks() -> None:
     text = printed(fixture_summary(40, invalid="some"))
     assert "\x1b" not in text
     assert all(line == line.rstrip() for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""What is seen while an experiment runs: a line per run that ended, a live line in a terminal, or nothing."""
+"""Progress of a running experiment: a line per finished run, a live line in a terminal, or nothing."""
 
 import io
 from typing import Any
@@ -98,7 +98,7 @@ LINES = [
 ]
 
 
-def test_without_a_terminal_there_is_a_plain_line_per_run_with_its_place() -> None:
+def test_without_a_terminal_each_run_has_a_plain_line() -> None:
     sink = io.StringIO()
     play(Plain(console_on(sink)))
     assert sink.getvalue().splitlines() == LINES
@@ -110,7 +110,7 @@ def test_markup_in_an_error_is_text() -> None:
     assert "failed: [red]broken[/red]" in sink.getvalue()
 
 
-def test_in_a_terminal_the_lines_stand_above_what_runs_now_and_the_time_left() -> None:
+def test_a_terminal_shows_the_current_run_below_the_lines() -> None:
     sink = io.StringIO()
     with Live(console_on(sink, is_terminal=True)) as live:
         play(live)
@@ -121,6 +121,6 @@ def test_in_a_terminal_the_lines_stand_above_what_runs_now_and_the_time_left() -
     assert "min left, 12 of 20 cases precise enough" in text
 
 
-def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing_at_all(capsys: pytest.CaptureFixture[str]) -> None:
     play(Quiet())
     assert capsys.readouterr() == ("", "")
