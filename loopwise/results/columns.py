@@ -19,7 +19,7 @@ INT16, INT32, INT64, FLOAT = pa.int16(), pa.int32(), pa.int64(), pa.float64()
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
 ProbeLine = Mapping[str, Any]
-"""One line of a worker's probe (`look` in target_app's probe)."""
+"""One line of a worker's probe (`sample` in target_app/instruments.py)."""
 Merge = Callable[[Sequence[ProbeLine]], float | None]
 """A column's value from the probe's lines of one sampling interval, at least one, in order of time."""
 
