@@ -66,8 +66,8 @@ def _postgres_missing() -> str | None:
 
 def postgres_programs(debian: Path = DEBIAN_POSTGRES) -> Path | None:
     """Folder with both initdb and postgres: on PATH, or the newest of Debian's packages, which are not on PATH."""
-    found = shutil.which("initdb")
-    if found and (folder := Path(found).resolve().parent) and (folder / "postgres").exists():
+    initdb = shutil.which("initdb")
+    if initdb and (folder := Path(initdb).resolve().parent) and (folder / "postgres").exists():
         return folder
     versions = [folder for folder in debian.glob("*/bin") if (folder / "initdb").exists()]
     return max(versions, key=lambda folder: _number(folder.parent.name), default=None)
