@@ -1,5 +1,5 @@
 "use strict";
-// Sections of cases: a link opens the one it leads to. Without this, the page has all the same.
+// Opens the section of a case that a link leads to, and all sections for printing.
 (() => {
   const sections = [...document.querySelectorAll("details.case")];
   const arrive = () => {

@@ -1,5 +1,5 @@
 "use strict";
-// The index: whichever results are picked, the command that compares them, and the page if that was done before.
+// Shows the command that compares the picked results, and a link to an existing comparison of them.
 (() => {
   const panel = document.getElementById("picked");
   if (!panel) return;

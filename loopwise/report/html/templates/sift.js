@@ -1,8 +1,8 @@
 "use strict";
-// Tables inside `.sift`: sorted by a click on a column's heading, and sifted by what is typed or chosen above them.
-// A cell sorts by its data-value, or else by its text; an empty one goes last whichever way. A heading may say
-// which way it sorts first (data-first) or that it doesn't (data-unsorted). Rows may stand in groups, each a tbody
-// that a row of class `group` heads. Without this, the page has all the same.
+// Sorts the tables inside `.sift` by a click on a heading, and filters them by the controls above.
+// A cell sorts by its data-value, else by its text; empty cells come last in both directions. A heading may set its
+// first direction (data-first) or opt out (data-unsorted). Rows may be grouped: each group is a tbody that begins with
+// a row of class `group`.
 (() => {
   const valueOf = (row, column) => {
     // A cell may span columns that the heading has.
@@ -71,7 +71,7 @@
       status.textContent = `${shown} of ${rows.length} ${noun}, ${how}.`;
     };
 
-    // A second click turns the order round, a third gives the page's order back.
+    // A second click reverses the order, a third restores the page's order.
     const press = (heading) => {
       const first = heading.dataset.first === "descending";
       if (state.heading !== heading) Object.assign(state, { heading, descending: first });

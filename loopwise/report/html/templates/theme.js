@@ -1,5 +1,5 @@
 "use strict";
-// Light, dark, or as the system; kept for the next page. Runs in the head, so that no page flashes in the wrong colours.
+// Light, dark, or as the system, remembered for the next page. Runs in the head, so that a page never flashes in the wrong colours.
 (() => {
   const KEY = "loopwise-theme";
   const root = document.documentElement;
