@@ -50,9 +50,7 @@ def create_app(workloads: Mapping[str, Workload[Any]] = WORKLOADS) -> FastAPI:
 
     routes = [(workload, mode) for workload in served.values() for mode in modes_of(workload, modes)]
     if not routes:
-        raise ValueError(
-            f"{SERVED_WORKLOADS} and {SERVED_MODES} leave no route: no workload named has a mode named"
-        )
+        raise ValueError(f"{SERVED_WORKLOADS} and {SERVED_MODES} leave no route: no workload named has a mode named")
     for workload, mode in routes:
         endpoint = modes[mode](workload, pool)
         dependencies = [Depends(each) for each in routing.dependencies]
@@ -102,9 +100,7 @@ def _lifespan(
     return lifespan
 
 
-def _answer_problems(
-    app: FastAPI, workloads: Mapping[str, Workload[Any]], modes: Mapping[str, Build]
-) -> None:
+def _answer_problems(app: FastAPI, workloads: Mapping[str, Workload[Any]], modes: Mapping[str, Build]) -> None:
     """Answer every refusal with `{"detail": one sentence}`."""
 
     @app.exception_handler(RequestValidationError)

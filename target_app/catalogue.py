@@ -75,9 +75,7 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
         return _refusal(f"params.{parameter or list(given)[-1]}", sentence)
     if refused := workload.refuses(params, str(mode)):
         return _refusal(*refused)
-    normal = {
-        key: plain(value) for key, value in params.model_dump(exclude_unset=True, exclude_none=True).items()
-    }
+    normal = {key: plain(value) for key, value in params.model_dump(exclude_unset=True, exclude_none=True).items()}
     try:
         added = features.normal(request.get("features", ""))
     except ValueError as error:

@@ -90,9 +90,7 @@ FEATURES: dict[str, Callable[[Routing], None]] = {
     "middleware_base": with_middleware_base,
 }
 EXCLUDED: dict[frozenset[str], str] = {
-    frozenset(
-        {"response_model", "streaming"}
-    ): "FastAPI sends a streamed answer as it is and validates nothing",
+    frozenset({"response_model", "streaming"}): "FastAPI sends a streamed answer as it is and validates nothing",
 }
 """Features that can't stand together, and why."""
 

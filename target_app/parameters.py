@@ -32,9 +32,7 @@ def allowed(fact: Facts) -> str:
     if "allowed" in fact:
         return ", ".join(map(str, fact["allowed"]))
     words = _NUMBERS.get(fact["type"], f"a {fact['type']}")
-    return (
-        f"{words} from {plain(fact['minimum'])} to {plain(fact['maximum'])}" if "minimum" in fact else words
-    )
+    return f"{words} from {plain(fact['minimum'])} to {plain(fact['maximum'])}" if "minimum" in fact else words
 
 
 def plain(value: Any) -> Any:

@@ -104,11 +104,7 @@ def _attribute(owner: Any, name: str, where: str) -> Any:
     except AttributeError:
         similar = difflib.get_close_matches(name, dir(owner), n=3)
         public = [known for known in dir(owner) if not known.startswith("_")]
-        known = (
-            f"did you mean {' or '.join(similar)}?"
-            if similar
-            else f"it has {', '.join(public[:12]) or 'none'}"
-        )
+        known = f"did you mean {' or '.join(similar)}?" if similar else f"it has {', '.join(public[:12]) or 'none'}"
         owner_name = getattr(owner, "__name__", type(owner).__name__)
         raise AppError(f'{where}: {owner_name} has no attribute "{name}"; {known}') from None
 
@@ -116,9 +112,7 @@ def _attribute(owner: Any, name: str, where: str) -> Any:
 def _check_asgi(app: Any, target: str, where: str) -> None:
     """Refuse an object that cannot be called with scope, receive and send, before any request."""
     if not callable(app):
-        raise AppError(
-            f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself"
-        )
+        raise AppError(f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself")
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
@@ -130,9 +124,7 @@ def _check_asgi(app: Any, target: str, where: str) -> None:
         if (inspect.isroutine(app) or inspect.isclass(app)) and not target.endswith("()"):
             hint = f'if it makes the app, write "{target}()"'
         takes = ", ".join(signature.parameters)
-        raise AppError(
-            f"{where}: it takes ({takes}), an ASGI app takes (scope, receive, send); {hint}"
-        ) from None
+        raise AppError(f"{where}: it takes ({takes}), an ASGI app takes (scope, receive, send); {hint}") from None
 
 
 def thread_tokens(text: str | None) -> int | None:

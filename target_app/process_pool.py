@@ -93,17 +93,13 @@ class Pool:
         """
         executor = self._executor
         if executor is None:
-            raise PoolUnavailableError(
-                "the process pool does not run: the server must run the app's lifespan"
-            )
+            raise PoolUnavailableError("the process pool does not run: the server must run the app's lifespan")
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
         except BrokenProcessPool as error:
             self._replace(executor)
-            raise PoolUnavailableError(
-                "a process of the pool died, and the pool is being replaced; retry"
-            ) from error
+            raise PoolUnavailableError("a process of the pool died, and the pool is being replaced; retry") from error
         finally:
             self._pending -= 1
 
@@ -134,9 +130,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         pids: set[int] = set()
         while len(pids) < self.processes:
-            greetings = (
-                loop.run_in_executor(executor, _greet, self._functions) for _ in range(self.processes)
-            )
+            greetings = (loop.run_in_executor(executor, _greet, self._functions) for _ in range(self.processes))
             pids.update(await asyncio.gather(*greetings))
 
     def _replace(self, broken: ProcessPoolExecutor) -> None:

@@ -44,17 +44,13 @@ def _own(path: str, users: int, app: str = "app", **more: Any) -> dict[str, Any]
 OPEN = {"model": "open", "rate_rps": 100, "arrivals": "poisson"}
 PROVOCATIONS: dict[str, Provocation] = {
     "blocking sleep": Provocation("loop_blocked", _target("sleep", "blocking", 8, ms=20)),
-    "a stall each second": Provocation(
-        "loop_blocked", _own("/", 2, "stalling()", load={"users": 2, "think_s": 0.02})
-    ),
+    "a stall each second": Provocation("loop_blocked", _own("/", 2, "stalling()", load={"users": 2, "think_s": 0.02})),
     "60 users of 40 threads": Provocation("thread_pool_full", _target("sleep", "sync", 60, ms=50)),
     "executor": Provocation("executor_full", _target("sleep", "to_thread", 40, ms=50)),
     "process pool": Provocation("process_pool_full", _target("sleep", "process", 20, ms=50)),
     "many short computations": Provocation("cpu_saturated", _target("cpu", "async", 8, ms=2)),
     "computing threads": Provocation("cpu_saturated", _target("cpu", "sync", 8, ms=5)),
-    "all connections to one worker": Provocation(
-        "worker_imbalance", _own("/compute", 8, "uneven()", workers=2)
-    ),
+    "all connections to one worker": Provocation("worker_imbalance", _own("/compute", 8, "uneven()", workers=2)),
     "a slow generator": Provocation("generator_bound", _own("/", 10, scenario="slow.py")),
     "four places, unseen": Provocation("dependency_bound", _own("/depend", 40)),
     "four places, told": Provocation("dependency_bound", _own("/depend", 8, "gauged()")),

@@ -105,9 +105,7 @@ def test_a_mix_with_a_part_of_unknown_cost_is_not_predicted() -> None:
 
 
 def test_bounds_come_the_smallest_first() -> None:
-    found = [
-        bound.throughput_rps for bound in bounds(case_of("c", "sync", cost=Cost(wait_ms=5, cpu_ms=5)), CORES)
-    ]
+    found = [bound.throughput_rps for bound in bounds(case_of("c", "sync", cost=Cost(wait_ms=5, cpu_ms=5)), CORES)]
     assert len(found) == 3
     assert found == sorted(found)
 

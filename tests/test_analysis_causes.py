@@ -31,9 +31,7 @@ HEALTHY = Signals(
 
 def one(**figures: Any) -> Signals:
     """A healthy run but for its only worker."""
-    return replace(
-        HEALTHY, workers=(replace(QUIET, **figures),), server_cpu_ratio=figures.get("cpu_ratio", 0.2)
-    )
+    return replace(HEALTHY, workers=(replace(QUIET, **figures),), server_cpu_ratio=figures.get("cpu_ratio", 0.2))
 
 
 def run(**figures: Any) -> Signals:

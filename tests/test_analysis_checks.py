@@ -205,9 +205,7 @@ def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts
 
 def test_passed_checks_are_kept_without_a_sentence() -> None:
     found = check(facts_of())
-    assert [each.name for each in found] == [
-        name for name in CHECKS if name not in {"schedule", *OF_A_SERVER}
-    ]
+    assert [each.name for each in found] == [name for name in CHECKS if name not in {"schedule", *OF_A_SERVER}]
     assert all(each.ok and not each.detail for each in found)
     assert void_reason(found) is None
 

@@ -157,9 +157,7 @@ def test_a_side_without_a_valid_run_makes_one_invalid_verdict_that_says_why(tmp_
         (found,) = compare_results(before, after, margin=0.05, confidence=0.95)
         assert found.verdict == "invalid"
         assert found.ratio is None
-        assert found.reason.startswith(
-            "sync now and before can't be compared: generator_cpu: the generator used 97 %"
-        )
+        assert found.reason.startswith("sync now and before can't be compared: generator_cpu: the generator used 97 %")
 
 
 def in_other_surroundings(summary: Summary, **environment: Any) -> Summary:
@@ -172,9 +170,7 @@ def in_other_surroundings(summary: Summary, **environment: Any) -> Summary:
 
 def test_differences_are_named_down_to_the_version_and_to_what_the_server_ran_on(tmp_path: Path) -> None:
     base = cases_of(tmp_path, {})
-    other = in_other_surroundings(
-        base, cores=4, memory_gb=8, versions={"uvicorn": "0.41.0", "uvloop": "0.22.1"}
-    )
+    other = in_other_surroundings(base, cores=4, memory_gb=8, versions={"uvicorn": "0.41.0", "uvloop": "0.22.1"})
     server = ServerFacts(python="3.12.1", versions={"fastapi": "1"}, pids=(7,))
     other = replace(other, runs=tuple(run.model_copy(update={"server": server}) for run in base.runs))
     assert differences(base, base) == []
@@ -207,9 +203,7 @@ def test_other_surroundings_are_refused_by_name_unless_allowed(
 ) -> None:
     base = cases_of(tmp_path, {})
     other = in_other_surroundings(base, cores=4, versions={"uvicorn": "0.41.0"})
-    other = replace(
-        other, runs=tuple(run.model_copy(update={"server": ServerFacts(python="3")}) for run in base.runs)
-    )
+    other = replace(other, runs=tuple(run.model_copy(update={"server": ServerFacts(python="3")}) for run in base.runs))
     found = differences(base, other)
     if refused is None:
         refuse_different(found, allowed, ("a", "b"))
@@ -240,9 +234,9 @@ def test_computing_cases_of_another_calibration_did_other_work(workload: str, tm
     assert (found.verdict, found.ratio) == ("invalid", None)
     assert "a request computes 1.1 times what it did" in found.reason
     for allowed, margin in ((("calibration",), 0.05), ((), 0.11)):
-        assert {
-            v.verdict for v in compare_results(one, two, margin=margin, confidence=0.95, allowed=allowed)
-        } == {"same"}
+        assert {v.verdict for v in compare_results(one, two, margin=margin, confidence=0.95, allowed=allowed)} == {
+            "same"
+        }
 
 
 HOSTILE = '</x>&"<b>|`[a](b)` @all \x1b[31m\ud800\n| --- |'
@@ -255,9 +249,7 @@ def outcome(*gates: str) -> Outcome:
         verdict_of(1.0, 0.99, 1.01, case=HOSTILE).model_copy(update={"verdict": "same"}),
         verdict_of(None, None, None, case="dead"),
     )
-    return Outcome(
-        "main", HOSTILE, verdicts, 0.05, 0.95, tuple(map(parse_gate, gates)), (("cores", 2, HOSTILE),)
-    )
+    return Outcome("main", HOSTILE, verdicts, 0.05, 0.95, tuple(map(parse_gate, gates)), (("cores", 2, HOSTILE),))
 
 
 def test_junit_has_a_test_case_per_verdict_and_tells_failed_gates_from_unjudged_ones() -> None:

@@ -37,9 +37,7 @@ def test_where_no_bound_explains_it_the_answer_tells_what_was_seen_to_hold_the_s
     found = told_with(causes, far_below, is_paired=True)
     assert found.endswith(" those of sync (sync: event loop blocked 99 % of the window).")
     found = told_with(causes, far_below, is_paired=False)
-    assert found.endswith(
-        "; the slowest, sync, 301 [299, 303] requests/s (event loop blocked 99 % of the window)."
-    )
+    assert found.endswith("; the slowest, sync, 301 [299, 303] requests/s (event loop blocked 99 % of the window).")
     assert "because sync waits for its 40 threads" in told_with(causes, SLOW, is_paired=True)
     assert "(" not in told_with({}, far_below, is_paired=True).partition("those of")[2]
 
@@ -149,8 +147,7 @@ def test_an_app_of_ones_own_is_called_the_app() -> None:
 
 def test_an_answer_tells_the_best_from_those_that_differ_in_features_alone() -> None:
     plain, dressed = (
-        case_of(name, "sync", load=LOAD, features=features)
-        for name, features in (("a", ""), ("b", "response_model"))
+        case_of(name, "sync", load=LOAD, features=features) for name, features in (("a", ""), ("b", "response_model"))
     )
     (found,) = answers(suite_with(plain, dressed), {"a": FAST, "b": SLOW})
     assert found.startswith("sleep(ms=50): sync (plain) serves 1,610")

@@ -73,9 +73,7 @@ def test_quantiles_are_exact_nearest_ranks_of_the_rows(tmp_path: Path) -> None:
     assert {0.0, 0.5, 0.99, 0.995, 1.0} <= set(quantiles.tolist())
 
 
-@pytest.mark.parametrize(
-    ("count", "furthest"), [(500, 0.99), (5_000, 0.998), (10_000, 0.999), (100_000, 0.9999)]
-)
+@pytest.mark.parametrize(("count", "furthest"), [(500, 0.99), (5_000, 0.998), (10_000, 0.999), (100_000, 0.9999)])
 def test_the_tail_is_shown_as_far_as_ten_rows_lie_above(count: int, furthest: float, tmp_path: Path) -> None:
     quantiles, _ = found(steady(count), closed(), tmp_path).service["GET /"].curve()
     assert quantiles[-2:].tolist() == [furthest, 1.0]

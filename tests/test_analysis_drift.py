@@ -76,9 +76,7 @@ def test_one_burst_of_noise_somewhere_in_every_window_is_seldom_taken_for_a_drif
     ],
     ids=["30 % more", "15 % more", "warms up slowly", "warms up fast", "slows down"],
 )
-def test_a_run_that_still_changes_is_found(
-    rate_rps: float, shape_of: Callable[[np.random.Generator], Shape]
-) -> None:
+def test_a_run_that_still_changes_is_found(rate_rps: float, shape_of: Callable[[np.random.Generator], Shape]) -> None:
     assert alarms(rate_rps, shape_of) >= 0.9
 
 

@@ -75,9 +75,7 @@ def test_closed_load_has_no_response_time(tmp_path: Path) -> None:
 
 
 def test_latencies_are_exact_to_the_microsecond(tmp_path: Path) -> None:
-    rows = [
-        FakeRow(index * MS, service_ns) for index, service_ns in enumerate((1_001_000, 2_002_000, 3_003_000))
-    ]
+    rows = [FakeRow(index * MS, service_ns) for index, service_ns in enumerate((1_001_000, 2_002_000, 3_003_000))]
     result = found(rows, closed(), tmp_path)
     assert result.metrics["GET /", "service_time_p50_ms"] == 2.002
     assert result.metrics["GET /", "service_time_mean_ms"] == pytest.approx(2.002)
@@ -92,9 +90,7 @@ def test_victim_rows_stand_apart_and_count_from_when_they_were_due(tmp_path: Pat
     assert beside.endpoint == "GET /"
     assert beside.metrics["GET /", "victim_p99_ms"] == 50.0
     assert beside.counts == alone.counts | {"rows": 52, "victim_rows": 2}
-    assert {
-        key: value for key, value in beside.metrics.items() if not key[1].startswith("victim_")
-    } == alone.metrics
+    assert {key: value for key, value in beside.metrics.items() if not key[1].startswith("victim_")} == alone.metrics
     assert {endpoint for endpoint, _ in beside.metrics} == {"GET /"}
 
 
@@ -189,10 +185,7 @@ def test_figures_of_the_machine_belong_to_the_whole_case(tmp_path: Path) -> None
 
 
 def test_every_figure_is_a_known_metric(tmp_path: Path) -> None:
-    due = [
-        FakeRow(row.received_ns, row.service_ns, scheduled_ns=row.received_ns - 6 * MS)
-        for row in steady(12_000)
-    ]
+    due = [FakeRow(row.received_ns, row.service_ns, scheduled_ns=row.received_ns - 6 * MS) for row in steady(12_000)]
     victim = FakeRow(300 * MS, 2 * MS, "victim /health", scheduled_ns=250 * MS)
     run = opened(
         host=HOST | {"loop_lag_p99_ms": 2.0, "loop_stall_max_ms": 0.0},
@@ -204,9 +197,7 @@ def test_every_figure_is_a_known_metric(tmp_path: Path) -> None:
     assert EPOCH_NS > 2**53  # nanoseconds since the epoch are beyond float64, and came through exactly
 
 
-@pytest.mark.parametrize(
-    ("shares", "expected"), [((0.7, 0.3), 0.7), ((1.0,), None), ((None, None), None), ((), None)]
-)
+@pytest.mark.parametrize(("shares", "expected"), [((0.7, 0.3), 0.7), ((1.0,), None), ((None, None), None), ((), None)])
 def test_the_busiest_workers_share_needs_several_workers_that_were_watched(
     shares: tuple[float | None, ...], expected: float | None, tmp_path: Path
 ) -> None:

@@ -22,9 +22,7 @@ def flag(name: str, value: float) -> Check:
     return Check(name=name, value=value, limit=0.1, effect="flag", ok=False, detail=f"{name} was {value:g}")
 
 
-def figures_of(
-    case: Case, ratios: Sequence[float], others: Mapping[str, float], bound: float = BOUND
-) -> CaseFigures:
+def figures_of(case: Case, ratios: Sequence[float], others: Mapping[str, float], bound: float = BOUND) -> CaseFigures:
     name = case.endpoints[0].name
     more = {(name, metric): value for metric, value in others.items()}
     runs = {
@@ -42,9 +40,7 @@ def found_of(
     others: Mapping[str, float] | None = None,
 ) -> Prediction | None:
     case = case or case_of("c", "async")
-    made: list[Run] = [
-        run_of(case, replicate=number, **fields) for number, fields in enumerate(runs, start=1)
-    ]
+    made: list[Run] = [run_of(case, replicate=number, **fields) for number, fields in enumerate(runs, start=1)]
     return predict(figures_of(case, ratios, others or {}, bound), made, 2, 0.95)
 
 
@@ -63,9 +59,7 @@ WORDS: list[tuple[float | None, float, float | None, str]] = [
 
 
 @pytest.mark.parametrize(("low", "value", "high", "word"), WORDS)
-def test_a_case_is_off_if_its_whole_interval_is(
-    low: float | None, value: float, high: float | None, word: str
-) -> None:
+def test_a_case_is_off_if_its_whole_interval_is(low: float | None, value: float, high: float | None, word: str) -> None:
     assert judge(Estimate(value=value, low=low, high=high, replicates=3)) == word
     assert judge(None) == "invalid"
 

@@ -21,13 +21,8 @@ def at(side: SideName, start_ms: int, end_ms: int) -> Slice:
 SPAN = at("baseline", 0, 1000)
 
 
-def answers(
-    side: str, *times_ms: float, service_ms: float = 5, path: str = "/x", **options: Any
-) -> list[FakeRow]:
-    return [
-        FakeRow(int(time_ms * MS), int(service_ms * MS), f"{side} GET {path}", **options)
-        for time_ms in times_ms
-    ]
+def answers(side: str, *times_ms: float, service_ms: float = 5, path: str = "/x", **options: Any) -> list[FakeRow]:
+    return [FakeRow(int(time_ms * MS), int(service_ms * MS), f"{side} GET {path}", **options) for time_ms in times_ms]
 
 
 def measured(rows: list[FakeRow], folder: Path, stretches: list[Slice], cpu_s: float | None = None) -> Side:

@@ -17,9 +17,7 @@ LOAD = Load(users=10_000, measure_s=1)
 FOUR, THREE = (1, 2, 4, 8), (1, 2, 4)
 
 
-def curve(
-    contention: float, coherency: float, counts: Sequence[int], blocks: int = 3
-) -> dict[int, dict[int, float]]:
+def curve(contention: float, coherency: float, counts: Sequence[int], blocks: int = 3) -> dict[int, dict[int, float]]:
     """Points on a curve without noise; blocks differ in speed."""
     return {
         n: {block: 100.0 * block * n / divisor(contention, coherency, n) for block in range(1, blocks + 1)}
@@ -33,9 +31,7 @@ def fitted(throughput: Mapping[int, Mapping[int, float]]) -> Fit:
     return found
 
 
-@pytest.mark.parametrize(
-    ("contention", "coherency"), [(0.0, 0.0), (0.03, 0.001), (0.2, 0.0), (0.0, 0.02), (0.9, 0.05)]
-)
+@pytest.mark.parametrize(("contention", "coherency"), [(0.0, 0.0), (0.03, 0.001), (0.2, 0.0), (0.0, 0.02), (0.9, 0.05)])
 def test_the_universal_law_is_recovered_from_four_worker_counts(contention: float, coherency: float) -> None:
     found = fitted(curve(contention, coherency, FOUR))
     assert found.law == "usl"
@@ -109,18 +105,13 @@ def test_simulated_intervals_cover_the_truth(
         found = fitted(
             {
                 n: {
-                    block: speed[block]
-                    * n
-                    / divisor(contention, coherency, n)
-                    * math.exp(generator.normal(0, 0.04))
+                    block: speed[block] * n / divisor(contention, coherency, n) * math.exp(generator.normal(0, 0.04))
                     for block in range(blocks)
                 }
                 for n in counts
             }
         )
-        for index, (parameter, truth) in enumerate(
-            ((found.contention, contention), (found.coherency, coherency))
-        ):
+        for index, (parameter, truth) in enumerate(((found.contention, contention), (found.coherency, coherency))):
             if parameter is None:
                 covered[index] += 1
             elif parameter.low is not None and parameter.high is not None:

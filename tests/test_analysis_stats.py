@@ -19,9 +19,7 @@ from loopwise.analysis.stats import (
 )
 from loopwise.model import Estimate
 
-steady = settings(
-    deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], max_examples=80
-)
+steady = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
 positive = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(positive, min_size=1, max_size=60)
 replicates = st.lists(positive, min_size=2, max_size=12)
@@ -33,9 +31,7 @@ def naive_percentile(values: Sequence[float], quantile: float) -> float:
     per_mille = round(quantile * 1000)
     ascending = sorted(values)
     return next(
-        value
-        for value in ascending
-        if 1000 * sum(other <= value for other in ascending) >= per_mille * len(ascending)
+        value for value in ascending if 1000 * sum(other <= value for other in ascending) >= per_mille * len(ascending)
     )
 
 
@@ -192,9 +188,7 @@ def test_welch_agrees_with_the_textbook_formula(values: list[float], other: list
     squares = [np.var(side, ddof=1) / side.size for side in logs]
     assume(min(squares) > 1e-9)
     found = unpaired_ratio(values, other)
-    freedom = sum(squares) ** 2 / sum(
-        square**2 / (side.size - 1) for square, side in zip(squares, logs, strict=True)
-    )
+    freedom = sum(squares) ** 2 / sum(square**2 / (side.size - 1) for square, side in zip(squares, logs, strict=True))
     assert min(map(len, (values, other))) - 1 - 1e-9 <= freedom <= len(values) + len(other) - 2 + 1e-9
     assume(found.high is not None and 0 < found.high < 1e200)
     assert found.high is not None

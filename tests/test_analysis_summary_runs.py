@@ -53,8 +53,7 @@ def test_invalid_and_disturbed_runs_have_digests_and_failed_ones_have_none(tmp_p
     }
     digests = summarise(measured(tmp_path / "r", three_modes(replicates=(2, 2)), conducts)).digests
     found = {
-        case_id: [(each.replicate, each.attempt, each.status) for each in kept]
-        for case_id, kept in digests.items()
+        case_id: [(each.replicate, each.attempt, each.status) for each in kept] for case_id, kept in digests.items()
     }
     assert found == {
         "sync": [(1, 1, "ok"), (2, 1, "disturbed"), (2, 2, "ok")],

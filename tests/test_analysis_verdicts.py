@@ -81,9 +81,7 @@ ends = st.floats(min_value=0.01, max_value=100.0)
 
 @steady
 @given(low=ends, high=ends, margin=st.floats(min_value=0.0, max_value=0.9))
-def test_at_most_one_rule_holds_and_swapped_sides_swap_the_words(
-    low: float, high: float, margin: float
-) -> None:
+def test_at_most_one_rule_holds_and_swapped_sides_swap_the_words(low: float, high: float, margin: float) -> None:
     low, high = sorted((low, high))
     assert sum(holds(low, high, margin) for holds in RULES.values()) <= 1
     forth = decide(ratio_of(1.0, low, high), HIGHER, margin)
@@ -95,9 +93,7 @@ def test_at_most_one_rule_holds_and_swapped_sides_swap_the_words(
 @given(low=ends, high=ends, value=ends)
 def test_the_point_of_an_estimate_never_decides(low: float, high: float, value: float) -> None:
     low, high = sorted((low, high))
-    assert decide(ratio_of(value, low, high), HIGHER, MARGIN) == decide(
-        ratio_of(1.0, low, high), HIGHER, MARGIN
-    )
+    assert decide(ratio_of(value, low, high), HIGHER, MARGIN) == decide(ratio_of(1.0, low, high), HIGHER, MARGIN)
 
 
 def judge(given_: PairedComparison, margin: float = MARGIN) -> Verdict:
@@ -142,9 +138,7 @@ def test_a_verdict_says_what_a_person_would(given_: PairedComparison, sentence: 
     ("sync_rps", "because"), [(790.0, True), (640.0, True), (630.0, False)], ids=["at", "near", "below"]
 )
 def test_the_slower_side_is_explained_where_it_runs_at_its_own_bound(sync_rps: float, because: bool) -> None:
-    sides = [
-        case_of(mode[0], mode, load=Load(users=200), cost=Cost(wait_ms=50)) for mode in ("sync", "async")
-    ]
+    sides = [case_of(mode[0], mode, load=Load(users=200), cost=Cost(wait_ms=50)) for mode in ("sync", "async")]
     found = explain(sides[0], sides[1], {"s": sync_rps}, 2)
     assert {word: (bound.mode, bound.count) for word, bound in found.items()} == (
         {"better": ("sync", 40)} if because else {}
@@ -160,9 +154,7 @@ def test_a_slower_candidate_is_the_one_explained() -> None:
 
 
 def test_a_bound_that_both_sides_share_explains_nothing() -> None:
-    sides = [
-        case_of(mode[0], mode, load=Load(users=200), cost=Cost(cpu_ms=10.0)) for mode in ("async", "sync")
-    ]
+    sides = [case_of(mode[0], mode, load=Load(users=200), cost=Cost(cpu_ms=10.0)) for mode in ("async", "sync")]
     assert explain(sides[0], sides[1], {"a": 100.0, "s": 88.0}, 2) == {}
 
 
@@ -192,9 +184,7 @@ def test_an_impossible_test_is_never_significant_and_takes_nothing_from_the_othe
     ratio: LogRatio | None,
 ) -> None:
     alone = judge(contest(known(2.0, 1.9)))
-    impossible, beside = judge_family(
-        [contest(ratio), contest(known(2.0, 1.9))], margin=MARGIN, confidence=0.95
-    )
+    impossible, beside = judge_family([contest(ratio), contest(known(2.0, 1.9))], margin=MARGIN, confidence=0.95)
     assert impossible.verdict == ("invalid" if ratio is None else "undecided")
     assert beside == alone
     assert ratio is None or smallest_alpha(ratio, MARGIN) == 1.0

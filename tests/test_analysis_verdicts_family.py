@@ -29,9 +29,7 @@ def ratio_from(values: list[float]) -> LogRatio:
 
 @steady
 @given(values=logs, margin=st.floats(min_value=0.001, max_value=0.5))
-def test_the_smallest_alpha_is_where_the_interval_begins_to_decide(
-    values: list[float], margin: float
-) -> None:
+def test_the_smallest_alpha_is_where_the_interval_begins_to_decide(values: list[float], margin: float) -> None:
     ratio = ratio_from(values)
     alpha = smallest_alpha(ratio, margin)
     assert 0 <= alpha <= 1
@@ -85,10 +83,7 @@ def test_at_most_one_family_in_twenty_holds_a_wrong_verdict_although_all_share_a
 
 
 def round_of(number: int, rps: tuple[float, float], **options: Any) -> Round:
-    sides = [
-        Side(metrics={"GET /x": {"throughput_rps": value, "cpu_ms_per_request": 1000 / value}})
-        for value in rps
-    ]
+    sides = [Side(metrics={"GET /x": {"throughput_rps": value, "cpu_ms_per_request": 1000 / value}}) for value in rps]
     fields: dict[str, Any] = {
         "pairing": "duel",
         "number": number,

@@ -111,9 +111,7 @@ def test_growth_is_steady_or_none(values: list[float], growth: float) -> None:
     assert steady_growth(values) == growth
 
 
-def process(
-    time_ns: int, pid: int, cpu_s: float, rss_mb: float, threads: int = 1, switches: int = 0
-) -> Sample:
+def process(time_ns: int, pid: int, cpu_s: float, rss_mb: float, threads: int = 1, switches: int = 0) -> Sample:
     return Sample(time_ns, pid, "server", cpu_s, rss_mb=rss_mb, threads=threads, context_switches=switches)
 
 

@@ -86,9 +86,7 @@ def test_nginx_serves_the_same_body_and_writes_nothing_elsewhere(tmp_path: Path)
     assert not psutil.pid_exists(server.pid)
 
 
-def test_a_static_server_that_ends_at_once_quotes_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_static_server_that_ends_at_once_quotes_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nginx"
     program.write_text('#!/bin/sh\necho "nginx: no room" >&2\nexit 1\n', encoding="utf-8")
     program.chmod(0o755)
@@ -142,9 +140,7 @@ def test_without_any_tool_the_rest_is_measured(
     assert len(steps) == len(SCENARIOS) + 4 + 4 + 1
 
 
-@pytest.mark.skipif(
-    shutil.which("tcpdump", path="/usr/bin:/usr/sbin") is None, reason="tcpdump is not installed"
-)
+@pytest.mark.skipif(shutil.which("tcpdump", path="/usr/bin:/usr/sbin") is None, reason="tcpdump is not installed")
 def test_rows_and_packets_agree(tmp_path: Path) -> None:
     if (blind := obstacle(tmp_path)) is not None:
         pytest.skip(blind.effect)
@@ -196,9 +192,7 @@ def test_interrupted_it_leaves_no_process_and_no_report(tmp_path: Path) -> None:
         (["--json"], "not an empty folder"),
     ],
 )
-def test_wrong_arguments_are_refused_before_anything_runs(
-    arguments: list[str], said: str, tmp_path: Path
-) -> None:
+def test_wrong_arguments_are_refused_before_anything_runs(arguments: list[str], said: str, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x", encoding="utf-8")
     argv = [sys.executable, "bench.py", "calibrate", *arguments, "--out", str(tmp_path)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)

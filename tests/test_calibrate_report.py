@@ -72,9 +72,7 @@ def calibration(**more: Any) -> Calibration:
         ),
         "latency": (latency("steady", 60, 50), latency("saturated", 5040, 5000)),
         "schedule": tuple(
-            ScheduleAccuracy(
-                rate_rps=rate, due=100, sent=100, late_us={"p50": 5.0, "p99": 90.0, "max": 700.0}
-            )
+            ScheduleAccuracy(rate_rps=rate, due=100, sent=100, late_us={"p50": 5.0, "p99": 90.0, "max": 700.0})
             for rate in (200.0, 2000.0)
         ),
         "memory": UserMemory(users=10_000, growth_bytes=26_000_000, bytes_per_user=2600.0),
@@ -129,9 +127,7 @@ def test_without_a_capture_latencies_are_shown_but_not_judged() -> None:
 
 
 def test_rounds_on_both_sides_of_a_limit_are_pointed_out() -> None:
-    (target,) = [
-        t for t in calibration(ratios=(ratio(DECLARED, "wrk", 1.5, 1.7),)).targets if "wrk" in t.figure
-    ]
+    (target,) = [t for t in calibration(ratios=(ratio(DECLARED, "wrk", 1.5, 1.7),)).targets if "wrk" in t.figure]
     assert "the rounds differ" in target.detail
 
 
@@ -154,10 +150,7 @@ def test_the_report_names_what_is_missing_and_what_failed(tmp_path: Path) -> Non
     for text in (page, console.export_text()):
         for word in ("apt install hey", "it hung", "shared one core", "1.50 [1.40, 1.55]", "90.0 µs"):
             assert word in text
-    assert (
-        Calibration.model_validate(json.loads((tmp_path / "out" / "calibration.json").read_text("utf-8")))
-        == found
-    )
+    assert Calibration.model_validate(json.loads((tmp_path / "out" / "calibration.json").read_text("utf-8"))) == found
 
 
 def test_a_cell_cannot_break_the_markdown_table() -> None:

@@ -33,9 +33,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ClaimFolder(folder, claim_id).write(finding)
     with (
         mock.patch.object(ClaimFolder, "is_measured", new=True),
-        mock.patch.object(
-            ClaimFolder, "summary", autospec=True, side_effect=lambda place: summaries[place.claim_id]
-        ),
+        mock.patch.object(ClaimFolder, "summary", autospec=True, side_effect=lambda place: summaries[place.claim_id]),
     ):
         return write_page(folder)
 
@@ -54,9 +52,7 @@ def test_it_opens_from_disk_in_silence_and_asks_for_nothing_else(browser: Browse
 
 def test_every_link_leads_to_a_section_of_the_page(browser: Browser, page: Path) -> None:
     seen = visit(browser, page)
-    targets = seen.page.eval_on_selector_all(
-        "a[href]", "links => links.map(each => each.getAttribute('href'))"
-    )
+    targets = seen.page.eval_on_selector_all("a[href]", "links => links.map(each => each.getAttribute('href'))")
     assert {f"#{claim_id}" for claim_id in CLAIM_IDS} <= set(targets)
     for target in targets:
         assert seen.page.locator(target).count() == 1, target

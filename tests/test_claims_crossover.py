@@ -34,9 +34,7 @@ def points(text: str) -> list[Point]:
         ("", None, None),
     ],
 )
-def test_contradictions_lie_between_the_ends_of_the_bracket(
-    found: str, low: float | None, high: float | None
-) -> None:
+def test_contradictions_lie_between_the_ends_of_the_bracket(found: str, low: float | None, high: float | None) -> None:
     lower, upper = ends(points(found))
     assert (lower and lower.value, upper and upper.value) == (low, high)
 
@@ -60,9 +58,7 @@ def test_contradictions_lie_between_the_ends_of_the_bracket(
         ("0- 0.5+", HIT_RATIO, 0.29),
     ],
 )
-def test_the_next_value_halves_the_widest_gap_in_the_bracket(
-    found: str, axis: Axis, value: float | None
-) -> None:
+def test_the_next_value_halves_the_widest_gap_in_the_bracket(found: str, axis: Axis, value: float | None) -> None:
     assert next_value(points(found), axis) == value
 
 

@@ -43,9 +43,7 @@ def always(value: float) -> World:
 
 def scaled(metric: str, factor: Callable[[Case], float]) -> World:
     """The typical world but for one metric."""
-    return lambda case, name, endpoint: (
-        typical(case, name, endpoint) * (factor(case) if name == metric else 1.0)
-    )
+    return lambda case, name, endpoint: typical(case, name, endpoint) * (factor(case) if name == metric else 1.0)
 
 
 def faster(mode: str, by: float, metric: str = "throughput_rps") -> World:
@@ -128,9 +126,7 @@ def test_one_replicate_decides_nothing(claim_id: str, world: World) -> None:
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_noise_decides_nothing(claim_id: str) -> None:
     verdicts = [
-        CLAIMS[claim_id]
-        .judge(summary_in(always(10.0), suite_of_claim(claim_id), noise=3.0, seed=seed))
-        .verdict
+        CLAIMS[claim_id].judge(summary_in(always(10.0), suite_of_claim(claim_id), noise=3.0, seed=seed)).verdict
         for seed in range(20)
     ]
     assert sum(verdict in DECIDED for verdict in verdicts) <= 3, verdicts
@@ -146,9 +142,7 @@ def test_what_is_no_number_decides_nothing(claim_id: str, value: float) -> None:
 @pytest.mark.parametrize("claim_id", CLAIM_IDS)
 def test_a_result_without_a_valid_run_is_invalid_and_says_why(claim_id: str) -> None:
     suite = suite_of_claim(claim_id)
-    finding = CLAIMS[claim_id].judge(
-        summary_in(typical, suite, invalid=frozenset(c.case_id for c in suite.cases))
-    )
+    finding = CLAIMS[claim_id].judge(summary_in(typical, suite, invalid=frozenset(c.case_id for c in suite.cases)))
     assert finding.verdict == "invalid"
     assert "valid run" in finding.sentence
 
@@ -184,9 +178,7 @@ def test_a_search_ends_in_a_bracket_around_what_the_world_has(claim_id: str) -> 
         cases = tuple(
             case.model_copy(update={"case_id": f"{case.case_id}-{value:g}"}) for case in sweep.cases_at(value)
         )
-        found.append(
-            (f"step-{step}", summary_in(typical, suite.model_copy(update={"cases": cases}), noise=0.002))
-        )
+        found.append((f"step-{step}", summary_in(typical, suite.model_copy(update={"cases": cases}), noise=0.002)))
         summary = merged(summary_in(typical, suite, noise=0.002), found)  # type: ignore[arg-type]  # pairs, as it wants
     bracket = CLAIMS[claim_id].judge(summary).crossover
     if claim_id == "C02":

@@ -60,9 +60,7 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     monkeypatch.setattr("loopwise.generator.client.generators", lambda _log: nullcontext(made))
     monkeypatch.setattr(examine, "Examiner", partial(Examiner, serve=made.serve, describe=describe_any))
     real = load_suite
-    monkeypatch.setattr(
-        examine, "load_suite", lambda path, describe=describe_any: real(path, describe=describe)
-    )
+    monkeypatch.setattr(examine, "load_suite", lambda path, describe=describe_any: real(path, describe=describe))
     monkeypatch.setattr("loopwise.servers.target.calibrate", lambda: {"cpu_iterations_per_ms": 1000.0})
     with machine_of(made):
         yield made
@@ -117,9 +115,7 @@ def test_a_claim_is_measured_searched_and_judged(bench_of_claims: ArithmeticBenc
     assert CLAIMS["C01"].judge(place.summary()) == finding  # the same from disk, without measuring
 
 
-def test_a_search_begins_no_step_that_it_has_no_time_for(
-    bench_of_claims: ArithmeticBench, tmp_path: Path
-) -> None:
+def test_a_search_begins_no_step_that_it_has_no_time_for(bench_of_claims: ArithmeticBench, tmp_path: Path) -> None:
     clock = iter([0.0, *[examine.SEARCH_UNTIL_S] * 9])
     finding = examiner(tmp_path, bench_of_claims, clock=lambda: next(clock)).examine(C01)
     assert finding.crossover is not None
@@ -145,9 +141,7 @@ def test_a_suite_that_can_t_be_loaded_makes_its_claim_invalid(
     assert "c04.toml" in finding.sentence
 
 
-def test_a_claim_that_needs_more_cores_measures_nothing(
-    bench_of_claims: ArithmeticBench, tmp_path: Path
-) -> None:
+def test_a_claim_that_needs_more_cores_measures_nothing(bench_of_claims: ArithmeticBench, tmp_path: Path) -> None:
     claim = replace(C04, needs_cores=4096)
     finding = examiner(tmp_path, bench_of_claims).examine(claim)
     assert (finding.verdict, finding.label) == ("undecided", "needs 4096 cores")
@@ -287,9 +281,7 @@ def test_compare_names_what_flipped_and_fails(bench: Bench, tmp_path: Path) -> N
         (None, "confirmed", "only in one"),
     ],
 )
-def test_a_flip_is_a_contradiction_of_two_decided_verdicts(
-    base: str | None, other: str | None, word: str
-) -> None:
+def test_a_flip_is_a_contradiction_of_two_decided_verdicts(base: str | None, other: str | None, word: str) -> None:
     assert Change("C01", base, other).word == word
     sides = [{"C01": finding_of("C01", each)} if each else {} for each in (base, other)]
     assert changes(["C01", "C02"], *sides) == [Change("C01", base, other)]
@@ -306,9 +298,7 @@ def test_a_flip_is_a_contradiction_of_two_decided_verdicts(
         (("claims", "compare", "/nowhere", "/nowhere"), "/nowhere: holds no claim"),
     ],
 )
-def test_wrong_arguments_are_told_in_a_sentence(
-    bench: Bench, arguments: tuple[str, ...], sentence: str
-) -> None:
+def test_wrong_arguments_are_told_in_a_sentence(bench: Bench, arguments: tuple[str, ...], sentence: str) -> None:
     status, _, err = bench(*arguments)
     assert status == 2
     assert sentence in err

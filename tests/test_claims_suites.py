@@ -131,9 +131,7 @@ def test_all_suites_together_leave_time_for_the_search(suites: dict[str, Suite])
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_a_suite_measures_its_lessons_routes_under_the_same_load(
-    claim: str, suites: dict[str, Suite]
-) -> None:
+def test_a_suite_measures_its_lessons_routes_under_the_same_load(claim: str, suites: dict[str, Suite]) -> None:
     cases = own(suites[claim].cases)
     paths = [endpoint.path for case in cases for endpoint in case.endpoints]
     assert {f"/{claim.lower()}/wrong", f"/{claim.lower()}/right"} <= set(paths) <= set(LESSONS)

@@ -99,9 +99,7 @@ def test_a_quiet_run_prints_only_where_the_report_is(
     )
 
 
-def test_an_empty_folder_may_be_the_result(
-    bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path
-) -> None:
+def test_an_empty_folder_may_be_the_result(bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     assert bench("run", suite, "--out", tmp_path / "r", "--quiet")[0] == 0
 
@@ -137,9 +135,7 @@ def test_resume_measures_only_what_an_interrupted_run_lacks(
     fake.conducts.clear()
     assert bench("report", tmp_path / "r")[0] == 0
     assert bench("run", "--resume", tmp_path / "r", "--quiet")[0] == 0
-    assert sorted(before + fake.served) == [
-        (case, replicate) for case in (CASE_A, CASE_B) for replicate in (1, 2)
-    ]
+    assert sorted(before + fake.served) == [(case, replicate) for case in (CASE_A, CASE_B) for replicate in (1, 2)]
 
 
 def test_try_is_run_without_a_file(bench: Bench, fake: FakeBench, tmp_path: Path) -> None:
@@ -171,9 +167,7 @@ def test_init_writes_a_suite_that_it_names(bench: Bench, tmp_path: Path) -> None
 @pytest.fixture(autouse=True)
 def no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """`list combinations` asks real servers in tests/test_e2e_servers.py."""
-    monkeypatch.setattr(
-        "loopwise.servers.combinations._answers", lambda _name, paths, *_: dict.fromkeys(paths, RUNS)
-    )
+    monkeypatch.setattr("loopwise.servers.combinations._answers", lambda _name, paths, *_: dict.fromkeys(paths, RUNS))
 
 
 @pytest.mark.parametrize(("state", "status"), [("ok", 0), ("warn", 0), ("fail", 1)])

@@ -55,9 +55,7 @@ def test_a_crash_of_a_report_is_logged_in_the_results_folder(
         said = SENTENCE.fullmatch(err)
         assert said is not None, err
         assert Path(said["log"]) == result.path / CRASH_LOG
-        assert (result.path / CRASH_LOG).read_text("utf-8").count(
-            "Traceback (most recent call last)"
-        ) == times
+        assert (result.path / CRASH_LOG).read_text("utf-8").count("Traceback (most recent call last)") == times
 
 
 def test_without_the_folder_a_crash_goes_to_a_temporary_file(tmp_path: Path) -> None:

@@ -46,9 +46,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=["same", "slower", "far gate", "other way", "latency", "nothing measured", "no interval"],
 )
-def test_compare_ends_with_what_its_gate_says(
-    bench: Bench, results: Path, other: str, gate: str, status: int
-) -> None:
+def test_compare_ends_with_what_its_gate_says(bench: Bench, results: Path, other: str, gate: str, status: int) -> None:
     found, out, err = bench("compare", results / "base", results / other, "--fail-on", gate)
     assert (found, err) == (status, "")
     assert (f"gate {gate}" in out) is (status != 0)
@@ -73,14 +71,10 @@ def test_compare_refuses_another_machine_unless_told_so(bench: Bench, results: P
     assert "differs: cores: 2 in base, 4 in elsewhere" in out
 
 
-def test_compare_writes_what_a_ci_shows_whatever_the_gate_says(
-    bench: Bench, results: Path, tmp_path: Path
-) -> None:
+def test_compare_writes_what_a_ci_shows_whatever_the_gate_says(bench: Bench, results: Path, tmp_path: Path) -> None:
     xml, comment = tmp_path / "loopwise.xml", tmp_path / "comment.md"
     files = ("--junit", xml, "--markdown", comment)
-    status, _, err = bench(
-        "compare", results / "base", results / "slow", "--fail-on", "throughput_rps:-5%", *files
-    )
+    status, _, err = bench("compare", results / "base", results / "slow", "--fail-on", "throughput_rps:-5%", *files)
     assert (status, err) == (1, "")
     assert ElementTree.parse(xml).getroot().get("failures") == "1"
     assert comment.read_text(encoding="utf-8").startswith("### ❌ 1 gate failed")
@@ -90,9 +84,7 @@ def test_compare_writes_what_a_ci_shows_whatever_the_gate_says(
     assert f"--junit: {missing} can't be written" in err
 
 
-def test_compare_writes_page_and_charts_where_it_is_told_to(
-    bench: Bench, results: Path, tmp_path: Path
-) -> None:
+def test_compare_writes_page_and_charts_where_it_is_told_to(bench: Bench, results: Path, tmp_path: Path) -> None:
     sides = (results / "base", results / "slow", results / "same")
     status, out, _ = bench("compare", *sides, "--out", tmp_path / "new" / "folder")
     assert status == 0

@@ -30,9 +30,7 @@ def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
         file.write_text("", encoding="utf-8")
         file.chmod(0o755)
     for number, text in enumerate(blocks(text_of(page), "toml")):
-        missing = (
-            "" if "matrix" in tomllib.loads(text) else '\n[[matrix]]\nworkload = "noop"\nmode = "async"\n'
-        )
+        missing = "" if "matrix" in tomllib.loads(text) else '\n[[matrix]]\nworkload = "noop"\nmode = "async"\n'
         path = here / f"example{number}.toml"
         path.write_text(text + missing, encoding="utf-8")
         assert load_suite(str(path)).cases
@@ -122,9 +120,7 @@ def test_the_example_of_a_chart_draws_every_case() -> None:
 
 
 @pytest.mark.parametrize(("host", "ok"), [(HOST, True), (HOST | {"cpu_ratio": 0.99}, False), ({}, None)])
-def test_the_example_of_a_check_passes_flags_or_does_not_apply(
-    host: dict[str, float], ok: bool | None
-) -> None:
+def test_the_example_of_a_check_passes_flags_or_does_not_apply(host: dict[str, float], ok: bool | None) -> None:
     run = run_of(case_of("c"), host=host)
     read = example("loopwise/analysis/checks.py")["machine_cpu"]
     found = CheckSpec("machine_cpu", "", "", "flag", "", read).check(Facts(run, 1.0, None, None, None))

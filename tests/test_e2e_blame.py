@@ -30,8 +30,7 @@ def test_the_ten_planted_lines_are_named_and_no_other_has_a_share(loop: str, tmp
     false = [
         each
         for each in found["lines"]
-        if (each["path"] != str(MAIN) or each["line"] not in planted)
-        and each["total_ms"] > LEAST_SHARE * total_ms
+        if (each["path"] != str(MAIN) or each["line"] not in planted) and each["total_ms"] > LEAST_SHARE * total_ms
     ]
     assert false == []
     healthy = {name for name in found["answers"] if name.startswith("GET /healthy/")}
@@ -76,9 +75,7 @@ def needed(*names: str) -> set[str]:
             continue
         found.add(name)
         wanted = [Requirement(each) for each in importlib.metadata.requires(name) or ()]
-        waiting += [
-            each.name for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})
-        ]
+        waiting += [each.name for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})]
     return found
 
 
@@ -97,9 +94,7 @@ def theirs(tmp_path: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def test_an_app_in_its_own_environment_is_blamed_and_nothing_is_installed_there(
-    theirs: Path, tmp_path: Path
-) -> None:
+def test_an_app_in_its_own_environment_is_blamed_and_nothing_is_installed_there(theirs: Path, tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     (tmp_path / "own.py").write_text(APP, encoding="utf-8")
     (packages,) = theirs.parents[1].glob("lib/python*/site-packages")

@@ -111,9 +111,7 @@ def _text(path: Path) -> str:
 
 def test_a_revision_is_set_against_the_working_copy_and_its_worktree_is_gone(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    root = checkout(
-        tmp_path / "repo", *(APP.format(word=word, burns_ms=0) for word in ("first", "second", "third"))
-    )
+    root = checkout(tmp_path / "repo", *(APP.format(word=word, burns_ms=0) for word in ("first", "second", "third")))
     status, output = bench(
         *("duel", "git:HEAD~1", "shop:app", "--app", "shop:app", "--base-app-dir", root / "svc", *SHORT),
         *("--rounds", "2", "--out", result),

@@ -78,9 +78,7 @@ def interrupt(bench: Bench, result: Path, number: signal.Signals) -> tuple[int, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_says_how_to_go_on_and_leaves_nothing_behind(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_an_interruption_says_how_to_go_on_and_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     status, output = interrupt(bench, result, number)
     assert status == 130
@@ -106,9 +104,7 @@ def test_an_interrupted_result_is_reported_and_resumed_and_nothing_is_measured_t
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
-def test_servers_and_generator_end_by_themselves_when_the_harness_is_killed(
-    server: str, tmp_path: Path
-) -> None:
+def test_servers_and_generator_end_by_themselves_when_the_harness_is_killed(server: str, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     process = bench.start("run", suite_of(tmp_path, [2], 60.0, server), "--out", result)
     until(lambda: any(rows_on_disk(stream) for stream in streams(result)))

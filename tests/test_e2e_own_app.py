@@ -46,8 +46,7 @@ def summary_of(result: Path) -> list[dict[str, str]]:
 def test_the_example_has_a_dependency_that_we_have_not_and_does_not_have_us(shop: Path) -> None:
     theirs = shop / ".venv" / "bin" / "python"
     found = {
-        module: (can_import(sys.executable, module), can_import(theirs, module))
-        for module in ("humanize", "locust")
+        module: (can_import(sys.executable, module), can_import(theirs, module)) for module in ("humanize", "locust")
     }
     assert found == {"humanize": (False, True), "locust": (True, False)}
 
@@ -116,9 +115,7 @@ def test_a_server_that_runs_already_is_measured_and_left_alone(tmp_path: Path) -
     short += ["replicates.min=2", "replicates.max=2", "replicates.repeats=0"]
     options = [part for each in short for part in ("--set", each)]
     with FaultServer() as server:
-        status, output = bench(
-            "try", server.url, "--endpoint", "GET /slow", "--users", "4", "--out", result, *options
-        )
+        status, output = bench("try", server.url, "--endpoint", "GET /slow", "--users", "4", "--out", result, *options)
         assert status == 0, output
         seen = server.seen["GET /slow"]
         assert set(server.seen) == {"GET /slow"}

@@ -254,9 +254,7 @@ def test_death_in_the_process_pool_is_a_503_and_counted(tmp_path: Path, bench: B
         assert server.pid is not None
 
         def asked(_number: int) -> int:
-            return httpx.get(
-                f"{server.url}/sleep/process?ms=2000", timeout=BOUND_S, trust_env=False
-            ).status_code
+            return httpx.get(f"{server.url}/sleep/process?ms=2000", timeout=BOUND_S, trust_env=False).status_code
 
         with ThreadPoolExecutor(4) as threads:
             waiting = [threads.submit(asked, number) for number in range(4)]

@@ -60,9 +60,7 @@ def test_a_workload_is_measured_against_its_service_which_then_is_gone(
     if workload == "postgres":
         need_postgres()
     bench = Bench(tmp_path / "bench")
-    status, output = bench(
-        "run", suite_of(tmp_path, workload, params, 0.4), "--out", tmp_path / "r", "--quiet"
-    )
+    status, output = bench("run", suite_of(tmp_path, workload, params, 0.4), "--out", tmp_path / "r", "--quiet")
     runs = runs_of(tmp_path / "r")
     assert [run.error for run in runs] == [None, None], output
     assert {(run.case.needs, run.status) for run in runs} == {((workload,), "ok")}
@@ -72,9 +70,7 @@ def test_a_workload_is_measured_against_its_service_which_then_is_gone(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_postgresql_is_gone_with_its_folder_however_the_harness_ends(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_postgresql_is_gone_with_its_folder_however_the_harness_ends(number: signal.Signals, tmp_path: Path) -> None:
     need_postgres()
     bench = Bench(tmp_path / "bench")
     process = bench.start("run", suite_of(tmp_path, *KINDS[1], 60), "--out", tmp_path / "r")

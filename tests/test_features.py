@@ -62,9 +62,7 @@ def test_a_feature_leaves_the_answer_alone_and_takes_its_trips_to_the_thread_poo
         assert trips == own + added, mode
 
 
-@pytest.mark.parametrize(
-    "feature", ["sync_dependency", "async_dependency", "yield_dependency", "background_task"]
-)
+@pytest.mark.parametrize("feature", ["sync_dependency", "async_dependency", "yield_dependency", "background_task"])
 def test_what_no_answer_shows_is_done_once_per_request(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_with(feature, "async", monkeypatch)
     assert dependencies.done == {feature: 1}

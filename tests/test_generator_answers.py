@@ -134,11 +134,7 @@ def whole_answers(draw: st.DrawFn, method: str) -> Answer:
 def cut(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """The data in segments."""
     places = sorted(draw(st.sets(st.integers(1, max(1, len(data) - 1)), max_size=8)))
-    return [
-        part
-        for begin, end in zip([0, *places], [*places, len(data)], strict=True)
-        if (part := data[begin:end])
-    ]
+    return [part for begin, end in zip([0, *places], [*places, len(data)], strict=True) if (part := data[begin:end])]
 
 
 @pytest.mark.parametrize("method", REQUESTS)

@@ -96,9 +96,7 @@ def test_every_request_of_two_processes_is_one_row(generator: GeneratorProcess, 
     assert run.events[-1].rows == len(run.rows)
 
 
-def test_schedules_of_two_processes_interleave_without_a_gap(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_schedules_of_two_processes_interleave_without_a_gap(generator: GeneratorProcess, tmp_path: Path) -> None:
     with FaultServer() as server:
         run = shared(generator, tmp_path, server, "/ok", model="open", rate_rps=200.0, arrivals="constant")
         assert server.seen["GET /ok"] == len(run.rows)

@@ -87,9 +87,7 @@ def test_a_fault_is_a_row_with_its_kind_and_users_go_on(
     path: str, generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     measure_s = 0.7 if FAULTS[path] == "timeout" else 0.35
-    run = generate(
-        generator, tmp_path, server.url, get(path), users=USERS, timeout_s=0.1, measure_s=measure_s
-    )
+    run = generate(generator, tmp_path, server.url, get(path), users=USERS, timeout_s=0.1, measure_s=measure_s)
     rows = run.finished
     assert {(row["status"], row["error"]) for row in rows} == {(0, FAULTS[path])}
     assert len(rows) > USERS
@@ -130,18 +128,14 @@ def test_a_server_that_is_not_there_gives_refused_rows(generator: GeneratorProce
     assert len(run.finished) > USERS
 
 
-def test_an_unreachable_address_gives_rows_with_the_errno_name(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_an_unreachable_address_gives_rows_with_the_errno_name(generator: GeneratorProcess, tmp_path: Path) -> None:
     """connect() itself fails here, and no event tells it again: the broadcast address of the loopback network."""
     run = generate(generator, tmp_path, "http://127.255.255.255:9", get("/"), users=USERS)
     assert {(row["status"], row["error"]) for row in run.finished} == {(0, "enetunreach")}
     assert len(run.finished) > USERS
 
 
-def test_connections_that_nobody_accepts_time_out_as_such(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_connections_that_nobody_accepts_time_out_as_such(generator: GeneratorProcess, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
         run = generate(generator, tmp_path, url, get("/"), users=6, timeout_s=0.2, measure_s=0.8)
@@ -185,9 +179,7 @@ def test_users_return_to_a_server_that_is_killed_and_restarted(
 def test_a_post_carries_its_json_and_its_headers(
     generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
-    order = Endpoint(
-        method="POST", path="/ok", headers={"X-Shop": "1", "host": "shop"}, json_body={"id": [1, "ü"]}
-    )
+    order = Endpoint(method="POST", path="/ok", headers={"X-Shop": "1", "host": "shop"}, json_body={"id": [1, "ü"]})
     run = generate(generator, tmp_path, server.url, [order], users=1)
     assert {(row["status"], row["error"]) for row in run.finished} == {(200, None)}
     assert server.last is not None

@@ -28,9 +28,7 @@ def steady(rate_rps: float) -> list[Stretch]:
 
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 @given(rate_rps=RATES, seed=SEEDS)
-def test_a_schedule_is_a_pure_ascending_function_of_its_seed(
-    arrivals: Arrivals, rate_rps: float, seed: int
-) -> None:
+def test_a_schedule_is_a_pure_ascending_function_of_its_seed(arrivals: Arrivals, rate_rps: float, seed: int) -> None:
     first = list(islice(arrival_times(steady(rate_rps), arrivals, seed), 5000))
     assert first == list(islice(arrival_times(steady(rate_rps), arrivals, seed), 5000))
     assert first == sorted(first)
@@ -88,9 +86,7 @@ def test_every_due_request_has_a_row_in_the_schedules_order(
 
 
 @pytest.mark.e2e
-def test_at_max_connections_requests_wait_and_none_is_dropped(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_at_max_connections_requests_wait_and_none_is_dropped(generator: GeneratorProcess, tmp_path: Path) -> None:
     """Two connections to an answer that takes 20 ms serve 100 a second; 400 a second are due."""
     with FaultServer({"/slow": after(0.02, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")}) as server:
         run = generate(
@@ -121,9 +117,7 @@ def test_at_max_connections_requests_wait_and_none_is_dropped(
 
 
 @pytest.mark.e2e
-def test_requests_still_in_line_when_the_run_ends_are_rows_too(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_requests_still_in_line_when_the_run_ends_are_rows_too(generator: GeneratorProcess, tmp_path: Path) -> None:
     with FaultServer() as server:
         run = generate(
             generator,
@@ -143,14 +137,10 @@ def test_requests_still_in_line_when_the_run_ends_are_rows_too(
 
 
 @pytest.mark.e2e
-def test_a_request_that_could_not_connect_keeps_its_due_time(
-    generator: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_a_request_that_could_not_connect_keeps_its_due_time(generator: GeneratorProcess, tmp_path: Path) -> None:
     server = FaultServer()
     server.stop()
-    run = generate(
-        generator, tmp_path, server.url, get("/ok"), model="open", rate_rps=200.0, arrivals="constant"
-    )
+    run = generate(generator, tmp_path, server.url, get("/ok"), model="open", rate_rps=200.0, arrivals="constant")
     due = sorted(row["scheduled_ns"] for row in run.rows)
     assert {row["error"] for row in run.rows} == {"refused"}
     assert np.diff(due).max() <= 1e9 / 200 + 1

@@ -104,20 +104,14 @@ def test_no_request_of_a_side_is_in_flight_in_the_others_slices(
     assert run.slices[-1].end_ns <= run.time_of("window_closed")
     for each in run.slices:
         other = SIDES[1 - SIDES.index(each.side)]
-        assert not [
-            row
-            for row in run.of(other)
-            if row["sent_ns"] < each.end_ns and row["received_ns"] > each.start_ns
-        ]
+        assert not [row for row in run.of(other) if row["sent_ns"] < each.end_ns and row["received_ns"] > each.start_ns]
         assert [row for row in run.of(each.side) if each.start_ns <= row["received_ns"] < each.end_ns]
 
 
 def test_every_user_is_answered_before_its_slice_counts(
     generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
 ) -> None:
-    run = paired(
-        generator, tmp_path, (servers[0].url, servers[1].url), ("/slow", "/slow"), slice_s=0.02, slices=4
-    )
+    run = paired(generator, tmp_path, (servers[0].url, servers[1].url), ("/slow", "/slow"), slice_s=0.02, slices=4)
     turns = [0, *(each.end_ns for each in run.slices)]
     # BB of ABBA: there the side before is the same, and its users are all answered anew.
     for turn, each in enumerate(run.slices):

@@ -89,9 +89,7 @@ def test_every_request_of_a_journey_is_a_row(
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_redirect_to_another_host_is_refused_unconnected(
-    client: str, pool: Generators, tmp_path: Path
-) -> None:
+def test_a_redirect_to_another_host_is_refused_unconnected(client: str, pool: Generators, tmp_path: Path) -> None:
     def redirects(connection: Any, *_: Any) -> bool:
         connection.sendall(
             b"HTTP/1.1 302 Found\r\nLocation: http://%s/\r\nContent-Length: 0\r\n\r\n" % OTHER_HOST.encode()
@@ -177,9 +175,7 @@ def test_a_proxy_of_the_environment_is_not_measured(
     assert outcomes(run) == {("GET /slow", 200, None)}
 
 
-def test_a_load_shape_decides_how_many_users_there_are(
-    pool: Generators, server: FaultServer, tmp_path: Path
-) -> None:
+def test_a_load_shape_decides_how_many_users_there_are(pool: Generators, server: FaultServer, tmp_path: Path) -> None:
     run = scripted(
         pool,
         tmp_path,

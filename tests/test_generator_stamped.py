@@ -23,9 +23,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-def test_connections_are_kept_unless_each_request_has_its_own(
-    is_new: bool, pool: Generators, tmp_path: Path
-) -> None:
+def test_connections_are_kept_unless_each_request_has_its_own(is_new: bool, pool: Generators, tmp_path: Path) -> None:
     asked = ask(
         pool,
         tmp_path,

@@ -90,9 +90,7 @@ def test_answers_over_tls_are_rows_with_the_user_stamp(
     assert all(row["sent_ns"] <= row["received_ns"] == row["read_ns"] for row in run.rows)
 
 
-def test_one_tls_connection_carries_all_requests_of_a_user(
-    trusting: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_one_tls_connection_carries_all_requests_of_a_user(trusting: GeneratorProcess, tmp_path: Path) -> None:
     with TlsServer() as server:
         run = generate(trusting, tmp_path, server.url, get("/ok"), users=3)
         assert server.connections == 3
@@ -114,9 +112,7 @@ def test_an_untrusted_certificate_is_an_error_without_a_request(
     assert {(row["status"], row["error"]) for row in run.finished} == {(0, "tls_certificate")}
 
 
-def test_a_server_that_speaks_no_tls_is_an_error_of_its_own(
-    trusting: GeneratorProcess, tmp_path: Path
-) -> None:
+def test_a_server_that_speaks_no_tls_is_an_error_of_its_own(trusting: GeneratorProcess, tmp_path: Path) -> None:
     with PlainServer() as server:
         run = generate(trusting, tmp_path, server.url.replace("http:", "https:"), get("/ok"), users=2)
     assert {(row["status"], row["error"]) for row in run.finished} == {(0, "tls")}

@@ -17,9 +17,7 @@ from target_app.workloads.cpu import expected
 
 CLAIMS = [f"c{number:02}" for number in range(1, 21)]
 MODULES = (waiting, blocking, threads, cpu, databases, http_clients)
-ROUTES = {
-    route.path: route for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)
-}
+ROUTES = {route.path: route for module in MODULES for route in module.router.routes if isinstance(route, APIRoute)}
 LOOP, THREAD = "loop", "thread"
 MODES = {
     # claim: (the wrong one runs on, the right one runs on)
@@ -82,9 +80,7 @@ def test_wrong_and_right_give_the_same_answer(claim: str, answered: dict[str, ht
 
 
 @pytest.mark.parametrize(("other", "like"), [("/c07/better", "/c07/right"), ("/c15/aiosqlite", "/c15/right")])
-def test_a_third_way_gives_the_answer_of_the_others(
-    other: str, like: str, answered: dict[str, httpx.Response]
-) -> None:
+def test_a_third_way_gives_the_answer_of_the_others(other: str, like: str, answered: dict[str, httpx.Response]) -> None:
     assert answered[other].json() == answered[like].json()
 
 
@@ -115,9 +111,7 @@ def test_the_victim_is_there(answered: dict[str, httpx.Response]) -> None:
 
 
 @pytest.mark.parametrize("side", ["wrong", "right"])
-def test_every_tenth_request_of_c11_is_the_one_that_blocks(
-    side: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_tenth_request_of_c11_is_the_one_that_blocks(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     slept_s: list[float] = []
     monkeypatch.setattr("target_app.lessons.blocking.time.sleep", slept_s.append)
     endpoint = ROUTES[f"/c11/{side}"].endpoint
@@ -130,9 +124,7 @@ def test_every_tenth_request_of_c11_is_the_one_that_blocks(
 
 
 @pytest.mark.parametrize(("side", "questions"), [("wrong", 3), ("right", 1)])
-def test_only_the_cached_route_spares_the_database(
-    side: str, questions: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_cached_route_spares_the_database(side: str, questions: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
     def totals(path: Path) -> dict[str, int]:

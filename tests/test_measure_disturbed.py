@@ -19,9 +19,7 @@ ONE_BURST = THREE_CONDUCTS | {"async": replace(THREE_CONDUCTS["async"], steal={2
 """Replicate 2 of async is disturbed, its repetition is not."""
 
 
-def executed(
-    folder: Path, conducts: Mapping[str, Conduct], **options: int
-) -> tuple[ResultFolder, Experiment]:
+def executed(folder: Path, conducts: Mapping[str, Conduct], **options: int) -> tuple[ResultFolder, Experiment]:
     most = options.get("most", 3)
     suite = three_modes(replicates=(3, most))
     if "repeats" in options:
@@ -131,8 +129,7 @@ class CrashAt(Quiet):
 
 def on_disk(result: ResultFolder) -> list[tuple[str, int, int, int, str, dict[str, int]]]:
     return [
-        (run.case.case_id, run.replicate, run.attempt, run.order, run.status, run.counts)
-        for run in result.runs()[0]
+        (run.case.case_id, run.replicate, run.attempt, run.order, run.status, run.counts) for run in result.runs()[0]
     ]
 
 

@@ -91,9 +91,7 @@ def test_rounds_end_when_the_ratio_is_precise_or_at_the_maximum(
 
 
 def test_a_faster_side_takes_no_more_rounds_than_an_equal_one(fight: Fight) -> None:
-    counts = [
-        len(fight(f"{SHORT}-{rate} --rounds 10", calm(), calm(rate)).bench.orders) for rate in (400, 800)
-    ]
+    counts = [len(fight(f"{SHORT}-{rate} --rounds 10", calm(), calm(rate)).bench.orders) for rate in (400, 800)]
     # Precision alone decides; the larger count of rows is no reason to stop, the ratio neither.
     assert abs(counts[0] - counts[1]) <= 1
 
@@ -120,9 +118,7 @@ def test_json_is_the_verdicts_and_nothing_else(fight: Fight) -> None:
     ended = fight(f"{SHORT} --rounds 3 --json")
     rows = json.loads(ended.out)
     assert rows == list(verdicts_of().values())
-    assert [
-        each.model_dump() for each in judge_rounds(rounds_of(), margin=duel.MARGIN, confidence=0.95)
-    ] == rows
+    assert [each.model_dump() for each in judge_rounds(rounds_of(), margin=duel.MARGIN, confidence=0.95)] == rows
     assert not ended.err
 
 
@@ -168,8 +164,7 @@ def test_precise_means_both_throughput_and_cpu(fight: Fight) -> None:
     assert not duel.is_precise(verdicts, 1e-9)
     assert not duel.is_precise([], 0.5)
     wide = [
-        each.model_copy(update={"ci_low": 0.5}) if each.metric == "cpu_ms_per_request" else each
-        for each in verdicts
+        each.model_copy(update={"ci_low": 0.5}) if each.metric == "cpu_ms_per_request" else each for each in verdicts
     ]
     assert not duel.is_precise(wide, 0.005)
     unknown = [each.model_copy(update={"ci_low": None, "ci_high": None}) for each in verdicts]

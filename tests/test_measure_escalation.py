@@ -57,9 +57,7 @@ def escalated(
 
 def verdict_on(result: ResultFolder, metric: str = "throughput_rps", candidate: str = "async") -> Verdict:
     return next(
-        each
-        for each in summarise(result).verdicts
-        if (each.metric, each.candidate_case) == (metric, candidate)
+        each for each in summarise(result).verdicts if (each.metric, each.candidate_case) == (metric, candidate)
     )
 
 
@@ -155,10 +153,7 @@ def test_a_suite_without_a_baseline_has_nothing_to_escalate(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("most", [1, 2, 3, 5])
 def test_a_pair_that_stays_wide_gets_the_most_rounds_allowed(tmp_path: Path, most: int) -> None:
-    wild = {
-        mode: replace(conduct, in_pairs=Conduct(400.0, noise_ratio=NOISE))
-        for mode, conduct in CONDUCTS.items()
-    }
+    wild = {mode: replace(conduct, in_pairs=Conduct(400.0, noise_ratio=NOISE)) for mode, conduct in CONDUCTS.items()}
     result, bench = escalated(tmp_path, wild, slices_max=most)
     assert [number for *_, number in bench.rounds] == list(range(1, most + 1))
     if most < MIN_ROUNDS:  # they have an interval that decides nothing: then blocks say more
@@ -213,9 +208,9 @@ def test_rounds_that_cannot_be_used_are_kept_and_settle_nothing(tmp_path: Path, 
     assert all(result.round_samples(each).num_rows for each in rounds)
     assert verdict_on(result).pairing == "blocks"
     told = [each for each in trouble(summarise(result)) if each.startswith("slices of ")]
-    assert [
-        f", round {each.number}, {status}: " in words for each, words in zip(rounds, told, strict=True)
-    ] == [True] * 2
+    assert [f", round {each.number}, {status}: " in words for each, words in zip(rounds, told, strict=True)] == [
+        True
+    ] * 2
     assert all(sentence in words for words in told)
 
 
@@ -266,9 +261,7 @@ def test_an_interrupted_escalation_keeps_its_rounds_and_resumes(
 
 
 def test_a_round_that_was_cut_short_is_measured_anew(tmp_path: Path) -> None:
-    stopped = replace(
-        CONDUCTS["async"], in_pairs=Conduct(448.0, faults={2: Interrupted("interrupted by SIGTERM")})
-    )
+    stopped = replace(CONDUCTS["async"], in_pairs=Conduct(448.0, faults={2: Interrupted("interrupted by SIGTERM")}))
     result, experiment = new_result(tmp_path / "r", suite_of())
     with pytest.raises(Interrupted):
         carry_out_all(result, experiment, PairBench(CONDUCTS | {"async": stopped}))
@@ -281,9 +274,7 @@ def test_a_round_that_was_cut_short_is_measured_anew(tmp_path: Path) -> None:
     assert verdict_on(result).pairing == "slices"
 
 
-def test_the_command_resumes_an_interrupted_escalation(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_resumes_an_interrupted_escalation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result, experiment = new_result(tmp_path / "r", suite_of())
     with pytest.raises(Crash):
         carry_out_all(result, experiment, PairBench(CONDUCTS), Cut(1, Crash()))

@@ -49,9 +49,7 @@ def test_every_run_is_on_disk_when_it_is_told_to_have_ended(tmp_path: Path) -> N
     assert observer.on_disk == observer.states == list(range(1, 10))
     order = [planned.case_id for planned in experiment.plan]
     assert observer.told == [
-        (what, case_id, position)
-        for position, case_id in enumerate(order, start=1)
-        for what in ("began", "ended")
+        (what, case_id, position) for position, case_id in enumerate(order, start=1) for what in ("began", "ended")
     ]
     assert {event.event for event in observer.events} == {"progress", "window_opened", "window_closed"}
     assert all(throughput for throughput in observer.throughputs)
@@ -95,9 +93,7 @@ def test_the_experiments_seed_gives_every_run_a_seed_of_its_own(tmp_path: Path) 
     assert len(set(seeds[0])) == 9
 
 
-def test_the_scratch_folder_of_a_run_is_gone_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_scratch_folder_of_a_run_is_gone_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
     executed(tmp_path, {"async": Conduct(faults={1: DEAD}), "sync": Conduct(deaths=frozenset({2}))})
@@ -112,17 +108,13 @@ def test_a_failing_case_stops_no_other_and_is_not_tried_for_ever(tmp_path: Path)
     found = {(run.case.case_id, run.replicate): run for run in result.runs()[0]}
     assert len(found) == 15
     assert found["async", 1].error == str(DEAD)
-    assert found["async", 3].error == (
-        "not tried again, because earlier runs of this case failed; see their errors"
-    )
+    assert found["async", 3].error == ("not tried again, because earlier runs of this case failed; see their errors")
     assert {run.status for key, run in found.items() if key[0] != "async"} == {"ok"}
     assert set(states(experiment).values()) == {"ok", "failed"}
 
 
 def test_one_failure_between_successes_is_forgiven(tmp_path: Path) -> None:
-    _, experiment, bench = executed(
-        tmp_path, {"async": Conduct(faults={1: DEAD, 3: DEAD, 5: DEAD})}, replicates=(6, 6)
-    )
+    _, experiment, bench = executed(tmp_path, {"async": Conduct(faults={1: DEAD, 3: DEAD, 5: DEAD})}, replicates=(6, 6))
     assert [replicate for case_id, replicate in bench.served if case_id == "async"] == [1, 2, 3, 4, 5, 6]
     assert [states(experiment)["async", k] for k in range(1, 7)] == ["failed", "ok"] * 3
 

@@ -100,9 +100,7 @@ def test_run_files_are_read_once_per_execution(
     result, experiment = new_result(tmp_path / "r", three_modes())
     if crash_after:
         with pytest.raises(Crash):
-            carry_out(
-                result, experiment, FakeBench(THREE_CONDUCTS), Observer(result, crash_after=crash_after)
-            )
+            carry_out(result, experiment, FakeBench(THREE_CONDUCTS), Observer(result, crash_after=crash_after))
     read: list[int] = []
     runs = ResultFolder.runs
 

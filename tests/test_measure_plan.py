@@ -23,16 +23,12 @@ from loopwise.model import (
     Window,
 )
 
-steady = settings(
-    deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
+steady = settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 MODES = ("sync", "async", "blocking", "to_thread")
 
 
 def suite_of(cases: int, replicates: tuple[int, int] = (3, 3)) -> Suite:
-    made = [
-        case_of(f"{mode}-{index}", mode, params={"ms": index}) for index in range(1, cases) for mode in MODES
-    ]
+    made = [case_of(f"{mode}-{index}", mode, params={"ms": index}) for index in range(1, cases) for mode in MODES]
     return suite_with(*made[:cases], replicates=replicates)
 
 

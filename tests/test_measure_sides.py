@@ -11,9 +11,7 @@ from loopwise.measure.sides import Version, case_of, names_of, served_from
 
 def git(folder: Path, *arguments: str) -> str:
     options = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(
-        ["git", "-C", str(folder), *options, *arguments], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(["git", "-C", str(folder), *options, *arguments], check=True, capture_output=True, text=True)
     return done.stdout
 
 
@@ -110,9 +108,7 @@ def test_a_version_becomes_a_case_of_its_own_name(checkout: Path) -> None:
         (("git:../..", "x:y"), ("git-..-..", "x-y")),
     ],
 )
-def test_sides_have_names_that_may_stand_in_a_path_and_differ(
-    sides: tuple[str, str], names: tuple[str, str]
-) -> None:
+def test_sides_have_names_that_may_stand_in_a_path_and_differ(sides: tuple[str, str], names: tuple[str, str]) -> None:
     found = names_of(*sides)
     assert found[0] != found[1]
     assert all("/" not in name and name not in {"", ".", ".."} for name in found)

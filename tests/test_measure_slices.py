@@ -34,9 +34,7 @@ LENGTHS: list[tuple[dict[str, Any], float, int]] = [
 
 
 @pytest.mark.parametrize(("load", "slice_s", "slices"), LENGTHS)
-def test_a_slice_lasts_for_two_answers_of_each_user(
-    load: dict[str, Any], slice_s: float, slices: int
-) -> None:
+def test_a_slice_lasts_for_two_answers_of_each_user(load: dict[str, Any], slice_s: float, slices: int) -> None:
     pair = pair_with(load)
     assert pair is not None
     assert pair.slice_s == pytest.approx(slice_s)
@@ -83,9 +81,7 @@ class Scripted:
         self.now_s += self.takes_s
         self.measured.append((pair.candidate.case_id, number))
         rates = {"baseline": 100.0, "candidate": 100.0 * self.ratio_of(number)}
-        sides = {
-            name: Side(metrics={TOTAL: {"throughput_rps": rate_rps}}) for name, rate_rps in rates.items()
-        }
+        sides = {name: Side(metrics={TOTAL: {"throughput_rps": rate_rps}}) for name, rate_rps in rates.items()}
         return Round(
             pairing="slices",
             number=number,
@@ -102,9 +98,7 @@ class Scripted:
 def measured_by(script: Scripted, *costs: tuple[str, float], done: int = 0, **compare: Any) -> list[Round]:
     told: list[Round] = []
     escalation = Escalation(script.measure, Comparison(**compare), told.append, clock=script.clock)
-    pairs = [
-        (Pair(case_of("sync"), case_of(name, "async"), "slices", 0.1, 4), cost_s) for name, cost_s in costs
-    ]
+    pairs = [(Pair(case_of("sync"), case_of(name, "async"), "slices", 0.1, 4), cost_s) for name, cost_s in costs]
     before = [script.measure(pair, number) for pair, _ in pairs for number in range(1, done + 1)]
     script.measured.clear()
     escalation.run(pairs, before)

@@ -53,9 +53,7 @@ def test_what_differs_is_in_the_name_and_what_does_not_is_not(factor: str) -> No
 def cases() -> tuple[Case, ...]:
     """A mode with and without features, on one worker and two."""
     return tuple(
-        case_of(
-            f"{mode}-{features or 'plain'}-{count}", mode, features=features, server=Server(workers=count)
-        )
+        case_of(f"{mode}-{features or 'plain'}-{count}", mode, features=features, server=Server(workers=count))
         for mode, features, count in itertools.product(("sync", "async"), ("", "response_model"), (1, 2))
     )
 

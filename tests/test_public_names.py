@@ -24,9 +24,7 @@ print(short is old is whole, short.__module__)
     assert python(code).split() == ["True", "loopwise.generator.stamped_user"]
 
 
-@pytest.mark.parametrize(
-    "module", ["loopwise", "loopwise.generator", "loopwise.cli", "loopwise.generator.client"]
-)
+@pytest.mark.parametrize("module", ["loopwise", "loopwise.generator", "loopwise.cli", "loopwise.generator.client"])
 def test_importing_loopwise_leaves_gevent_alone(module: str) -> None:
     loaded = set(json.loads(python(f"import json, sys, {module}; print(json.dumps(list(sys.modules)))")))
     assert not loaded & {"gevent", "locust"}
@@ -34,7 +32,5 @@ def test_importing_loopwise_leaves_gevent_alone(module: str) -> None:
 
 
 def test_an_unknown_name_of_loopwise_is_refused() -> None:
-    code = (
-        "import loopwise\ntry:\n    loopwise.StampedUsers\nexcept AttributeError as error:\n    print(error)"
-    )
+    code = "import loopwise\ntry:\n    loopwise.StampedUsers\nexcept AttributeError as error:\n    print(error)"
     assert python(code) == "module 'loopwise' has no attribute 'StampedUsers'\n"

@@ -144,9 +144,7 @@ def test_an_invalid_case_never_shows_a_number(kind: str) -> None:
         summary = replace(summary, table=summary.table.assign(value=123_456.0))
     for name in ("throughput", "percentiles"):
         chart = CHARTS[name]
-        texts = [
-            text.get_text() for panel in chart.panels(summary) for text in drawn_texts(panel_figure(panel))
-        ]
+        texts = [text.get_text() for panel in chart.panels(summary) for text in drawn_texts(panel_figure(panel))]
         assert sum(text.startswith("invalid: ") for text in texts) == 7
         assert not any("123" in text for text in texts)
         assert all(REASON in panel.describe() for panel in chart.panels(summary))
@@ -222,9 +220,7 @@ def test_no_text_overlaps_or_is_cut_and_no_plot_is_empty(name: str, shape: str) 
 def test_every_chart_is_drawn_and_its_panels_fit_alone(name: str) -> None:
     chart = CHARTS[name]
     panels = [
-        panel
-        for shape in ("long names", "open load", "7 cases")
-        for panel in chart.panels(summary_shaped(shape))
+        panel for shape in ("long names", "open load", "7 cases") for panel in chart.panels(summary_shaped(shape))
     ]
     panels = panels or list(chart.panels(duel_summary()))
     assert panels
@@ -244,9 +240,7 @@ def test_hostile_names_are_plain_text_in_the_svg() -> None:
     figure = chart.figure(summary)
     assert figure is not None
     svg = svg_of(figure, HOSTILE)
-    texts = [
-        element.text or "" for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
-    ]
+    texts = [element.text or "" for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert any("<script>alert('x')</script>" in text for text in texts)
     assert "<script" not in svg
     assert "\x1b" not in svg

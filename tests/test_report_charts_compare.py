@@ -72,9 +72,7 @@ def test_every_verdict_has_its_row_in_exactly_one_panel(shape: str) -> None:
         (100, 20, ["requests a second (more is better)"], "async · 1 worker"),
     ],
 )
-def test_metrics_stand_together_while_they_are_few(
-    cases: int, panels: int, groups: list[str], label: str
-) -> None:
+def test_metrics_stand_together_while_they_are_few(cases: int, panels: int, groups: list[str], label: str) -> None:
     found = panels_of(sides(cases))
     assert len(found) == (2 if cases == 7 else panels)
     assert [group.title for group in found[0].groups][:1] == groups

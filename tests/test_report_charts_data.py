@@ -44,9 +44,7 @@ def with_cases(summary: Summary, change: Callable[[Case], Case]) -> Summary:
 
 
 def with_load(summary: Summary, **options: Any) -> Summary:
-    return with_cases(
-        summary, lambda case: case.model_copy(update={"load": case.load.model_copy(update=options)})
-    )
+    return with_cases(summary, lambda case: case.model_copy(update={"load": case.load.model_copy(update=options)}))
 
 
 def test_every_chart_is_in_the_documentation() -> None:
@@ -71,8 +69,7 @@ def test_victim_and_resources_are_the_tables_values(panels: Callable[[Summary], 
     assert len(cells) == 40
     for cell in cells:
         assert (cell.value, cell.low, cell.high) == tuple(
-            table_value(summary, cell.case.case_id, metric, column)
-            for column in ("value", "ci_low", "ci_high")
+            table_value(summary, cell.case.case_id, metric, column) for column in ("value", "ci_low", "ci_high")
         )
 
 
@@ -190,9 +187,7 @@ def test_shares_are_means_by_rank_of_the_valid_runs() -> None:
     assert panel.shares[0] == pytest.approx((2 / 3, 1 / 3))
     case_id = panel.facet.cases[0].case_id
     even = tuple(
-        run.model_copy(
-            update={"workers": tuple(each.model_copy(update={"share": 0.5}) for each in run.workers)}
-        )
+        run.model_copy(update={"workers": tuple(each.model_copy(update={"share": 0.5}) for each in run.workers)})
         if run.case.case_id == case_id and run.replicate == 1
         else run
         for run in summary.runs
@@ -200,9 +195,7 @@ def test_shares_are_means_by_rank_of_the_valid_runs() -> None:
     mean = (2 * (2 / 3) + 0.5) / 3
     assert shares_panels(replace(summary, runs=even))[0].shares[0] == pytest.approx((mean, 1 - mean))
     void = tuple(
-        run.model_copy(update={"status": "invalid"})
-        if run.case.case_id == case_id and run.replicate == 1
-        else run
+        run.model_copy(update={"status": "invalid"}) if run.case.case_id == case_id and run.replicate == 1 else run
         for run in even
     )
     assert shares_panels(replace(summary, runs=void))[0].shares[0] == pytest.approx((2 / 3, 1 / 3))
@@ -221,9 +214,7 @@ def test_of_many_distributions_fewest_and_most_workers_are_shown() -> None:
 
 
 def test_a_distribution_reaches_p99_99_and_passes_its_ticks() -> None:
-    panel = next(
-        panel for panel in distribution_panels(fixture_summary(40)) if panel.facet.heading == "json(kb=16)"
-    )
+    panel = next(panel for panel in distribution_panels(fixture_summary(40)) if panel.facet.heading == "json(kb=16)")
     _, curve = panel.lines[0]
     assert curve.quantiles[-1] == 0.9999
     axes = panel_figure(panel).axes[0]
@@ -250,9 +241,7 @@ def test_a_panel_cut_from_its_sheet_is_whole(shape: str, tmp_path: Path) -> None
             words = [text.get_text() for text in (*figure.texts, *(t for a in figure.axes for t in a.texts))]
             assert [word for word in words if word and word not in told] == []
             _, _, width, height = (float(part) for part in str(root.get("viewBox")).split())
-            assert (width, height) == pytest.approx(
-                tuple(72 * size for size in figure.get_size_inches()), abs=0.02
-            )
+            assert (width, height) == pytest.approx(tuple(72 * size for size in figure.get_size_inches()), abs=0.02)
 
 
 def test_in_open_load_a_line_of_the_plane_goes_from_rate_to_rate() -> None:
@@ -261,18 +250,14 @@ def test_in_open_load_a_line_of_the_plane_goes_from_rate_to_rate() -> None:
     for line in panel.lines:
         assert [point.throughput.case.load.rate_rps for point in line] == [100, 200, 400, 800]
         for point in line:
-            assert point.latency.value == table_value(
-                summary, point.latency.case.case_id, "response_time_p99_ms"
-            )
+            assert point.latency.value == table_value(summary, point.latency.case.case_id, "response_time_p99_ms")
     texts = [text.get_text() for text in panel_figure(panel).texts]
     assert {"async, 100–800/s", "sync, 100–800/s"} <= set(texts)
 
 
 @pytest.mark.parametrize("counts", [(1, 2), (1, 2, 3, 4), (1, 10, 100)])
 @pytest.mark.parametrize("modes", [("async", "sync"), ("async",), ("to_thread", "blocking")])
-def test_a_row_that_got_its_room_from_its_own_name_is_not_cut(
-    modes: tuple[str, ...], counts: tuple[int, ...]
-) -> None:
+def test_a_row_that_got_its_room_from_its_own_name_is_not_cut(modes: tuple[str, ...], counts: tuple[int, ...]) -> None:
     like = fixture_summary(1).experiment.suite.cases[0]
     cases = tuple(
         like.model_copy(update={"case_id": f"{mode}-{count}", "mode": mode, "server": Server(workers=count)})
@@ -290,9 +275,7 @@ def test_text_is_cut_to_its_width_and_wrapped_at_spaces() -> None:
     cut = style.fit("x" * 300, 1.0)
     assert cut.endswith("…")
     assert style.text_width_in(cut) <= 1.0
-    lines = style.wrap(
-        "a title that needs more room than there is, and more than two lines of it", 2.0, lines=2
-    )
+    lines = style.wrap("a title that needs more room than there is, and more than two lines of it", 2.0, lines=2)
     assert len(lines) == 2
     assert lines[0].endswith(("room", "more", "needs", "that"))
     assert lines[1].endswith("…")

@@ -147,9 +147,7 @@ def test_without_a_failed_check_there_is_no_overview_of_them() -> None:
 
 def test_the_load_of_a_heat_map_may_be_closed() -> None:
     summary = fixture_summary(7)
-    (panel,) = heatmap_panels(
-        with_cases(summary, lambda case: case.model_copy(update={"load": Load(users=7)}))
-    )
+    (panel,) = heatmap_panels(with_cases(summary, lambda case: case.model_copy(update={"load": Load(users=7)})))
     assert panel.context.endswith("7 users · 1 worker")
 
 

@@ -89,9 +89,7 @@ def read_hgrm(text: str) -> tuple[list[tuple[float, float, int, float | None]], 
         value, level, count, inverse = match.groups()
         rows.append((float(value), float(level), int(count), None if inverse is None else float(inverse)))
     foot = dict(re.findall(r"(\w[\w ]*?) *= *([\d.]+)", " ".join(lines[-2:])))
-    assert all(
-        re.fullmatch(r"#\[Mean +=.{13}, StdDeviation +=.{13}\]|#\[Max .*\]", line) for line in lines[-2:]
-    )
+    assert all(re.fullmatch(r"#\[Mean +=.{13}, StdDeviation +=.{13}\]|#\[Max .*\]", line) for line in lines[-2:])
     return rows, {name: float(value) for name, value in foot.items()}
 
 

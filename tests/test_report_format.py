@@ -39,9 +39,7 @@ def test_a_number_has_three_significant_digits(value: float | None, text: str) -
         (790.0, math.inf, "812"),
     ],
 )
-def test_an_estimate_carries_its_interval_if_it_has_one(
-    low: float | None, high: float | None, text: str
-) -> None:
+def test_an_estimate_carries_its_interval_if_it_has_one(low: float | None, high: float | None, text: str) -> None:
     assert fmt.estimate(812, low, high) == text
 
 

@@ -60,10 +60,7 @@ def opened(browser: Browser, wide: Path) -> Iterator[Visit]:
 
 
 def names(page: Page) -> list[str]:
-    return [
-        text.strip()
-        for text in page.locator("table.cases tbody th a[href^='#case-']:visible").all_inner_texts()
-    ]
+    return [text.strip() for text in page.locator("table.cases tbody th a[href^='#case-']:visible").all_inner_texts()]
 
 
 def column(page: Page, number: int) -> list[float]:

@@ -42,9 +42,7 @@ def test_nothing_makes_the_page_scroll_sideways(browser: Browser, report: Path, 
 
 
 @pytest.mark.parametrize("width_px", [390, 1280])
-def test_no_text_of_a_chart_is_cut_in_the_browsers_own_font(
-    browser: Browser, report: Path, width_px: int
-) -> None:
+def test_no_text_of_a_chart_is_cut_in_the_browsers_own_font(browser: Browser, report: Path, width_px: int) -> None:
     page = visit(browser, report, width_px).page
     overhang_px = page.evaluate(
         """() => Math.max(...[...document.querySelectorAll('figure svg text')].map(text =>
@@ -97,7 +95,5 @@ def contrast(one: str, other: str) -> float:
 
 def luminance(colour: str) -> float:
     red, green, blue = (int(part) / 255 for part in colour.strip("rgba()").split(",")[:3])
-    linear = [
-        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)
-    ]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in (red, green, blue)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -105,9 +105,7 @@ def test_an_invalid_case_has_a_reason_and_runs_but_no_estimate() -> None:
     assert [row.status for row in section.files] == ["invalid"] * 3
 
 
-@pytest.mark.parametrize(
-    "summary", [own_app_summary(), running_server_summary(), fixture_summary(1, replicates=1)]
-)
+@pytest.mark.parametrize("summary", [own_app_summary(), running_server_summary(), fixture_summary(1, replicates=1)])
 def test_a_case_without_digests_or_telemetry_has_a_section(summary: Summary) -> None:
     for section in sections_of(summary).values():
         assert section.timeline is None

@@ -199,9 +199,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two good results, one whose table is damaged, one that is damaged altogether, and a comparison."""
     folder = tmp_path / "results"
     monkeypatch.chdir(tmp_path)
-    result_in(
-        folder, "old", label="<b>'x'", created_at="2026-01-01T00:00:00Z", answers=("old: use def.", "more")
-    )
+    result_in(folder, "old", label="<b>'x'", created_at="2026-01-01T00:00:00Z", answers=("old: use def.", "more"))
     result_in(folder, "new one", created_at="2026-03-01T00:00:00Z", answers=("new: use async def.",))
     half = result_in(folder, "half", created_at="2026-02-01T00:00:00Z")
     (half.path / "summary.json").write_text("{", encoding="utf-8")
@@ -215,9 +213,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def index_of(folder: Path, path: Path | None = None) -> str:
-    written = write_index(
-        result_rows(folder), folder, path or folder / "index.html", program=["python", "bench.py"]
-    )
+    written = write_index(result_rows(folder), folder, path or folder / "index.html", program=["python", "bench.py"])
     return written.read_text(encoding="utf-8")
 
 
@@ -241,9 +237,7 @@ def test_the_index_links_by_quoted_relative_paths(results: Path) -> None:
     for path in (results / "index.html", results.parent / "elsewhere.html"):
         page = Elements(index_of(results, path))
         links = [
-            str(attributes["href"])
-            for attributes in page.of("a")
-            if str(attributes.get("href", "#")).startswith("./")
+            str(attributes["href"]) for attributes in page.of("a") if str(attributes.get("href", "#")).startswith("./")
         ]
         assert len(links) == 3
         assert all((path.parent / unquote(link)).is_file() for link in links)
@@ -287,14 +281,10 @@ def test_an_index_of_nothing_says_how_to_begin(tmp_path: Path) -> None:
         write_index([], tmp_path, tmp_path / "none" / "x.html", program=["loopwise"])
 
 
-def test_a_result_on_fakes_is_listed_with_what_it_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_result_on_fakes_is_listed_with_what_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(tmp_path / "r")
     (row,) = result_rows(tmp_path)
-    said: dict[str, Any] = {
-        key: row[key] for key in ("suite", "cases", "label", "machine", "answer", "problem")
-    }
+    said: dict[str, Any] = {key: row[key] for key in ("suite", "cases", "label", "machine", "answer", "problem")}
     assert said == {
         "suite": "fake", "cases": 3, "label": "", "machine": "Example CPU, 2 cores", "answer": "", "problem": "",
     }  # fmt: skip

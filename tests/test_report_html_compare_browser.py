@@ -42,9 +42,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        index = write_index(
-            result_rows(folder), folder, folder / "index.html", program=["python", "bench.py"]
-        )
+        index = write_index(result_rows(folder), folder, folder / "index.html", program=["python", "bench.py"])
     return {"compare": made[0], "hostile": hostile[0], "index": index}
 
 

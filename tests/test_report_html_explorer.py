@@ -25,9 +25,7 @@ def test_every_cell_is_a_figure_of_the_summary() -> None:
     for case in data["cases"]:
         for metric, cell in zip(data["metrics"], case["cells"], strict=True):
             row = rows[case["id"], metric["id"]]
-            assert cell == pytest.approx(
-                [row["value"], row["ci_low"], row["ci_high"], row["replicates"]], rel=1e-5
-            )
+            assert cell == pytest.approx([row["value"], row["ci_low"], row["ci_high"], row["replicates"]], rel=1e-5)
 
 
 def test_an_invalid_case_has_a_reason_and_no_figure() -> None:
@@ -99,9 +97,7 @@ def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.M
     assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [explorer.cache_file().name]
 
 
-@pytest.mark.parametrize(
-    "damage", [b"", b"no gzip", compress(b"another script")], ids=["empty", "text", "other"]
-)
+@pytest.mark.parametrize("damage", [b"", b"no gzip", compress(b"another script")], ids=["empty", "text", "other"])
 def test_a_damaged_copy_is_made_anew(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))

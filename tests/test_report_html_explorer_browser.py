@@ -44,9 +44,7 @@ def choose(page: Page, **choices: str) -> None:
     for name, value in choices.items():
         before = page.locator(".drawing").get_attribute("data-drawn")
         page.locator(f"[data-choice={name}]").select_option(value)
-        page.wait_for_function(
-            "before => document.querySelector('.drawing').dataset.drawn !== before", arg=before
-        )
+        page.wait_for_function("before => document.querySelector('.drawing').dataset.drawn !== before", arg=before)
 
 
 def told(page: Page) -> dict[str, list[str]]:

@@ -58,9 +58,7 @@ def test_full_and_postgres_have_every_workload_in_each_of_its_modes(suite: str) 
     }
     cases = load_suite(suite).cases
     assert {(case.workload, case.mode) for case in cases} == expected
-    assert {need for case in cases for need in case.needs} == (
-        {"postgres"} if suite == "postgres" else {"upstream"}
-    )
+    assert {need for case in cases for need in case.needs} == ({"postgres"} if suite == "postgres" else {"upstream"})
 
 
 def test_full_fits_in_a_night() -> None:
@@ -98,9 +96,7 @@ def test_an_installed_wheel_has_them_inside_the_package_and_results_in_the_worki
 def test_every_route_of_the_journey_is_one_that_target_app_serves() -> None:
     tree = ast.parse((scenarios_dir() / "journey.py").read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    routes = [
-        text.split("?")[0].strip("/") for text in texts if isinstance(text, str) and text.startswith("/")
-    ]
+    routes = [text.split("?")[0].strip("/") for text in texts if isinstance(text, str) and text.startswith("/")]
     questions = [
         {"workload": workload, "params": {}, "mode": mode.split(" ")[0]}
         for workload, _, mode in (route.partition("/") for route in routes)

@@ -50,9 +50,7 @@ INTERVALS = [
 
 
 @pytest.mark.parametrize(("alarms", "count", "low", "high"), INTERVALS)
-def test_a_rate_has_the_interval_of_clopper_and_pearson(
-    alarms: int, count: int, low: float, high: float
-) -> None:
+def test_a_rate_has_the_interval_of_clopper_and_pearson(alarms: int, count: int, low: float, high: float) -> None:
     found = rate_of([outcome("worse")] * alarms + [outcome("same")] * (count - alarms)).alarms
     assert found.value == pytest.approx(alarms / count)
     assert found.low == pytest.approx(low, abs=5e-5)

@@ -95,11 +95,7 @@ def test_names_say_workload_percent_and_number() -> None:
 
 
 def conducts(given: dict[str, tuple[Conduct, Conduct]]) -> dict[str, Conduct]:
-    return {
-        f"{name}-{letter}": side
-        for name, pair in given.items()
-        for letter, side in zip("ab", pair, strict=True)
-    }
+    return {f"{name}-{letter}": side for name, pair in given.items() for letter, side in zip("ab", pair, strict=True)}
 
 
 def clear(rps: float) -> Conduct:
@@ -139,9 +135,7 @@ def test_blocks_decide_what_they_can_and_slices_the_rest(
     by_blocks: tuple[dict[str, Outcome], PairBench, list[str]],
 ) -> None:
     found, bench, _ = by_blocks
-    words = {
-        name: (each.verdict.verdict, each.verdict.pairing) for name, each in found.items() if each.verdict
-    }
+    words = {name: (each.verdict.verdict, each.verdict.pairing) for name, each in found.items() if each.verdict}
     assert words == {
         "noop-0-1": ("same", "blocks"),
         "sleep-20-1": ("worse", "blocks"),

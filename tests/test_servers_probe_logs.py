@@ -110,6 +110,4 @@ def test_sample_of_a_worker_fills_every_column_in_order(tmp_path: Path) -> None:
 )
 def test_columns_are_documented_with_type_and_meaning(heading: str, columns: tuple[Column, ...]) -> None:
     documented = [" | ".join(row) for row in rows(text_of("schema.md"), heading)]
-    assert documented == [
-        " | ".join([each.name, each.type_words, each.meaning.strip("`")]) for each in columns
-    ]
+    assert documented == [" | ".join([each.name, each.type_words, each.meaning.strip("`")]) for each in columns]

@@ -74,9 +74,7 @@ def fail(running: Services, error: Exception) -> None:
         raise error
 
 
-def test_death_is_the_cause_of_later_errors_but_interrupts(
-    tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_death_is_the_cause_of_later_errors_but_interrupts(tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(SERVES)
     with Services(tmp_path) as running:
         with pytest.raises(ServiceError):
@@ -87,9 +85,7 @@ def test_death_is_the_cause_of_later_errors_but_interrupts(
             fail(running, Interrupted("Ctrl-C"))
 
 
-def test_death_under_both_servers_of_a_pair_is_raised_once(
-    tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_death_under_both_servers_of_a_pair_is_raised_once(tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(SERVES)
     with Services(tmp_path) as running:
         with pytest.raises(ServiceError, match="service one ended"), running.during(["one"], "1/1"):
@@ -99,9 +95,7 @@ def test_death_under_both_servers_of_a_pair_is_raised_once(
 
 
 @pytest.mark.parametrize("program", [DIES, CHATS])
-def test_service_that_does_not_start_is_quoted(
-    program: str, tmp_path: Path, offer: Callable[..., None]
-) -> None:
+def test_service_that_does_not_start_is_quoted(program: str, tmp_path: Path, offer: Callable[..., None]) -> None:
     offer(program)
     with Services(tmp_path) as running:
         for _ in range(2):
@@ -122,9 +116,7 @@ def test_service_that_is_never_ready_is_given_up(
 def test_missing_program_is_refused_before_anything_starts(offer: Callable[..., None]) -> None:
     offer(SERVES, "it needs a program; install it")
     services.refuse_missing([])
-    with pytest.raises(
-        UsageError, match="service one can't be started: it needs a program; install it, or leave"
-    ):
+    with pytest.raises(UsageError, match="service one can't be started: it needs a program; install it, or leave"):
         services.refuse_missing(["one"])
 
 
@@ -135,9 +127,7 @@ def programs(folder: Path) -> Path:
     return folder
 
 
-def test_postgres_programs_are_on_path_or_debians_newest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_postgres_programs_are_on_path_or_debians_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert services.postgres_programs(tmp_path / "debian") is None
     programs(tmp_path / "debian" / "9.6" / "bin")

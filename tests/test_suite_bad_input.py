@@ -118,16 +118,12 @@ WRONG_TOGETHER = [
 
 
 @pytest.mark.parametrize(("text", "fragment"), WRONG_VALUES)
-def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(
-    tmp_path: Path, text: str, fragment: str
-) -> None:
+def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(tmp_path: Path, text: str, fragment: str) -> None:
     assert fragment in sentence(tmp_path, text)
 
 
 @pytest.mark.parametrize(("text", "fragment"), WRONG_TOGETHER)
-def test_what_does_not_stand_together_or_does_not_exist_is_named(
-    tmp_path: Path, text: str, fragment: str
-) -> None:
+def test_what_does_not_stand_together_or_does_not_exist_is_named(tmp_path: Path, text: str, fragment: str) -> None:
     assert fragment in sentence(tmp_path, text)
 
 
@@ -164,9 +160,7 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
 
 def test_an_interpreter_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
     suite_file(tmp_path, "", "python")
-    assert "can't be executed; give the environment's bin/python" in sentence(
-        tmp_path, APP + 'python = "./python"'
-    )
+    assert "can't be executed; give the environment's bin/python" in sentence(tmp_path, APP + 'python = "./python"')
 
 
 @pytest.mark.parametrize(
@@ -192,9 +186,7 @@ def test_a_url_must_be_a_server_on_this_machine(tmp_path: Path, url: str, fragme
     assert fragment in message
 
 
-def test_a_target_app_without_an_answer_is_a_run_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_target_app_without_an_answer_is_a_run_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "target_app"
     package.mkdir()
     suite_file(package, "", "__init__.py")

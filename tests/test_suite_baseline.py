@@ -133,9 +133,7 @@ def test_a_baselines_paths_start_from_the_suites_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("baseline", "fragment"), WRONG_BASELINES)
-def test_a_baseline_that_no_case_has_lists_what_the_cases_have(
-    tmp_path: Path, baseline: str, fragment: str
-) -> None:
+def test_a_baseline_that_no_case_has_lists_what_the_cases_have(tmp_path: Path, baseline: str, fragment: str) -> None:
     text = f"""
         [[matrix]]
         workload = "sleep"

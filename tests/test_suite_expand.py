@@ -24,8 +24,7 @@ EXPANSIONS = [
         ],
     ),
     (
-        'workload = ["noop", "cpu"]\nmode = "sync"\nserver = ["uvicorn", "gunicorn"]'
-        "\nload = { users = [1, 2] }",
+        'workload = ["noop", "cpu"]\nmode = "sync"\nserver = ["uvicorn", "gunicorn"]\nload = { users = [1, 2] }',
         [
             "noop-sync-w1-uvicorn-u1",
             "noop-sync-w1-uvicorn-u2",
@@ -38,8 +37,7 @@ EXPANSIONS = [
         ],
     ),
     (
-        'workload = "noop"\nmode = "sync"\nthreads = 80\nloop = "uvloop"\nhttp = "h11"'
-        "\nlimit_concurrency = 9",
+        'workload = "noop"\nmode = "sync"\nthreads = 80\nloop = "uvloop"\nhttp = "h11"\nlimit_concurrency = 9',
         ["noop-sync-w1-uvicorn-u50-uvloop-h11-t80-limit9"],
     ),
     (
@@ -157,9 +155,7 @@ def test_a_long_warmup_moves_the_longest_warmup(tmp_path: Path) -> None:
         ("min = 2\nmax = 4", (2, 4)),
     ],
 )
-def test_one_bound_of_the_replicates_moves_the_other(
-    tmp_path: Path, text: str, expected: tuple[int, int]
-) -> None:
+def test_one_bound_of_the_replicates_moves_the_other(tmp_path: Path, text: str, expected: tuple[int, int]) -> None:
     suite = suite_of(tmp_path, f'[replicates]\n{text}\n[[matrix]]\nworkload = "noop"\nmode = "sync"')
     assert (suite.replicates.min, suite.replicates.max) == expected
 

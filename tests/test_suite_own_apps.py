@@ -36,9 +36,7 @@ def test_paths_are_relative_to_the_suites_folder(tmp_path: Path) -> None:
     }
 
 
-def test_a_bare_interpreter_name_is_looked_up_as_a_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bare_interpreter_name_is_looked_up_as_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     text = f'[[matrix]]\napp = "shop:app"\npython = "{Path(sys.executable).name}"\nendpoint = "/"'
     app = suite_of(tmp_path, text).cases[0].app

@@ -147,8 +147,6 @@ def test_a_suite_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        UsageError, match=r"file: File exists, so no suite can be written there; name another folder$"
-    ):
+    with pytest.raises(UsageError, match=r"file: File exists, so no suite can be written there; name another folder$"):
         write_suite(tmp_path / "file", None, app_dir=Path(), python=None)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -70,9 +70,7 @@ def suite(tmp_path: Path) -> tuple[Path, Suite]:
 
 
 def an_experiment(suite: Suite, command: str | None) -> Experiment:
-    return Experiment(
-        name="x", created_at="2026-01-02T03:04:05Z", suite=suite, seed=7, environment={}, command=command
-    )
+    return Experiment(name="x", created_at="2026-01-02T03:04:05Z", suite=suite, seed=7, environment={}, command=command)
 
 
 def sets_of(command: str) -> list[str]:

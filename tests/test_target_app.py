@@ -59,9 +59,7 @@ def answers(name: str, mode: str, *queries: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "mode"), [route for route in ROUTES if route[1] != "process"])
-def test_every_route_answers_what_its_sync_route_answers(
-    name: str, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_route_answers_what_its_sync_route_answers(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = expected_answer(name, monkeypatch)
     serve_only(monkeypatch, name, mode)
     assert answers(name, mode, *QUERIES[name]) == expected
@@ -85,9 +83,7 @@ def test_every_workload_is_asked_here_or_needs_a_service() -> None:
     assert needing == {"upstream", "postgres"}
 
 
-@pytest.mark.parametrize(
-    ("name", "says"), [("upstream", "LOOPWISE_UPSTREAM"), ("postgres", "LOOPWISE_POSTGRES")]
-)
+@pytest.mark.parametrize(("name", "says"), [("upstream", "LOOPWISE_UPSTREAM"), ("postgres", "LOOPWISE_POSTGRES")])
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_a_service_that_is_not_there_is_a_sentence_and_503(
     name: str, says: str, mode: str, monkeypatch: pytest.MonkeyPatch
@@ -139,9 +135,7 @@ def test_process_work_in_ms_is_the_same_work_when_the_app_calibrates_itself(
         ("to_thread", "asyncio_0"),
     ],
 )
-def test_a_mode_decides_on_which_thread_the_work_runs(
-    mode: str, thread: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_mode_decides_on_which_thread_the_work_runs(mode: str, thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPWISE_MODES", mode)
     (response,) = ask(create_app({"where": WHERE}), f"/where/{mode}")
     assert response.json() == {"thread": thread}

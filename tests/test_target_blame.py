@@ -48,9 +48,7 @@ def frame(path: str, line: int, module: str = "m") -> Frame:
         (asyncio.__file__, "machinery"),
     ],
 )
-def test_a_path_belongs_to_the_app_a_library_or_what_runs_the_loop(
-    path: str, kind: str, places: Places
-) -> None:
+def test_a_path_belongs_to_the_app_a_library_or_what_runs_the_loop(path: str, kind: str, places: Places) -> None:
     assert places.kind(path) == kind
 
 

@@ -203,9 +203,7 @@ def test_a_right_request_is_described_by_path_parameters_and_cost(
 
 
 @pytest.mark.parametrize(("asked", "key", "sentence"), REFUSED)
-def test_a_wrong_request_is_refused_by_key_and_sentence(
-    asked: dict[str, Any], key: str, sentence: str
-) -> None:
+def test_a_wrong_request_is_refused_by_key_and_sentence(asked: dict[str, Any], key: str, sentence: str) -> None:
     assert describe(asked) == {"ok": False, "key": key, "error": sentence}
 
 
@@ -254,9 +252,7 @@ def test_list_gives_every_workload_with_its_modes_and_the_facts_of_its_parameter
 def test_a_driver_that_is_not_installed_is_told_of_with_the_remedy(
     params: dict[str, Any], missing: set[str], names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "target_app.workloads.postgres.find_spec", lambda name: None if name in missing else object()
-    )
+    monkeypatch.setattr("target_app.workloads.postgres.find_spec", lambda name: None if name in missing else object())
     answer = describe(request("postgres", "async", **params))
     assert answer["error"] == f'postgres needs {names}; install it: pip install "loopwise[postgres]"'
 

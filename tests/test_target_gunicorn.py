@@ -9,9 +9,7 @@ from support.probe import PACKAGE, load_file
 
 def test_the_probe_needs_nothing_but_python_3_9() -> None:
     tree = ast.parse((PACKAGE / "probe.py").read_text(), feature_version=(3, 9))
-    imported = {
-        alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names
-    }
+    imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names
 

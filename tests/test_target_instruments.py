@@ -190,9 +190,7 @@ def test_gauges_of_the_app_are_read_and_a_broken_one_stops_nobody(tmp_path: Path
         "partial": lambda: {"max": 3},
         "process_pool": lambda: {"max": 4, "busy": 4, "queued": 9},
     }
-    assert instruments_file.Instruments(str(tmp_path), gauges).sample(0.0)["gauges"] == {
-        "process_pool": [4, 4, 9]
-    }
+    assert instruments_file.Instruments(str(tmp_path), gauges).sample(0.0)["gauges"] == {"process_pool": [4, 4, 9]}
 
 
 def test_garbage_collections_are_summed(tmp_path: Path) -> None:
@@ -225,10 +223,7 @@ def test_a_folder_that_goes_away_ends_the_thread_and_not_the_app(tmp_path: Path)
         name = "loopwise-probe"
         before = sum(thread.name == name for thread in threading.enumerate())
         end_s = time.monotonic() + 30.0
-        while (
-            sum(thread.name == name for thread in threading.enumerate()) >= before
-            and time.monotonic() < end_s
-        ):
+        while sum(thread.name == name for thread in threading.enumerate()) >= before and time.monotonic() < end_s:
             await asyncio.sleep(0.01)
         assert sum(thread.name == name for thread in threading.enumerate()) < before
 
@@ -237,9 +232,7 @@ def test_a_folder_that_goes_away_ends_the_thread_and_not_the_app(tmp_path: Path)
 
 def test_the_instruments_need_nothing_but_python_3_9() -> None:
     tree = ast.parse((PACKAGE / "instruments.py").read_text(), feature_version=(3, 9))
-    imported = {
-        alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names
-    }
+    imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert imported <= sys.stdlib_module_names
 

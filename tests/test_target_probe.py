@@ -116,9 +116,7 @@ class Server:
         await task
 
     async def get(self, path: str, method: str = "GET") -> httpx.Response:
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://target"
-        ) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://target") as client:
             return await client.request(method, path)
 
 
@@ -159,9 +157,7 @@ def test_an_app_is_found_by_attribute_factory_or_dotted_factory(app: str, probed
         ("probed_shop:flask", "it takes (environ, start_response), an ASGI app takes (scope, receive, send)"),
     ],
 )
-def test_an_app_that_cannot_be_served_is_told_in_one_sentence(
-    app: str, fragment: str, probed: Probed
-) -> None:
+def test_an_app_that_cannot_be_served_is_told_in_one_sentence(app: str, fragment: str, probed: Probed) -> None:
     with pytest.raises(Exception, match=re.escape(fragment)) as caught:
         probed(app)
     assert type(caught.value).__name__ == "AppError"
@@ -281,15 +277,11 @@ def test_without_a_thread_limit_the_default_stays(probed: Probed) -> None:
 
 @pytest.mark.parametrize("threads", ["0", "-4", "many", "1.5"])
 def test_a_thread_limit_that_is_no_whole_number_above_zero_is_refused(threads: str, probed: Probed) -> None:
-    with pytest.raises(
-        Exception, match=f'LOOPWISE_THREADS: got "{threads}", allowed is a whole number above 0'
-    ):
+    with pytest.raises(Exception, match=f'LOOPWISE_THREADS: got "{threads}", allowed is a whole number above 0'):
         probed("probed_shop:raw", threads)
 
 
-def test_a_thread_limit_without_anyio_is_refused_at_import(
-    probed: Probed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thread_limit_without_anyio_is_refused_at_import(probed: Probed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "anyio.to_thread", None)
     with pytest.raises(Exception, match="leave threads out, or install anyio there"):
         probed("probed_shop:raw", "8")

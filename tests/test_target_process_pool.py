@@ -128,9 +128,7 @@ def test_the_size_of_the_pool_is_given_or_one_process_per_cpu(
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
-def test_a_size_that_is_no_whole_number_above_zero_is_refused(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_size_that_is_no_whole_number_above_zero_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPWISE_POOL_PROCESSES", text)
     with pytest.raises(ValueError, match=f'got "{text}", allowed is a whole number above 0'):
         pool_processes()

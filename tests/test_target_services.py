@@ -163,9 +163,7 @@ def test_servers_at_the_same_time_have_tables_of_their_own_and_those_of_earlier_
         postgres._create_table()
         postgres._create_table()  # as a second worker does
         with psycopg.connect(postgres_service[postgres.DSN]) as connection:
-            rows = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-            ).fetchall()
+            rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         counts.append(len(rows))
         tables |= {name for (name,) in rows if name.startswith(postgres._block())}
     assert counts == [1, 2, 1]

@@ -71,9 +71,7 @@ def test_cpu_in_ms_without_a_constant_says_what_to_do(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("text", ["fast", "0", "-3", "inf", "nan"])
-def test_a_cpu_constant_that_is_no_positive_number_is_refused(
-    text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cpu_constant_that_is_no_positive_number_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cpu.ITERATIONS_PER_MS, text)
     with pytest.raises(ValueError, match=f'got "{text}", allowed is a number above 0'), cpu.start():
         pass
@@ -106,9 +104,7 @@ def test_sleep_waits_in_the_call_that_its_form_promises(monkeypatch: pytest.Monk
     async def wait(delay_s: float) -> None:
         waits_s.append(("asyncio", delay_s))
 
-    monkeypatch.setattr(
-        "target_app.workloads.sleep.time.sleep", lambda delay_s: waits_s.append(("time", delay_s))
-    )
+    monkeypatch.setattr("target_app.workloads.sleep.time.sleep", lambda delay_s: waits_s.append(("time", delay_s)))
     monkeypatch.setattr("target_app.workloads.sleep.asyncio.sleep", wait)
     params = sleep.SleepParams(ms=250)
     assert sleep.run(params) == result_of(sleep.run_async(params)) == {"ms": 250}
@@ -177,9 +173,7 @@ def test_mixed_waits_computes_and_waits_in_the_calls_that_its_form_promises(
         return cpu.expected(iterations)
 
     monkeypatch.setenv(cpu.ITERATIONS_PER_MS, "1000")
-    monkeypatch.setattr(
-        "target_app.workloads.mixed.time.sleep", lambda delay_s: steps.append(("time", delay_s))
-    )
+    monkeypatch.setattr("target_app.workloads.mixed.time.sleep", lambda delay_s: steps.append(("time", delay_s)))
     monkeypatch.setattr("target_app.workloads.mixed.asyncio.sleep", wait)
     monkeypatch.setattr("target_app.workloads.cpu.spin", spin)
     params = mixed.MixedParams(io_ms=250, cpu_ms=3)
@@ -202,9 +196,7 @@ def test_files_reads_one_file_and_leaves_none_that_it_wrote(scratch: Path) -> No
     with files.start():
         for _ in range(2):
             assert files.run(read) == result_of(files.run_async(read)) == {"operation": "read", "bytes": 5120}
-            assert (
-                files.run(write) == result_of(files.run_async(write)) == {"operation": "write", "bytes": 5120}
-            )
+            assert files.run(write) == result_of(files.run_async(write)) == {"operation": "write", "bytes": 5120}
         assert [path.name for path in scratch.iterdir()] == ["read-5kb"]
         assert (scratch / "read-5kb").read_bytes() == files.content(5)
 

@@ -31,9 +31,7 @@ class Bound:
             return "arrival rate"
         if self.kind == "users":
             return f"{int(self.count)} users"
-        return (
-            f"{self.mode}: {int(self.count)} at a time" if self.kind == "slots" else f"CPU of {self._cores}"
-        )
+        return f"{self.mode}: {int(self.count)} at a time" if self.kind == "slots" else f"CPU of {self._cores}"
 
     @property
     def because(self) -> str:
@@ -64,9 +62,7 @@ def bounds(case: Case, cores: int) -> list[Bound]:
         return []
     weights = sum(part.weight for part in parts)
     shares = [
-        _Share(mode_named(part.mode), part.weight / weights, part.cost)
-        for part in parts
-        if part.cost is not None
+        _Share(mode_named(part.mode), part.weight / weights, part.cost) for part in parts if part.cost is not None
     ]
     total_s = sum(share.total_s for share in shares)
     if total_s <= 0:

@@ -219,9 +219,7 @@ _SPECS = (
         "of its core that the busiest generator process used",
         "at least 0.9; 0.8 while every worker is less than 0.7 busy",
         generator_bound,
-        lambda sign: (
-            f"the generator used {_percent(sign.share)} of its core: what is slow is the load, not the server"
-        ),
+        lambda sign: f"the generator used {_percent(sign.share)} of its core: what is slow is the load, not the server",
     ),
     CauseSpec(
         "cpu_saturated",
@@ -258,9 +256,7 @@ _SPECS = (
         "of the samples at which all of AnyIO's tokens were in use and a task waited",
         "at least 0.2",
         full_pool("limiter"),
-        _full_words(
-            "thread pool full {share} of the window: {places} of {places} tokens in use, {queued} waiting"
-        ),
+        _full_words("thread pool full {share} of the window: {places} of {places} tokens in use, {queued} waiting"),
         mode="sync",
     ),
     CauseSpec(
@@ -280,9 +276,7 @@ _SPECS = (
         "the same, of the app's process pool",
         "at least 0.2",
         full_pool("process_pool"),
-        _full_words(
-            "process pool full {share} of the window: all {places} processes busy, {queued} calls waiting"
-        ),
+        _full_words("process pool full {share} of the window: all {places} processes busy, {queued} calls waiting"),
         mode="process",
     ),
     CauseSpec(

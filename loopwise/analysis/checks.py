@@ -110,9 +110,7 @@ class CheckSpec:
 def errors(counts: Mapping[str, int], whose: str = "", log: str = "server.log") -> Reading:
     """Answers with another status than expected, timeouts, broken connections."""
     ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
-    sentence = (
-        f"{100 * ratio:.1f} % of the {whose}requests failed; see the error column of its samples and {log}"
-    )
+    sentence = f"{100 * ratio:.1f} % of the {whose}requests failed; see the error column of its samples and {log}"
     return Reading(ratio, MAX_ERROR_RATIO, sentence)
 
 
@@ -128,9 +126,7 @@ def generator_cpu(generator: GeneratorFigures) -> Reading | None:
     ratio = generator.cpu_ratio
     if ratio is None:
         return None
-    sentence = (
-        f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps"
-    )
+    sentence = f"the generator used {100 * ratio:.0f} % of a core and may be the bottleneck; lower users or rate_rps"
     return Reading(ratio, MAX_GENERATOR_CPU_RATIO, sentence)
 
 
@@ -151,10 +147,7 @@ def steal(host: HostFigures) -> Reading | None:
     ratio = host.steal_ratio
     if ratio is None:
         return None
-    sentence = (
-        f"the hypervisor took {100 * ratio:.0f} % of the CPU during the window; "
-        "measure when the host is quieter"
-    )
+    sentence = f"the hypervisor took {100 * ratio:.0f} % of the CPU during the window; measure when the host is quieter"
     return Reading(ratio, MAX_STEAL_RATIO, sentence)
 
 
@@ -330,9 +323,7 @@ def restarted(facts: Facts) -> Reading | None:
         return None
     changed = [worker for worker in facts.run.workers if worker.fate]
     fates = " and ".join(f"{worker.pid} {worker.fate}" for worker in changed[:3])
-    return Reading(
-        len(changed), 0, f"worker processes changed during the run ({fates}); see server.log for why"
-    )
+    return Reading(len(changed), 0, f"worker processes changed during the run ({fates}); see server.log for why")
 
 
 def pool_deaths(facts: Facts) -> Reading | None:
@@ -369,9 +360,7 @@ _SPECS = (
         "every run",
         lambda facts: errors(facts.run.counts),
     ),
-    CheckSpec(
-        "rows", "rows that count", "at least 20", "flag", "every run", lambda facts: rows(facts.run.counts)
-    ),
+    CheckSpec("rows", "rows that count", "at least 20", "flag", "every run", lambda facts: rows(facts.run.counts)),
     CheckSpec(
         "generator_cpu",
         "CPU of the busiest generator process ÷ time",
@@ -380,9 +369,7 @@ _SPECS = (
         "every run",
         lambda facts: generator_cpu(facts.run.generator),
     ),
-    CheckSpec(
-        "users", "Locust users at the window's end", "exactly those asked for", "void", "every run", users
-    ),
+    CheckSpec("users", "Locust users at the window's end", "exactly those asked for", "void", "every run", users),
     CheckSpec(
         "connections",
         "distinct connections of the load, all rows",

@@ -41,11 +41,7 @@ def differences(base: Summary, other: Summary) -> list[Difference]:
         _flat(each.experiment.environment) | _served(run for run in each.runs if run.case.case_id in shared)
         for each in (base, other)
     )
-    return [
-        Difference(key, one.get(key), two.get(key))
-        for key in sorted(one | two)
-        if one.get(key) != two.get(key)
-    ]
+    return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,13 +80,9 @@ def refuse_different(differing: Sequence[Difference], allowed: Sequence[str], na
                 f"--allow-different: got {key!r}, allowed are {', '.join(ALLOWABLE)} "
                 "and their inner keys such as versions.uvicorn; choose one of them"
             )
-    forbidden = [
-        each for each in differing if each.forbids and not any(_covers(key, each.key) for key in allowed)
-    ]
+    forbidden = [each for each in differing if each.forbids and not any(_covers(key, each.key) for key in allowed)]
     if forbidden:
-        said = "; ".join(
-            f"{key} is {before or 'none'} and {after or 'none'}" for key, before, after in forbidden
-        )
+        said = "; ".join(f"{key} is {before or 'none'} and {after or 'none'}" for key, before, after in forbidden)
         remedy = " ".join(f"--allow-different {each.key}" for each in forbidden)
         raise UsageError(
             f"{names[0]} and {names[1]} can't be compared, for they differ in more than what is measured: {said}; "
@@ -99,9 +91,7 @@ def refuse_different(differing: Sequence[Difference], allowed: Sequence[str], na
 
 
 def _covers(allowed: str, key: str) -> bool:
-    return any(
-        name == allowed or name.startswith(f"{allowed}.") for name in (key, key.removeprefix("server."))
-    )
+    return any(name == allowed or name.startswith(f"{allowed}.") for name in (key, key.removeprefix("server.")))
 
 
 def compare_results(

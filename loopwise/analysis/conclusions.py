@@ -76,9 +76,7 @@ def _answer(
     if not known:
         return f"no valid measurement ({rivals[0].reason or 'not measured yet'})."
     best, throughput = max(known.values(), key=lambda pair: pair[1].value)
-    best, peers = fewest_as_good(
-        best, [each for each, _ in known.values()], margin=margin, confidence=confidence
-    )
+    best, peers = fewest_as_good(best, [each for each, _ in known.values()], margin=margin, confidence=confidence)
     throughput = known[best.case.case_id][1]
     text = f"{short_name(best.case, [rival.case for rival in rivals])} serves {_rate(throughput)}"
     if peers:
@@ -156,9 +154,7 @@ def _held_back(slower: Case, faster: Case, causes: Mapping[str, str]) -> str:
     return f" ({tell_apart(slower, faster)[0]}: {cause})" if cause else ""
 
 
-def _against_slowest(
-    best: CaseFigures, known: list[tuple[CaseFigures, Estimate]], causes: Mapping[str, str]
-) -> str:
+def _against_slowest(best: CaseFigures, known: list[tuple[CaseFigures, Estimate]], causes: Mapping[str, str]) -> str:
     """How the best stands where nothing is its baseline."""
     slowest, throughput = min(known, key=lambda pair: pair[1].value)
     if slowest is best:

@@ -121,9 +121,7 @@ def digest(rows: RunRows, telemetry: pa.Table | None) -> Digest:
     """
     run = rows.run
     named = _named(rows)
-    by_kind = {
-        kind: {name: _latencies(rows.latencies_ms(name, kind)) for name in named} for kind in rows.kinds
-    }
+    by_kind = {kind: {name: _latencies(rows.latencies_ms(name, kind)) for name in named} for kind in rows.kinds}
     return Digest(
         case_id=run.case.case_id,
         replicate=run.replicate,
@@ -245,8 +243,6 @@ def _machine(times_ns: INTS, values: dict[str, FLOATS], edges_ns: INTS) -> dict[
     """Shares of the machine's CPU in each step, from counters that only grow."""
     if times_ns.size < 2 or not {"cpu_s", "steal_s", "total_s"} <= set(values):
         return {}
-    grown = {
-        name: np.diff(np.interp(edges_ns, times_ns, values[name])) for name in ("cpu_s", "steal_s", "total_s")
-    }
+    grown = {name: np.diff(np.interp(edges_ns, times_ns, values[name])) for name in ("cpu_s", "steal_s", "total_s")}
     total_s = np.where(grown["total_s"] > 0, grown["total_s"], np.nan)
     return {"steal_ratio": grown["steal_s"] / total_s, "cpu_ratio": grown["cpu_s"] / total_s}

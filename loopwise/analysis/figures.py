@@ -26,9 +26,7 @@ def figures_of(rows: RunRows) -> RunFigures:
         return RunFigures(counts=counts)
     found = RunFigures(endpoint=rows.whole, counts=counts)
     for name in rows.groups:
-        found.metrics |= {
-            (name, metric): value for metric, value in request_metrics(rows.requests(name)).items()
-        }
+        found.metrics |= {(name, metric): value for metric, value in request_metrics(rows.requests(name)).items()}
     for spec in METRICS.values():
         if spec.of_run and (value := spec.of_run(rows)) is not None:
             found.metrics[rows.whole, spec.name] = value

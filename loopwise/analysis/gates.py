@@ -55,9 +55,7 @@ def parse_gate(text: str) -> Gate:
         )
     gate = Gate(match["metric"], float(match["sign"] + match["percent"]) / 100)
     if gate.change <= -1:
-        raise UsageError(
-            f"--fail-on: got {text!r}, allowed is a fall of less than 100%; nothing can fall further"
-        )
+        raise UsageError(f"--fail-on: got {text!r}, allowed is a fall of less than 100%; nothing can fall further")
     return gate
 
 

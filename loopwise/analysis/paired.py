@@ -100,9 +100,7 @@ def round_ratio(rounds: Iterable[Round], endpoint: str, metric: str) -> LogRatio
     return pair_up(sides[0], sides[1])
 
 
-def settled_by_slices(
-    comparison: PairedComparison, rounds: Sequence[Round], endpoint: str
-) -> PairedComparison:
+def settled_by_slices(comparison: PairedComparison, rounds: Sequence[Round], endpoint: str) -> PairedComparison:
     """Take the ratio that slices gave, where there are enough of them and their interval is narrower.
 
     Only the width of both intervals counts, never where they lie.
@@ -166,9 +164,7 @@ def _why_no_round(rounds: Sequence[Round]) -> str:
     return "no round holds a figure of both"
 
 
-def explain(
-    baseline: Case, candidate: Case, measured_rps: Mapping[str, float], cores: int
-) -> dict[str, Bound]:
+def explain(baseline: Case, candidate: Case, measured_rps: Mapping[str, float], cores: int) -> dict[str, Bound]:
     """The bound that explains a throughput verdict: the slower side runs at its smallest bound, which is its own.
 
     Args:

@@ -159,9 +159,7 @@ def _causes(observed: Observed) -> list[Cause]:
 def _disturbances(observed: Observed) -> Iterator[tuple[float, str]]:
     """What the machine took from at least half of the runs: its share of the CPU, and in words."""
     for spec in CHECKS.values():
-        failed = [
-            check for run in observed.runs for check in run.checks if check.name == spec.name and not check.ok
-        ]
+        failed = [check for run in observed.runs for check in run.checks if check.name == spec.name and not check.ok]
         if spec.lost_cpu and failed and observed.is_common(len(failed)):
             gone = spec.lost_cpu(sum(check.value for check in failed) / len(failed), observed.cores)
             yield min(gone, 1.0), _words(failed[0])
@@ -185,9 +183,7 @@ def _late(observed: Observed) -> Iterator[str]:
 
 def _marks(observed: Observed) -> Iterator[str]:
     """Any other check that marked at least half of the runs."""
-    failed = [
-        check for run in observed.runs for check in run.checks if check.effect == "flag" and not check.ok
-    ]
+    failed = [check for run in observed.runs for check in run.checks if check.effect == "flag" and not check.ok]
     counted = Counter(check.name for check in failed)
     yield from (_words(check) for check in failed if observed.is_common(counted[check.name]))
 
@@ -213,8 +209,6 @@ def _above(observed: Observed) -> Iterator[str]:
 def _own_cpu_ms(observed: Observed) -> float:
     """CPU time that the workload itself asks for, per request; of a mix, weighted."""
     case = observed.figures.case
-    parts: list[tuple[int, Cost | None]] = [(part.weight, part.cost) for part in case.parts] or [
-        (1, case.cost)
-    ]
+    parts: list[tuple[int, Cost | None]] = [(part.weight, part.cost) for part in case.parts] or [(1, case.cost)]
     weights = sum(weight for weight, _ in parts)
     return sum(weight * cost.cpu_ms for weight, cost in parts if cost) / weights

@@ -47,9 +47,7 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     if len(names) > 1:
         groups |= {each: counted & (endpoints == f"{name} {each}") for each in names}
     metrics = {
-        each: request_metrics(
-            Requests(int(answers.sum()), duration_s, {"service": np.sort(service_ms[answers])})
-        )
+        each: request_metrics(Requests(int(answers.sum()), duration_s, {"service": np.sort(service_ms[answers])}))
         for each, answers in groups.items()
     }
     if cpu_s is not None and served:
@@ -107,9 +105,7 @@ def figures_in_rounds(case: Case, rounds: Sequence[Round]) -> CaseFigures:
 
 def trouble_of(each: Round) -> str:
     """Why a round can't be used, or what marks it."""
-    broken = sorted(
-        (check for check in each.checks if not check.ok), key=lambda check: check.effect != "void"
-    )
+    broken = sorted((check for check in each.checks if not check.ok), key=lambda check: check.effect != "void")
     return each.error or (broken[0].detail or broken[0].name if broken else f"the round is {each.status}")
 
 

@@ -82,8 +82,7 @@ def fit(throughput: Mapping[int, Mapping[int, float]], confidence: float) -> Fit
     contention, coherency = data.fit(is_usl=is_usl)
     ends = data.intervals((contention, coherency), is_usl=is_usl, confidence=confidence)
     typical = {
-        workers: estimate([value for (of, _), value in points.items() if of == workers]).value
-        for workers in counts
+        workers: estimate([value for (of, _), value in points.items() if of == workers]).value for workers in counts
     }
     logs = [math.log(typical[n] * divisor(contention, coherency, n) / n) for n in counts]
     one_worker_rps = math.exp(sum(logs) / len(logs))
@@ -273,11 +272,7 @@ def _clauses(scaling: Scaling, law: Fit, margin: float, bound: Bound | None) -> 
     words = f"contention {_shown(law.contention)}"
     if law.coherency is not None:
         words += f", coherency {_shown(law.coherency)}"
-    grows = (
-        f"scales to {count(best, 'worker')}"
-        if best > scaling.workers[0]
-        else "gains nothing from more workers"
-    )
+    grows = f"scales to {count(best, 'worker')}" if best > scaling.workers[0] else "gains nothing from more workers"
     yield f"{grows}: {words}"
     if chosen < best:
         serve = "serves" if chosen == 1 else "serve"

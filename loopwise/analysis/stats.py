@@ -41,9 +41,7 @@ def t_half_width(values: Sequence[float], confidence: float) -> float:
     return quantile * float(np.std(values, ddof=1)) / math.sqrt(n)
 
 
-def estimate(
-    values: Sequence[float], *, unit: str = "", confidence: float = 0.95, is_log: bool = True
-) -> Estimate:
+def estimate(values: Sequence[float], *, unit: str = "", confidence: float = 0.95, is_log: bool = True) -> Estimate:
     """The typical value of replicates and its interval.
 
     On the log scale that is the geometric mean with an interval of ratios; a value of zero or below can't be put
@@ -61,9 +59,7 @@ def estimate(
     if is_log:
         middle = _exp(middle)
         low, high = (None if end is None else _exp(end) for end in (low, high))
-    return Estimate(
-        value=middle, low=low, high=high, unit=unit, replicates=len(values), confidence=confidence
-    )
+    return Estimate(value=middle, low=low, high=high, unit=unit, replicates=len(values), confidence=confidence)
 
 
 @dataclass(frozen=True)
@@ -147,16 +143,12 @@ def unpaired(baseline: Sequence[float], candidate: Sequence[float]) -> LogRatio:
     return LogRatio(difference, error, freedom, min(sizes))
 
 
-def paired_ratio(
-    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
-) -> Estimate:
+def paired_ratio(baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """Candidate ÷ baseline from pairs, with its interval; see `paired`."""
     return paired(baseline, candidate).estimate(confidence)
 
 
-def unpaired_ratio(
-    baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95
-) -> Estimate:
+def unpaired_ratio(baseline: Sequence[float], candidate: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """Candidate ÷ baseline from independent replicates, with its interval; see `unpaired`."""
     return unpaired(baseline, candidate).estimate(confidence)
 

@@ -243,9 +243,7 @@ def _row(
     }
 
 
-def _predictions(
-    experiment: Experiment, cases: dict[str, CaseFigures], runs: Sequence[Run]
-) -> tuple[Prediction, ...]:
+def _predictions(experiment: Experiment, cases: dict[str, CaseFigures], runs: Sequence[Run]) -> tuple[Prediction, ...]:
     cores, confidence = experiment.environment["cores"], experiment.suite.compare.confidence
     predictions = (predict(each, runs, cores, confidence) for each in cases.values())
     return tuple(each for each in predictions if each is not None)
@@ -264,9 +262,7 @@ def _quantiles(experiment: Experiment, reduced: ReducedRuns) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=QUANTILE_COLUMNS)
 
 
-def _verdicts(
-    experiment: Experiment, cases: dict[str, CaseFigures], rounds: Sequence[Round]
-) -> tuple[Verdict, ...]:
+def _verdicts(experiment: Experiment, cases: dict[str, CaseFigures], rounds: Sequence[Round]) -> tuple[Verdict, ...]:
     """Every case against its baseline: by slices where there are enough, else within blocks; a family per metric."""
     settings, cores = experiment.suite.compare, experiment.environment["cores"]
     known = {case_id: each.estimate("throughput_rps", settings.confidence) for case_id, each in cases.items()}

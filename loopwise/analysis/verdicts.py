@@ -79,24 +79,18 @@ def smallest_alpha(ratio: LogRatio, margin: float) -> float:
     return ratio.alpha_beyond(abs(ratio.mean) - math.log1p(margin))
 
 
-def confidences(
-    ratios: Sequence[LogRatio | None], metric: str, margin: float, confidence: float
-) -> list[float]:
+def confidences(ratios: Sequence[LogRatio | None], metric: str, margin: float, confidence: float) -> list[float]:
     """The confidence at which each comparison of a family is judged (Holm's step-down)."""
 
     def is_decided(index: int, level: float) -> bool:
         ratio = ratios[index]
         return ratio is not None and decide(ratio.estimate(level), metric, margin) != "undecided"
 
-    alphas = [
-        smallest_alpha(each, margin) if each is not None and each.has_interval else None for each in ratios
-    ]
+    alphas = [smallest_alpha(each, margin) if each is not None and each.has_interval else None for each in ratios]
     return step_down(alphas, confidence, is_decided)
 
 
-def judge_family(
-    comparisons: Iterable[PairedComparison], *, margin: float, confidence: float
-) -> list[Verdict]:
+def judge_family(comparisons: Iterable[PairedComparison], *, margin: float, confidence: float) -> list[Verdict]:
     """Decide comparisons that a reader sees together, in their order; those on one metric are one family.
 
     Args:

@@ -32,9 +32,7 @@ def sentence(comparison: PairedComparison, word: str, ratio: Estimate | None, ma
         return f"{claim}{how}: the same within ±{percent(margin)}"
     if word == "undecided":
         wide = f"too wide to decide at ±{percent(margin)}"
-        return (
-            f"{claim}{how}: undecided, {wide if ratio.low is not None else 'one replicate has no interval'}"
-        )
+        return f"{claim}{how}: undecided, {wide if ratio.low is not None else 'one replicate has no interval'}"
     because = comparison.because(word)
     return f"{claim} here{how}, because {because}" if because else f"{claim}{how}"
 

@@ -13,9 +13,7 @@ MIN_GROWTH_MB = 8.0
 """Less is what buffers, caches and the allocator take in the first seconds under load."""
 
 
-def worker_figures(
-    samples: Sequence[Sample], start_ns: int, end_ns: int, pids: Sequence[int]
-) -> tuple[Worker, ...]:
+def worker_figures(samples: Sequence[Sample], start_ns: int, end_ns: int, pids: Sequence[int]) -> tuple[Worker, ...]:
     """A worker per process that answered when the server became ready, and per one that came later.
 
     Args:
@@ -142,8 +140,6 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
         figures["server_rss_growth_mb"] = steady_growth(list(by_time.values()))
         figures["server_threads"] = float(sum(rows[-1].threads or 0 for rows in by_pid.values()))
         figures["server_context_switches"] = float(
-            sum(
-                (rows[-1].context_switches or 0) - (rows[0].context_switches or 0) for rows in by_pid.values()
-            )
+            sum((rows[-1].context_switches or 0) - (rows[0].context_switches or 0) for rows in by_pid.values())
         )
     return figures | loop_figures([sample for sample in inside if sample.time_ns > start_ns])

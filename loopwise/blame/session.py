@@ -73,9 +73,7 @@ def subjects(target: str, endpoints: Sequence[str], app_dir: Path, python: Path 
             if each["method"] == "GET" and "{" not in each["path"]
         ]
     if not wanted:
-        raise UsageError(
-            f"blame: {target} names no GET route without parameters; give --endpoint 'GET /x' yourself"
-        )
+        raise UsageError(f"blame: {target} names no GET route without parameters; give --endpoint 'GET /x' yourself")
     document = trial_document(target, wanted, workers="1", users=1, app_dir=app_dir, python=python)
     return distinct(make_suite(document, label="blame", folder=Path.cwd()).cases)
 
@@ -166,9 +164,7 @@ def observe(
                 calibration=calibration,
                 services=services,
             ) as running:
-                report, answers = _request_all(
-                    running.url, case.endpoints, settings.requests, case.load.timeout_s
-                )
+                report, answers = _request_all(running.url, case.endpoints, settings.requests, case.load.timeout_s)
                 return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
         except ServerError as error:
             raise ServerError(str(error).rpartition("AppError: ")[2]) from None

@@ -126,9 +126,7 @@ def measure_schedule(
             problems.append(f"open load at {rate_rps:g}/s: {error}")
             continue
         rows = run.rows.is_ok.size
-        size = RowSize(
-            load=f"open, {rate_rps:g} requests/s", rows=rows, bytes_per_row=run.rows.file_bytes / rows
-        )
+        size = RowSize(load=f"open, {rate_rps:g} requests/s", rows=rows, bytes_per_row=run.rows.file_bytes / rows)
     return tuple(accuracies), size, tuple(problems)
 
 

@@ -120,9 +120,7 @@ def nginx_argv(nginx: str, folder: Path, port: int) -> list[str]:
 
 def nginx_version(nginx: str) -> str:
     """`nginx/1.26.3`."""
-    version = subprocess.run(
-        [nginx, "-v"], capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False
-    )
+    version = subprocess.run([nginx, "-v"], capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False)
     return (version.stderr or version.stdout).strip().rpartition(": ")[2] or "nginx"
 
 
@@ -212,9 +210,7 @@ class Bench:
     warmup_s: float
     tell: Tell
 
-    def generate(
-        self, load: Load, *, scenario: str | None = None, generator: Generator | None = None
-    ) -> Generated:
+    def generate(self, load: Load, *, scenario: str | None = None, generator: Generator | None = None) -> Generated:
         """Run a load against the static server.
 
         Args:
@@ -247,9 +243,7 @@ class Bench:
         done = (generator or self.generator).run(order, on_event)
         (start_ns, before_s), (end_ns, after_s) = moments["window_opened"], moments["window_closed"]
         seal_samples(folder)
-        return Generated(
-            read_rows(folder / "samples.parquet"), done.figures, start_ns, end_ns, after_s - before_s
-        )
+        return Generated(read_rows(folder / "samples.parquet"), done.figures, start_ns, end_ns, after_s - before_s)
 
 
 def read_rows(path: Path) -> Rows:

@@ -85,9 +85,7 @@ def measure_cost(bench: Bench, peers: Mapping[str, str], rounds: int) -> Costs:
 
 def _ours(bench: Bench, tool: str, sizes: list[RowSize]) -> Callable[[], CostRound]:
     """Step that runs our generator, with the declared endpoint or a Locust file."""
-    load = Load(
-        users=CONNECTIONS, warmup_s=bench.warmup_s, warmup_max_s=5.0, measure_s=bench.window_s, timeout_s=5.0
-    )
+    load = Load(users=CONNECTIONS, warmup_s=bench.warmup_s, warmup_max_s=5.0, measure_s=bench.window_s, timeout_s=5.0)
 
     def step() -> CostRound:
         run = bench.generate(load, scenario=SCENARIOS[tool])
@@ -195,9 +193,7 @@ def measure_memory(bench: Bench, users: int, log: Path) -> UserMemory:
     room = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
     users = min(users, room)
     if users < 2 * FEW_USERS:
-        raise RunError(
-            f"there is room for {room} connections only; raise the limit on open files: `ulimit -n 65536`"
-        )
+        raise RunError(f"there is room for {room} connections only; raise the limit on open files: `ulimit -n 65536`")
     generator = WatchedGenerator(log)
     try:
         few_bytes = _rss_bytes(bench, generator, FEW_USERS)
@@ -205,9 +201,7 @@ def measure_memory(bench: Bench, users: int, log: Path) -> UserMemory:
     finally:
         generator.close()
     growth_bytes = many_bytes - few_bytes
-    return UserMemory(
-        users=users, growth_bytes=growth_bytes, bytes_per_user=growth_bytes / (users - FEW_USERS)
-    )
+    return UserMemory(users=users, growth_bytes=growth_bytes, bytes_per_user=growth_bytes / (users - FEW_USERS))
 
 
 def _rss_bytes(bench: Bench, generator: WatchedGenerator, users: int) -> int:

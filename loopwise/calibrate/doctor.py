@@ -120,9 +120,7 @@ def _disk() -> tuple[bool, str]:
 
 CHECKUPS = (
     Checkup("python", _python, "install Python 3.11 or newer", otherwise="fail"),
-    Checkup(
-        "cores", _cores, "use a machine with two cores or more: generator and server share this one's core"
-    ),
+    Checkup("cores", _cores, "use a machine with two cores or more: generator and server share this one's core"),
     Checkup("steal", _steal, "measure when the host is quieter, or compare by ratios only"),
     Checkup("idle", _load, "end what else runs (see `top`)"),
     Checkup("governor", _governor, "run `sudo cpupower frequency-set -g performance`"),

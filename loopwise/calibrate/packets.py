@@ -86,9 +86,7 @@ def read_segments(data: bytes) -> Iterator[Segment]:
     link_type = struct.unpack_from(order + "I", data, 20)[0] & 0xFFFF
     if link_type not in LINK_HEADER_BYTES:
         known = ", ".join(map(str, sorted(LINK_HEADER_BYTES)))
-        raise RunError(
-            f"the packet capture has link type {link_type}, known are {known}; capture on loopback"
-        )
+        raise RunError(f"the packet capture has link type {link_type}, known are {known}; capture on loopback")
     link_bytes = LINK_HEADER_BYTES[link_type]
     record, ports = struct.Struct(order + "IIII"), struct.Struct("!HH")
     offset = FILE_HEADER_BYTES

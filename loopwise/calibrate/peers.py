@@ -120,9 +120,7 @@ def children_pinned(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def run_peer(
-    name: str, program: str, server: StaticServer, duration_s: float, *, core: int | None
-) -> CostRound:
+def run_peer(name: str, program: str, server: StaticServer, duration_s: float, *, core: int | None) -> CostRound:
     """Load the static server with a peer.
 
     Raises:
@@ -139,18 +137,14 @@ def run_peer(
     try:
         text, _ = process.communicate(timeout=duration_s + GRACE_S)
     except subprocess.TimeoutExpired:
-        raise GeneratorError(
-            f"{name} did not end after {duration_s:g} s and was killed; try it by hand"
-        ) from None
+        raise GeneratorError(f"{name} did not end after {duration_s:g} s and was killed; try it by hand") from None
     finally:
         processes.end(process, grace_s=0.0)
     wall_s, cpu_s = time.monotonic() - begun_s, _children_cpu_s() - used_s
     answered = peer.parse(text)
     if process.returncode or answered is None or not answered.requests:
         printed = " ".join(text.split())[-300:] or "nothing"
-        raise GeneratorError(
-            f"{name} ended with status {process.returncode}; it printed: {printed}; try it by hand"
-        )
+        raise GeneratorError(f"{name} ended with status {process.returncode}; it printed: {printed}; try it by hand")
     return CostRound(*answered, cpu_s, wall_s, server.cpu_s() - server_s)
 
 

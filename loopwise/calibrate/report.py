@@ -54,9 +54,7 @@ def tables(calibration: Calibration) -> RenderableType:
     """Render for the terminal."""
     parts: list[RenderableType] = [Text(heading(calibration), style="dim")]
     for section in sections(calibration):
-        table = Table(
-            box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=section.title, title_justify="left"
-        )
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=section.title, title_justify="left")
         for column in section.columns:
             table.add_column(column, overflow="fold")
         for row in section.rows:
@@ -202,9 +200,7 @@ def _schedule(calibration: Calibration) -> Section:
         for each in calibration.schedule
     ]
     columns = ("rate (Poisson)", "due", "sent", "sent ÷ due", "late p50", "p99", "max")
-    note = (
-        "Late: sent − scheduled. Due requests are drawn again from the seed: one that was dropped has no row."
-    )
+    note = "Late: sent − scheduled. Due requests are drawn again from the seed: one that was dropped has no row."
     return Section("Open load's schedule", columns, rows, note)
 
 

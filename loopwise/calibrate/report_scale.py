@@ -22,16 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print time and memory."""
     parser = argparse.ArgumentParser(prog="python -m loopwise.calibrate.report_scale")
     parser.add_argument("--runs", type=int, default=100, help="runs of the result; default 100")
-    parser.add_argument(
-        "--rows", type=int, default=100_000, help="rows in the window of each; default 100000"
-    )
+    parser.add_argument("--rows", type=int, default=100_000, help="rows in the window of each; default 100000")
     parser.add_argument("--inner", choices=(MAKE, PHASES), help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     if min(given.runs, given.rows) < 1:
-        parser.error(
-            f"--runs and --rows: got {given.runs} and {given.rows}, allowed is 1 or more; raise them"
-        )
+        parser.error(f"--runs and --rows: got {given.runs} and {given.rows}, allowed is 1 or more; raise them")
     if given.inner == MAKE:
         return _make(given.result, given.runs, given.rows)
     if given.inner == PHASES:

@@ -67,8 +67,7 @@ def _suite(cases: int, replicates: int) -> Suite:
         "load": {"users": USERS, "warmup_s": 0.5, "measure_s": 5.0, "victim": VICTIM_PATH},
         "replicates": {"min": replicates, "max": replicates},
         "matrix": [
-            {"workload": "sleep", "params": {"ms": 50}, "mode": list(SLOWNESS), "workers": [count]}
-            for count in workers
+            {"workload": "sleep", "params": {"ms": 50}, "mode": list(SLOWNESS), "workers": [count]} for count in workers
         ],
         "compare": {"baseline": {"mode": "sync"}},
     }

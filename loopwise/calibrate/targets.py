@@ -38,9 +38,7 @@ class Goal:
         """The target beside the figure of a calibration."""
         finding = self.find(calibration)
         if isinstance(finding, str):
-            return Target(
-                figure=self.figure, reach=self.reach, found=fmt.NONE, state="not measured", detail=finding
-            )
+            return Target(figure=self.figure, reach=self.reach, found=fmt.NONE, state="not measured", detail=finding)
         return Target(
             figure=self.figure,
             reach=self.reach,
@@ -155,9 +153,7 @@ GOALS = (
     ),
     Goal("requests sent ÷ scheduled, all rates", "1 exactly", _sent),
     Goal("rows ÷ requests in the packets", "1 exactly", _recorded),
-    Goal(
-        "memory of an idle virtual user, without its socket", f"≤ {MAX_USER_BYTES / 1024:g} KiB", _user_memory
-    ),
+    Goal("memory of an idle virtual user, without its socket", f"≤ {MAX_USER_BYTES / 1024:g} KiB", _user_memory),
     Goal("disk per row", f"≤ {MAX_ROW_BYTES:g} bytes", _row_size),
 )
 """In the order of the report's table."""

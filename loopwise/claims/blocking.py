@@ -95,9 +95,7 @@ def harm_of_blocking(evidence: Evidence, index: int = -1) -> Sweep:
 def _c11(evidence: Evidence) -> Opinion:
     often, seldom, mixes = harm_of_blocking(evidence), harm_of_blocking(evidence, 0), _by_share(evidence)
     if (min(often.planned), max(often.planned)) != (min(seldom.planned), max(seldom.planned)):
-        raise Unmeasured(
-            "the result has not the same ms of blocking for every share, and the rule needs them"
-        )
+        raise Unmeasured("the result has not the same ms of blocking for every share, and the rule needs them")
     (short, at_short), (long, at_long) = often.needs_ends()
     least, most = min(mixes), max(mixes)
     rarely = f"; with {least * 100:.0f} % {seldom.bracket.between}" if len(mixes) > 1 else ""
@@ -150,9 +148,7 @@ def _c17(evidence: Evidence) -> Opinion:
     mixes = {partner: measured(each) for partner, each in _partners(evidence).items()}
     for partner in (("sleep", "sync"), ("sleep", "blocking")):
         if partner not in mixes:
-            raise Unmeasured(
-                f"the result has no mix whose last part is {' '.join(partner)}, and the rule needs one"
-            )
+            raise Unmeasured(f"the result has no mix whose last part is {' '.join(partner)}, and the rule needs one")
     waits, blocks = mixes["sleep", "sync"], mixes["sleep", "blocking"]
     first, second = judge(
         [

@@ -57,9 +57,7 @@ def describe(panel: Panel) -> str:
         return f"Bars of {LABELS[panel.metric]}. {bars}."
     lines = "; ".join(
         f"{line.name}: "
-        + ", ".join(
-            f"{_figure(panel.metric, known)} at {_at(value, panel.words)}" for value, known in line.points
-        )
+        + ", ".join(f"{_figure(panel.metric, known)} at {_at(value, panel.words)}" for value, known in line.points)
         for line in panel.lines
     )
     ends = "" if panel.bracket is None else f" {str(panel.bracket).capitalize()}."
@@ -117,9 +115,7 @@ def _draw_bars(frame: Frame, panel: Bars) -> None:
         top_in = _TOP_IN + (row + 0.5) * _ROW_IN
         name = fit(bar.name, _NAMES_IN - 0.1)
         frame.text(_NAMES_IN - 0.1 - text_width_in(name), top_in, name, color=INK)
-        frame.text(
-            PANEL_WIDTH_IN - _FIGURE_IN + 0.08, top_in, fmt.figure(panel.metric, bar.known.value), color=MUTED
-        )
+        frame.text(PANEL_WIDTH_IN - _FIGURE_IN + 0.08, top_in, fmt.figure(panel.metric, bar.known.value), color=MUTED)
 
 
 def _whisker(axes: Axes, known: Estimate, row: int) -> None:
@@ -144,9 +140,7 @@ def _draw_lines(frame: Frame, panel: Lines) -> None:
     for line in panel.lines:
         style = mode_style(line.mode)
         xs, ys = zip(*((value, each.value) for value, each in line.points), strict=True)
-        axes.plot(
-            xs, ys, color=style.colour, ls=style.line, marker=style.marker, ms=4.5, clip_on=False, zorder=3
-        )
+        axes.plot(xs, ys, color=style.colour, ls=style.line, marker=style.marker, ms=4.5, clip_on=False, zorder=3)
         for value, each in line.points:
             if each.low is not None and each.high is not None:
                 axes.plot([value, value], [each.low, each.high], color=style.colour, lw=1.0, zorder=2)

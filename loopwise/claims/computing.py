@@ -218,8 +218,7 @@ C18 = Claim(
     claim_id="C18",
     statement="For CPU-bound work sync routes and more workers may be better.",
     belief="If async brings nothing, plain def does; and more workers use more cores.",
-    experiment="5 ms of computing as async def and as def, on one and on two workers, 50 users, /health beside "
-    "them.",
+    experiment="5 ms of computing as async def and as def, on one and on two workers, 50 users, /health beside them.",
     prediction="min(workers, cores) ÷ 0.005 s in either mode: 200 and 400 a second. /health waits for once or "
     "twice 50 × 5 ms = 250 ms in async def on one worker; in def it contends for the GIL in turns of 5 ms instead "
     "(Python: sys.getswitchinterval).",

@@ -247,9 +247,7 @@ class Sweep:
         known, low, high = dict(self.judged), self.planned[0], self.planned[-1]
         for value in (low, high):
             if value not in known:
-                raise Unmeasured(
-                    f"what is compared at {value:g} {self.axis.words} has no valid run, or is missing"
-                )
+                raise Unmeasured(f"what is compared at {value:g} {self.axis.words} has no valid run, or is missing")
         return (low, known[low]), (high, known[high])
 
 

@@ -178,9 +178,7 @@ def suite_of(cases: Sequence[Case], like: Suite, name: str, *, describe: Describ
     """
     for case in cases:
         if case.app is not None or case.url is not None or case.scenario is not None or case.server is None:
-            raise UsageError(
-                f"{case.case_id}: is no workload of target_app, and a search varies nothing else"
-            )
+            raise UsageError(f"{case.case_id}: is no workload of target_app, and a search varies nothing else")
     document = {
         "name": name,
         "description": f"between the values of {like.name}",

@@ -123,9 +123,7 @@ class Change(NamedTuple):
         return "only in one" if None in (self.base, self.other) else "no longer the same, none contradicts"
 
 
-def changes(
-    claim_ids: Iterable[str], base: Mapping[str, Finding], other: Mapping[str, Finding]
-) -> list[Change]:
+def changes(claim_ids: Iterable[str], base: Mapping[str, Finding], other: Mapping[str, Finding]) -> list[Change]:
     """Every claim that at least one of two runs has."""
     labels = [{claim_id: each.label for claim_id, each in side.items()} for side in (base, other)]
     return [

@@ -69,10 +69,7 @@ Row = tuple[str, dict[str, Any]]
 
 def modes(workload: str, *names: str, label: str = "{}", **factors: Any) -> list[Row]:
     """A row for each mode of a workload. `label`: `{}` is the mode, `{workers}` and the like are the case's."""
-    return [
-        (label.replace("{}", MODES[mode].words), {"workload": workload, "mode": mode, **factors})
-        for mode in names
-    ]
+    return [(label.replace("{}", MODES[mode].words), {"workload": workload, "mode": mode, **factors}) for mode in names]
 
 
 def bar_chart(metric: str, rows: Sequence[Row]) -> Chart:
@@ -103,9 +100,7 @@ def line_chart(metric: str, axis: Axis, rows: Sequence[Row]) -> Chart:
     return panel
 
 
-def bars_of(
-    evidence: Evidence, metric: str, rows: Iterable[tuple[str, str, CaseFigures, str | None]]
-) -> Bars | None:
+def bars_of(evidence: Evidence, metric: str, rows: Iterable[tuple[str, str, CaseFigures, str | None]]) -> Bars | None:
     """Bars from rows of name, mode, case and endpoint; None where no case has the metric."""
     bars = tuple(
         Bar(name, mode, known)

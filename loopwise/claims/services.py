@@ -58,8 +58,7 @@ def _c15(evidence: Evidence) -> Opinion:
     if not rows:
         raise Unmeasured("the result has no case of sqlite in mode async, and the rule needs some")
     cases = [
-        evidence.modes("async", "sync", "blocking", **{"workload": "sqlite", "params.rows": count})
-        for count in rows
+        evidence.modes("async", "sync", "blocking", **{"workload": "sqlite", "params.rows": count}) for count in rows
     ]
     gains = judge([at_least(evidence.ratio(loop, thread, RPS), GAIN) for loop, thread, _ in cases])
     loop, _, blocking = cases[-1]
@@ -102,8 +101,7 @@ C15 = Claim(
 
 def _c16(evidence: Evidence) -> Opinion:
     kept, made = (
-        evidence.one({"params.client": client}, workload="upstream", mode="async")
-        for client in ("shared", "request")
+        evidence.one({"params.client": client}, workload="upstream", mode="async") for client in ("shared", "request")
     )
     plain = evidence.one({"params.client": "shared"}, workload="upstream", mode="sync")
     good, bad = judge(
@@ -151,9 +149,7 @@ def _c19(evidence: Evidence) -> Opinion:
     planned = {case.case_id for case in evidence.summary.experiment.suite.cases}
     cached = [e for e in evidence.all(workload="cache", mode="sync") if e.case.case_id in planned]
     ratios = sorted({each.case.params["hit_ratio"] for each in cached} - {0.0})
-    without = dict(
-        zip(BOTH, evidence.modes(*BOTH, **{"workload": "cache", "params.hit_ratio": 0.0}), strict=True)
-    )
+    without = dict(zip(BOTH, evidence.modes(*BOTH, **{"workload": "cache", "params.hit_ratio": 0.0}), strict=True))
     if not ratios:
         raise Unmeasured("the result has no case of cache with hits, and the rule needs some")
     questions = {
@@ -207,15 +203,12 @@ def _c20(evidence: Evidence) -> Opinion:
     }
     names = [name for name, mode in waiting if mode == "async"]
     if set(waiting) != {(name, mode) for name, _ in waiting for mode in BOTH}:
-        raise Unmeasured(
-            "not every server of the result has a waiting route in both modes, and the rule needs them"
-        )
+        raise Unmeasured("not every server of the result has a waiting route in both modes, and the rule needs them")
     if len(names) < 2:
         raise Unmeasured(f"{len(names)} servers have a waiting route in async def, and the rule needs two")
     first = "uvicorn" if "uvicorn" in names else names[0]
     of_modes = [
-        at_least(evidence.ratio(waiting[name, "async"], waiting[name, "sync"], RPS), 1 + LITTLE)
-        for name in names
+        at_least(evidence.ratio(waiting[name, "async"], waiting[name, "sync"], RPS), 1 + LITTLE) for name in names
     ]
     of_servers = [
         same(evidence.ratio(waiting[name, mode], waiting[first, mode], RPS), LITTLE)

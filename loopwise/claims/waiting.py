@@ -52,8 +52,7 @@ C01 = Claim(
     prediction="FastAPI runs def routes in AnyIO's threads, whose limiter has 40 tokens per event loop (AnyIO: "
     "Working with threads). So 20 requests a second with one user, 400 with 20, 40 tokens ÷ 0.050 s = 800 with 40, "
     "and still 800 with 80.",
-    truth="A worker serves up to 40 sync requests at a time. One at a time is what a blocking call in async def "
-    "does.",
+    truth="A worker serves up to 40 sync requests at a time. One at a time is what a blocking call in async def does.",
     advice="Leave a route that calls blocking code as def; do not turn it into async def to make it parallel.",
     rule=_c01,
     crossover=knee_of_sync,
@@ -155,9 +154,7 @@ def cap_of_to_thread(evidence: Evidence) -> Sweep:
 def _c07(evidence: Evidence) -> Opinion:
     cap = cap_of_to_thread(evidence)
     users = evidence.one(workload="sleep", mode="blocking").case.load.users
-    blocking, hopping, threads = evidence.modes(
-        "blocking", "to_thread", "sync", workload="sleep", users=users
-    )
+    blocking, hopping, threads = evidence.modes("blocking", "to_thread", "sync", workload="sleep", users=users)
     more, freed, capped = judge(
         [
             at_least(evidence.ratio(hopping, blocking, RPS), 2.0),

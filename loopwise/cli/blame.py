@@ -19,15 +19,11 @@ def blame(
     ],
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="'GET /x'", help="What to ask; default: the app's GET routes without parameters."
-        ),
+        typer.Option(metavar="'GET /x'", help="What to ask; default: the app's GET routes without parameters."),
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
-    loop: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(LOOPS)}]", help="The server's event loop.")
-    ] = "auto",
+    loop: Annotated[str, typer.Option(metavar=f"[{'|'.join(LOOPS)}]", help="The server's event loop.")] = "auto",
     requests: Annotated[int, typer.Option(min=1, max=1000, help="Requests per endpoint.")] = 20,
     threshold_ms: Annotated[
         float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault.")

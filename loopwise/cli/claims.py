@@ -76,17 +76,13 @@ def show(
 
 @app.command()
 def run(
-    claim_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The claims: C01 to C20.")
-    ] = None,
+    claim_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The claims: C01 to C20.")] = None,
     is_all: Annotated[bool, typer.Option("--all", help="All of them; about half an hour.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the results; default: below results/claims/."),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print no progress, only where the page is.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the page is.")] = False,
 ) -> int:
     """Measure claims and judge them."""
     from datetime import UTC, datetime
@@ -115,9 +111,7 @@ def run(
     try:
         with crashes_logged(folder), generators(folder / "generator.log") as pool:
             pool.warm_up()
-            examiner = examine.Examiner(
-                folder, pool, lambda: watching(screen, quiet=quiet), command_line(), tell=tell
-            )
+            examiner = examine.Examiner(folder, pool, lambda: watching(screen, quiet=quiet), command_line(), tell=tell)
             for number, claim in enumerate(chosen_claims, start=1):
                 tell_bold(f"{claim.claim_id} ({number} of {len(chosen_claims)}): {claim.statement}")
                 found.append(examiner.examine(claim))

@@ -25,13 +25,9 @@ def compare(
     fail_on: FailOn = None,
     allow_different: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Compare although this differs: cores, versions.uvicorn, …; may be repeated."
-        ),
+        typer.Option(metavar="KEY", help="Compare although this differs: cores, versions.uvicorn, …; may be repeated."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for compare.html and its charts.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for compare.html and its charts.")] = None,
     junit: JunitFile = None,
     markdown: MarkdownFile = None,
     as_json: Json = False,
@@ -91,9 +87,7 @@ def _outcome(
 
     base, other = (path.resolve().name for path in paths)
     settings = before.experiment.suite.compare
-    verdicts = compare_results(
-        before, after, margin=settings.margin, confidence=settings.confidence, allowed=allowed
-    )
+    verdicts = compare_results(before, after, margin=settings.margin, confidence=settings.confidence, allowed=allowed)
     if not verdicts:
         raise UsageError(
             f"{paths[0]} and {paths[1]} have no case in common; compare results of the same suite "

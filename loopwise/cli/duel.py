@@ -39,12 +39,8 @@ def duel(
     endpoint: Annotated[
         list[str] | None, typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")
     ] = None,
-    app_: Annotated[
-        str | None, typer.Option("--app", metavar="module:app", help="The app of a git revision.")
-    ] = None,
-    base_app_dir: Annotated[
-        Path, typer.Option(metavar="D", help="Folder that BASE is imported from.")
-    ] = Path(),
+    app_: Annotated[str | None, typer.Option("--app", metavar="module:app", help="The app of a git revision.")] = None,
+    base_app_dir: Annotated[Path, typer.Option(metavar="D", help="Folder that BASE is imported from.")] = Path(),
     candidate_app_dir: Annotated[
         Path | None, typer.Option(metavar="D", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
@@ -54,13 +50,9 @@ def duel(
     candidate_python: Annotated[
         Path | None, typer.Option(metavar="P", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
-    suite: Annotated[
-        str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")
-    ] = None,
+    suite: Annotated[str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")] = None,
     fail_on: FailOn = None,
-    margin: Annotated[
-        float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")
-    ] = 0.01,
+    margin: Annotated[float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")] = 0.01,
     users: Annotated[int, typer.Option(min=1, max=10_000, help="Users of each side.")] = 16,
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Load of a round that counts.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=2, max=100, help="Rounds at most.")] = 10,

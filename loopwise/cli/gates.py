@@ -13,16 +13,10 @@ if TYPE_CHECKING:
 
 FailOn = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."
-    ),
+    typer.Option(metavar="METRIC:+N%", help="Exit with 1 where a metric surely changed by more; may be repeated."),
 ]
-JunitFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write verdicts and gates as JUnit XML.")
-]
-MarkdownFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")
-]
+JunitFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write verdicts and gates as JUnit XML.")]
+MarkdownFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")]
 
 
 def gate_status(outcomes: "Sequence[Outcome]") -> int:

@@ -93,9 +93,7 @@ LONG = frozenset({"path", "label", "machine", "answer", "problem"})
 def list_(
     what: Annotated[str, typer.Argument(metavar=f"[{'|'.join(LISTINGS)}]", help="What to list.")] = "suites",
     html: Annotated[bool, typer.Option("--html", help="Write the results as a page to choose from.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page; default: results/index.html.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The page; default: results/index.html.")] = None,
     as_json: Json = False,
 ) -> int:
     """List what there is to choose from."""
@@ -164,7 +162,6 @@ def _combinations_table(rows: Rows) -> "RenderableType":
         table.add_row(*map(Text, cells))
     notes = [f"{number}  {sentence}" for sentence, number in numbers.items()]
     notes += [
-        f"{each['server']}, {each['key']}: {each['because']} (allowed is {each['allowed']})"
-        for each in refused_keys()
+        f"{each['server']}, {each['key']}: {each['because']} (allowed is {each['allowed']})" for each in refused_keys()
     ]
     return Group(table, *map(Text, notes))

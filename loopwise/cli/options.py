@@ -19,25 +19,19 @@ if TYPE_CHECKING:
 SuiteName = Annotated[str, typer.Argument(help="Name of a suite in scenarios/, or a path.")]
 Sets = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a key of the suite: load.users=20; may be repeated."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the suite: load.users=20; may be repeated."),
 ]
 Remotes = Annotated[
     list[str] | None,
     typer.Option(metavar="HOST", help="Allow a url on this host besides loopback; may be repeated."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Out = Annotated[
-    Path | None, typer.Option(metavar="RESULT", help="Folder of the result; default: below results/.")
-]
+Out = Annotated[Path | None, typer.Option(metavar="RESULT", help="Folder of the result; default: below results/.")]
 ReportFolder = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for the report; default: below results/.")
 ]
 Label = Annotated[str | None, typer.Option(metavar="TEXT", help="Ends the name of the result's folder.")]
-Seed = Annotated[
-    int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")
-]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")]
 Quietly = Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the report is.")]
 AppDir = Annotated[Path, typer.Option(metavar="D", help="Folder that the app is imported from.")]
 Python = Annotated[

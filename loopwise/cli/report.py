@@ -27,9 +27,7 @@ def report(
     return 0
 
 
-def make_report(
-    path: Path, *, as_json: bool = False, quiet: bool = False, formats: Sequence[str] = ()
-) -> None:
+def make_report(path: Path, *, as_json: bool = False, quiet: bool = False, formats: Sequence[str] = ()) -> None:
     """(Re)build charts, tables, page and exports from what is on disk, and print the answer."""
     from loopwise.report.build import build
     from loopwise.report.export.formats import OF_ROWS, export, parse_formats

@@ -47,9 +47,7 @@ def run(
         given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
         extra = [name for name, value in given.items() if value is not None and value != []]
         if extra:
-            raise UsageError(
-                f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}"
-            )
+            raise UsageError(f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}")
         result = ResultFolder(resume)
         return execute(result, result.experiment(), quiet=quiet)
     if suite is None:

@@ -16,9 +16,7 @@ def selftest(
     ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(
-            min=0, max=1000, help="Pairs of each injected difference, for two workloads; default 5."
-        ),
+        typer.Option(min=0, max=1000, help="Pairs of each injected difference, for two workloads; default 5."),
     ] = None,
     duels: Annotated[
         int | None,
@@ -26,9 +24,7 @@ def selftest(
     ] = None,
     injected: Annotated[
         list[float] | None,
-        typer.Option(
-            min=0.1, max=100, metavar="PERCENT", help="Injected; default 3, 5, 10 and 20; may be repeated."
-        ),
+        typer.Option(min=0.1, max=100, metavar="PERCENT", help="Injected; default 3, 5, 10 and 20; may be repeated."),
     ] = None,
     seconds: Annotated[
         float | None,

@@ -10,9 +10,7 @@ from loopwise.cli.run import measure
 
 
 def try_(
-    target: Annotated[
-        str, typer.Argument(metavar="APP|URL", help="module:app, or the URL of a running server.")
-    ],
+    target: Annotated[str, typer.Argument(metavar="APP|URL", help="module:app, or the URL of a running server.")],
     endpoint: Annotated[list[str], typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")],
     workers: Annotated[str, typer.Option(metavar="1,2", help="Worker counts to compare.")] = "1",
     users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
@@ -30,7 +28,5 @@ def try_(
     from loopwise.suite.scaffold import trial_document
 
     document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
-    suite = make_suite(
-        document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ()
-    )
+    suite = make_suite(document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ())
     return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet)

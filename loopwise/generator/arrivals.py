@@ -34,9 +34,7 @@ def stretches(load: Load) -> list[Stretch]:
     return [Stretch(load.warmup_s, first, first), *levels, Stretch(np.inf, last, last)]
 
 
-def arrival_times(
-    rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0
-) -> Iterator[int]:
+def arrival_times(rate: Sequence[Stretch], arrivals: Arrivals, seed: int, phase: float = 0.0) -> Iterator[int]:
     """Yield the arrival times of an endless schedule in ascending order.
 
     Arrivals at a rate of one a second are drawn and their time is stretched by the integral of the rate: exact for

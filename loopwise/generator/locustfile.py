@@ -36,9 +36,7 @@ def load_script(path: Path) -> tuple[list[Any], Any]:
         user_classes, shapes = load_locustfile(str(path))
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise GeneratorError(
-            f"{path.name}: the Locust file cannot be loaded ({reason}); correct it"
-        ) from error
+        raise GeneratorError(f"{path.name}: the Locust file cannot be loaded ({reason}); correct it") from error
     if not user_classes:
         raise GeneratorError(
             f"{path.name}: the Locust file has no user class; give it an HttpUser, FastHttpUser or User with tasks"
@@ -102,9 +100,7 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
             error = recorder.errors.number(_kind(exception, status))
         endpoint = recorder.endpoints.number(f"{request_type} {name}")
         length = int(response_length or 0)
-        recorder.append(
-            (None, sent_ns, received_ns, received_ns, endpoint, status, error, length, None, USER_STAMP)
-        )
+        recorder.append((None, sent_ns, received_ns, received_ns, endpoint, status, error, length, None, USER_STAMP))
 
     hook: Any = environment.events.request
     hook.add_listener(on_request)

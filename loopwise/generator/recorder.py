@@ -121,8 +121,7 @@ class Recorder:
         # The list stays the same object: `append` is bound to it. Nothing runs between copy and delete.
         del self._rows[: len(rows)]
         batch = {
-            field.name: _column(field, values)
-            for field, values in zip(STORED, zip(*rows, strict=True), strict=True)
+            field.name: _column(field, values) for field, values in zip(STORED, zip(*rows, strict=True), strict=True)
         }
         self.failures += int(failed(batch, self).sum())
         arrays = [_array(field, batch[field.name]) for field in STORED]

@@ -74,14 +74,10 @@ class Traffic:
         self.reactor.close()
         self._greenlet.get()
 
-    def _requests(
-        self, endpoints: Iterable[tuple[str, Endpoint]], origin: Origin, seed: int
-    ) -> Iterator[Request]:
+    def _requests(self, endpoints: Iterable[tuple[str, Endpoint]], origin: Origin, seed: int) -> Iterator[Request]:
         """The requests of endpoints, each with the name that its rows carry."""
         number = self.reactor.recorder.endpoints.number
-        prepared = [
-            (prepare(each, origin.host_header, number(name)), each.weight) for name, each in endpoints
-        ]
+        prepared = [(prepare(each, origin.host_header, number(name)), each.weight) for name, each in endpoints]
         return deal([request for request, _ in prepared], [weight for _, weight in prepared], seed)
 
     def _closed(self, base: type[ClosedUser], name: str, **attributes: Any) -> Any:
@@ -95,9 +91,7 @@ class Traffic:
             **attributes,
         )
 
-    def _schedule(
-        self, name: str, requests: Iterator[Request], rate: list[Stretch], load: Load, count: int
-    ) -> Any:
+    def _schedule(self, name: str, requests: Iterator[Request], rate: list[Stretch], load: Load, count: int) -> Any:
         """A class of schedules, `count` of which share the load."""
         return ScheduleUser.with_attributes(
             name,
@@ -138,8 +132,7 @@ class DeclaredTraffic(Traffic):
         requests = self._requests(named, self.origin, order.seed + order.part)
         if load.model == "open":
             rate = [
-                Stretch(s.duration_s, s.from_rps / order.processes, s.to_rps / order.processes)
-                for s in stretches(load)
+                Stretch(s.duration_s, s.from_rps / order.processes, s.to_rps / order.processes) for s in stretches(load)
             ]
             self.user_classes = [self._schedule("OpenLoad", requests, rate, load, order.processes)]
             self.users = order.processes

@@ -205,9 +205,7 @@ class DistributedDriver:
         try:
             self._workers.refuse_dead()
             self.runner.stop()
-            self._workers.wait(
-                "the workers to stop", lambda: len(self._workers.ready()) == self._workers.count
-            )
+            self._workers.wait("the workers to stop", lambda: len(self._workers.ready()) == self._workers.count)
             self.runner.send_message(FINISH, None)
             self._wait("the workers' last rows", lambda report: report.is_finished)
         finally:

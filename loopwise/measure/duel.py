@@ -45,9 +45,7 @@ def design(
         name="duel",
         description=f"{candidate.case_id} against {baseline.case_id}",
         seed=seed,
-        replicates=Replicates(
-            min=effort.rounds_min, max=effort.rounds_max, target_half_width=effort.half_width
-        ),
+        replicates=Replicates(min=effort.rounds_min, max=effort.rounds_max, target_half_width=effort.half_width),
         compare=Comparison(margin=margin),
         cases=(baseline, candidate),
     )
@@ -66,9 +64,7 @@ OnRound = Callable[[Round, list[Verdict]], None]
 """Receives each round that ended, and the verdicts so far."""
 
 
-def fight(
-    result: ResultFolder, experiment: Experiment, generator: Generator, on_round: OnRound
-) -> list[Verdict]:
+def fight(result: ResultFolder, experiment: Experiment, generator: Generator, on_round: OnRound) -> list[Verdict]:
     """Measure rounds until both ratios are precise or the rounds run out; return the verdicts.
 
     When to stop depends on the width of the intervals alone, never on what they say.
@@ -101,6 +97,4 @@ def fight(
 def is_precise(verdicts: list[Verdict], half_width: float) -> bool:
     """Whether throughput and CPU per request are known to the half-width, relative to the ratio."""
     watched = [each for each in verdicts if each.metric in {"throughput_rps", "cpu_ms_per_request"}]
-    return bool(watched) and all(
-        each.half_width is not None and each.half_width <= half_width for each in watched
-    )
+    return bool(watched) and all(each.half_width is not None and each.half_width <= half_width for each in watched)

@@ -44,9 +44,7 @@ class Watcher(Protocol):
         """A round of slices is on disk."""
 
 
-def design(
-    suite: Suite, *, seed: int | None, label: str | None, name: str, command: str | None = None
-) -> Experiment:
+def design(suite: Suite, *, seed: int | None, label: str | None, name: str, command: str | None = None) -> Experiment:
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
     return Experiment(

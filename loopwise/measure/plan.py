@@ -79,9 +79,7 @@ def known(suite: Suite, runs: Iterable[Run]) -> dict[str, Estimate]:
         if run.status == "ok" and run.window is not None and run.counts["ok"]:
             by_case.setdefault(run.case.case_id, []).append(run.counts["ok"] / run.window.duration_s)
     confidence = suite.compare.confidence
-    return {
-        case_id: estimate(values, unit="1/s", confidence=confidence) for case_id, values in by_case.items()
-    }
+    return {case_id: estimate(values, unit="1/s", confidence=confidence) for case_id, values in by_case.items()}
 
 
 def wide_cases(suite: Suite, throughputs: Mapping[str, Estimate]) -> set[str]:
@@ -247,9 +245,7 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
     span = f"{least:.1f} minutes"
     if round(least, 1) != round(most, 1):
         span += f" ({most:.1f} if every case needs all replicates and the machine is often disturbed)"
-    times = (
-        f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
-    )
+    times = f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
     first = ", ".join(each["case_id"] for each in planned["order"][:3])
     return Group(
         Text(f"{suite.name}: {suite.description}", style="bold"),

@@ -216,9 +216,7 @@ class Prestart:
         try:
             start.server = self._begin(planned, start)
         except OSError as error:
-            start.error = ServerError(
-                f"the server can't be started: {error}; is a folder gone, or the disk full?"
-            )
+            start.error = ServerError(f"the server can't be started: {error}; is a folder gone, or the disk full?")
         except Exception as error:  # raised at the run's turn, not in this thread
             start.error = error
 

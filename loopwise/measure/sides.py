@@ -79,9 +79,7 @@ def sides_of_suite(
     cases = {case.case_id: case for case in load_suite(suite).cases}
     one, two = (_with_load(_case(cases, case_id, suite), load) for case_id in case_ids)
     if one.load != two.load:
-        raise UsageError(
-            f"duel: {one.case_id} and {two.case_id} have different loads; choose cases with the same one"
-        )
+        raise UsageError(f"duel: {one.case_id} and {two.case_id} have different loads; choose cases with the same one")
     if one.case_id != two.case_id:
         return one, two
     names = names_of(one.case_id, two.case_id)
@@ -130,9 +128,7 @@ def served_from(baseline: Version, candidate: Version) -> Iterator[tuple[Path, P
                     worktrees.append((root, tree))
                     folder = tree / folder.relative_to(root)
                 if not folder.is_dir():
-                    raise UsageError(
-                        f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir"
-                    )
+                    raise UsageError(f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir")
                 link = Path(scratch) / name
                 link.symlink_to(folder)
                 links.append(link)
@@ -176,14 +172,10 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
-        raise UsageError(
-            "duel: git is not installed; install it, or name module:app for both sides"
-        ) from None
+        raise UsageError("duel: git is not installed; install it, or name module:app for both sides") from None
 
 
-def case_of(
-    version: Version, folder: Path, endpoints: Sequence[str], load: Mapping[str, Any], *, case_id: str
-) -> Case:
+def case_of(version: Version, folder: Path, endpoints: Sequence[str], load: Mapping[str, Any], *, case_id: str) -> Case:
     """Make a case of a version.
 
     Raises:
@@ -206,9 +198,7 @@ def case_of(
 
 def names_of(baseline: str, candidate: str) -> tuple[str, str]:
     """Name the two sides in tables and folders, `git-main` and `shop.main-app`; never the same."""
-    names = [
-        re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "app" for text in (baseline, candidate)
-    ]
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "app" for text in (baseline, candidate)]
     if names[0] == names[1]:
         return f"{names[0]}-base", f"{names[1]}-candidate"
     return names[0], names[1]

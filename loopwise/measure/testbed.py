@@ -70,9 +70,7 @@ class Testbed:
         # Folders of equal length for all servers: a path's length moves a process's memory.
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        services = stack.enter_context(
-            self.services.during(case.needs, f"{self.experiment.seed}/{services_seed}")
-        )
+        services = stack.enter_context(self.services.during(case.needs, f"{self.experiment.seed}/{services_seed}"))
         return stack.enter_context(
             self.serve(
                 case,

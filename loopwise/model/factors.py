@@ -10,9 +10,7 @@ BELONG_TO = {
     "workload": ("params.", "endpoint"),
     "endpoint": ("workload",),
     "scenario": ("workload",),
-    "model": tuple(
-        name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])
-    ),
+    "model": tuple(name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])),
 }
 """Factor -> factors (or their prefix) that necessarily differ with it."""
 
@@ -43,9 +41,7 @@ def case_factors(case: Case) -> dict[str, Any]:
         "python": case.app.python if case.app else None,
         "url": case.url,
         "scenario": case.scenario,
-        "endpoint": " + ".join(endpoint.name for endpoint in case.endpoints) or None
-        if is_own(case)
-        else None,
+        "endpoint": " + ".join(endpoint.name for endpoint in case.endpoints) or None if is_own(case) else None,
         "server": server.pop("name"),
         **server,
         **load,
@@ -88,9 +84,7 @@ def baselines(suite: Suite) -> dict[str, list[Case]]:
         if matches(case, wanted):
             by_identity.setdefault(identity(case, wanted), []).append(case)
     return {
-        case.case_id: by_identity.get(identity(case, wanted), [])
-        for case in suite.cases
-        if not matches(case, wanted)
+        case.case_id: by_identity.get(identity(case, wanted), []) for case in suite.cases if not matches(case, wanted)
     }
 
 

@@ -67,17 +67,13 @@ def assign_ids(cases: Sequence[Case]) -> tuple[Case, ...]:
     ids = _refine(distinct, ids, _with_tags)
     for digits in (HASH_DIGITS, 32):
         ids = _refine(distinct, ids, _with_hash(digits))
-    return tuple(
-        case.model_copy(update={"case_id": case_id}) for case, case_id in zip(distinct, ids, strict=True)
-    )
+    return tuple(case.model_copy(update={"case_id": case_id}) for case, case_id in zip(distinct, ids, strict=True))
 
 
 Refinement = Callable[[Case, str, list[Case]], str]
 
 
-def _refine(
-    cases: list[Case], ids: list[str], refinement: Callable[[Case, str, list[Case]], str]
-) -> list[str]:
+def _refine(cases: list[Case], ids: list[str], refinement: Callable[[Case, str, list[Case]], str]) -> list[str]:
     """Change the ids that are not unique."""
     counts = Counter(ids)
     groups: dict[str, list[Case]] = {}

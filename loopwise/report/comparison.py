@@ -166,10 +166,7 @@ class GateLine(NamedTuple):
 def gate_lines(sides: Sequence[Side]) -> list[GateLine]:
     """A line per gate and result."""
     return [
-        _gate_line(gate, side.letter, side.outcome)
-        for side in sides
-        if side.outcome
-        for gate in side.outcome.gates
+        _gate_line(gate, side.letter, side.outcome) for side in sides if side.outcome for gate in side.outcome.gates
     ]
 
 

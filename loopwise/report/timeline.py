@@ -38,9 +38,7 @@ def lines_of(
     lines = []
     for name, column in columns.items():
         values = digest.timeline[column].to_numpy(dtype=float)
-        line = Line(
-            name, column, np.where(np.isfinite(values) & ((values > 0) | (not is_log)), values, np.nan)
-        )
+        line = Line(name, column, np.where(np.isfinite(values) & ((values > 0) | (not is_log)), values, np.nan))
         if line.known.any() or (line.known.size and column in always):
             lines.append(line)
     return lines
@@ -49,9 +47,7 @@ def lines_of(
 def median_run(digests: Sequence[Digest]) -> Digest | None:
     """The valid run whose throughput is the median; without a valid one the first run; None without any."""
     valid = [digest for digest in digests if digest.status == "ok"]
-    ranked = sorted(
-        valid, key=lambda digest: float(np.nansum(digest.timeline["rate_rps"].to_numpy(dtype=float)))
-    )
+    ranked = sorted(valid, key=lambda digest: float(np.nansum(digest.timeline["rate_rps"].to_numpy(dtype=float))))
     return ranked[(len(ranked) - 1) // 2] if ranked else next(iter(digests), None)
 
 

@@ -99,9 +99,7 @@ def short_causes(runs: Sequence[Run]) -> dict[str, str]:
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
     """A sentence for each of the named cases that is far from its prediction, by case_id."""
     sentences = {
-        each.case_id: sentence(each, names[each.case_id])
-        for each in summary.predictions
-        if each.case_id in names
+        each.case_id: sentence(each, names[each.case_id]) for each in summary.predictions if each.case_id in names
     }
     return {case_id: text for case_id, text in sentences.items() if text}
 

@@ -143,9 +143,7 @@ TELEMETRY_COLUMNS = (
 # fmt: on
 SAMPLES = pa.schema([pa.field(each.name, each.type, nullable=not each.required) for each in SAMPLE_COLUMNS])
 TELEMETRY = pa.schema([(each.name, each.type) for each in TELEMETRY_COLUMNS])
-POOLS = tuple(
-    each.name.removesuffix("_queued") for each in TELEMETRY_COLUMNS if each.name.endswith("_queued")
-)
+POOLS = tuple(each.name.removesuffix("_queued") for each in TELEMETRY_COLUMNS if each.name.endswith("_queued"))
 """Pools as a probe names them, and as the names of their columns begin."""
 
 

@@ -163,9 +163,7 @@ class ResultFolder:
             The rounds, by pair and in the order of their numbers, and a sentence for each that can't be read.
         """
         _, rounds, damaged = _read_all(self.path, ROUNDS, Round)
-        return sorted(
-            rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)
-        ), damaged
+        return sorted(rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)), damaged
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write verdicts.json."""
@@ -215,9 +213,7 @@ class ResultFolder:
         try:
             with pq.ParquetFile(path) as file:
                 known = file.schema_arrow.names
-                return file.read(
-                    columns=None if columns is None else [name for name in columns if name in known]
-                )
+                return file.read(columns=None if columns is None else [name for name in columns if name in known])
         except (OSError, pa.ArrowException) as error:
             raise ResultError(
                 f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); {remedy}"

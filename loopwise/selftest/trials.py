@@ -145,9 +145,7 @@ def run_blocks(
         pair = [cases[case.case_id] for case in sides[trial.name]]
         outcome = _trial(trial, (pair[0], pair[1]), result, experiment, generator)
         outcomes.append(
-            outcome._replace(
-                rounds=outcome.rounds + effort.replicates, duration_s=outcome.duration_s + share_s
-            )
+            outcome._replace(rounds=outcome.rounds + effort.replicates, duration_s=outcome.duration_s + share_s)
         )
         tell(_line(trial.name, outcomes[-1]))
     return outcomes
@@ -163,16 +161,12 @@ def _trial(
     """Decide a trial by its blocks or, if they leave it undecided, by slices."""
     compare = experiment.suite.compare
     contests = [within_blocks(*pair, metric) for metric in ("throughput_rps", "cpu_ms_per_request")]
-    verdicts = judge_family(
-        [each for each in contests if each], margin=compare.margin, confidence=compare.confidence
-    )
+    verdicts = judge_family([each for each in contests if each], margin=compare.margin, confidence=compare.confidence)
     began_s, rounds = time.monotonic(), 0
     decided = _on(verdicts, "throughput_rps")
     if decided is None or decided.verdict == "undecided":
         throughputs = {
-            each.case.case_id: known.value
-            for each in pair
-            if (known := each.estimate("throughput_rps", 0.95))
+            each.case.case_id: known.value for each in pair if (known := each.estimate("throughput_rps", 0.95))
         }
         sliced_pair = sliced(pair[0].case, pair[1].case, throughputs)
         if sliced_pair is not None:

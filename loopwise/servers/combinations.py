@@ -29,9 +29,7 @@ def combinations() -> list[dict[str, Any]]:
     """
     offered = target.catalogue()
     routes = [(workload, mode) for workload in offered["workloads"] for mode in offered["modes"]]
-    requests = [
-        {"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes
-    ]
+    requests = [{"workload": workload, "params": {}, "mode": mode, "features": ""} for workload, mode in routes]
     described = dict(zip(routes, target.describe(requests), strict=True))
     reasons = {route: _why_not(description) for route, description in described.items()}
     paths = {route: description.path for route, description in described.items() if reasons[route] is None}
@@ -52,9 +50,7 @@ def combinations() -> list[dict[str, Any]]:
 def _why_not(description: target.Description) -> str | None:
     """Why a route is not requested: it does not exist, or a service that it needs can't be started here."""
     missing = [
-        f"service {name} can't be started: {why}"
-        for name in description.needs
-        if (why := SERVICES[name].missing())
+        f"service {name} can't be started: {why}" for name in description.needs if (why := SERVICES[name].missing())
     ]
     return description.error if not description.ok else missing[0] if missing else None
 
@@ -84,15 +80,11 @@ def _answer(client: httpx.Client, path: str) -> str:
 
 
 @contextmanager
-def _server(
-    name: str, routes: Sequence[tuple[str, str]], variables: Mapping[str, str]
-) -> Iterator[RunningServer]:
+def _server(name: str, routes: Sequence[tuple[str, str]], variables: Mapping[str, str]) -> Iterator[RunningServer]:
     """The target app with all these routes."""
     parts = tuple(Part(workload=workload, mode=mode) for workload, mode in routes)
     server = Server.model_validate({"name": name, "pool_processes": 1})
-    case = Case(
-        case_id="all", workload="all", mode="mix", parts=parts, server=server, endpoints=(), load=Load()
-    )
+    case = Case(case_id="all", workload="all", mode="mix", parts=parts, server=server, endpoints=(), load=Load())
     scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
     calibration = {"cpu_iterations_per_ms": CPU_ITERATIONS_PER_MS}
     try:

@@ -121,8 +121,7 @@ def _uninterrupted() -> Iterator[None]:
         return
     caught: list[int] = []
     before = {
-        each: signal.signal(each, lambda number, _: caught.append(number))
-        for each in (signal.SIGINT, signal.SIGTERM)
+        each: signal.signal(each, lambda number, _: caught.append(number)) for each in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         yield

@@ -81,9 +81,7 @@ class ServerSpec:
         if server.loop == "uvloop":
             wanted["uvloop"] = "uvloop"
         for module, requirement in wanted.items():
-            if re.search(
-                rf"No module named '?{module}\b|{module} is not installed|'{module}' implementation not", log
-            ):
+            if re.search(rf"No module named '?{module}\b|{module} is not installed|'{module}' implementation not", log):
                 return f"{python} has no {module}; run: {python} -m pip install '{requirement}'"
         if self.too_old is not None and self.too_old in log:
             module, requirement = next(iter(self.needs.items()))

@@ -6,9 +6,7 @@ from loopwise.servers.hypercorn import HYPERCORN
 from loopwise.servers.spec import ServerSpec
 from loopwise.servers.uvicorn import UVICORN
 
-SERVERS: dict[str, ServerSpec] = {
-    spec.name: spec for spec in (UVICORN, GUNICORN, GUNICORN_ASGI, GRANIAN, HYPERCORN)
-}
+SERVERS: dict[str, ServerSpec] = {spec.name: spec for spec in (UVICORN, GUNICORN, GUNICORN_ASGI, GRANIAN, HYPERCORN)}
 """Every server by its name in a suite."""
 PACKAGES = tuple(dict.fromkeys(package for spec in SERVERS.values() for package in spec.packages))
 """Packages of all servers: their versions belong to a result."""

@@ -45,9 +45,7 @@ def describe(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
     """
     answer = _ask("describe", stdin=json.dumps(list(requests)))
     if not isinstance(answer, list) or len(answer) != len(requests):
-        raise RunError(
-            f"target_app describe: answered {len(requests)} questions with something else; {_REMEDY}"
-        )
+        raise RunError(f"target_app describe: answered {len(requests)} questions with something else; {_REMEDY}")
     return [Description.model_validate(item) for item in answer]
 
 

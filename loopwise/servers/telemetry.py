@@ -63,9 +63,7 @@ class Telemetry:
                 self._processes()
             clock = cpu_clock()
             now_ns = time.time_ns()
-            host = Sample(
-                now_ns, HOST_PID, "host", clock.busy_s, steal_s=clock.steal_s, total_s=clock.total_s
-            )
+            host = Sample(now_ns, HOST_PID, "host", clock.busy_s, steal_s=clock.steal_s, total_s=clock.total_s)
             self.samples.append(host)
             for process in self._processes():
                 with suppress(psutil.NoSuchProcess):

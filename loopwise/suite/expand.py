@@ -66,9 +66,7 @@ class _Place:
         return self.key, Case(case_id="", load=Load(), **({"mode": OWN.name, "endpoints": ()} | fields))
 
 
-def expand(
-    suite: SuiteTable, source: Source, *, allow_remote: Collection[str], describe: Describe
-) -> tuple[Case, ...]:
+def expand(suite: SuiteTable, source: Source, *, allow_remote: Collection[str], describe: Describe) -> tuple[Case, ...]:
     """Expand all entries into cases, in the order of the file, each with its `case_id`.
 
     Raises:
@@ -87,9 +85,7 @@ def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     kind = _kind(place)
     servers = [None] if kind == "url" else _servers(place)
     loads = _loads(place, suite)
-    for (key, case), server, load in _product(
-        place.key, place.source, _SUBJECTS[kind](place), servers, loads
-    ):
+    for (key, case), server, load in _product(place.key, place.source, _SUBJECTS[kind](place), servers, loads):
         yield key, case.model_copy(update={"server": server, "load": load})
 
 
@@ -109,9 +105,7 @@ def _kind(place: _Place) -> str:
     keys = given(place.entry)
     kind = next((kind for kind in KINDS if kind in keys), None)
     if kind is None:
-        raise place.source.error(
-            place.key, f"has none of {', '.join(KINDS)}; add the one that says what is measured"
-        )
+        raise place.source.error(place.key, f"has none of {', '.join(KINDS)}; add the one that says what is measured")
     for name in keys:
         if name not in KINDS[kind] and name != "load":
             allowed = ", ".join((*KINDS[kind], "load"))
@@ -180,9 +174,7 @@ def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
             (*key, "warmup_max_s"), f"got {longest_s:g}, allowed is warmup_s ({warmup_s:g}) or more; raise it"
         )
     if values.get("steps") is not None and values.get("ramp_to_rps") is None:
-        raise source.error(
-            (*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps"
-        )
+        raise source.error((*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps")
     values["victim"] = values.get("victim") or None
     return Load(**values)
 
@@ -191,13 +183,9 @@ def _refuse_pace(place: _Place, loads: list[Load]) -> None:
     """The users of a Locust file keep their own pace, so a rate or a pause from outside could not be kept."""
     for load in loads:
         if load.model == "open":
-            raise place.error(
-                "scenario", 'needs model = "closed", for a Locust file has users; set it in this load'
-            )
+            raise place.error("scenario", 'needs model = "closed", for a Locust file has users; set it in this load')
         if load.think_s:
-            raise place.error(
-                "scenario", "allows no think_s; write the pause as wait_time in the Locust file"
-            )
+            raise place.error("scenario", "allows no think_s; write the pause as wait_time in the Locust file")
 
 
 def _workloads(place: _Place) -> list[Draft]:
@@ -250,8 +238,7 @@ def _apps(place: _Place) -> list[Draft]:
     source = place.source
     targets = [locations.app_target(text, key, source) for text, key in place.each("app")]
     folders = [
-        locations.folder(text, key, source)
-        for text, key in place.each("app_dir") or [(".", (*place.key, "app_dir"))]
+        locations.folder(text, key, source) for text, key in place.each("app_dir") or [(".", (*place.key, "app_dir"))]
     ]
     pythons = [locations.interpreter(text, key, source) for text, key in place.each("python")]
     lists = (targets, folders, pythons or [sys.executable], _requests(place))
@@ -262,9 +249,7 @@ def _apps(place: _Place) -> list[Draft]:
 
 
 def _urls(place: _Place) -> list[Draft]:
-    urls = [
-        locations.base_url(text, place.allow_remote, key, place.source) for text, key in place.each("url")
-    ]
+    urls = [locations.base_url(text, place.allow_remote, key, place.source) for text, key in place.each("url")]
     return [place.draft(url=url, **request) for url, request in product(urls, _requests(place))]
 
 
@@ -292,10 +277,7 @@ def _requests(place: _Place) -> list[dict[str, Any]]:
     endpoints = tuple(_endpoint(table) for table in entry.endpoint)
     if entry.scenario:
         paths = [locations.locust_file(text, key, place.source) for text, key in place.each("scenario")]
-        return [
-            {"workload": entry.name or Path(path).stem, "endpoints": endpoints, "scenario": path}
-            for path in paths
-        ]
+        return [{"workload": entry.name or Path(path).stem, "endpoints": endpoints, "scenario": path} for path in paths]
     if entry.mix:
         mixed = tuple(_mixed(place, index) for index in range(len(entry.mix)))
         return [{"workload": entry.name or " + ".join(part.name for part in mixed), "endpoints": mixed}]
@@ -354,9 +336,7 @@ def _from_target(case: Case, replies: Sequence[Description]) -> dict[str, Any]:
     return {
         "features": first.features,
         "needs": tuple(dict.fromkeys(need for reply in replies for need in reply.needs)),
-        "parts": tuple(
-            part.model_copy(update={"params": reply.params, "cost": reply.cost}) for part, reply in pairs
-        ),
+        "parts": tuple(part.model_copy(update={"params": reply.params, "cost": reply.cost}) for part, reply in pairs),
         "endpoints": tuple(Endpoint(path=reply.path, weight=part.weight) for part, reply in pairs),
     }
 

@@ -17,9 +17,7 @@ APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 def app_target(text: str, key: Key, source: Source) -> str:
     """Return the text if it has the form of an app; whether it can be imported shows when the server starts."""
     if not re.fullmatch(APP_TARGET, text):
-        raise source.error(
-            key, f'got {shown(text)}, allowed is "module:attribute" or "module:factory()"; correct it'
-        )
+        raise source.error(key, f'got {shown(text)}, allowed is "module:attribute" or "module:factory()"; correct it')
     return text
 
 
@@ -58,13 +56,9 @@ def locust_file(text: str, key: Key, source: Source) -> str:
     """Return the absolute path of a Python file that exists."""
     path = (source.folder / text).resolve()
     if not path.is_file():
-        raise source.error(
-            key, f"got {shown(text)}, but there is no file {path}; paths start from the suite's folder"
-        )
+        raise source.error(key, f"got {shown(text)}, but there is no file {path}; paths start from the suite's folder")
     if path.suffix != ".py":
-        raise source.error(
-            key, f"got {shown(text)}, allowed is a Locust file ending in .py; correct the path"
-        )
+        raise source.error(key, f"got {shown(text)}, allowed is a Locust file ending in .py; correct the path")
     return str(path)
 
 
@@ -76,13 +70,9 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
-        raise source.error(
-            key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; correct it'
-        )
+        raise source.error(key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; correct it')
     if parts.username is not None or parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise source.error(
-            key, f"got {shown(text)}, allowed are scheme, host and port alone; put a path into endpoint"
-        )
+        raise source.error(key, f"got {shown(text)}, allowed are scheme, host and port alone; put a path into endpoint")
     host = parts.hostname
     if not is_loopback(host) and host not in {name.lower() for name in allow_remote}:
         raise source.error(

@@ -91,9 +91,7 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
     else:
         interpreter = str(python) if python else sys.executable
         endpoints = own_endpoints(app, app_dir, interpreter)
-        head = HEAD.format(
-            file=path, name=app.partition(":")[0].partition(".")[0], description=f"endpoints of {app}"
-        )
+        head = HEAD.format(file=path, name=app.partition(":")[0].partition(".")[0], description=f"endpoints of {app}")
         text = head + OWN.format(
             app=toml(app),
             app_dir=toml(os.path.relpath(app_dir, folder)),
@@ -135,9 +133,7 @@ def own_endpoints(app: str, app_dir: Path, python: str) -> list[dict[str, Any]]:
                 f"init: importing {app} took over {IMPORT_TIMEOUT_S:g} s; move its work out of import"
             ) from None
         except OSError as error:
-            raise UsageError(
-                f"init: {python} or {folder}: {error.strerror}; check --python and --app-dir"
-            ) from None
+            raise UsageError(f"init: {python} or {folder}: {error.strerror}; check --python and --app-dir") from None
     lines = asked.stdout.strip().splitlines()
     if asked.returncode or not lines:
         last = (asked.stderr.strip().splitlines() or ["it printed nothing"])[-1]

@@ -36,9 +36,7 @@ def _scalar(value: Any) -> Any:
 def _path(value: Any) -> Any:
     """Refuse paths that leave the server they are sent to, such as `//host` and `http://host`."""
     if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
-        raise _wrong(
-            f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it"
-        )
+        raise _wrong(f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it")
     return value
 
 

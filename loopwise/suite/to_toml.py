@@ -98,8 +98,7 @@ def _requests(case: Case) -> dict[str, Any]:
         return {"scenario": case.scenario, "name": case.workload, **asked}
     if len(endpoints) > 1:
         mix = [
-            {"endpoint": table, "weight": each.weight}
-            for table, each in zip(endpoints, case.endpoints, strict=True)
+            {"endpoint": table, "weight": each.weight} for table, each in zip(endpoints, case.endpoints, strict=True)
         ]
         return {"mix": mix, "name": case.workload}
     return {"endpoint": endpoints}

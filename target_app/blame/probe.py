@@ -173,9 +173,7 @@ class Blamed:
 def make() -> Blamed:
     """Load the app that the configuration names, and wrap it."""
     os.environ.update(CONFIG["environ"])
-    observer = Observer(
-        Places(CONFIG["app_dir"], str(Path(__file__).parents[1])), round(CONFIG["threshold_ms"] * 1e6)
-    )
+    observer = Observer(Places(CONFIG["app_dir"], str(Path(__file__).parents[1])), round(CONFIG["threshold_ms"] * 1e6))
     aiocop.patch_audit_functions()
     aiocop.start_blocking_io_detection(trace_depth=200)
     return Blamed(loopwise_probe.load_app(CONFIG["target"], CONFIG["app_dir"]), observer)

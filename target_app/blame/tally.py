@@ -78,9 +78,7 @@ class Tally:
             }
             for key, entry in self.spots.items()
         ]
-        calls = [
-            {"call": call, "frame": frame, "times": times} for (call, frame), times in self.calls.items()
-        ]
+        calls = [{"call": call, "frame": frame, "times": times} for (call, frame), times in self.calls.items()]
         return {
             "callbacks": self.callbacks,
             "held": self.held,

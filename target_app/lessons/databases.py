@@ -26,9 +26,7 @@ _cached: dict[str, tuple[float, Totals]] = {}
 @asynccontextmanager
 async def resources(app: FastAPI) -> AsyncIterator[None]:
     """A small file of sales, removed with the app; an empty cache."""
-    scratch = os.environ.get(
-        "LOOPWISE_SCRATCH"
-    )  # set while Loopwise measures, which removes that folder in any case
+    scratch = os.environ.get("LOOPWISE_SCRATCH")  # set while Loopwise measures, which removes that folder in any case
     with tempfile.TemporaryDirectory(prefix="lessons-", dir=scratch) as folder:
         app.state.sales = Path(folder) / "sales.sqlite3"
         with closing(sqlite3.connect(app.state.sales)) as database, database:

@@ -126,9 +126,7 @@ def iterations_of(params: CpuParams) -> int:
         return params.iterations
     per_ms = given_iterations_per_ms()
     if per_ms is None:
-        raise RuntimeError(
-            f"cpu cannot turn ms into iterations: start the app's lifespan, or set {ITERATIONS_PER_MS}"
-        )
+        raise RuntimeError(f"cpu cannot turn ms into iterations: start the app's lifespan, or set {ITERATIONS_PER_MS}")
     return max(1, round(params.ms * per_ms))
 
 

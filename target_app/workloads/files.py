@@ -43,9 +43,7 @@ def start() -> Iterator[None]:
 
 def _folder() -> Path:
     if not _folders:
-        raise RuntimeError(
-            "files has no folder: the server must run the app's lifespan (uvicorn --lifespan on)"
-        )
+        raise RuntimeError("files has no folder: the server must run the app's lifespan (uvicorn --lifespan on)")
     return _folders[-1]
 
 

@@ -107,10 +107,7 @@ def _create_table() -> None:
                 " price_cents integer NOT NULL, stock integer NOT NULL)"
             ).format(table)
         )
-        rows = [
-            (row, f"item {row}", items_table.price_cents(row), 0)
-            for row in range(1, items_table.SEEDED_ROWS + 1)
-        ]
+        rows = [(row, f"item {row}", items_table.price_cents(row), 0) for row in range(1, items_table.SEEDED_ROWS + 1)]
         with connection.cursor().copy(sql.SQL("COPY {} FROM STDIN").format(table)) as copy:
             for row in rows:
                 copy.write_row(row)

@@ -69,10 +69,7 @@ def _create(path: Path) -> None:
         )
         connection.executemany(
             "INSERT INTO items VALUES (?, ?, ?, 0)",
-            (
-                (row, f"item {row}", items_table.price_cents(row))
-                for row in range(1, items_table.SEEDED_ROWS + 1)
-            ),
+            ((row, f"item {row}", items_table.price_cents(row)) for row in range(1, items_table.SEEDED_ROWS + 1)),
         )
         connection.commit()
     with suppress(FileExistsError):
@@ -127,9 +124,7 @@ def database() -> Path:
         RuntimeError: the app has not been started.
     """
     if not _databases:
-        raise RuntimeError(
-            "sqlite has no database: the server must run the app's lifespan (uvicorn --lifespan on)"
-        )
+        raise RuntimeError("sqlite has no database: the server must run the app's lifespan (uvicorn --lifespan on)")
     return _databases[-1]
 
 
@@ -208,8 +203,6 @@ WORKLOAD = Workload(
     run=run,
     run_async=run_async,
     cost=lambda _params: None,
-    lacks={
-        "process": "a query waits for the file and for other writers, which more processes do not shorten"
-    },
+    lacks={"process": "a query waits for the file and for other writers, which more processes do not shorten"},
     start=start_with_loop,
 )

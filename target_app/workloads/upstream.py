@@ -60,9 +60,7 @@ class UpstreamParams(Params):
     @model_validator(mode="after")
     def _sigma_needs_lognormal(self) -> "UpstreamParams":
         if self.sigma is not None and self.distribution == "fixed":
-            raise ValueError(
-                'got sigma with distribution "fixed", allowed is it with "lognormal"; leave sigma out'
-            )
+            raise ValueError('got sigma with distribution "fixed", allowed is it with "lognormal"; leave sigma out')
         return self
 
 

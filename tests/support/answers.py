@@ -19,16 +19,9 @@ def figures_of(case: Case, values: Sequence[float], reason: str = "") -> CaseFig
     return CaseFigures(case=case, runs=runs, spoilt={}, reason="" if values else reason)
 
 
-def answers(
-    suite: Suite, values: Mapping[str, Sequence[float]], pairs: Sequence[tuple[str, str]] = ()
-) -> list[str]:
-    cases = {
-        case.case_id: figures_of(case, values[case.case_id], "users: 9 of 10 users ran")
-        for case in suite.cases
-    }
-    return list(
-        answer_all(experiment_of(suite), cases, tuple(verdict_of(cases, *pair, values) for pair in pairs))
-    )
+def answers(suite: Suite, values: Mapping[str, Sequence[float]], pairs: Sequence[tuple[str, str]] = ()) -> list[str]:
+    cases = {case.case_id: figures_of(case, values[case.case_id], "users: 9 of 10 users ran") for case in suite.cases}
+    return list(answer_all(experiment_of(suite), cases, tuple(verdict_of(cases, *pair, values) for pair in pairs)))
 
 
 def verdict_of(

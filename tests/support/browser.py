@@ -47,9 +47,7 @@ def browser() -> Iterator[Browser]:
 
 
 def visit(browser: Browser, path: Path, width_px: int = 1280, *, dark: bool = False) -> Visit:
-    page = browser.new_page(
-        viewport={"width": width_px, "height": 900}, color_scheme="dark" if dark else "light"
-    )
+    page = browser.new_page(viewport={"width": width_px, "height": 900}, color_scheme="dark" if dark else "light")
     seen = Visit(page)
     page.on("console", lambda message: seen.messages.append(message.text))
     page.on("pageerror", lambda error: seen.messages.append(str(error)))

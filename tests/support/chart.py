@@ -131,9 +131,7 @@ def _predictions(summary: Summary) -> tuple[Prediction, ...]:
     return tuple(made)
 
 
-def open_summary(
-    names: Names = "plain", *, replicates: int = 3, modes: tuple[str, ...] = ("async", "sync")
-) -> Summary:
+def open_summary(names: Names = "plain", *, replicates: int = 3, modes: tuple[str, ...] = ("async", "sync")) -> Summary:
     """Cases in open load, at several rates; the response time leaves the service time behind as the rate rises."""
     cases = tuple(
         Case(
@@ -163,9 +161,7 @@ def duel_summary() -> Summary:
     cases = summary.experiment.suite.cases[:2]
     suite = summary.experiment.suite.model_copy(update={"cases": cases})
     names = [case.case_id for case in cases]
-    flag = Check(
-        name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20 %"
-    )
+    flag = Check(name="steal", value=0.2, limit=0.1, effect="flag", ok=False, detail="the hypervisor took 20 %")
     void = flag.model_copy(update={"name": "errors", "effect": "void"})
     rounds = tuple(
         Round(
@@ -195,14 +191,10 @@ def with_gap(summary: Summary, gap: Gap) -> Summary:
     if gap == "missing":
         return replace(summary, table=summary.table[~odd])
     value = {"nan": math.nan, "infinite": math.inf, "zero": 0.0}[gap]
-    gone = {
-        name: summary.table[name].where(~odd, value) for name in ("value", "ci_low", "ci_high", "predicted")
-    }
+    gone = {name: summary.table[name].where(~odd, value) for name in ("value", "ci_low", "ci_high", "predicted")}
     quantiles = summary.quantiles
     spoilt = quantiles["service_time_ms"].where(np.arange(len(quantiles)) % 2 == 0, value)
-    return replace(
-        summary, table=summary.table.assign(**gone), quantiles=quantiles.assign(service_time_ms=spoilt)
-    )
+    return replace(summary, table=summary.table.assign(**gone), quantiles=quantiles.assign(service_time_ms=spoilt))
 
 
 SHAPES: dict[str, Callable[[], Summary]] = {

@@ -37,8 +37,7 @@ def describe_any(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
     return [
         Description(
             ok=True,
-            path=f"/{each['workload']}/{each['mode']}?"
-            + "&".join(f"{k}={v}" for k, v in each["params"].items()),
+            path=f"/{each['workload']}/{each['mode']}?" + "&".join(f"{k}={v}" for k, v in each["params"].items()),
             params=dict(each["params"]),
             features=each["features"],
         )

@@ -35,9 +35,7 @@ CPU_NOISE_RATIO = 0.001
 class PairBench(FakeBench):
     """A bench that carries out orders with a rival, too."""
 
-    def __init__(
-        self, conducts: Mapping[str, Conduct] | None = None, bursts: Iterator[float] | None = None
-    ) -> None:
+    def __init__(self, conducts: Mapping[str, Conduct] | None = None, bursts: Iterator[float] | None = None) -> None:
         super().__init__(conducts, bursts)
         self.side_hosts: dict[SideName, dict[str, float]] = {}
         """What the telemetry of each side saw in the round that ended last."""
@@ -59,8 +57,7 @@ class PairBench(FakeBench):
         self.orders.append(order)
         baseline, candidate, number = pair_of(order)
         conducts = {
-            name: self.conduct(case_id).paired
-            for name, case_id in zip(SIDES, (baseline, candidate), strict=True)
+            name: self.conduct(case_id).paired for name, case_id in zip(SIDES, (baseline, candidate), strict=True)
         }
         play = Play(order, conducts, self.bursts)
         play.perform()
@@ -133,9 +130,7 @@ class Play:
     def served(self, name: SideName) -> int:
         """Requests that a side answered in the window."""
         return sum(
-            row.endpoint.startswith(f"{name} ")
-            and row.error is None
-            and WARMUP_NS <= row.received_ns < self.closed_ns
+            row.endpoint.startswith(f"{name} ") and row.error is None and WARMUP_NS <= row.received_ns < self.closed_ns
             for row in self.rows
         )
 

@@ -82,9 +82,7 @@ class FakeBench:
         bursts: share of the CPU that the machine loses in run after run, beside what conducts say.
     """
 
-    def __init__(
-        self, conducts: Mapping[str, Conduct] | None = None, bursts: Iterator[float] | None = None
-    ) -> None:
+    def __init__(self, conducts: Mapping[str, Conduct] | None = None, bursts: Iterator[float] | None = None) -> None:
         self.conducts = dict(conducts or {})
         self.bursts = bursts or repeat(0.0)
         self.served: list[tuple[str, int]] = []
@@ -157,9 +155,7 @@ class FakeBench:
         if not conduct.is_windowless:
             hear(Event(event="window_opened", time_ns=opened_ns, warm=True))
             hear(Event(event="window_closed", time_ns=opened_ns + window_ns))
-        return Event(
-            event="done", rows=len(rows), figures=figures_of(order, conduct.generator_cpu_ratio, len(rows))
-        )
+        return Event(event="done", rows=len(rows), figures=figures_of(order, conduct.generator_cpu_ratio, len(rows)))
 
 
 def figures_of(order: Order, cpu_ratio: float, requests: int) -> GeneratorFigures:
@@ -214,9 +210,7 @@ def closed_rows(order: Order, conduct: Conduct) -> list[FakeRow]:
         )
         if order.load.victim and index % 20 == 0:
             due_ns = int(index * gap_ns)
-            rows.append(
-                FakeRow(due_ns + 1_500_000, 1_000_000, f"{VICTIM}{order.load.victim}", due_ns, connection=-1)
-            )
+            rows.append(FakeRow(due_ns + 1_500_000, 1_000_000, f"{VICTIM}{order.load.victim}", due_ns, connection=-1))
     return rows
 
 

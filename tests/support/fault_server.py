@@ -175,22 +175,16 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "/reset": _reset,
     "/closes": says(stays_open=False),
     "/closes-early": says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", stays_open=False),
-    "/chunks-end-early": says(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", stays_open=False
-    ),
+    "/chunks-end-early": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", stays_open=False),
     "/early-hints-then-half": says(
         b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
         stays_open=False,
     ),
     "/half-a-head": says(b"HTTP/1.1 200 OK\r\nContent-", stays_open=False),
     "/malformed": says(b"HELLO WHO IS THERE\r\n\r\n", stays_open=False),
-    "/upgrade": says(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n\x00\x00"
-    ),
+    "/upgrade": says(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n\x00\x00"),
     "/twice": says(OK + OK),
-    "/goodbye": says(
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", stays_open=False
-    ),
+    "/goodbye": says(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", stays_open=False),
     "/http10": says(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", stays_open=False),
     "/chunked": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n"),
     "/head": says(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"),
@@ -198,9 +192,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "/304": says(b"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 5000\r\n\r\n"),
     "/early-hints": says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", OK, pause_s=0.005),
     "/until-close": says(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", b"all of it", stays_open=False, pause_s=0.005),
-    "/until-close-split": says(
-        b"HTTP/1.1 200 OK\r\nX", b": y\r\n\r\nall ", b"of it", stays_open=False, pause_s=0.005
-    ),
+    "/until-close-split": says(b"HTTP/1.1 200 OK\r\nX", b": y\r\n\r\nall ", b"of it", stays_open=False, pause_s=0.005),
     "/large": says(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_BYTES + b"x" * LARGE_BYTES),
     "/drip": says(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause_s=0.005),
     "/drips-for-ever": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b"x"] * 99, pause_s=0.05),

@@ -60,9 +60,7 @@ def generate(
         endpoints=tuple(endpoints),
         scenario=None if scenario is None else str(scenario),
         load=Load(
-            **{"warmup_s": 0.0, "warmup_max_s": 0.0, "measure_s": 0.2, "timeout_s": 5.0}
-            | dict(load or {})
-            | more
+            **{"warmup_s": 0.0, "warmup_max_s": 0.0, "measure_s": 0.2, "timeout_s": 5.0} | dict(load or {}) | more
         ),
         seed=seed,
         samples=str(folder / "samples.arrow"),

@@ -31,9 +31,7 @@ def dressed(summary: Summary, *, steps: int = STEPS) -> Summary:
 def a_digest(run: Run, steps: int = STEPS, base_ms: float = 50.0) -> Digest:
     """Latencies that grow with the percentile, and a time line that swings; replicates differ a little."""
     base_ms *= 1 + 0.02 * run.replicate
-    values = np.array(
-        [base_ms * (1 + quantile**8) if quantile <= 0.999 else math.nan for quantile in QUANTILES]
-    )
+    values = np.array([base_ms * (1 + quantile**8) if quantile <= 0.999 else math.nan for quantile in QUANTILES])
     values[-1] = base_ms * 3
     latencies = Latencies(2_000, values, np.zeros(EDGES_MS.size - 1, dtype=np.int64))
     second = np.arange(steps) * 0.1 + 0.05
@@ -69,12 +67,9 @@ def _dressed(run: Run) -> Run:
     return run.model_copy(
         update={
             "server": ServerFacts(argv=("uvicorn",), port=51_799),
-            "host": HostFigures(
-                cpu_ratio=0.62, steal_ratio=0.0, server_cpu_s=1.5 + run.replicate, server_threads=6.0
-            ),
+            "host": HostFigures(cpu_ratio=0.62, steal_ratio=0.0, server_cpu_s=1.5 + run.replicate, server_threads=6.0),
             "workers": tuple(
-                Worker(pid=100 + index, requests=900, share=1 / workers, cpu_s=1.2)
-                for index in range(workers)
+                Worker(pid=100 + index, requests=900, share=1 / workers, cpu_s=1.2) for index in range(workers)
             ),
             "causes": (Cause(cause="thread_pool_full", share=0.93, evidence="all 40 threads were busy"),)
             if run.case.mode == "sync"

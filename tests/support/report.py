@@ -29,9 +29,7 @@ Invalid = Literal["none", "some", "all"]
 
 MODES = ("async", "sync", "blocking", "to_thread", "process")
 HOSTILE = "<script>alert('x')</script>\"'&{{ 7*7 }}$\\frac$[red]\x1b[31m\u202e日本語🚀\nnew line" + "x" * 300
-REASON = (
-    "the generator used 97 % of its core, so the server may be faster than shown; add cores or lower the load"
-)
+REASON = "the generator used 97 % of its core, so the server may be faster than shown; add cores or lower the load"
 
 _QUANTILES = [*(step / 100 for step in range(100)), 0.999, 1.0]
 _FAR_TAIL = [0.9995, 0.9999]
@@ -97,9 +95,7 @@ def summary_of(
 ) -> Summary:
     """What the pipeline would make of these cases."""
     void = {
-        case.case_id
-        for index, case in enumerate(cases)
-        if invalid == "all" or (invalid == "some" and index % 5 == 2)
+        case.case_id for index, case in enumerate(cases) if invalid == "all" or (invalid == "some" and index % 5 == 2)
     }
     suite = Suite(
         name=_rename("quick", names),
@@ -235,9 +231,7 @@ def _table(cases: tuple[Case, ...], replicates: int, void: set[str], names: Name
                     "ci_high": value * (1 + spread),
                     "confidence": 0.95,
                     "replicates": replicates if valid else 0,
-                    "predicted": value * 1.08
-                    if metric == "throughput_rps" and case.mode != "own"
-                    else float("nan"),
+                    "predicted": value * 1.08 if metric == "throughput_rps" and case.mode != "own" else float("nan"),
                     "valid": valid,
                     "reason": "" if valid else _rename(REASON, names),
                 }

@@ -14,9 +14,7 @@ MARGIN = 0.05
 HIGHER, LOWER = "throughput_rps", "service_time_p99_ms"
 
 
-steady = settings(
-    deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
+steady = settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def known(value: float, low: float | None, high: float | None = None, replicates: int = 5) -> LogRatio:

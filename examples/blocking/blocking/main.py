@@ -26,9 +26,7 @@ BIG_TEXT = json.dumps([{"id": number, "tags": ["a", "b"], "price": number / 7} f
 BIG_BYTES = BIG_TEXT.encode()
 PROGRAM = [sys.executable, "-S", "-c", "print('done')"]
 MISSPELT = "a" * 20 + "!"
-COUNT = (
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT sum(i) FROM n"
-)
+COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT sum(i) FROM n"
 
 
 class SlowService(BaseHTTPRequestHandler):

@@ -100,15 +100,11 @@ class ResourcesPanel(RowPanel):
         columns = (Column(head, [cell.say(text) for cell in cells]) for head, cells, text in known)
         rows = self.rows(frame, *columns)
         for index, (_, cells, _) in enumerate(known):
-            limit = (
-                max((end for cell in cells if cell.usable for end in cell.ends), default=0.0) * _AIR or 1.0
-            )
+            limit = max((end for cell in cells if cell.usable for end in cell.ends), default=0.0) * _AIR or 1.0
             rows.plots[index].set_xlim(0, limit)
             set_ticks(rows.plots[index], "x", linear_ticks(limit, _TICKS), fmt.tick_number)
             rows.bars(cells, index)
-        rows.voids(
-            [memory if memory.usable else cpu for cpu, memory in zip(self.cpu, self.memory, strict=True)]
-        )
+        rows.voids([memory if memory.usable else cpu for cpu, memory in zip(self.cpu, self.memory, strict=True)])
 
 
 def resources_panels(summary: Summary) -> list[ResourcesPanel]:

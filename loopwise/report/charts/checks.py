@@ -170,9 +170,7 @@ def _marks(runs: Iterable[Run] | Iterable[Round]) -> dict[str, dict[str, Mark]]:
 
 def _mark(name: str, failed: Sequence[Check], runs: int) -> Mark:
     is_void = any(check.effect == "void" for check in failed)
-    return Mark(
-        is_void, len(failed), runs, fmt.clean(next(filter(None, (check.detail for check in failed)), name))
-    )
+    return Mark(is_void, len(failed), runs, fmt.clean(next(filter(None, (check.detail for check in failed)), name)))
 
 
 def _outcome(run: Run | Round) -> list[Check]:

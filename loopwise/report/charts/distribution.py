@@ -125,15 +125,12 @@ def histogram_panels(summary: Summary) -> list[HistogramPanel]:
             for case in facet.cases
         ]
         services = [[run.service[run.endpoint] for run in each] for each in runs]
-        responses = [
-            [run.response[run.endpoint] for run in each if run.endpoint in run.response] for each in runs
-        ]
+        responses = [[run.response[run.endpoint] for run in each if run.endpoint in run.response] for each in runs]
         bins = _bins([latencies for each in (*services, *responses) for latencies in each])
         ridges = tuple(_ridge(*both, bins) for both in zip(services, responses, strict=True))
         if any(ridges):
             medians, tails = (
-                tuple(cells.cell(case, latency_metric(case, name)) for case in facet.cases)
-                for name in ("p50", "p99")
+                tuple(cells.cell(case, latency_metric(case, name)) for case in facet.cases) for name in ("p50", "p99")
             )
             panels.append(HistogramPanel(facet, ridges, medians, tails))
     return panels

@@ -147,9 +147,7 @@ class HeatmapPanel:
                 at_in = left_in + (across + 0.5) * cell_in
                 place = None if cell is None else metric.places.get(cell.case.case_id)
                 text, ink = _fill(axes, (across, down), cell, place, metric.say)
-                frame.text(
-                    at_in, middle_in, fit(text, cell_in - _AIR_IN, _PT), size=_PT, ha="center", color=ink
-                )
+                frame.text(at_in, middle_in, fit(text, cell_in - _AIR_IN, _PT), size=_PT, ha="center", color=ink)
 
 
 def heatmap_panels(summary: Summary) -> list[HeatmapPanel]:
@@ -205,13 +203,9 @@ def _panels(cells: Cells, factors: dict[str, Factor], row: str, column: str) -> 
         if len(rows) < 2 or len(columns) < 2 or len(at) < len(members):
             continue
         fixed = dict(zip(others, key, strict=True))
-        heading = fixed.pop("subject", None) or (
-            "Every endpoint" if members[0].mode == OWN.name else "Every workload"
-        )
+        heading = fixed.pop("subject", None) or ("Every endpoint" if members[0].mode == OWN.name else "Every workload")
         panels += _chunks(cells, at, rows, columns, (heading, " · ".join(fixed.values())))
-    return [
-        panel for panel in panels if any(cell and cell.usable for line in panel.throughput for cell in line)
-    ]
+    return [panel for panel in panels if any(cell and cell.usable for line in panel.throughput for cell in line)]
 
 
 def _chunks(
@@ -228,8 +222,7 @@ def _chunks(
         across, down = columns[left : left + COLUMNS_PER_PANEL], rows[top : top + ROWS_PER_PANEL]
         grid = [[at.get((row, column)) for column in across] for row in down]
         throughput = tuple(
-            tuple(None if case is None else cells.cell(case, "throughput_rps") for case in row)
-            for row in grid
+            tuple(None if case is None else cells.cell(case, "throughput_rps") for case in row) for row in grid
         )
         latency = tuple(
             tuple(None if case is None else cells.cell(case, latency_metric(case, "p99")) for case in row)
@@ -267,9 +260,7 @@ def luminance(colour: tuple[float, float, float]) -> float:
 
     Source: Web Content Accessibility Guidelines 2.2, "relative luminance".
     """
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour
-    )
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

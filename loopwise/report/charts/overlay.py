@@ -98,8 +98,7 @@ class OverlayPanel:
         metrics = "Requests a second" if self.metrics == THROUGHPUT else "p50 and p99 service time"
         key = ", ".join(f"{letter} is {fit(name, 4)}" for letter, name in self.sides)
         said = [
-            f"{label}: "
-            + ", ".join(f"{self.sides[line.side][0]} {line.figures or line.why}" for line in lines)
+            f"{label}: " + ", ".join(f"{self.sides[line.side][0]} {line.figures or line.why}" for line in lines)
             for label, lines in self.rows
         ]
         return f"{metrics} of {self.heading}, {self.context}. {key}. {first_of(said, _SPOKEN, 'verdicts')}"

@@ -82,21 +82,13 @@ def plane_panels(summary: Summary) -> list[PlanePanel]:
     panels = []
     for facet in (*others, *by_rate):
         points = {
-            case.case_id: Point(
-                cells.cell(case, "throughput_rps"), cells.cell(case, latency_metric(case, "p99"))
-            )
+            case.case_id: Point(cells.cell(case, "throughput_rps"), cells.cell(case, latency_metric(case, "p99")))
             for case in facet.cases
         }
-        left_out = tuple(
-            _name(facet, point.throughput.case) for point in points.values() if point.throughput.invalid
-        )
-        known = {
-            key: each for key, each in points.items() if each.throughput.usable and each.latency.positive
-        }
+        left_out = tuple(_name(facet, point.throughput.case) for point in points.values() if point.throughput.invalid)
+        known = {key: each for key, each in points.items() if each.throughput.usable and each.latency.positive}
         if len(known) > 1:
-            lines = (
-                tuple(known[case.case_id] for case in line if case.case_id in known) for line in _lines(facet)
-            )
+            lines = (tuple(known[case.case_id] for case in line if case.case_id in known) for line in _lines(facet))
             panels.append(PlanePanel(facet, left_out, tuple(line for line in lines if line)))
     return panels
 
@@ -126,10 +118,7 @@ class PredictedPanel(LinePanel):
     def figures(self) -> str:
         """Measured over predicted of the first cases."""
         return _first(
-            [
-                f"{self._ratio(cell, bound)} of {fmt.number(bound.predicted_rps)}/s"
-                for cell, bound in self.points
-            ]
+            [f"{self._ratio(cell, bound)} of {fmt.number(bound.predicted_rps)}/s" for cell, bound in self.points]
         )
 
     def draw_plots(self, frame: Frame) -> None:
@@ -194,8 +183,7 @@ def _lines(facet: Facet) -> list[list[Case]]:
     if facet.by_subject or facet.by_id or len(facet.by_series) > LINES_PER_PANEL * 2:
         return [[case] for case in facet.cases]
     return [
-        sorted(cases, key=lambda case: (case.workers or 0, case.load.rate_rps))
-        for cases in facet.by_series.values()
+        sorted(cases, key=lambda case: (case.workers or 0, case.load.rate_rps)) for cases in facet.by_series.values()
     ]
 
 
@@ -205,9 +193,7 @@ def _is_by_rate(facet: Facet) -> bool:
 
 
 def _name(facet: Facet, case: Case) -> str:
-    return (
-        f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else facet.full_label(case)
-    )
+    return f"{facet.series(case)} at {case.load.rate_rps:g}/s" if _is_by_rate(facet) else facet.full_label(case)
 
 
 def _line_name(facet: Facet, line: Sequence[Point]) -> str:

@@ -91,9 +91,7 @@ def percentile_panels(summary: Summary) -> list[PercentilePanel]:
     cells = Cells(summary)
     metrics = [f"service_time_{percentile}_ms" for percentile in PERCENTILES_SHOWN]
     return [
-        PercentilePanel(
-            facet, tuple(tuple(cells.cell(case, metric) for metric in metrics) for case in facet.cases)
-        )
+        PercentilePanel(facet, tuple(tuple(cells.cell(case, metric) for metric in metrics) for case in facet.cases))
         for facet in cells.facets
     ]
 
@@ -119,8 +117,7 @@ class VictimPanel(_PointsPanel):
     def figures(self) -> list[str]:
         """The canary's p99 with its interval, or why there is none."""
         return [
-            fmt.duration(cell.value, cell.low, cell.high) if cell.positive else cell.why
-            for (cell,) in self.latencies
+            fmt.duration(cell.value, cell.low, cell.high) if cell.positive else cell.why for (cell,) in self.latencies
         ]
 
 

@@ -115,9 +115,7 @@ def _panel(cells: Cells, facet: Facet, names: Sequence[str]) -> RatePanel:
         pair = tuple(_line(cells, rising, kind) for kind in KINDS)
         if any(pair):
             lines.append(pair)
-    left_out = tuple(
-        f"{facet.series(case)} at {case.load.rate_rps:g}/s" for case in mine if cells.why_invalid(case)
-    )
+    left_out = tuple(f"{facet.series(case)} at {case.load.rate_rps:g}/s" for case in mine if cells.why_invalid(case))
     return RatePanel(replace(facet, cases=mine), left_out, tuple(lines))
 
 

@@ -179,9 +179,7 @@ def chosen(summary: Summary) -> list[tuple[Digest, str]]:
     fastest: list[tuple[Digest, str]] = []
     explained: list[tuple[Digest, str]] = []
     for facet in cells.facets:
-        usable = [
-            case for case in facet.cases if _ok(summary, case) and cells.cell(case, "throughput_rps").usable
-        ]
+        usable = [case for case in facet.cases if _ok(summary, case) and cells.cell(case, "throughput_rps").usable]
         fastest += _fastest(summary, cells, usable)
         explained += _explained(summary, usable)
     void = [

@@ -42,11 +42,7 @@ class WorkersPanel(LinePanel):
 
     def figures(self) -> str:
         """Each line's throughput by number of workers, with the p99 where it is known."""
-        p99 = {
-            cell.case.case_id: f" with a p99 of {fmt.duration(cell.value)}"
-            for line in self.tails
-            for cell in line
-        }
+        p99 = {cell.case.case_id: f" with a p99 of {fmt.duration(cell.value)}" for line in self.tails for cell in line}
         spoken = []
         for line in self.lines:
             points = [
@@ -101,9 +97,7 @@ def workers_panels(summary: Summary) -> list[WorkersPanel]:
         if facet.by_subject or facet.by_id:
             continue
         known = [case for case in facet.cases if case.workers is not None]
-        left_out = tuple(
-            facet.full_label(case) for case in known if not cells.cell(case, "throughput_rps").usable
-        )
+        left_out = tuple(facet.full_label(case) for case in known if not cells.cell(case, "throughput_rps").usable)
         rows = (cells.row(members, "throughput_rps") for members in facet.by_series.values())
         lines = [tuple(cell for cell in row if cell.usable and cell.case.workers is not None) for row in rows]
         if len({cell.case.workers for line in lines for cell in line}) > 1:

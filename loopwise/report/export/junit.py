@@ -33,9 +33,7 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 def _test_case(suite: ET.Element, outcome: Outcome, verdict: Verdict) -> None:
     case = ET.SubElement(suite, "testcase", classname=clean(subject(verdict)), name=verdict.metric)
     failed = [gate for gate, bad in outcome.failed if bad is verdict]
-    open_ = [
-        gate for gate, name in outcome.unjudged if (gate.metric, name) == (verdict.metric, subject(verdict))
-    ]
+    open_ = [gate for gate, name in outcome.unjudged if (gate.metric, name) == (verdict.metric, subject(verdict))]
     reason = clean(verdict.reason)
     if failed:
         gates = ", ".join(map(str, failed))

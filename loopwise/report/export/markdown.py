@@ -86,9 +86,7 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
     yield escape(f"Measured {experiment.created_at} on {place}; result {experiment.name}.", MAX_SENTENCE)
 
 
-def _case_row(
-    cells: Cells, case: Case, names: Mapping[str, str], verdict: Verdict | None, remarks: str
-) -> str:
+def _case_row(cells: Cells, case: Case, names: Mapping[str, str], verdict: Verdict | None, remarks: str) -> str:
     figures = {metric: cells.cell(case, metric) for metric in METRICS}
     invalid = figures["throughput_rps"].invalid
     against = ""
@@ -138,9 +136,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
 def _status(outcome: Outcome) -> str:
     """Failed gates and the number of each verdict, on one line."""
     words = [verdict.verdict for verdict in outcome.verdicts]
-    counted = (
-        ", ".join(f"{words.count(word)} {word}" for word in URGENCY if word in words) or "nothing compared"
-    )
+    counted = ", ".join(f"{words.count(word)} {word}" for word in URGENCY if word in words) or "nothing compared"
     text = f"{escape(outcome.other)} against {escape(outcome.base)}: {counted}"
     if outcome.failed:
         return f"❌ {fmt.count(len(outcome.failed), 'gate')} failed — {text}"
@@ -149,9 +145,7 @@ def _status(outcome: Outcome) -> str:
     return f"✅ {text}" if outcome.gated else text
 
 
-def _fitting(
-    outcome: Outcome, verdicts: Sequence[Verdict], room: int, *, of: int | None = None
-) -> Iterator[str]:
+def _fitting(outcome: Outcome, verdicts: Sequence[Verdict], room: int, *, of: int | None = None) -> Iterator[str]:
     """A table of as many verdicts as there is room for, and the number of those left out."""
     yield f"| case | {escape(outcome.other)} ÷ {escape(outcome.base)} of | ratio | verdict |"
     yield "|---|---|---|---|"

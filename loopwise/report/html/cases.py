@@ -127,9 +127,7 @@ class CaseGroup(NamedTuple):
 def case_groups(summary: Summary) -> list[CaseGroup]:
     """All cases, in the groups of the charts."""
     table = _Table(summary)
-    return [
-        CaseGroup(facet.heading, facet.context, tuple(table.rows_of(facet))) for facet in table.cells.facets
-    ]
+    return [CaseGroup(facet.heading, facet.context, tuple(table.rows_of(facet))) for facet in table.cells.facets]
 
 
 def filters(groups: Sequence[CaseGroup]) -> list[tuple[str, str, list[str]]]:
@@ -364,8 +362,7 @@ def estimate_rows(estimates: Mapping[tuple[str, str], Mapping[str, Any]]) -> lis
             cells = [estimates.get((endpoint, f"{kind}_time_{name}_ms")) for name in _ESTIMATED.values()]
             if any(cells):
                 figures = [
-                    fmt.duration(cell["value"], cell["ci_low"], cell["ci_high"]) if cell else fmt.NONE
-                    for cell in cells
+                    fmt.duration(cell["value"], cell["ci_low"], cell["ci_high"]) if cell else fmt.NONE for cell in cells
                 ]
                 figures += [fmt.NONE] * (len(PERCENTILES) - len(figures))
                 name = f"{kind} time{f', {endpoint}' if len(endpoints) > 1 else ''}"

@@ -25,9 +25,7 @@ class Existing(NamedTuple):
     headline: str
 
 
-def write_index(
-    rows: Sequence[Mapping[str, Any]], results: Path, path: Path, *, program: Sequence[str]
-) -> Path:
+def write_index(rows: Sequence[Mapping[str, Any]], results: Path, path: Path, *, program: Sequence[str]) -> Path:
     """Write the page.
 
     Args:
@@ -75,9 +73,7 @@ def _line(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
         **row,
         "report": page.link(path / "report.html", folder),
-        "argument": shlex.quote(str(_from_here(path)))
-        if is_typable and ResultFolder(path).has_rows()
-        else "",
+        "argument": shlex.quote(str(_from_here(path))) if is_typable and ResultFolder(path).has_rows() else "",
     }
 
 

@@ -86,10 +86,7 @@ def timeline(digests: Sequence[Digest]) -> Timeline | None:
 
 def _lane(track: Track, run: Digest) -> Lane | None:
     factor = 100.0 if track.unit == "%" else 1.0
-    lines = [
-        (line.name, thinned(line.values * factor))
-        for line in lines_of(run, track.columns, always={"rate_rps"})
-    ]
+    lines = [(line.name, thinned(line.values * factor)) for line in lines_of(run, track.columns, always={"rate_rps"})]
     if not lines:
         return None
     top = max(float(np.nanmax(values, initial=0.0)) for _, values in lines) or 1.0

@@ -146,10 +146,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     colours = [MODE_COLOURS.get(cell.case.mode, "") for cell in row]
     names = [_plain(_case_name(facet, cell), colour) for cell, colour in zip(row, colours, strict=True)]
     p50, p99, cpu = (
-        [
-            Text(fmt.duration(cell.value) if cell.usable else fmt.NONE)
-            for cell in cells.row(facet.cases, metric)
-        ]
+        [Text(fmt.duration(cell.value) if cell.usable else fmt.NONE) for cell in cells.row(facet.cases, metric)]
         for metric in ("service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
     )
     bars = [
@@ -157,9 +154,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
         for ratio, colour in zip(bar_ratios(row), colours, strict=True)
     ]
     reached = [Text(fmt.number(cell.predicted_ratio)) for cell in row]
-    against = [
-        _against(verdicts.get(cell.case.case_id) if cell.usable else None, is_wide=is_wide) for cell in row
-    ]
+    against = [_against(verdicts.get(cell.case.case_id) if cell.usable else None, is_wide=is_wide) for cell in row]
     cause = [_plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
     columns = [
         _Column("mode × workers" if split else "case", names, is_name=True, is_right=False),

@@ -61,9 +61,7 @@ def latency_axis(axes: Axes, which: str, values_ms: Sequence[float], length_in: 
     log_axis(axes, which, values_ms, length_in, tick_duration)
 
 
-def log_axis(
-    axes: Axes, which: str, values: Sequence[float], length_in: float, label: Callable[[float], str]
-) -> None:
+def log_axis(axes: Axes, which: str, values: Sequence[float], length_in: float, label: Callable[[float], str]) -> None:
     """Make a log axis that holds all values, which are positive."""
     low, high = log_limits(values)
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")

@@ -36,9 +36,7 @@ class Chart:
 
     def caption(self, summary: Summary) -> str:
         """The explanation, and what the intervals stand for where there are any."""
-        return (
-            f"{self.explanation} {Cells(summary).interval_note}" if self.has_intervals else self.explanation
-        )
+        return f"{self.explanation} {Cells(summary).interval_note}" if self.has_intervals else self.explanation
 
     def figure(self, summary: Summary) -> Figure | None:
         """All panels on one sheet; None when there is nothing to draw."""

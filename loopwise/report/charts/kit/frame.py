@@ -119,9 +119,7 @@ def sheet(title: str, note: str, panels: Sequence[Panel]) -> Figure:
     )
     figure = Figure(figsize=size_in)
     page = Frame(figure, size_in, _MARGIN_IN, size_in[1] - _MARGIN_IN)
-    size_pt = next(
-        (size for size in _SHEET_TITLES_PT if text_width_in(title, size, bold=True) <= width_in), TITLE_PT
-    )
+    size_pt = next((size for size in _SHEET_TITLES_PT if text_width_in(title, size, bold=True) <= width_in), TITLE_PT)
     page.text(0, 0.12, fit(title, width_in, size_pt, bold=True), size=size_pt, weight="bold")
     grid = _grid(figure, bands_in, columns)
     for row, (band_in, band) in enumerate(zip(bands_in, bands, strict=True)):

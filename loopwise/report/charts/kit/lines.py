@@ -88,9 +88,7 @@ class LinePanel(ABC):
     def draw_plots(self, frame: Frame) -> None:
         """Draw the plots into their boxes."""
 
-    def box(
-        self, height_in: float = PLOT_HEIGHT_IN, *, below_in: float = 0.0, width_in: float = PLOT_WIDTH_IN
-    ) -> Box:
+    def box(self, height_in: float = PLOT_HEIGHT_IN, *, below_in: float = 0.0, width_in: float = PLOT_WIDTH_IN) -> Box:
         """A plotting area below the heading and the name of its quantity, and `below_in` further down.
 
         A narrower plot leaves longer names their room.
@@ -120,16 +118,12 @@ class Plot:
         self.ends: list[LineEnd] = []
         frame.text(0, box.top_in - QUANTITY_IN * 0.6, quantity, size=7, color=MUTED)
 
-    def line(
-        self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, name: str, **options: Any
-    ) -> None:
+    def line(self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, name: str, **options: Any) -> None:
         """Draw the cells' values with their intervals as a line over x, and keep its end for the names."""
         y = self.points(x, cells, style, **{"ls": style.line, **options})
         self.ends.append(LineEnd(x[-1], y[-1], name, style, options.get("mfc") == PAPER))
 
-    def points(
-        self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, **options: Any
-    ) -> list[float]:
+    def points(self, x: Sequence[float], cells: Sequence[Cell], style: ModeStyle, **options: Any) -> list[float]:
         """Draw the cells' values with their intervals; returns the values."""
         y = [cell.number for cell in cells]
         given = {"color": style.colour, "ls": "none", "marker": style.marker, "ms": 5, **options}
@@ -165,9 +159,7 @@ def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> N
         axes.add_line(leader)
         face = "none" if end.is_hollow else end.style.colour
         axes.add_line(
-            Line2D(
-                [swatch], [at], color=end.style.colour, marker=end.style.marker, mfc=face, ms=4.5, **outside
-            )
+            Line2D([swatch], [at], color=end.style.colour, marker=end.style.marker, mfc=face, ms=4.5, **outside)
         )
         name = fit(end.name, PANEL_WIDTH_IN - label_left_in)
         frame.text(label_left_in, box.top_in + at_in, name)

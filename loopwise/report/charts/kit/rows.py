@@ -132,9 +132,7 @@ class Rows:
     def marks(self, values: Sequence[tuple[float, float]]) -> None:
         """Draw a thick upright tick at each value, given with the middle of its row."""
         reach_in = BAR_IN * 0.72
-        strokes = [
-            ((value, middle_in - reach_in), (value, middle_in + reach_in)) for value, middle_in in values
-        ]
+        strokes = [((value, middle_in - reach_in), (value, middle_in + reach_in)) for value, middle_in in values]
         draw_strokes(self.axes, strokes, color=INK, lw=1.8)
 
     def voids(self, cells: Sequence[Cell]) -> None:
@@ -151,9 +149,7 @@ class Rows:
             if cell.low is None or cell.high is None:
                 continue
             strokes.append(((cell.low, middle_in), (cell.high, middle_in)))
-            strokes += [
-                ((end, middle_in - reach_in), (end, middle_in + reach_in)) for end in (cell.low, cell.high)
-            ]
+            strokes += [((end, middle_in - reach_in), (end, middle_in + reach_in)) for end in (cell.low, cell.high)]
         draw_strokes(self.plots[plot], strokes, color=INK, lw=1)
 
     def _figures(self, left_in: float, column: Column) -> None:

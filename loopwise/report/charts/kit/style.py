@@ -148,9 +148,7 @@ def fit(text: str, width_in: float, size_pt: float = LABEL_PT, *, bold: bool = F
     return f"{text[:kept].rstrip()}…"
 
 
-def wrap(
-    text: str, width_in: float, size_pt: float = LABEL_PT, *, lines: int = 2, bold: bool = False
-) -> list[str]:
+def wrap(text: str, width_in: float, size_pt: float = LABEL_PT, *, lines: int = 2, bold: bool = False) -> list[str]:
     """The text on at most so many lines, broken at spaces where possible; the last one may be cut."""
     rest = text
     wrapped: list[str] = []

@@ -32,9 +32,7 @@ _IDLE = re.compile(
 _LONE = re.compile(r"<g>\n(<(?:path|use|text)\b[^>]*(?:/>|>[^<]*</text>))\n</g>")
 _DEFINITION = re.compile(r"<(path|clipPath|pattern)\b[^>]*\bid=\"([^\"]+)\"[^>]*(?:/>|>.*?</\1>)", re.DOTALL)
 _STROKES = "stroke-linejoin: round; stroke-linecap: butt"
-_STYLE = (
-    f"<style type=\"text/css\">*{{{_STROKES}}} text{{font-family: '{FONT}', Verdana, sans-serif}}</style>"
-)
+_STYLE = f"<style type=\"text/css\">*{{{_STROKES}}} text{{font-family: '{FONT}', Verdana, sans-serif}}</style>"
 
 
 def svg_of(figure: Figure, title: str) -> str:
