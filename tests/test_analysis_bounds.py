@@ -66,11 +66,11 @@ def test_a_load_bounds_what_can_be_served(load: Load, throughput_rps: float, nam
     assert found.name == name
 
 
-def test_the_size_of_the_thread_pool_moves_the_bound_of_sync_routes() -> None:
+def test_the_thread_pool_moves_the_bound_of_sync_routes() -> None:
     assert smallest("sync", WAIT_50, server=Server(threads=100)).throughput_rps == pytest.approx(2000)
 
 
-def test_the_size_of_the_process_pool_moves_the_bound_of_process_routes() -> None:
+def test_the_process_pool_moves_the_bound_of_process_routes() -> None:
     found = smallest("process", CPU_10, server=Server(pool_processes=1))
     assert found.throughput_rps == pytest.approx(100)
     assert found.because == "waits for its 1 pool processes"

@@ -253,7 +253,7 @@ STALLS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize(("columns", "expected"), STALLS.values(), ids=STALLS)
-def test_a_stall_is_the_loops_own_unless_others_had_the_time_just_then(
+def test_a_stall_is_the_loops_own_unless_others_had_the_time(
     columns: dict[str, Any], expected: list[str], tmp_path: Path
 ) -> None:
     telemetry = telemetry_of(loop_blocked_s=one_stall, loop_stall_max_ms=50.0, **columns)

@@ -61,7 +61,7 @@ TABLE: list[tuple[str, float | None, float | None, float | None, bool]] = [
 
 
 @pytest.mark.parametrize(("gate", "ratio", "low", "high", "fails"), TABLE)
-def test_a_gate_fails_on_a_whole_interval_never_on_a_bare_difference(
+def test_a_gate_fails_on_an_interval_never_on_a_bare_difference(
     gate: str, ratio: float | None, low: float | None, high: float | None, fails: bool
 ) -> None:
     assert parse_gate(gate).fails(verdict_of(ratio, low, high)) is fails
@@ -123,7 +123,7 @@ def cases_of(folder: Path, conducts: dict[str, Conduct], modes: Sequence[str] = 
     return summarise(measured(folder / "r", suite, THREE_CONDUCTS | conducts))
 
 
-def test_shared_cases_get_a_verdict_per_metric_in_the_order_of_the_base(tmp_path: Path) -> None:
+def test_shared_cases_get_a_verdict_per_metric_in_the_base_order(tmp_path: Path) -> None:
     base = cases_of(tmp_path / "a", {"async": Conduct(900.0, 0.005), "sync": Conduct(400.0, 0.005)})
     other = cases_of(
         tmp_path / "b",
@@ -150,7 +150,7 @@ def test_disjoint_results_have_nothing_to_say(tmp_path: Path) -> None:
     assert compare_results(base, other, margin=0.05, confidence=0.95) == []
 
 
-def test_a_side_without_a_valid_run_makes_one_invalid_verdict_that_says_why(tmp_path: Path) -> None:
+def test_a_side_without_a_valid_run_makes_one_invalid_verdict(tmp_path: Path) -> None:
     base = cases_of(tmp_path / "a", {}, ("sync",))
     other = cases_of(tmp_path / "b", {"sync": Conduct(generator_cpu_ratio=0.97)}, ("sync",))
     for before, after in ((base, other), (other, base)):
@@ -168,7 +168,7 @@ def in_other_surroundings(summary: Summary, **environment: Any) -> Summary:
     )
 
 
-def test_differences_are_named_down_to_the_version_and_to_what_the_server_ran_on(tmp_path: Path) -> None:
+def test_differences_name_versions_and_the_servers_interpreter(tmp_path: Path) -> None:
     base = cases_of(tmp_path, {})
     other = in_other_surroundings(base, cores=4, memory_gb=8, versions={"uvicorn": "0.41.0", "uvloop": "0.22.1"})
     server = ServerFacts(python="3.12.1", versions={"fastapi": "1"}, pids=(7,))
@@ -252,7 +252,7 @@ def outcome(*gates: str) -> Outcome:
     return Outcome("main", HOSTILE, verdicts, 0.05, 0.95, tuple(map(parse_gate, gates)), (("cores", 2, HOSTILE),))
 
 
-def test_junit_has_a_test_case_per_verdict_and_tells_failed_gates_from_unjudged_ones() -> None:
+def test_junit_keeps_failed_gates_apart_from_unjudged_ones() -> None:
     root = ElementTree.fromstring(junit([outcome("throughput_rps:-5%", "cpu_ms_per_request:+5%")]))
     assert root.attrib == {"name": "loopwise", "tests": "8", "failures": "1", "errors": "5", "skipped": "0"}
     kinds = {
@@ -265,7 +265,7 @@ def test_junit_has_a_test_case_per_verdict_and_tells_failed_gates_from_unjudged_
     assert kinds["slow", "cpu_ms_per_request"] == ["error"]
 
 
-def test_junit_without_gates_skips_what_is_not_decided_and_fails_nothing() -> None:
+def test_junit_without_gates_skips_undecided_and_fails_nothing() -> None:
     root = ElementTree.fromstring(junit([outcome()]))
     assert root.attrib == {"name": "loopwise", "tests": "4", "failures": "0", "errors": "0", "skipped": "2"}
 

@@ -14,7 +14,7 @@ from loopwise.model import Comparison, Load, Server
 FEW, MANY = Server(workers=1), Server(workers=2)
 
 
-def test_the_best_is_named_with_its_interval_its_baseline_and_the_reason() -> None:
+def test_the_best_is_named_with_interval_baseline_and_reason() -> None:
     found = answers(suite_with(SYNC, ASYNC), {"sync": SLOW, "async": FAST}, [("sync", "async")])
     assert found == [
         "sleep(ms=50): async serves 1,610 [1,585, 1,635] requests/s, 2.04 times [2.01, 2.06] those of sync, "
@@ -31,7 +31,7 @@ def told_with(causes: Mapping[str, str], sync: Sequence[float], *, is_paired: bo
     return found
 
 
-def test_where_no_bound_explains_it_the_answer_tells_what_was_seen_to_hold_the_slower_back() -> None:
+def test_without_a_bound_the_first_cause_explains_the_slower_case() -> None:
     causes = {"sync": "event loop blocked 99 % of the window", "async": "CPU saturated"}
     far_below = (300.0, 301.0, 302.0)
     found = told_with(causes, far_below, is_paired=True)
@@ -96,7 +96,7 @@ def test_one_replicate_has_no_interval_to_show() -> None:
     assert found == "sleep(ms=50): sync serves 790 requests/s."
 
 
-def test_subjects_servers_and_loads_are_answered_apart_in_the_suites_order() -> None:
+def test_subjects_servers_and_loads_are_answered_in_suite_order() -> None:
     gunicorn = Server(name="gunicorn")
     suite = suite_with(
         case_of("1", "sync", load=LOAD),
@@ -120,7 +120,7 @@ def test_subjects_servers_and_loads_are_answered_apart_in_the_suites_order() -> 
         ({"params.ms": 50}, {"params": {"ms": 5}}, "those of sleep(ms=50)"),
     ],
 )
-def test_a_baseline_of_another_server_load_or_parameter_is_named_by_it(
+def test_a_baseline_is_named_by_the_factor_that_differs(
     baseline: dict[str, object], other: dict[str, object], words: str
 ) -> None:
     suite = suite_with(
@@ -145,7 +145,7 @@ def test_an_app_of_ones_own_is_called_the_app() -> None:
     assert found[1] == "GET /: the app serves 791 [789, 793] requests/s."
 
 
-def test_an_answer_tells_the_best_from_those_that_differ_in_features_alone() -> None:
+def test_an_answer_names_features_where_only_they_differ() -> None:
     plain, dressed = (
         case_of(name, "sync", load=LOAD, features=features) for name, features in (("a", ""), ("b", "response_model"))
     )

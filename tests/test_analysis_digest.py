@@ -79,7 +79,7 @@ def test_the_tail_is_shown_as_far_as_ten_rows_lie_above(count: int, furthest: fl
     assert quantiles[-2:].tolist() == [furthest, 1.0]
 
 
-def test_the_grid_rises_and_its_ends_are_the_fastest_and_the_slowest(tmp_path: Path) -> None:
+def test_the_grid_rises_from_the_fastest_to_the_slowest(tmp_path: Path) -> None:
     assert list(QUANTILES) == sorted(set(QUANTILES))
     assert (QUANTILES[0], QUANTILES[-2], QUANTILES[-1]) == (0.0, 0.99999, 1.0)
     rows = [*steady(98, service_ms=5), FakeRow(3, 1 * MS), FakeRow(5, 90 * MS)]
@@ -111,7 +111,7 @@ def test_in_closed_load_there_is_no_response_time(tmp_path: Path) -> None:
     assert kept.kind == "service"
 
 
-def test_errors_and_the_victim_are_in_no_distribution_and_no_rate(tmp_path: Path) -> None:
+def test_errors_and_the_canary_are_in_no_distribution_or_rate(tmp_path: Path) -> None:
     rows = steady(100)
     rows += [FakeRow(150 * MS, 900 * MS, status=500, error="status_500")] * 3
     rows += [FakeRow(250 * MS, 2 * MS, "victim /health", scheduled_ns=240 * MS)]
@@ -133,7 +133,7 @@ def test_a_mix_has_the_whole_first_and_then_its_endpoints(tmp_path: Path) -> Non
     ]
 
 
-def test_of_a_script_with_many_endpoints_the_busiest_are_kept_and_the_whole_holds_all(tmp_path: Path) -> None:
+def test_of_many_endpoints_the_busiest_and_the_whole_are_kept(tmp_path: Path) -> None:
     run = run_of(case_of("c", scenario="/srv/journey.py"))
     rows = [row for number in range(60) for row in steady(number + 1, f"GET /{number:02}")]
     kept = found(rows, run, tmp_path)
@@ -144,9 +144,7 @@ def test_of_a_script_with_many_endpoints_the_busiest_are_kept_and_the_whole_hold
 @pytest.mark.parametrize(
     ("window_s", "steps"), [(0.04, 1), (0.5, 5), (1.0, 10), (12.0, 120), (12.1, MAX_STEPS), (3600, MAX_STEPS)]
 )
-def test_a_time_line_has_a_step_per_tenth_of_a_second_until_there_are_too_many(
-    window_s: float, steps: int, tmp_path: Path
-) -> None:
+def test_a_time_line_has_ten_steps_a_second_up_to_a_maximum(window_s: float, steps: int, tmp_path: Path) -> None:
     end_ns = EPOCH_NS + int(window_s * 1e9)
     run = closed(window=Window(start_ns=EPOCH_NS, end_ns=end_ns))
     line = found(steady(100), run, tmp_path).timeline
@@ -166,7 +164,7 @@ def test_each_step_has_the_percentiles_of_its_own_rows(tmp_path: Path) -> None:
     assert line["p99_ms"].fillna(-1).tolist() == [70, 1, -1, 1, 1, 8, 8, 8, 8, 8]
 
 
-def test_what_the_probes_saw_is_summed_over_workers_and_the_worst_lag_is_kept(tmp_path: Path) -> None:
+def test_pools_are_summed_over_workers_and_the_worst_lag_kept(tmp_path: Path) -> None:
     pools = {"limiter_busy": 30, "limiter_queued": 5, "executor_busy": 1, "in_flight": 7, "rss_mb": 50.0}
     one = {"role": "server", "pid": 7, "loop_lag_max_ms": 2.0, **pools}
     two = {"role": "server", "pid": 8, "loop_lag_max_ms": 90.0, **pools, "limiter_busy": 10}
@@ -200,7 +198,7 @@ def test_shares_of_the_machine_come_from_its_counters(tmp_path: Path) -> None:
     assert line["pool_busy"].isna().all()
 
 
-def test_telemetry_of_an_older_result_lacks_columns_and_gives_the_rest(tmp_path: Path) -> None:
+def test_telemetry_that_lacks_columns_gives_the_rest(tmp_path: Path) -> None:
     table = looks({"at_ms": 50, "role": "server", "pid": 7, "rss_mb": 40.0}).select(
         ["time_ns", "pid", "role", "cpu_s", "rss_mb"]
     )
@@ -224,7 +222,7 @@ def test_a_run_without_rows_has_a_digest_that_says_so(run: Run, tmp_path: Path) 
     assert kept.timeline["p99_ms"].isna().all()
 
 
-def test_a_digest_is_bounded_whatever_the_number_of_rows_and_endpoints(tmp_path: Path) -> None:
+def test_the_size_of_a_digest_is_bounded(tmp_path: Path) -> None:
     run = run_of(
         case_of("c", scenario="/srv/journey.py", load=Load(model="open")),
         window=Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 100 * SECOND),

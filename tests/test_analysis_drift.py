@@ -56,12 +56,12 @@ def warming(loss: float, speed: float) -> Callable[[np.random.Generator], Shape]
 
 
 @pytest.mark.parametrize("rate_rps", [20, 100, 400, 4000])
-def test_a_steady_run_is_hardly_ever_flagged_even_with_few_answers(rate_rps: float) -> None:
+def test_a_steady_run_with_few_answers_is_hardly_ever_flagged(rate_rps: float) -> None:
     assert alarms(rate_rps, flat) <= 0.02
 
 
 @pytest.mark.parametrize("rate_rps", [20, 100, 400, 4000])
-def test_one_burst_of_noise_somewhere_in_every_window_is_seldom_taken_for_a_drift(rate_rps: float) -> None:
+def test_a_burst_of_noise_in_every_window_is_seldom_a_drift(rate_rps: float) -> None:
     assert alarms(rate_rps, one_burst) <= 0.1
 
 

@@ -38,9 +38,7 @@ def steady(count: int, endpoint: str = "GET /", service_ms: float = 5.0) -> list
     ("received_ns", "counts"),
     [(-1, False), (0, True), (SECOND // 2, True), (SECOND - 1, True), (SECOND, False)],
 )
-def test_in_closed_load_a_row_counts_if_its_answer_arrived_in_the_window(
-    received_ns: int, counts: bool, tmp_path: Path
-) -> None:
+def test_in_closed_load_answers_that_arrive_in_the_window_count(received_ns: int, counts: bool, tmp_path: Path) -> None:
     result = found([FakeRow(received_ns)], closed(), tmp_path)
     assert result.counts["rows"] == 1
     assert result.counts["window_rows"] == result.counts["ok"] == counts
@@ -57,7 +55,7 @@ def test_in_closed_load_a_row_counts_if_its_answer_arrived_in_the_window(
         (SECOND, SECOND + 10 * MS, False, 0.0),
     ],
 )
-def test_in_open_load_a_latency_counts_if_its_request_was_due_in_the_window_however_late_the_answer(
+def test_in_open_load_requests_due_in_the_window_count(
     due_ns: int, received_ns: int, latency_counts: bool, throughput_rps: float, tmp_path: Path
 ) -> None:
     row = FakeRow(received_ns, 4 * MS, scheduled_ns=due_ns)
@@ -83,7 +81,7 @@ def test_latencies_are_exact_to_the_microsecond(tmp_path: Path) -> None:
     assert result.metrics["GET /", "generator_lag_p99_ms"] == 0.02
 
 
-def test_victim_rows_stand_apart_and_count_from_when_they_were_due(tmp_path: Path) -> None:
+def test_canary_rows_are_no_load_and_count_from_when_due(tmp_path: Path) -> None:
     victim = FakeRow(300 * MS, 2 * MS, "victim /health", scheduled_ns=250 * MS)
     failed = FakeRow(400 * MS, 2 * MS, "victim /health", scheduled_ns=100 * MS, status=0, error="timeout")
     alone, beside = (found(rows, closed(), tmp_path) for rows in (steady(50), [*steady(50), victim, failed]))
@@ -130,7 +128,7 @@ def test_a_mix_has_figures_per_endpoint_and_for_all(tmp_path: Path) -> None:
     assert ("GET /a", "rss_mb") not in result.metrics
 
 
-def test_an_endpoint_of_a_mix_that_was_never_answered_does_not_rename_the_whole(tmp_path: Path) -> None:
+def test_an_unanswered_endpoint_does_not_rename_the_whole(tmp_path: Path) -> None:
     result = found(steady(50, "GET /a"), mix(), tmp_path)
     assert result.endpoint == TOTAL
     assert result.metrics[TOTAL, "throughput_rps"] == 50
@@ -163,7 +161,7 @@ def test_an_expected_404_is_a_success_since_the_row_has_no_error(tmp_path: Path)
 
 
 @pytest.mark.parametrize("run", [closed(), opened(), mix()], ids=["closed", "open", "mix"])
-def test_a_run_without_rows_has_a_throughput_of_zero_and_no_latency(run: Run, tmp_path: Path) -> None:
+def test_a_run_without_rows_has_throughput_zero_and_no_latency(run: Run, tmp_path: Path) -> None:
     result = found([], run, tmp_path)
     assert result.metrics[result.endpoint, "throughput_rps"] == 0
     assert not [metric for _, metric in result.metrics if "time" in metric]
@@ -198,7 +196,7 @@ def test_every_figure_is_a_known_metric(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("shares", "expected"), [((0.7, 0.3), 0.7), ((1.0,), None), ((None, None), None), ((), None)])
-def test_the_busiest_workers_share_needs_several_workers_that_were_watched(
+def test_the_busiest_share_needs_several_probed_workers(
     shares: tuple[float | None, ...], expected: float | None, tmp_path: Path
 ) -> None:
     workers = tuple(Worker(pid=number, share=share) for number, share in enumerate(shares, 1))

@@ -93,7 +93,7 @@ def test_a_case_near_its_bound_is_not_spoken_of() -> None:
     assert (found.verdict, found.reason, sentence(found, "async")) == ("near", "", "")
 
 
-def test_a_case_that_is_off_is_told_with_its_interval_bound_and_reason() -> None:
+def test_the_sentence_has_interval_bound_and_reason() -> None:
     found = found_of(0.61, 0.62, 0.63, runs=[{"causes": (BUSY,)}] * 3)
     assert found is not None
     said = sentence(found, "async × 1")
@@ -137,7 +137,7 @@ def test_the_likeliest_reason_for_less_is_named(
     assert found.reason.startswith(begins)
 
 
-def test_the_cause_that_is_the_bound_itself_explains_nothing_below_it() -> None:
+def test_a_cause_that_is_the_bound_explains_nothing_below_it() -> None:
     found = found_of(0.5, 0.5, case=SYNC, bound=800.0, runs=[{"causes": (FULL,)}] * 2)
     assert found is not None
     assert (found.bound, found.reason) == ("sync: 40 at a time", NOTHING)
@@ -146,7 +146,7 @@ def test_the_cause_that_is_the_bound_itself_explains_nothing_below_it() -> None:
     assert found.reason == BUSY.evidence
 
 
-def test_requests_that_cost_more_cpu_than_the_workload_explain_less_than_the_cpu_bound() -> None:
+def test_dearer_requests_explain_less_than_the_cpu_bound() -> None:
     options: dict[str, Any] = {"case": COMPUTES, "bound": 200.0, "runs": [{"causes": (BUSY,)}] * 2}
     found = found_of(0.5, 0.5, others={"cpu_ms_per_request": 9.0}, **options)
     assert found is not None

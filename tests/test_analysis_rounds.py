@@ -57,14 +57,14 @@ def test_the_other_sides_rows_and_slices_count_nothing(tmp_path: Path) -> None:
     assert side.counts["rows"] == 100
 
 
-def test_cpu_is_spread_over_all_requests_of_the_span_it_was_spent_in(tmp_path: Path) -> None:
+def test_cpu_is_spread_over_all_requests_of_its_span(tmp_path: Path) -> None:
     rows = answers("baseline", *range(0, 1000, 10))
     side = measured(rows, tmp_path, [at("baseline", 100, 200)], cpu_s=0.5)
     assert side.counts["served"] == 100
     assert side.metrics[TOTAL]["cpu_ms_per_request"] == pytest.approx(5.0)
 
 
-def test_failed_requests_are_counted_as_errors_and_as_nothing_else(tmp_path: Path) -> None:
+def test_failed_requests_count_as_errors_and_nothing_else(tmp_path: Path) -> None:
     good, bad = (
         answers("baseline", *range(0, 500, 10)),
         answers("baseline", 505, 507, error="status_500", status=500),
@@ -75,7 +75,7 @@ def test_failed_requests_are_counted_as_errors_and_as_nothing_else(tmp_path: Pat
     assert side.metrics[TOTAL]["throughput_rps"] == pytest.approx(41 / 0.420)
 
 
-def test_several_endpoints_stand_beside_the_whole_and_one_does_not(tmp_path: Path) -> None:
+def test_only_several_endpoints_are_listed_beside_the_whole(tmp_path: Path) -> None:
     one = measured(answers("baseline", *range(0, 500, 10)), tmp_path, [at("baseline", 100, 400)])
     assert set(one.metrics) == {TOTAL}
     rows = [

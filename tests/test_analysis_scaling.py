@@ -63,7 +63,7 @@ def test_one_replicate_has_no_interval() -> None:
     assert (found.coherency.low, found.coherency.high) == (None, None)
 
 
-def test_throughput_that_grows_faster_than_workers_has_no_negative_contention() -> None:
+def test_superlinear_growth_has_no_negative_contention() -> None:
     found = fitted({n: {1: 100.0 * n**1.2, 2: 101.0 * n**1.2} for n in FOUR})
     assert found.contention.value == 0
     assert found.contention.low == 0
@@ -75,9 +75,7 @@ def test_throughput_that_grows_faster_than_workers_has_no_negative_contention() 
     st.lists(st.floats(10, 1e5), min_size=8, max_size=8),
     st.floats(1e-3, 1e3),
 )
-def test_intervals_hold_their_value_whatever_was_measured_and_the_unit_does_not_matter(
-    values: list[float], factor: float
-) -> None:
+def test_intervals_contain_their_value_in_any_unit(values: list[float], factor: float) -> None:
     points = {n: {1: values[2 * i], 2: values[2 * i + 1]} for i, n in enumerate(FOUR)}
     found = fitted(points)
     for parameter in (found.contention, found.coherency):
@@ -125,7 +123,7 @@ def scalings(values: Mapping[int, Sequence[float]], mode: str = "sync", load: Lo
     return list(scale_all(experiment_of(suite), cases))
 
 
-def test_the_fewest_workers_that_are_the_same_as_the_best_are_recommended() -> None:
+def test_the_fewest_workers_same_as_the_best_are_recommended() -> None:
     (found,) = scalings({1: (99, 100, 101), 2: (196, 198, 200), 4: (199, 200, 201), 8: (120, 121, 122)})
     assert (found.workers, found.best_workers, found.recommended_workers) == (FOUR, 4, 2)
     assert found.case_ids == ("w1", "w2", "w4", "w8")
@@ -152,7 +150,7 @@ def test_a_throughput_that_the_users_bound_is_told_so() -> None:
     assert "; its 20 users are all there is to serve" in found.sentence
 
 
-def test_nothing_is_fitted_to_two_worker_counts_open_load_or_cases_without_a_run() -> None:
+def test_no_law_fits_two_counts_open_load_or_unmeasured_cases() -> None:
     good = (100.0, 101.0)
     assert scalings({1: good, 2: good}) == []
     assert scalings({1: good, 2: good, 4: good}, load=Load(model="open", rate_rps=100)) == []

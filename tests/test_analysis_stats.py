@@ -37,9 +37,7 @@ def naive_percentile(values: Sequence[float], quantile: float) -> float:
 
 @steady
 @given(values=samples, quantile=quantiles)
-def test_a_percentile_is_a_value_of_the_sample_and_the_one_that_the_definition_names(
-    values: list[float], quantile: float
-) -> None:
+def test_a_percentile_is_the_sample_value_of_nearest_rank(values: list[float], quantile: float) -> None:
     found = nearest_rank(np.sort(np.array(values)), quantile)
     assert found in values
     assert found == naive_percentile(values, quantile)
@@ -146,7 +144,7 @@ DRAWS = 4000
 
 
 @pytest.mark.parametrize("n", range(3, 11))
-def test_a_95_percent_interval_covers_the_truth_of_log_normal_runs_in_93_to_97_of_100(n: int) -> None:
+def test_a_95_percent_interval_covers_93_to_97_percent(n: int) -> None:
     rng = np.random.default_rng(20_000 + n)
     runs = np.exp(rng.normal(math.log(800.0), 0.15, size=(DRAWS, n)))
     covered = [covers(estimate(row), 800.0) for row in runs.tolist()]

@@ -75,14 +75,14 @@ def test_a_csv_reads_back_as_what_was_written(summary: Summary) -> None:
     assert set(read["unit"].fillna("")) <= {metric.unit for metric in METRICS.values()}
 
 
-def test_rows_of_a_case_follow_the_order_of_the_suite_and_of_the_metrics(summary: Summary) -> None:
+def test_rows_follow_the_order_of_suite_and_metrics(summary: Summary) -> None:
     assert list(dict.fromkeys(summary.table["case_id"])) == ["sync", "async", "to_thread", "blocking"]
     metrics = summary.table[summary.table["case_id"] == "sync"]["metric"].tolist()
     assert metrics == sorted(metrics, key=list(METRICS).index)
     assert metrics[0] == "throughput_rps"
 
 
-def test_a_value_is_the_typical_one_of_its_replicates_with_an_interval_around_it(summary: Summary) -> None:
+def test_a_value_is_typical_of_its_replicates_with_an_interval(summary: Summary) -> None:
     row = rows_by(summary.table, "case_id", "metric")["async", "throughput_rps"]
     values = list(summary.cases["async"].values("throughput_rps").values())
     assert len(values) == row["replicates"] == 3
@@ -145,7 +145,7 @@ def test_sides_that_share_no_valid_block_cannot_be_compared(tmp_path: Path) -> N
     assert verdict.reason == "async and sync can't be compared: no block holds a valid run of both"
 
 
-def test_an_experiment_that_measured_nothing_yet_is_shown_as_such(tmp_path: Path) -> None:
+def test_an_experiment_without_runs_says_not_measured_yet(tmp_path: Path) -> None:
     result = measured(tmp_path / "r", three_modes(replicates=(1, 1)))
     for path in result.path.glob("runs/*/*/run.json"):
         path.unlink()
@@ -155,7 +155,7 @@ def test_an_experiment_that_measured_nothing_yet_is_shown_as_such(tmp_path: Path
     assert summary.quantiles.empty
 
 
-def test_each_case_stands_beside_its_bound_and_the_invalid_one_without_a_ratio(summary: Summary) -> None:
+def test_each_case_has_its_bound_and_only_valid_ones_a_ratio(summary: Summary) -> None:
     rows = rows_by(summary.table, "case_id", "metric")
     found = {each.case_id: each for each in summary.predictions}
     assert list(found) == ["sync", "async", "to_thread", "blocking"]

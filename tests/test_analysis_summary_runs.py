@@ -45,7 +45,7 @@ def test_only_the_columns_that_figures_need_are_read(tmp_path: Path) -> None:
     assert set(COLUMNS) < set(result.samples(run).column_names)
 
 
-def test_invalid_and_disturbed_runs_have_digests_and_failed_ones_have_none(tmp_path: Path) -> None:
+def test_invalid_and_disturbed_runs_have_digests_failed_not(tmp_path: Path) -> None:
     conducts = {
         "sync": Conduct(steal={2: [0.4]}),
         "async": Conduct(generator_cpu_ratio=0.97),
@@ -68,9 +68,7 @@ def damage(result: ResultFolder, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "keeps_figures"), [("samples.parquet", False), ("telemetry.parquet", True)])
-def test_a_damaged_file_is_named_and_costs_its_own_run_only_what_it_held(
-    name: str, keeps_figures: bool, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_named_and_spoils_only_its_contents(name: str, keeps_figures: bool, tmp_path: Path) -> None:
     result = measured(tmp_path / "r", three_modes(replicates=(2, 2)))
     damage(result, name)
     summary = summarise(result)
@@ -80,7 +78,7 @@ def test_a_damaged_file_is_named_and_costs_its_own_run_only_what_it_held(
     assert len(summary.digests["sync"]) == 2
 
 
-def test_a_damaged_disturbed_run_is_named_and_is_not_why_its_case_lacks_a_valid_one(tmp_path: Path) -> None:
+def test_a_damaged_disturbed_run_is_no_reason_of_its_case(tmp_path: Path) -> None:
     suite = three_modes(replicates=(1, 1))
     result, experiment = new_result(tmp_path / "r", suite)
     conducts = {"sync": Conduct(steal={1: [0.4]}, generator_cpu_ratio=0.97)}

@@ -137,7 +137,7 @@ def test_a_verdict_says_what_a_person_would(given_: PairedComparison, sentence: 
 @pytest.mark.parametrize(
     ("sync_rps", "because"), [(790.0, True), (640.0, True), (630.0, False)], ids=["at", "near", "below"]
 )
-def test_the_slower_side_is_explained_where_it_runs_at_its_own_bound(sync_rps: float, because: bool) -> None:
+def test_a_slower_side_at_its_own_bound_is_explained(sync_rps: float, because: bool) -> None:
     sides = [case_of(mode[0], mode, load=Load(users=200), cost=Cost(wait_ms=50)) for mode in ("sync", "async")]
     found = explain(sides[0], sides[1], {"s": sync_rps}, 2)
     assert {word: (bound.mode, bound.count) for word, bound in found.items()} == (
@@ -180,7 +180,7 @@ IMPOSSIBLE = [
 
 
 @pytest.mark.parametrize("ratio", IMPOSSIBLE)
-def test_an_impossible_test_is_never_significant_and_takes_nothing_from_the_others(
+def test_an_impossible_test_is_never_significant_nor_counted(
     ratio: LogRatio | None,
 ) -> None:
     alone = judge(contest(known(2.0, 1.9)))

@@ -123,7 +123,7 @@ def test_the_example_of_a_chart_draws_every_case() -> None:
 def test_the_example_of_a_check_passes_flags_or_does_not_apply(host: dict[str, float], ok: bool | None) -> None:
     run = run_of(case_of("c"), host=host)
     read = example("loopwise/analysis/checks.py")["machine_cpu"]
-    found = CheckSpec("machine_cpu", "", "", "flag", "", read).check(Facts(run, 1.0, None, None, None))
+    found = CheckSpec("machine_cpu", "flag", read).check(Facts(run, 1.0, None, None, None))
     assert (found and found.ok) is ok
 
 

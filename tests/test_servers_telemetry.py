@@ -8,7 +8,7 @@ import threading
 import psutil
 from support.e2e import until
 
-from loopwise.analysis.workers import window_figures
+from loopwise.analysis.window import window_figures
 from loopwise.servers.telemetry import Telemetry
 
 

@@ -41,17 +41,23 @@ MIN_GROWTH_MB, MIN_GROWTH_RATIO = 8.0, 0.05
 
 @dataclass(frozen=True)
 class Sign:
-    """The evidence of one cause, in numbers."""
+    """The evidence of one cause in a run: numbers, and the words that they fill."""
 
     share: float
     """How much of the window, or of what the cause is about; 0–1, cut off at 1."""
+    words: str
+    """With a place for the share and each number."""
     numbers: Mapping[str, float] = field(default_factory=dict)
-    """What its sentence needs besides."""
+
+    @property
+    def evidence(self) -> str:
+        """The evidence in words."""
+        return self.words.format(share=min(1.0, self.share), **self.numbers).replace("%", " %")
 
 
 @dataclass(frozen=True)
 class CauseSpec:
-    """A cause: its name, rank, and how it is found and worded."""
+    """A cause: its name, rank, and the function that looks for it."""
 
     name: str
     rank: int
@@ -59,12 +65,8 @@ class CauseSpec:
     the limit; no thread or process more where there is no CPU for it, whatever is full as well; no pool more in a
     worker that the others could relieve, or where all threads wait for the same few connections. Within a rank the
     larger share is first."""
-    share: str
-    """What its share is of, as docs/schema.md has it."""
-    named_when: str
     find: Callable[[Signals], Sign | None]
-    words: Callable[[Sign], str]
-    """The evidence in words."""
+    """None where there is no sign of it."""
     mode: str = ""
     """The mode whose slots it fills, or `cpu`: at that bound the case is held by this very cause."""
 
@@ -73,7 +75,7 @@ class CauseSpec:
         sign = self.find(signals)
         if sign is None:
             return None
-        return Cause(cause=self.name, share=round(min(1.0, sign.share), 4), evidence=self.words(sign))
+        return Cause(cause=self.name, share=round(min(1.0, sign.share), 4), evidence=sign.evidence)
 
     def is_bound(self, bound: Bound) -> bool:
         """Whether the cause and the bound are one thing."""
@@ -84,7 +86,8 @@ def generator_bound(signals: Signals) -> Sign | None:
     """The load generator used its core up: the server was not asked for more."""
     wants = [worker.want_ratio(signals.left_ratio) for worker in signals.workers]
     limit = NEARLY_FULL if wants and max(wants) < FREE else FULL
-    return Sign(signals.generator_ratio) if signals.generator_ratio >= limit else None
+    words = "the generator used {share:.0%} of its core: what is slow is the load, not the server"
+    return Sign(signals.generator_ratio, words) if signals.generator_ratio >= limit else None
 
 
 def cpu_saturated(signals: Signals) -> Sign | None:
@@ -97,16 +100,11 @@ def cpu_saturated(signals: Signals) -> Sign | None:
     share = max(mean, used)
     if share < SATURATED:
         return None
-    numbers = {"workers": len(wants), "busy": mean, "used": signals.server_cpu_ratio, "cores": signals.cores}
-    return Sign(share, numbers)
-
-
-def _saturated_words(sign: Sign) -> str:
-    numbers = sign.numbers
-    if numbers["busy"] >= SATURATED:
-        workers = count(int(numbers["workers"]), "worker")
-        return f"CPU saturated: {workers} computed {_percent(numbers['busy'])} of the window"
-    return f"CPU saturated: the server used {numbers['used']:.2f} of {count(int(numbers['cores']), 'core')}"
+    if mean >= SATURATED:
+        workers = count(len(wants), "worker")
+        return Sign(share, f"CPU saturated: {workers} computed {{busy:.0%}} of the window", {"busy": mean})
+    words = f"CPU saturated: the server used {{used:.2f}} of {count(signals.cores, 'core')}"
+    return Sign(share, words, {"used": signals.server_cpu_ratio})
 
 
 def worker_imbalance(signals: Signals) -> Sign | None:
@@ -119,7 +117,11 @@ def worker_imbalance(signals: Signals) -> Sign | None:
     least = min(_load(worker, signals) for worker in known)
     if share < UNEVEN / len(known) or load < BUSY or least > IDLE * load:
         return None
-    return Sign(share, {"workers": len(known), "busy": load, "least": least})
+    words = (
+        "one of {workers} workers served {share:.0%} of the requests and was busy {busy:.0%} of the window, "
+        "another {least:.0%}"
+    )
+    return Sign(share, words, {"workers": len(known), "busy": min(1.0, load), "least": min(1.0, least)})
 
 
 def _load(worker: WorkerSignals, signals: Signals) -> float:
@@ -133,16 +135,12 @@ def loop_blocked(signals: Signals) -> Sign | None:
     worst = max(signals.workers, key=lambda worker: worker.held_ratio, default=None)
     if worst is None or worst.held_ratio < MIN_BLOCKED:
         return None
-    return Sign(worst.held_ratio, {"workers": len(signals.workers), "stall_ms": worst.stall_ms})
+    where = "event loop" if len(signals.workers) == 1 else f"event loop of one of {len(signals.workers)} workers"
+    words = f"{where} blocked {{share:.0%}} of the window, longest stall {{stall_ms:.0f}} ms"
+    return Sign(worst.held_ratio, words, {"stall_ms": worst.stall_ms})
 
 
-def _blocked_words(sign: Sign) -> str:
-    workers = int(sign.numbers["workers"])
-    where = "event loop" if workers == 1 else f"event loop of one of {workers} workers"
-    return f"{where} blocked {_percent(sign.share)} of the window, longest stall {sign.numbers['stall_ms']:.0f} ms"
-
-
-def full_pool(pool: str) -> Callable[[Signals], Sign | None]:
+def full_pool(pool: str, words: str) -> Callable[[Signals], Sign | None]:
     """A pool of a worker whose places were all taken, while somebody waited."""
 
     def find(signals: Signals) -> Sign | None:
@@ -150,13 +148,15 @@ def full_pool(pool: str) -> Callable[[Signals], Sign | None]:
         worst = max(pools, key=lambda each: each.full_ratio, default=None)
         if worst is None or worst.full_ratio < MIN_POOL:
             return None
-        return Sign(worst.full_ratio, {"places": worst.places, "queued": worst.queued})
+        return Sign(worst.full_ratio, words, {"places": worst.places, "queued": worst.queued})
 
     return find
 
 
-def _full_words(template: str) -> Callable[[Sign], str]:
-    return lambda sign: template.format(share=_percent(sign.share), **sign.numbers)
+_full_dependency = full_pool(
+    "dependency_pool",
+    "connections to a dependency used up {share:.0%} of the window: all {places} in use, {queued} waiting",
+)
 
 
 def dependency_bound(signals: Signals) -> Sign | None:
@@ -165,7 +165,7 @@ def dependency_bound(signals: Signals) -> Sign | None:
     A wait by itself is no cause: `sleep` takes its 50 ms however fast the server is. A queue shows in the fastest tenth
     of the requests: without one, some are as fast as the first were.
     """
-    full = full_pool("dependency_pool")(signals)
+    full = _full_dependency(signals)
     if full is not None:
         return full
     if not signals.workers or signals.low_ms is None or not signals.alone_ms:
@@ -175,20 +175,11 @@ def dependency_bound(signals: Signals) -> Sign | None:
     is_queueing = factor >= QUEUEING and signals.low_ms - signals.alone_ms >= QUEUEING_MS
     if load >= FREE or _has_own_cause(signals) or not is_queueing:
         return None
-    return Sign(1 - 1 / factor, {"busy": load, "factor": factor, "low_ms": signals.low_ms})
-
-
-def _dependency_words(sign: Sign) -> str:
-    numbers = sign.numbers
-    if "places" in numbers:
-        return _full_words(
-            "connections to a dependency used up {share} of the window: all {places} in use, {queued} waiting"
-        )(sign)
-    return (
-        f"requests queue outside the server's own loop, pools and CPU (busy {_percent(numbers['busy'])}): even the "
-        f"fastest tenth took {numbers['factor']:.1f} × as long as the first, {numbers['low_ms']:.0f} ms; "
-        "it is a dependency, or a lock in the app"
+    words = (
+        "requests queue outside the server's own loop, pools and CPU (busy {busy:.0%}): even the fastest tenth "
+        "took {factor:.1f} × as long as the first, {low_ms:.0f} ms; it is a dependency, or a lock in the app"
     )
+    return Sign(1 - 1 / factor, words, {"busy": load, "factor": factor, "low_ms": signals.low_ms})
 
 
 def _has_own_cause(signals: Signals) -> bool:
@@ -205,100 +196,45 @@ def memory_growth(signals: Signals) -> Sign | None:
     growth_mb, rss_mb = signals.rss_growth_mb, signals.rss_mb
     if growth_mb < MIN_GROWTH_MB or growth_mb < MIN_GROWTH_RATIO * rss_mb:
         return None
-    return Sign(growth_mb / rss_mb, {"growth_mb": growth_mb, "rss_mb": rss_mb})
-
-
-def _percent(ratio: float) -> str:
-    return f"{min(ratio, 1.0) * 100:.0f} %"
+    words = "memory grew steadily by {growth_mb:.0f} MB within the window, to {rss_mb:.0f} MB"
+    return Sign(growth_mb / rss_mb, words, {"growth_mb": growth_mb, "rss_mb": rss_mb})
 
 
 _SPECS = (
-    CauseSpec(
-        "generator_bound",
-        0,
-        "of its core that the busiest generator process used",
-        "at least 0.9; 0.8 while every worker is less than 0.7 busy",
-        generator_bound,
-        lambda sign: f"the generator used {_percent(sign.share)} of its core: what is slow is the load, not the server",
-    ),
-    CauseSpec(
-        "cpu_saturated",
-        1,
-        "of the window in which the workers computed, on average; or of the cores that the server may use",
-        "at least 0.85, after what the hypervisor took",
-        cpu_saturated,
-        _saturated_words,
-        mode="cpu",
-    ),
-    CauseSpec(
-        "worker_imbalance",
-        2,
-        "of the requests that the busiest worker served",
-        "1.5 times a fair share, while it was busy (0.7) and another at most 0.6 as much",
-        worker_imbalance,
-        lambda sign: (
-            f"one of {sign.numbers['workers']} workers served {_percent(sign.share)} of the requests and was busy "
-            f"{_percent(sign.numbers['busy'])} of the window, another {_percent(sign.numbers['least'])}"
-        ),
-    ),
-    CauseSpec(
-        "loop_blocked",
-        4,
-        "of the window in which code kept the event loop, without waits for the GIL or for a core",
-        "at least 0.03",
-        loop_blocked,
-        _blocked_words,
-        mode="blocking",
-    ),
+    CauseSpec("generator_bound", 0, generator_bound),
+    CauseSpec("cpu_saturated", 1, cpu_saturated, "cpu"),
+    CauseSpec("worker_imbalance", 2, worker_imbalance),
+    CauseSpec("loop_blocked", 4, loop_blocked, "blocking"),
     CauseSpec(
         "thread_pool_full",
         4,
-        "of the samples at which all of AnyIO's tokens were in use and a task waited",
-        "at least 0.2",
-        full_pool("limiter"),
-        _full_words("thread pool full {share} of the window: {places} of {places} tokens in use, {queued} waiting"),
-        mode="sync",
+        full_pool(
+            "limiter",
+            "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
+        ),
+        "sync",
     ),
     CauseSpec(
         "executor_full",
         4,
-        "the same, of asyncio's default executor",
-        "at least 0.2",
-        full_pool("executor"),
-        _full_words(
-            "asyncio's default executor full {share} of the window: all {places} threads busy, {queued} calls waiting"
+        full_pool(
+            "executor",
+            "asyncio's default executor full {share:.0%} of the window: all {places} threads busy, "
+            "{queued} calls waiting",
         ),
-        mode="to_thread",
+        "to_thread",
     ),
     CauseSpec(
         "process_pool_full",
         4,
-        "the same, of the app's process pool",
-        "at least 0.2",
-        full_pool("process_pool"),
-        _full_words("process pool full {share} of the window: all {places} processes busy, {queued} calls waiting"),
-        mode="process",
-    ),
-    CauseSpec(
-        "dependency_bound",
-        3,
-        "the same, of connections to a dependency; or 1 − fastest ÷ fastest tenth of the service times",
-        "at least 0.2; or that tenth is 3 times the run's fastest while nothing above explains it and the workers are "
-        "less than 0.7 busy",
-        dependency_bound,
-        _dependency_words,
-    ),
-    CauseSpec(
-        "memory_growth",
-        5,
-        "growth within the window ÷ memory",
-        "over 8 MB and 5 %, each fifth of the window above the one before",
-        memory_growth,
-        lambda sign: (
-            f"memory grew steadily by {sign.numbers['growth_mb']:.0f} MB within the window, "
-            f"to {sign.numbers['rss_mb']:.0f} MB"
+        full_pool(
+            "process_pool",
+            "process pool full {share:.0%} of the window: all {places} processes busy, {queued} calls waiting",
         ),
+        "process",
     ),
+    CauseSpec("dependency_bound", 3, dependency_bound),
+    CauseSpec("memory_growth", 5, memory_growth),
 )
 CAUSES = {spec.name: spec for spec in _SPECS}
 """By name, in the order of docs/schema.md."""

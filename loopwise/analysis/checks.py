@@ -74,20 +74,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """A check: its name, its words in docs/schema.md, and what decides it."""
+    """A check, and what its failure does."""
 
     name: str
-    value: str
-    """What its value is, with the unit unless it is a ratio or a count."""
-    limit: str
     effect: Effect
     """Of a failure: `void` makes the run invalid, `flag` puts a mark beside its numbers."""
-    applies_to: str
     read: Callable[[Facts], Reading | None]
     """None where the check does not apply."""
     lost_cpu: Callable[[float, int], float] | None = None
-    """Share of the CPU that is gone, from value and cores, of a check that looks at the machine's passing trouble and
-    not at the case: a run that fails it is worth measuring again."""
+    """Share of the CPU that is gone, from value and cores, if the check is about the machine's passing trouble and not
+    about the case: a run that fails it is worth measuring again."""
 
     def check(self, facts: Facts) -> Check | None:
         """Apply the check to a run."""
@@ -352,135 +348,26 @@ def memory(facts: Facts) -> Reading | None:
 
 
 _SPECS = (
-    CheckSpec(
-        "errors",
-        "share of the counted requests that failed",
-        "0.01",
-        "void",
-        "every run",
-        lambda facts: errors(facts.run.counts),
-    ),
-    CheckSpec("rows", "rows that count", "at least 20", "flag", "every run", lambda facts: rows(facts.run.counts)),
-    CheckSpec(
-        "generator_cpu",
-        "CPU of the busiest generator process ÷ time",
-        "0.9",
-        "void",
-        "every run",
-        lambda facts: generator_cpu(facts.run.generator),
-    ),
-    CheckSpec("users", "Locust users at the window's end", "exactly those asked for", "void", "every run", users),
-    CheckSpec(
-        "connections",
-        "distinct connections of the load, all rows",
-        "the users; flagged above 1.1 times as many",
-        "void",
-        "closed load of declared endpoints that keeps connections",
-        connections,
-    ),
-    CheckSpec("warm", "1: every user had had an answer; 0: not", "1", "flag", "closed load", warm),
-    CheckSpec(
-        "drift",
-        "size of the trend of throughput or median service time over the window, relative; 0 where it is not "
-        "significant",
-        "0.1, or one answer in a tenth of the window where that is more",
-        "flag",
-        "every run with 20 good answers, but ramps",
-        drift,
-    ),
-    CheckSpec(
-        "littles_law",
-        "how far throughput × (service time + lag + think time) is from the number of users",
-        "0.05, more where rows are few",
-        "flag",
-        "closed load of declared endpoints",
-        littles_law,
-    ),
-    CheckSpec("schedule", "99th percentile of sent − scheduled, ms", "5", "flag", "open load", schedule),
-    CheckSpec(
-        "clock_step",
-        "size of the wall clock's step, ms",
-        "1",
-        "void",
-        "every run",
-        lambda facts: clock_step(facts.run.generator),
-    ),
-    CheckSpec(
-        "steal",
-        "share of CPU that the hypervisor took",
-        "0.1",
-        "flag",
-        "every run",
-        lambda facts: steal(facts.run.host),
-        lost_cpu=lambda ratio, _cores: ratio,
-    ),
-    CheckSpec(
-        "other_cpu",
-        "cores that processes used which are not the server's, the generator's or the harness's",
-        "0.2",
-        "flag",
-        "every run whose server we start",
-        other_cpu,
-        lost_cpu=lambda used, cores: used / max(cores, 1),
-    ),
-    CheckSpec(
-        "core_count",
-        "cores at the window's end",
-        "exactly those at its start",
-        "void",
-        "every run",
-        core_count,
-    ),
-    CheckSpec(
-        "frequency",
-        "change of the fastest core's clock, relative",
-        "0.1",
-        "flag",
-        "where the kernel tells it",
-        frequency,
-    ),
-    CheckSpec("swap", "MB moved to and from swap", "1", "flag", "where the kernel tells it", swap),
-    CheckSpec(
-        "worker_idle",
-        "workers that got no request",
-        "0",
-        "flag",
-        "several workers, with the probe",
-        worker_idle,
-    ),
-    CheckSpec(
-        "worker_share",
-        "the busiest worker's share ÷ a fair one",
-        "1.5",
-        "flag",
-        "several workers with at least 20 requests each on average, with the probe",
-        worker_share,
-    ),
-    CheckSpec(
-        "restarted",
-        "worker processes that ended, or came anew, during the run",
-        "0",
-        "void",
-        "every run on a server of ours",
-        restarted,
-    ),
-    CheckSpec(
-        "pool_deaths",
-        "processes that the target app's process pools lost; each pool was replaced, and the requests that it had "
-        "then failed",
-        "0",
-        "void",
-        "routes in mode `process`",
-        pool_deaths,
-    ),
-    CheckSpec(
-        "memory",
-        "steady growth of the server's memory within the window, MB",
-        "8, or 5 % of it where that is more",
-        "flag",
-        "every run on a server of ours",
-        memory,
-    ),
+    CheckSpec("errors", "void", lambda facts: errors(facts.run.counts)),
+    CheckSpec("rows", "flag", lambda facts: rows(facts.run.counts)),
+    CheckSpec("generator_cpu", "void", lambda facts: generator_cpu(facts.run.generator)),
+    CheckSpec("users", "void", users),
+    CheckSpec("connections", "void", connections),
+    CheckSpec("warm", "flag", warm),
+    CheckSpec("drift", "flag", drift),
+    CheckSpec("littles_law", "flag", littles_law),
+    CheckSpec("schedule", "flag", schedule),
+    CheckSpec("clock_step", "void", lambda facts: clock_step(facts.run.generator)),
+    CheckSpec("steal", "flag", lambda facts: steal(facts.run.host), lambda ratio, _cores: ratio),
+    CheckSpec("other_cpu", "flag", other_cpu, lambda used, cores: used / max(cores, 1)),
+    CheckSpec("core_count", "void", core_count),
+    CheckSpec("frequency", "flag", frequency),
+    CheckSpec("swap", "flag", swap),
+    CheckSpec("worker_idle", "flag", worker_idle),
+    CheckSpec("worker_share", "flag", worker_share),
+    CheckSpec("restarted", "void", restarted),
+    CheckSpec("pool_deaths", "void", pool_deaths),
+    CheckSpec("memory", "flag", memory),
 )
 CHECKS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of run.json."""

@@ -65,7 +65,7 @@ _SUMS = {
     "in_flight": "in_flight",
     "rss_mb": "rss_mb",
 }
-"""Columns of a time line that are sums over the server's processes at each look, averaged over a step's looks."""
+"""Columns of a time line that are sums over the server's processes at each sample, averaged over a step's samples."""
 
 
 @dataclass(frozen=True)
@@ -160,16 +160,16 @@ def _timeline(rows: RunRows, telemetry: pa.Table | None) -> pd.DataFrame:
     edges_ns = window.start_ns + (window.end_ns - window.start_ns) * np.arange(steps + 1) // steps
     width_s = np.diff(edges_ns) / 1e9
     mine = ~rows.is_victim
-    found: dict[str, FLOATS] = {
+    columns: dict[str, FLOATS] = {
         "second": (edges_ns[:-1] - window.start_ns) / 1e9 + width_s / 2,
         "rate_rps": _counts(rows.column["received_ns"][mine & rows.arrived & rows.is_ok], edges_ns) / width_s,
         "errors_rps": _counts(_clock(rows)[mine & rows.due & ~rows.is_ok], edges_ns) / width_s,
     }
-    found["p50_ms"], found["p99_ms"] = _percentiles(rows, edges_ns)
+    columns["p50_ms"], columns["p99_ms"] = _percentiles(rows, edges_ns)
     if telemetry is not None:
-        found |= _looks(telemetry, edges_ns)
+        columns |= _sampled(telemetry, edges_ns)
     unknown = np.full(steps, np.nan)
-    return pd.DataFrame({name: found.get(name, unknown) for name in TIMELINE})
+    return pd.DataFrame({name: columns.get(name, unknown) for name in TIMELINE})
 
 
 def _clock(rows: RunRows) -> INTS:
@@ -203,8 +203,8 @@ def _percentiles(rows: RunRows, edges_ns: INTS) -> tuple[FLOATS, FLOATS]:
     return p50, p99
 
 
-def _looks(telemetry: pa.Table, edges_ns: INTS) -> dict[str, FLOATS]:
-    """The columns of a time line that telemetry tells. A look speaks of the time before it."""
+def _sampled(telemetry: pa.Table, edges_ns: INTS) -> dict[str, FLOATS]:
+    """The columns of a time line that come from telemetry. A sample is about the time before it."""
     columns = {name: telemetry.column(name) for name in TELEMETRY if name in telemetry.column_names}
     role = np.asarray(columns["role"].to_numpy(zero_copy_only=False), dtype=object)
     values = {
@@ -214,7 +214,7 @@ def _looks(telemetry: pa.Table, edges_ns: INTS) -> dict[str, FLOATS]:
     }
     time_ns = np.asarray(columns["time_ns"].to_numpy(zero_copy_only=False), dtype=np.int64)
     is_host, is_server = role == "host", role == "server"
-    found = _machine(time_ns[is_host], {name: each[is_host] for name, each in values.items()}, edges_ns)
+    line = _machine(time_ns[is_host], {name: each[is_host] for name, each in values.items()}, edges_ns)
     inside = is_server & (time_ns > edges_ns[0]) & (time_ns <= edges_ns[-1])
     times_ns = time_ns[inside]
     steps = edges_ns.size - 1
@@ -222,20 +222,20 @@ def _looks(telemetry: pa.Table, edges_ns: INTS) -> dict[str, FLOATS]:
     if "loop_lag_max_ms" in values:
         greatest = np.full(steps, -np.inf)
         np.fmax.at(greatest, step, values["loop_lag_max_ms"][inside])
-        found["loop_lag_ms"] = np.where(np.isfinite(greatest), greatest, np.nan)
+        line["loop_lag_ms"] = np.where(np.isfinite(greatest), greatest, np.nan)
     for name, source in _SUMS.items():
         if source in values:
-            found[name] = _mean_of_sums(times_ns, step, values[source][inside], steps)
-    return found
+            line[name] = _mean_of_sums(times_ns, step, values[source][inside], steps)
+    return line
 
 
 def _mean_of_sums(times_ns: INTS, step: INTS, values: FLOATS, steps: int) -> FLOATS:
-    """Sums over the processes of each look, averaged over the looks of each step; NaN without any."""
+    """Sums over the processes at each sample, averaged over the samples of each step; NaN without any."""
     known = ~np.isnan(values)
     totals = np.bincount(step[known], weights=values[known], minlength=steps)
     _, firsts = np.unique(times_ns[known], return_index=True)
-    looks = np.bincount(step[known][firsts], minlength=steps)
-    means: FLOATS = np.divide(totals, looks, out=np.full(steps, np.nan), where=looks > 0)
+    samples = np.bincount(step[known][firsts], minlength=steps)
+    means: FLOATS = np.divide(totals, samples, out=np.full(steps, np.nan), where=samples > 0)
     return means
 
 

@@ -1,4 +1,4 @@
-"""Does a run still change while it is measured? A trend test over sub-windows. Pure functions.
+"""Trend test of a run over its window: does throughput or service time still change while it is measured?
 
 Each series of sub-windows (throughput, median service time) is put to the test of Mann and Kendall: how many of its
 pairs rise, less those that fall. It asks for order alone, so one burst of noise weighs no more than any other
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SUB_WINDOWS = 10
-"""Enough for a trend to be told from chance, few enough to hold some answers each in a window of seconds."""
+"""Enough to tell a trend from chance, few enough to hold some answers each in a window of seconds."""
 SIGNIFICANCE = 0.01
 """Of both series of a run together: a suite has dozens of runs, and a mark beside every twentieth means nothing."""
 MAX_DRIFT = 0.1
@@ -69,11 +69,11 @@ def drift(
     if not series:
         return None
     limit = max(MAX_DRIFT, float(1 / np.mean(counts)))
-    found = [
+    trends = [
         Drift(trend_size(each) if p_value(each) <= SIGNIFICANCE / len(series) else 0.0, limit, what)
         for what, each in series.items()
     ]
-    return max(found, key=lambda each: abs(each.size))
+    return max(trends, key=lambda each: abs(each.size))
 
 
 def kendall_s(series: Sequence[float] | NDArray[np.float64]) -> int:

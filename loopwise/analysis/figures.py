@@ -24,12 +24,12 @@ def figures_of(rows: RunRows) -> RunFigures:
     counts = {"rows": rows.count}
     if rows.run.window is None:
         return RunFigures(counts=counts)
-    found = RunFigures(endpoint=rows.whole, counts=counts)
+    figures = RunFigures(endpoint=rows.whole, counts=counts)
     for name in rows.groups:
-        found.metrics |= {(name, metric): value for metric, value in request_metrics(rows.requests(name)).items()}
+        figures.metrics |= {(name, metric): value for metric, value in request_metrics(rows.requests(name)).items()}
     for spec in METRICS.values():
         if spec.of_run and (value := spec.of_run(rows)) is not None:
-            found.metrics[rows.whole, spec.name] = value
+            figures.metrics[rows.whole, spec.name] = value
     due = rows.due & ~rows.is_victim
     counts |= {
         "window_rows": int(due.sum()),
@@ -37,7 +37,7 @@ def figures_of(rows: RunRows) -> RunFigures:
         "errors": int((due & ~rows.is_ok).sum()),
         "victim_rows": int((rows.arrived & rows.is_victim).sum()),
     }
-    return found
+    return figures
 
 
 def request_metrics(requests: Requests) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from loopwise.analysis.assess import assess
-from loopwise.analysis.workers import window_figures
+from loopwise.analysis.window import window_figures
 from loopwise.measure.experiment import design
 from loopwise.measure.run import begin
 from loopwise.model import (

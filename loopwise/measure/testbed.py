@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwise import machine
-from loopwise.analysis.workers import window_figures, worker_figures
+from loopwise.analysis.window import window_figures, worker_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order

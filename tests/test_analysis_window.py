@@ -2,7 +2,7 @@
 
 import pytest
 
-from loopwise.analysis.workers import loop_figures, steady_growth, window_figures, worker_figures
+from loopwise.analysis.window import loop_figures, steady_growth, window_figures, worker_figures
 from loopwise.results.columns import HOST_PID, Sample
 
 

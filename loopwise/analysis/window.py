@@ -1,4 +1,4 @@
-"""What the server's workers did in the window: shares, event loops, memory. Pure: samples in, figures out."""
+"""Figures of the window from telemetry: the machine, the server's processes, and each worker."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -9,8 +9,6 @@ from loopwise.results.lags import lag_ms, merge_counts
 
 PARTS = 5
 """Memory grows steadily if each fifth of the window holds more than the one before."""
-MIN_GROWTH_MB = 8.0
-"""Less is what buffers, caches and the allocator take in the first seconds under load."""
 
 
 def worker_figures(samples: Sequence[Sample], start_ns: int, end_ns: int, pids: Sequence[int]) -> tuple[Worker, ...]:
@@ -22,21 +20,22 @@ def worker_figures(samples: Sequence[Sample], start_ns: int, end_ns: int, pids: 
         end_ns: its last. Whoever lives has a row there; a worker without one has ended.
         pids: of the workers that were ready.
     """
-    seen = [sample for sample in samples if sample.role == "server" and sample.time_ns <= end_ns]
-    by_pid = {pid: [sample for sample in seen if sample.pid == pid] for pid in pids}
-    if not any(by_pid.values()):
+    of_server = [sample for sample in samples if sample.role == "server" and sample.time_ns <= end_ns]
+    by_pid: dict[int, list[Sample]] = {pid: [] for pid in pids}
+    late = {sample.pid for sample in of_server if _done(sample) is not None} - set(pids)
+    for sample in of_server:
+        if sample.pid in by_pid or sample.pid in late:
+            by_pid.setdefault(sample.pid, []).append(sample)
+    if not any(by_pid[pid] for pid in pids):
         return ()
-    for sample in seen:
-        if _done(sample) is not None and sample.pid not in by_pid:
-            by_pid[sample.pid] = [other for other in seen if other.pid == sample.pid]
     requests = {pid: _requests(rows, start_ns) for pid, rows in by_pid.items()}
     total = sum(count or 0 for count in requests.values())
-    found = []
+    workers = []
     for pid, rows in by_pid.items():
         count = requests[pid]
         inside = [row for row in rows if row.time_ns >= start_ns]
         is_gone = not rows or rows[-1].time_ns < end_ns
-        found.append(
+        workers.append(
             Worker(
                 pid=pid,
                 requests=count,
@@ -45,7 +44,7 @@ def worker_figures(samples: Sequence[Sample], start_ns: int, end_ns: int, pids: 
                 fate="ended" if is_gone else "" if pid in pids else "appeared",
             )
         )
-    return tuple(found)
+    return tuple(workers)
 
 
 def _done(sample: Sample) -> int | None:
@@ -54,7 +53,7 @@ def _done(sample: Sample) -> int | None:
 
 
 def _requests(rows: Sequence[Sample], start_ns: int) -> int | None:
-    """Requests finished between the looks that are nearest to the window's ends."""
+    """Requests finished between the samples that are nearest to the window's ends."""
     known = [(row.time_ns, done) for row in rows if (done := _done(row)) is not None]
     if not known:
         return None
@@ -63,10 +62,10 @@ def _requests(rows: Sequence[Sample], start_ns: int) -> int | None:
 
 
 def loop_figures(samples: Sequence[Sample]) -> dict[str, float]:
-    """Of all event loops together; empty where no probe measured.
+    """Figures of all event loops together; empty where no probe measured.
 
     Args:
-        samples: of the window, that at its beginning left out: it tells of the time before.
+        samples: of the window without the one at its beginning, which is about the time before.
 
     Returns:
         loop_lag_p99_ms, loop_stall_max_ms, gc_pause_max_ms; and loop_blocked_ratio, of the loop that was blocked most.
@@ -118,7 +117,7 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
     Returns:
         steal_ratio and cpu_ratio of the machine (0–1); with a server, server_cpu_s (user and system, all its
         processes), server_rss_mb (their greatest sum), server_rss_growth_mb (0 unless it grew steadily), server_threads
-        and server_context_switches; and, with probes, those of `workers.loop_figures`.
+        and server_context_switches; and, with probes, those of `loop_figures`.
     """
     inside = [s for s in samples if start_ns <= s.time_ns <= end_ns]
     hosts = [s for s in inside if s.role == "host"]
