@@ -107,7 +107,7 @@ def test_an_app_in_its_own_environment_is_blamed_and_nothing_is_installed_there(
     assert (worst["path"], worst["line"]) == (str(tmp_path / "own.py"), 11)
     assert worst["times"] >= 6
     assert found["loops"] == ["asyncio"]
-    assert "has no uvloop, which is no fault" in found["notes"][0]
+    assert "has no uvloop; that is no fault" in found["notes"][0]
     assert sorted(packages.iterdir()) == before
 
     status, output = bench(*own, "--loop", "uvloop")
