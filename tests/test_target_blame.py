@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from target_app.blame.places import Frame, Places, stack_of
+from target_app.blame.places import Frame, Places, line_of, stack_of
 from target_app.blame.tally import Sample, Tally, shares
 
 APP, OURS = "/home/shop", "/tmp/scratch"
@@ -126,3 +126,11 @@ def test_a_tally_adds_up_what_lines_had_and_what_nobody_saw(places: Places) -> N
         for each in told["spots"]
     }
     assert found == {3: (65, 40, 2, "a.py"), 4: (75, 75, 1, "a.py")}
+
+
+def test_an_instruction_without_a_line_has_the_one_before() -> None:
+    code = compile("a = 1\n\nb = 2\n", "own.py", "exec")
+    last = max(start for start, _, _ in code.co_lines())
+    assert line_of(code, last, None) == 3
+    assert line_of(code, -1, None) == code.co_firstlineno
+    assert line_of(code, last, 7) == 7

@@ -124,9 +124,17 @@ def stack_of(frame: FrameType | None) -> Stack:
     copied = []
     while frame is not None:
         name = frame.f_globals.get("__name__", "?")
-        copied.append(Frame(frame.f_code, frame.f_lasti, frame.f_lineno, name))
+        copied.append(Frame(frame.f_code, frame.f_lasti, line_of(frame.f_code, frame.f_lasti, frame.f_lineno), name))
         frame = frame.f_back
     return copied
+
+
+def line_of(code: CodeType, at: int, line: int | None) -> int:
+    """The line of an instruction; of one that the compiler gave none (f_lineno is None), the last line before it."""
+    if line is not None:
+        return line
+    before = [number for start, _, number in code.co_lines() if number is not None and start <= at]
+    return before[-1] if before else code.co_firstlineno
 
 
 def _columns_at(code: CodeType, at: int) -> tuple[int, int, int, int] | None:
