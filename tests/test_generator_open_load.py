@@ -162,6 +162,14 @@ def test_the_canary_is_probed_beside_the_load_under_its_own_name(
 
 
 @pytest.mark.e2e
+def test_the_canary_connects_after_the_virtual_users(generator: GeneratorProcess, tmp_path: Path) -> None:
+    with FaultServer() as server:
+        run = generate(generator, tmp_path, server.url, get("/ok"), victim="/ok", users=3, measure_s=0.3)
+    canary = [row for row in run.rows if row["endpoint"] == f"{VICTIM}/ok"]
+    assert max(row["connection"] for row in run.load) < min(row["connection"] for row in canary)
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize("load", [{"users": 3}, {"model": "open", "rate_rps": 1000.0}])
 def test_requests_of_a_mix_are_in_proportion_to_its_weights(
     load: dict[str, object], generator: GeneratorProcess, tmp_path: Path

@@ -115,7 +115,9 @@ class Traffic:
         requests = self._requests([(f"{VICTIM}{path}", Endpoint(path=path))], self.origin, self._order.seed)
         load = Load(model="open", arrivals="constant", max_connections=CANARY_CONNECTIONS)
         rate = [Stretch(float("inf"), CANARY_RATE_RPS, CANARY_RATE_RPS)]
-        canary = self._schedule("Canary", requests, rate, load, 1)
+        # Locust spawns user classes by name in ASCII order: in lower case, this one connects after the load. Before it,
+        # its connections would fall to workers of the server while they are idle, and leave some without load.
+        canary = self._schedule("canary", requests, rate, load, 1)
         # The canary measures the wait for the event loop, not for accept(), which a blocked loop rarely calls.
         canary.opened_beforehand = CANARY_CONNECTIONS
         return canary
