@@ -23,7 +23,7 @@ from loopwise.cli import (
 )
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.interrupts import interruptible
-from loopwise.errors import LoopwiseError
+from loopwise.errors import Interrupted, LoopwiseError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run.run,
@@ -73,6 +73,5 @@ def main() -> None:
         with interruptible(), crashes_logged():
             app()
     except LoopwiseError as error:
-        sentence = str(error)
-        sys.stderr.write(f"{'' if sentence.startswith('interrupted') else 'error: '}{sentence}\n")
+        sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")
         sys.exit(error.exit_status)
