@@ -79,6 +79,8 @@ def load_app(target: str, folder: str | None = None) -> ASGIApp:
     where = f'cannot serve "{target}" from {folder or Path.cwd()} with {sys.executable}'
     try:
         found: Any = importlib.import_module(module_name)
+    except AppError:
+        raise  # a wrapper's own sentence, on the app that it loads
     except (Exception, SystemExit) as error:
         raise AppError(f"{where}: importing {module_name} raised {_one_line(error)}") from error
     path = attribute[:-2] if attribute.endswith("()") else attribute
@@ -208,7 +210,7 @@ class Probe:
     def _set_up(self) -> None:
         """Do what needs the running event loop, before the app runs on it."""
         if self.threads is not None:
-            import anyio.to_thread  # noqa: PLC0415 - not every app's environment has AnyIO
+            import anyio.to_thread  # not every app's environment has AnyIO
 
             anyio.to_thread.current_default_thread_limiter().total_tokens = self.threads
         if self.telemetry is not None and self._instruments is None:

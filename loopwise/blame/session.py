@@ -156,18 +156,10 @@ def observe(
             python=case.app.python if case.app else sys.executable,
         )
         probed = plain.model_copy(update={"app": app, "endpoints": ()})
-        try:
-            with lifecycle.serve(
-                probed,
-                scratch=scratch,
-                log=scratch / "server.log",
-                calibration=calibration,
-                services=services,
-            ) as running:
-                report, answers = _request_all(running.url, case.endpoints, settings.requests, case.load.timeout_s)
-                return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
-        except ServerError as error:
-            raise ServerError(str(error).rpartition("AppError: ")[2]) from None
+        log = scratch / "server.log"
+        with lifecycle.serve(probed, scratch=scratch, log=log, calibration=calibration, services=services) as running:
+            report, answers = _request_all(running.url, case.endpoints, settings.requests, case.load.timeout_s)
+            return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
 
 
 def _loop(facts: ServerFacts, wanted: str, python: str) -> tuple[str, str]:
