@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from loopwise.report.listing import result_rows
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "tests" / "data" / "results"
 NAMES = sorted(path.name for path in RESULTS.iterdir())
@@ -66,3 +68,16 @@ def _assert_same_verdicts(after: list[dict[str, Any]], before: list[dict[str, An
         same = found[tuple(row.get(key, "") for key in DECIDED)]
         assert same["verdict"] == row["verdict"]
         assert [same[key] for key in RATIO] == pytest.approx([row[key] for key in RATIO], rel=1e-9)
+
+
+def test_a_duel_is_listed_with_its_rounds() -> None:
+    rows = {row["name"]: row for row in result_rows(RESULTS)}
+    assert (rows["duel"]["runs"], rows["duel"]["not valid"]) == ("3 rounds", 0)
+    assert rows["sliced"]["runs"] == "9 of 9"
+
+
+def test_answers_do_not_speak_of_all_endpoints(reported: tuple[Path, Path]) -> None:
+    copy, _ = reported
+    answers = json.loads((copy / "summary.json").read_text(encoding="utf-8"))["answers"]
+    assert answers
+    assert not any(" on all" in answer for answer in answers)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from loopwise.analysis.wording import count
 from loopwise.report import format as fmt
 
 NAN = math.nan
@@ -68,7 +69,7 @@ def test_ratios_and_shares_read_as_people_say_them() -> None:
     assert fmt.share(0.0) == "0 %"
     assert fmt.share(None) == "–"
     assert fmt.confidence(0.999) == "99.9 %"
-    assert (fmt.count(1, "worker"), fmt.count(2, "worker")) == ("1 worker", "2 workers")
+    assert [count(number, "worker") for number in (1, 2, 1200)] == ["1 worker", "2 workers", "1,200 workers"]
 
 
 @pytest.mark.parametrize(

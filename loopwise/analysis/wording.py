@@ -2,7 +2,7 @@
 
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.paired import PairedComparison
-from loopwise.model import Estimate, Pairing
+from loopwise.model import TOTAL, Estimate, Pairing
 
 _MEASURED: dict[Pairing, str] = {
     "blocks": "",
@@ -22,7 +22,7 @@ def sentence(comparison: PairedComparison, word: str, ratio: Estimate | None, ma
         margin: the practical margin.
     """
     candidate, baseline = comparison.names
-    where = f" on {comparison.endpoint}" if comparison.endpoint else ""
+    where = f" on {comparison.endpoint}" if comparison.endpoint not in {"", TOTAL} else ""
     if ratio is None:
         reason = comparison.invalid_because or "no valid run"
         return f"{candidate} and {baseline} can't be compared{where}: {reason}"
@@ -55,7 +55,7 @@ def rate(value: float) -> str:
 
 def count(number: int, noun: str) -> str:
     """`1 worker`, `2 workers`."""
-    return f"{number} {noun}{'s' if number != 1 else ''}"
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
 
 
 def _short(value: float | None) -> str:

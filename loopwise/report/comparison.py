@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from loopwise.analysis.comparison import Difference
 from loopwise.analysis.gates import Gate, Outcome, clauses
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet
@@ -82,7 +83,7 @@ def headline(outcome: Outcome, names: Mapping[str, str] | None = None) -> str:
         number = sum(verdict.verdict == word for verdict in verdicts)
         if number:
             clauses.append(f"{number:,} {'is' if number == 1 else 'are'} {meaning}")
-    return f"Of {fmt.count(len(verdicts), 'comparison')}, {'; '.join(clauses)}."
+    return f"Of {count(len(verdicts), 'comparison')}, {'; '.join(clauses)}."
 
 
 def _changed(verdicts: Sequence[Verdict], word: str, names: Mapping[str, str]) -> str:
@@ -180,7 +181,7 @@ def _gate_line(gate: Gate, letter: str, outcome: Outcome) -> GateLine:
     if said:
         return GateLine(str(gate), letter, "not judged", "?", said)
     judged = sum(verdict.metric == gate.metric for verdict in outcome.verdicts)
-    return GateLine(str(gate), letter, "passed", "✓", [f"{fmt.count(judged, 'case')}, none surely beyond it"])
+    return GateLine(str(gate), letter, "passed", "✓", [f"{count(judged, 'case')}, none surely beyond it"])
 
 
 class DifferenceLine(NamedTuple):

@@ -91,11 +91,6 @@ def tick_number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def count(quantity: int, noun: str) -> str:
-    """`1 worker`, `2 workers`."""
-    return f"{quantity:,} {noun}" if quantity == 1 else f"{quantity:,} {noun}s"
-
-
 def confidence(level: float) -> str:
     """`95 %`."""
     return f"{level * 100:.4g} %"

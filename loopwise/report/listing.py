@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from loopwise.analysis.wording import count
 from loopwise.errors import ResultError
 from loopwise.machine import machine_words
 from loopwise.results.folder import ResultFolder, find_results
@@ -22,13 +23,16 @@ def _row(result: ResultFolder) -> dict[str, Any]:
     except ResultError as error:
         return row | {"runs": f"can't be read: {error}", "problem": str(error)}
     answer, problem = _answer(result)
-    states = [planned.state for planned in experiment.plan]
-    done = sum(state != "planned" for state in states)
+    states: list[str] = [planned.state for planned in experiment.plan]
+    runs = f"{sum(state != 'planned' for state in states)} of {len(states)}"
+    if not states:  # a duel: its replicates are rounds, of which none is planned ahead
+        states = [each.status for each in result.rounds()[0]]
+        runs = count(len(states), "round")
     return row | {
         "suite": experiment.suite.name,
         "created_at": experiment.created_at,
         "cases": len(experiment.suite.cases),
-        "runs": f"{done} of {len(states)}",
+        "runs": runs,
         "not valid": sum(state in {"failed", "invalid"} for state in states),
         "label": experiment.label or "",
         "machine": machine_words(experiment.environment),

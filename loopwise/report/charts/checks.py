@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.model import Check, Round, Run
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cells, Facet
@@ -76,7 +77,7 @@ class ChecksPanel:
 
     def draw(self, frame: Frame) -> None:
         """A mark where a check failed, with the number of runs; the first reason beside it where there is room."""
-        clean = f" · {fmt.count(self.clean, 'case')} without a mark" if self.clean else ""
+        clean = f" · {count(self.clean, 'case')} without a mark" if self.clean else ""
         frame.heading(self.facet.heading, f"{self.facet.context}{clean}")
         middles_in, bottom_in = row_middles_in(self.facet)
         row_labels(frame, self.facet, self._top_in, middles_in)
@@ -112,8 +113,8 @@ class ChecksPanel:
         for middle_in, row in zip(middles_in, self.marks, strict=True):
             known = [(index, mark) for index, mark in enumerate(row) if mark is not None]
             for index, mark in known:
-                count = f"{mark.failed}" if mark.failed < 100 else "…"
-                frame.text(left_in + (index + 0.45) * _COLUMN_IN, self._top_in + middle_in, count, size=_PT)
+                number = f"{mark.failed}" if mark.failed < 100 else "…"
+                frame.text(left_in + (index + 0.45) * _COLUMN_IN, self._top_in + middle_in, number, size=_PT)
             _, gravest = min(known, key=lambda pair: not pair[1].is_void)
             if room_in >= _REASON_LEAST_IN:
                 # The remedy, behind the semicolon, is in the page.

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from loopwise.analysis.digest import Digest
 from loopwise.analysis.rows import FLOATS
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.model import Case
 from loopwise.model.naming import name_among
 from loopwise.report import format as fmt
@@ -165,7 +166,7 @@ def panel_of(digest: Digest, case: Case, rivals: Sequence[Case], why: str = "") 
             tracks.append((track._replace(quantity=f"{digest.kind} time") if is_latency else track, lines))
     if not tracks:
         return None
-    workers = fmt.count(case.workers, "worker") if case.workers else ""
+    workers = count(case.workers, "worker") if case.workers else ""
     state = "" if digest.status == "ok" else digest.status
     context = " · ".join(filter(None, (workers, f"replicate {digest.replicate}", state, why)))
     facet = Facet(fmt.clean(name_among(case, rivals)), context, (case,))

@@ -7,6 +7,7 @@ from loopwise.analysis.causes import first_causes
 from loopwise.analysis.comparison import Difference
 from loopwise.analysis.gates import Outcome
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.machine import machine_words
 from loopwise.model import Case, Verdict
 from loopwise.report import comparison
@@ -117,7 +118,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
         yield from _fitting(outcome, changed, room // 3)
     if len(ordered) > len(changed):
         rows = _fitting(outcome, ordered[:MAX_ROWS], room // 3, of=len(ordered))
-        yield from _folded(f"All {fmt.count(len(ordered), 'comparison')}", rows)
+        yield from _folded(f"All {count(len(ordered), 'comparison')}", rows)
     if outcome.different:
         yield from _folded("Other differences", _different(outcome))
     for name, case_ids in zip((outcome.base, outcome.other), outcome.alone, strict=True):
@@ -125,7 +126,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
             rest = len(case_ids) - SHORT_ROWS
             lines = [f"- {escape(case_id)}" for case_id in case_ids[:SHORT_ROWS]]
             lines += [f"- and {rest:,} more", ""] if rest > 0 else [""]
-            yield from _folded(f"{fmt.count(len(case_ids), 'case')} in {escape(name)} alone", lines)
+            yield from _folded(f"{count(len(case_ids), 'case')} in {escape(name)} alone", lines)
     yield (
         f"Better and worse: the whole interval lies beyond ±{outcome.margin * 100:.4g} %; same: inside. Intervals are "
         f"widened so that all verdicts on one metric together hold at {fmt.confidence(outcome.confidence)} (Holm)."
@@ -139,9 +140,9 @@ def _status(outcome: Outcome) -> str:
     counted = ", ".join(f"{words.count(word)} {word}" for word in URGENCY if word in words) or "nothing compared"
     text = f"{escape(outcome.other)} against {escape(outcome.base)}: {counted}"
     if outcome.failed:
-        return f"❌ {fmt.count(len(outcome.failed), 'gate')} failed — {text}"
+        return f"❌ {count(len(outcome.failed), 'gate')} failed — {text}"
     if outcome.unjudged:
-        return f"⚠️ {fmt.count(len(outcome.unjudged), 'gate')} not judged — {text}"
+        return f"⚠️ {count(len(outcome.unjudged), 'gate')} not judged — {text}"
     return f"✅ {text}" if outcome.gated else text
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from loopwise.analysis.digest import QUANTILES, Digest
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.model import Case, Cause, Run
 from loopwise.model.modes import OWN
 from loopwise.report import format as fmt
@@ -413,7 +414,7 @@ def cause_rows(runs: Sequence[Run]) -> list[CauseRow]:
     rows = []
     for name, causes in sorted(by_name.items(), key=lambda each: -len(each[1])):
         most = max(causes, key=lambda each: each.share)
-        named_by = f"{len(causes)} of {fmt.count(len(runs), 'run')}"
+        named_by = f"{len(causes)} of {count(len(runs), 'run')}"
         rows.append(CauseRow(words(name), most.evidence, fmt.share(most.share), named_by))
     return rows
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwise.analysis.gates import Outcome
+from loopwise.analysis.wording import count
 from loopwise.errors import writing
 from loopwise.machine import machine_words
 from loopwise.model import SCHEMA_VERSION
@@ -123,7 +124,7 @@ def _about(side: Side, path: Path, folder: Path) -> dict[str, Any]:
     about = [
         experiment.suite.name,
         experiment.label,
-        fmt.count(len(experiment.suite.cases), "case"),
+        count(len(experiment.suite.cases), "case"),
         f"{experiment.created_at[:16].replace('T', ' ')} UTC",
         machine_words(experiment.environment),
     ]

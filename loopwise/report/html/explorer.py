@@ -136,7 +136,7 @@ def packed() -> bytes:
 
 def make_library() -> bytes:
     """Make the library anew, packed by gzip."""
-    import vl_convert  # noqa: PLC0415 - heavy, and needed once
+    import vl_convert  # heavy, and needed once
 
     script = str(vl_convert.javascript_bundle(f"window.{GLOBAL.decode()} = vegaEmbed;"))
     return gzip.compress(script.encode(), compresslevel=9, mtime=0)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loopwise.analysis.summary import Summary
+from loopwise.analysis.wording import count
 from loopwise.model import Check, Experiment, Round, Run
 from loopwise.report import format as fmt
 from loopwise.report.words import words
@@ -78,8 +79,8 @@ def _placement(runs: Sequence[Run]) -> str:
     if not shared:
         return "on cores of their own in every case"
     return (
-        f"on cores of their own in {fmt.count(len(apart), 'case')}, sharing cores in "
-        f"{fmt.count(len(shared), 'case')}, where there were too few to separate them"
+        f"on cores of their own in {count(len(apart), 'case')}, sharing cores in "
+        f"{count(len(shared), 'case')}, where there were too few to separate them"
     )
 
 
