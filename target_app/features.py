@@ -55,7 +55,7 @@ def with_yield_dependency(routing: Routing) -> None:
 
 def with_background_task(routing: Routing) -> None:
     """A `def` background task: a trip to the thread pool once the answer is sent."""
-    from target_app.web_features import plan_background_task  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import plan_background_task  # loads the web framework
 
     routing.dependencies.append(plan_background_task)
 
@@ -67,14 +67,14 @@ def with_streaming(routing: Routing) -> None:
 
 def with_middleware_asgi(routing: Routing) -> None:
     """A middleware in pure ASGI that adds a header."""
-    from target_app.web_features import AsgiMiddleware  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import AsgiMiddleware  # loads the web framework
 
     routing.middleware.append(AsgiMiddleware)
 
 
 def with_middleware_base(routing: Routing) -> None:
     """A middleware on Starlette's BaseHTTPMiddleware that adds a header: a task and a stream for each request."""
-    from target_app.web_features import BaseMiddleware  # noqa: PLC0415 - loads the web framework
+    from target_app.web_features import BaseMiddleware  # loads the web framework
 
     routing.middleware.append(BaseMiddleware)
 

@@ -119,7 +119,7 @@ async def serve() -> None:
 def main() -> None:
     """Serve, on uvloop where it is installed: it halves the cost of a request."""
     try:
-        import uvloop  # noqa: PLC0415 - optional
+        import uvloop  # optional
     except ImportError:
         asyncio.run(serve())
     else:

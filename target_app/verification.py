@@ -28,6 +28,6 @@ def json_response(text: bytes) -> Answer:
 
     FastAPI sends a response that a route returns untouched, whatever the route says of its type.
     """
-    from starlette.responses import Response  # noqa: PLC0415 - describing the workload must not load it
+    from starlette.responses import Response  # describing the workload must not load it
 
     return cast(Answer, Response(text, media_type="application/json"))

@@ -12,7 +12,7 @@ import pytest
 from support.html import outline, parse
 from support.page import page_summary
 from support.printed import printed
-from support.report import REASON, fixture_summary, own_app_summary, with_causes
+from support.report import REASON, Names, fixture_summary, own_app_summary, with_causes
 
 from loopwise.analysis.predictions import Prediction
 from loopwise.model import Check
@@ -80,8 +80,8 @@ def test_the_navigation_leads_to_every_section() -> None:
 
 
 @pytest.mark.parametrize("names", ["plain", "long", "hostile"])
-def test_a_page_makes_no_request_and_runs_only_its_own_scripts(names: str, tmp_path: Path) -> None:
-    summary = fixture_summary(7, names=names, invalid="some")  # type: ignore[arg-type]
+def test_a_page_makes_no_request_and_runs_only_its_own_scripts(names: Names, tmp_path: Path) -> None:
+    summary = fixture_summary(7, names=names, invalid="some")
     html = render_report(summary, save(summary, tmp_path))
     page = parse(html)
     tags = {each.tag for each in page}

@@ -96,7 +96,7 @@ def run(params: FilesParams) -> Answer:
 
 async def run_async(params: FilesParams) -> Answer:
     """Read or write by AnyIO: a hop to its thread pool for every step, from opening to removing."""
-    import anyio  # noqa: PLC0415 - describing the workload must not load it
+    import anyio  # describing the workload must not load it
 
     if params.operation == "read":
         async with await anyio.open_file(_shared(params), "rb") as file:

@@ -89,8 +89,8 @@ def _table() -> str:
 
 def _create_table() -> None:
     """Create the server's table, complete or not at all, and drop those of earlier blocks."""
-    import psycopg  # noqa: PLC0415 - an extra; describing the workload must not load it
-    from psycopg import sql  # noqa: PLC0415
+    import psycopg  # an extra; describing the workload must not load it
+    from psycopg import sql
 
     table = sql.Identifier(_table())
     with psycopg.connect(_dsn()) as connection:
@@ -132,7 +132,7 @@ def _read(params: PostgresParams, rows: Any) -> Answer:
 
 def _pool(size: int) -> Any:
     """Return psycopg's pool of that size, its connections open."""
-    from psycopg_pool import ConnectionPool  # noqa: PLC0415 - an extra
+    from psycopg_pool import ConnectionPool  # an extra
 
     with _making:
         if size not in _pools:
@@ -167,10 +167,10 @@ async def _async_pool(driver: str, size: int) -> Any:
 
 async def _make_async_pool(driver: str, size: int) -> Any:
     if driver == "asyncpg":
-        import asyncpg  # noqa: PLC0415 - an extra
+        import asyncpg  # an extra
 
         return await asyncpg.create_pool(_dsn(), min_size=size, max_size=size)
-    from psycopg_pool import AsyncConnectionPool  # noqa: PLC0415 - an extra
+    from psycopg_pool import AsyncConnectionPool  # an extra
 
     pool = AsyncConnectionPool(_dsn(), **_pool_options(size))
     await pool.open(wait=True)

@@ -164,7 +164,7 @@ def _answer(params: SqliteParams, connection: sqlite3.Connection) -> Answer:
 
 async def run_async(params: SqliteParams) -> Answer:
     """Execute one statement by aiosqlite, each of whose connections is a thread."""
-    import aiosqlite  # noqa: PLC0415 - describing the workload must not load it
+    import aiosqlite  # describing the workload must not load it
 
     path = database()
     if params.connection == "request":

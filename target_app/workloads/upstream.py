@@ -105,14 +105,14 @@ def _no_answer(error: Exception) -> WrongAnswerError:
 
 def _options(connections: int) -> dict[str, Any]:
     """Options without proxy (the service is local) that keep all connections; httpx would keep only 20 of 100."""
-    import httpx  # noqa: PLC0415 - describing the workload must not load it
+    import httpx  # describing the workload must not load it
 
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return {"timeout": TIMEOUT_S, "trust_env": False, "limits": limits}
 
 
 def _shared(connections: int) -> "Client":
-    import httpx  # noqa: PLC0415 - describing the workload must not load it
+    import httpx  # describing the workload must not load it
 
     with _making:
         if connections not in _clients:
@@ -122,7 +122,7 @@ def _shared(connections: int) -> "Client":
 
 def run(params: UpstreamParams) -> Answer:
     """Ask by httpx.Client, which threads may share; the calling thread waits."""
-    import httpx  # noqa: PLC0415 - describing the workload must not load it
+    import httpx  # describing the workload must not load it
 
     url, question = f"{service_url()}/wait", _question(params)
     try:
@@ -138,7 +138,7 @@ def run(params: UpstreamParams) -> Answer:
 
 async def run_async(params: UpstreamParams) -> Answer:
     """Ask by httpx.AsyncClient; only the request itself waits."""
-    import httpx  # noqa: PLC0415 - describing the workload must not load it
+    import httpx  # describing the workload must not load it
 
     url, question = f"{service_url()}/wait", _question(params)
     try:
