@@ -10,6 +10,7 @@ standard library when it is imported. The harness imports client, protocol and a
     locustfile     traffic of a Locust file             pairs          traffic for two servers: duel and slices
     stamped_user   scripted users on the reactor        response       an answer as a script sees it
     request        requests as bytes                    arrivals       due times of open load
+    multipart      bodies of forms with files
     reactor        one epoll loop over all connections  connection     request bytes out, answers in
     origin         where a URL leads                    tls            encryption
     recorder       a row per request                    livestats      Locust's statistics, from the rows
