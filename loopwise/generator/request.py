@@ -1,9 +1,10 @@
 """Requests as bytes: encoded, prepared from declared endpoints, and dealt in proportion to their weights."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import numpy as np
 
@@ -13,6 +14,9 @@ DEFAULT_HEADERS = {"User-Agent": "loopwise", "Accept": "*/*"}
 DECK = 65_536
 """Endpoints of a mix are dealt from a prepared deck of about this size, so that no request costs a draw."""
 _compact_json = json.JSONEncoder(separators=(",", ":")).encode
+
+_is_encoded = re.compile(r"[\w\-.~!$&'()*+,;=:@/?]*", re.ASCII).fullmatch
+_stray_percent = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Request(NamedTuple):
@@ -26,12 +30,23 @@ class Request(NamedTuple):
     expect_status: int | None
 
 
+def target_of(path: str) -> str:
+    """A path with its query as a request line has them: what a URL can't hold is percent-encoded, as UTF-8.
+
+    Escapes stay as they are; a fragment is left out, since it is the client's own.
+    """
+    if _is_encoded(path):
+        return path if path.startswith("/") else f"/{path}"
+    encoded = _stray_percent.sub("%25", quote(path.partition("#")[0], safe="!$%&'()*+,/:;=?@[]~"))
+    return encoded if encoded.startswith("/") else f"/{encoded}"
+
+
 def encode(method: str, path: str, *headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """The bytes of a request (HTTP/1.1, kept alive).
 
     Args:
         method: GET, POST, …
-        path: with its query.
+        path: with its query; encoded by target_of.
         headers: of headers with the same name, in whatever case, the last one is sent.
         body: its Content-Length is added, unless the headers have one.
     """
@@ -41,7 +56,7 @@ def encode(method: str, path: str, *headers: Mapping[str, str], body: bytes = b"
             lines[name.lower()] = f"{name}: {layer[name]}"
     if body or method in {"POST", "PUT", "PATCH"}:
         lines.setdefault("content-length", f"Content-Length: {len(body)}")
-    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines.values(), "", ""]).encode("latin-1") + body
+    return "\r\n".join([f"{method} {target_of(path)} HTTP/1.1", *lines.values(), "", ""]).encode("latin-1") + body
 
 
 def json_body(value: Any) -> tuple[bytes, dict[str, str]]:
