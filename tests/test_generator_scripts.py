@@ -299,3 +299,60 @@ def test_a_canary_is_probed_beside_any_script_as_no_user_of_it(
     figures = run.events[-1].figures
     assert figures is not None
     assert figures.users == 2
+
+
+def test_an_event_with_only_documented_arguments_is_a_row(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = scripted(
+        pool,
+        tmp_path,
+        server,
+        """
+        import time
+        from locust import events
+
+        class Queue(User):
+            wait_time = constant(0.02)
+
+            @task
+            def publish(self):
+                time.sleep(0.01)
+                told = {"request_type": "MQTT", "response_time": 10.0}
+                events.request.fire(name="documented", response_length=7, exception=None, context={}, **told)
+                events.request.fire(name="own clock", response_length=7, start_time=time.perf_counter(), **told)
+                events.request.fire(name="failed", response_length=0, exception=ValueError("full"), **told)
+                events.request.fire(name="words", response_length=0, exception="queue full", **told)
+        """,
+        users=1,
+    )
+    assert outcomes(run) == {
+        ("MQTT documented", 0, None),
+        ("MQTT own clock", 0, None),
+        ("MQTT failed", 0, "ValueError"),
+        ("MQTT words", 0, "queue full"),
+    }
+    assert {row["received_ns"] - row["sent_ns"] for row in run.rows} == {10_000_000}
+    opened_ns, closed_ns = run.window()
+    assert sum(opened_ns <= row["sent_ns"] <= closed_ns for row in run.rows) >= len(run.rows) - 8
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_failure_by_an_exception_carries_its_words(
+    client: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = scripted(
+        pool,
+        tmp_path,
+        server,
+        f"""
+        class Buyer({client}):
+            wait_time = constant(0.02)
+
+            @task
+            def buy(self):
+                with self.client.get("/ok", catch_response=True) as answer:
+                    answer.failure(ValueError("the cart is empty"))
+        """,
+    )
+    assert outcomes(run) == {("GET /ok", 200, "the cart is empty")}

@@ -1,7 +1,4 @@
-"""Traffic from a Locust file: loading it, keeping it on its target, recording what its clients report.
-
-Times that Locust's own clients report are the user's (stamp = user): they include the generator's delay.
-"""
+"""Traffic from a Locust file: loading it, keeping it on its target, running its users."""
 
 import ipaddress
 import os
@@ -13,14 +10,12 @@ from urllib.parse import urlsplit
 import gevent.socket
 import locust
 from locust.env import Environment
-from locust.exception import CatchResponseError
 from locust.util.load_locustfile import load_locustfile
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.error_kinds import status_kind
 from loopwise.generator.protocol import Order
-from loopwise.generator.recorder import USER_STAMP, Recorder
-from loopwise.generator.response import StampedResponse
+from loopwise.generator.recorder import Recorder
+from loopwise.generator.request_events import record_requests
 from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
 from loopwise.generator.traffic import Traffic
 from loopwise.generator.users import ScheduleUser
@@ -74,43 +69,6 @@ def _refuse_other_host(host: str, ip: str, named: set[str]) -> None:
         raise ConnectionRefusedError(
             f"{host} is neither the target nor loopback; Loopwise does not follow requests there"
         )
-
-
-def record_requests(environment: Environment, recorder: Recorder) -> None:
-    """Record every request that Locust's request event reports."""
-
-    def on_request(
-        *,
-        request_type: str,
-        name: str,
-        start_time: float,
-        response_time: float | None,
-        response_length: int | None,
-        exception: BaseException | None = None,
-        response: Any = None,
-        **_: Any,
-    ) -> None:
-        if isinstance(response, StampedResponse):
-            return  # recorded by its client, with better stamps
-        sent_ns = int(start_time * 1e9)
-        received_ns = sent_ns + int((response_time or 0.0) * 1e6)
-        status = int(getattr(response, "status_code", 0) or 0)
-        error = None
-        if exception is not None:
-            error = recorder.errors.number(_kind(exception, status))
-        endpoint = recorder.endpoints.number(f"{request_type} {name}")
-        length = int(response_length or 0)
-        recorder.append((None, sent_ns, received_ns, received_ns, endpoint, status, error, length, None, USER_STAMP))
-
-    hook: Any = environment.events.request
-    hook.add_listener(on_request)
-
-
-def _kind(exception: BaseException, status: int) -> str:
-    """Text of the error column: the script's own words, the status that Locust refused, or the client's exception."""
-    if isinstance(exception, CatchResponseError):
-        return str(exception)
-    return status_kind(status) if status else type(exception).__name__
 
 
 class ScriptedTraffic(Traffic):

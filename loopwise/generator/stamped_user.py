@@ -33,7 +33,7 @@ from loopwise.generator.response import StampedResponse
 
 CARRIER = "loopwise_carrier"
 """Attribute of Locust's environment that holds the run's Carrier."""
-OWN_LISTENERS = frozenset({"locust.runners", "loopwise.generator.locustfile"})
+OWN_LISTENERS = frozenset({"locust.runners", "loopwise.generator.request_events"})
 """Modules whose listeners need no event for a request of a StampedUser: it is recorded and counted without."""
 
 

@@ -1,0 +1,70 @@
+"""Rows of the requests that Locust's `request` event reports, whatever client sent them.
+
+Times that Locust's own clients report are the user's (stamp = user): they include the generator's delay.
+"""
+
+import time
+from typing import Any
+
+from locust.contrib.fasthttp import LocustBadStatusCode
+from locust.env import Environment
+from locust.exception import CatchResponseError
+from requests.exceptions import HTTPError
+
+from loopwise.generator.error_kinds import status_kind
+from loopwise.generator.recorder import USER_STAMP, Recorder
+from loopwise.generator.response import StampedResponse
+
+CLOCK_TOLERANCE_S = 3600.0
+"""A start further away from the event is of another clock or in milliseconds, and is ignored."""
+
+
+def record_requests(environment: Environment, recorder: Recorder) -> None:
+    """Record every request that Locust's request event reports.
+
+    Scripts may fire the event with no more than Locust documents, so that the start follows from the response time.
+    """
+
+    def on_request(
+        *,
+        request_type: str,
+        name: str,
+        response_time: float | None = None,
+        response_length: int | None = None,
+        exception: object = None,
+        response: Any = None,
+        start_time: Any = None,
+        **_: Any,
+    ) -> None:
+        if isinstance(response, StampedResponse):
+            return  # recorded by its client, with better stamps
+        elapsed_ns = int((response_time or 0.0) * 1e6)
+        sent_ns = _sent_ns(start_time, elapsed_ns)
+        received_ns = sent_ns + elapsed_ns
+        status = int(getattr(response, "status_code", 0) or 0)
+        error = recorder.errors.number(_kind(exception, status)) if exception else None
+        endpoint = recorder.endpoints.number(f"{request_type} {name}")
+        length = int(response_length or 0)
+        recorder.append((None, sent_ns, received_ns, received_ns, endpoint, status, error, length, None, USER_STAMP))
+
+    hook: Any = environment.events.request
+    hook.add_listener(on_request)
+
+
+def _sent_ns(start_time: Any, elapsed_ns: int) -> int:
+    """When the request was sent: as reported in seconds since the epoch, or else its response time ago."""
+    now_s = time.time()
+    is_reported = isinstance(start_time, int | float) and abs(now_s - start_time) < CLOCK_TOLERANCE_S
+    return int(start_time * 1e9) if is_reported else int(now_s * 1e9) - elapsed_ns
+
+
+def _kind(exception: object, status: int) -> str:
+    """Text of the error column: the status that a client refused, or else the script's words.
+
+    An exception without an answer is named by its type: its text may differ from request to request.
+    """
+    if status and isinstance(exception, HTTPError | LocustBadStatusCode):
+        return status_kind(status)
+    if isinstance(exception, Exception) and not (status or isinstance(exception, CatchResponseError)):
+        return type(exception).__name__
+    return str(exception) or type(exception).__name__
