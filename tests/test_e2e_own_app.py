@@ -137,5 +137,5 @@ def test_a_url_that_nobody_answers_is_a_sentence_and_exit_3(tmp_path: Path) -> N
     assert status == 3, output
     first, *others = runs_of(result)
     assert first.error is not None
-    assert first.error.startswith(f"GET /: {url} gave no answer (ConnectError: ")
+    assert first.error.startswith(f"GET /: no answer (Connection refused) from {url}; is the server up")
     assert all(run.status == "failed" for run in others)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwise.generator.connection import Connection
-from loopwise.generator.origin import Address, Origin
 from loopwise.generator.recorder import Names, Row
 from loopwise.generator.request import Request, prepare
 from loopwise.model import Endpoint
 from loopwise.results.columns import SAMPLES as SCHEMA
+from loopwise.servers.origin import Origin
 
 END = None
 """Among segments: the peer closes."""
@@ -24,7 +24,7 @@ class Log:
 
     keeps_answers = False
 
-    def __init__(self, address: Address = ("127.0.0.1", 9)) -> None:
+    def __init__(self, address: Any = ("127.0.0.1", 9)) -> None:
         self.origin = Origin("localhost", "localhost", socket.AF_INET, address, None)
         self.rows: list[dict[str, Any]] = []
         self.record: Callable[[Row], None] = self._keep

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import httpx
+from typing import NamedTuple
 
 from loopwise.blame.findings import Findings, ProbeReport, blamed_lines, short_calls
 from loopwise.errors import ServerError, UsageError
 from loopwise.model import App, Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
 from loopwise.servers import lifecycle
+from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
+from loopwise.servers.wire import endpoint_bytes
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
 from loopwise.suite.scaffold import own_endpoints, trial_document
@@ -202,25 +203,27 @@ def _request_all(
 ) -> tuple[ProbeReport, dict[str, dict[str, int]]]:
     """Request each endpoint, half one by one and half concurrently; returns the probe's report and the answers."""
     answers: dict[str, dict[str, int]] = {}
-    with (
-        httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, verify=False) as client,
-        ThreadPoolExecutor(CONCURRENCY) as pool,
-    ):
+    origin = resolve(url)
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
         for number, endpoint in enumerate(endpoints):
-            _request(client, endpoint, None)  # the first pays for imports and connections of the app's own
+            _request(origin, endpoint, timeout_s, None)  # the first pays for imports and connections of the app's own
             alone = requests - requests // 2
-            got = [_request(client, endpoint, number) for _ in range(alone)]
-            got += pool.map(lambda _, e=endpoint, n=number: _request(client, e, n), range(requests // 2))
-            answers[endpoint.name] = {status: got.count(status) for status in sorted(set(got))}
-        report = ProbeReport.model_validate_json(client.get(REPORT_PATH).content)
-    return report, answers
-
-
-def _request(client: httpx.Client, endpoint: Endpoint, number: int | None) -> str:
-    """The status, or the name of the error; a request without a number is not counted."""
-    headers = dict(endpoint.headers) | ({} if number is None else {ENDPOINT_HEADER: str(number)})
-    body: dict[str, Any] = {} if endpoint.json_body is None else {"json": endpoint.json_body}
+            got = [_request(origin, endpoint, timeout_s, number) for _ in range(alone)]
+            together = [pool.submit(_request, origin, endpoint, timeout_s, number) for _ in range(requests // 2)]
+            got += [each.result() for each in together]
+            answers[endpoint.name] = {outcome: got.count(outcome) for outcome in sorted(set(got))}
     try:
-        return str(client.request(endpoint.method, endpoint.path, headers=headers, **body).status_code)
-    except httpx.HTTPError as error:
-        return type(error).__name__
+        report = ask(origin, endpoint_bytes(Endpoint(path=REPORT_PATH), origin.host_header), timeout_s=timeout_s)
+    except NoAnswerError as error:
+        raise ServerError(f"the app was requested, but {REPORT_PATH} gave {error}") from None
+    return ProbeReport.model_validate_json(report.body), answers
+
+
+def _request(origin: Origin, endpoint: Endpoint, timeout_s: float, number: int | None) -> str:
+    """The status, or why there is none; a request without a number is not counted."""
+    headers = dict(endpoint.headers) | ({} if number is None else {ENDPOINT_HEADER: str(number)})
+    request = endpoint_bytes(endpoint.model_copy(update={"headers": headers}), origin.host_header)
+    try:
+        return str(ask(origin, request, timeout_s=timeout_s).status)
+    except NoAnswerError as error:
+        return error.what

@@ -9,10 +9,8 @@ standard library when it is imported. The harness imports client, protocol and a
     traffic        the users of a run, and the canary   users          virtual users and schedules that cost no greenlet
     locustfile     traffic of a Locust file             pairs          traffic for two servers: duel and slices
     stamped_user   scripted users on the reactor        response       an answer as a script sees it
-    request        requests as bytes                    arrivals       due times of open load
-    multipart      bodies of forms with files
+    request        requests of declared endpoints       arrivals       due times of open load
     reactor        one epoll loop over all connections  connection     request bytes out, answers in
-    origin         where a URL leads                    tls            encryption
+    tls            encryption                           error_kinds    kinds of request errors
     recorder       a row per request                    livestats      Locust's statistics, from the rows
-    error_kinds    kinds of request errors
 """

@@ -16,10 +16,10 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from loopwise.generator.error_kinds import ErrorKind, kind_of, status_kind
-from loopwise.generator.origin import Origin
 from loopwise.generator.recorder import KERNEL_STAMP, USER_STAMP, Names, Row
 from loopwise.generator.request import Request
 from loopwise.generator.tls import TlsSocket
+from loopwise.servers.origin import Origin
 
 SO_TIMESTAMPING = 37
 STAMP_FLAGS = 8 | 16  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE (linux/net_tstamp.h)

@@ -5,12 +5,12 @@ from time import time_ns
 from typing import Any
 
 from loopwise.generator.connection import Connection
-from loopwise.generator.origin import resolve
 from loopwise.generator.protocol import ABBA, Order, Slice
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.traffic import Traffic
 from loopwise.generator.users import ClosedUser
 from loopwise.model import SIDES, Endpoint, SideName
+from loopwise.servers.origin import resolve
 
 
 class Side:

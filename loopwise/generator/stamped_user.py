@@ -25,11 +25,12 @@ from locust import User
 from locust.exception import CatchResponseError, LocustError
 
 from loopwise.generator.connection import Connection
-from loopwise.generator.origin import Origin
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Row
-from loopwise.generator.request import DEFAULT_HEADERS, Request, encode, form_body, json_body
+from loopwise.generator.request import Request
 from loopwise.generator.response import StampedResponse
+from loopwise.servers.origin import Origin
+from loopwise.servers.wire import DEFAULT_HEADERS, encode, form_body, json_body
 
 CARRIER = "loopwise_carrier"
 """Attribute of Locust's environment that holds the run's Carrier."""

@@ -12,13 +12,13 @@ from locust.env import Environment
 
 from loopwise.generator.arrivals import Stretch, stretches
 from loopwise.generator.livestats import feed
-from loopwise.generator.origin import Origin, resolve
 from loopwise.generator.protocol import Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request, deal, prepare
 from loopwise.generator.users import ClosedUser, ScheduleUser
 from loopwise.model import VICTIM, Endpoint, Load
+from loopwise.servers.origin import Origin, resolve
 
 CANARY_RATE_RPS = 20.0
 CANARY_CONNECTIONS = 64

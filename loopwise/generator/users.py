@@ -13,11 +13,11 @@ from locust import User
 from loopwise.generator.arrivals import Stretch, arrival_times
 from loopwise.generator.connection import Connection
 from loopwise.generator.error_kinds import ErrorKind
-from loopwise.generator.origin import Origin
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import USER_STAMP
 from loopwise.generator.request import Request
 from loopwise.model import Arrivals
+from loopwise.servers.origin import Origin
 
 RETRY_S = 0.1
 """Pause before a failed connection is opened anew, so that a dead server is not stormed."""

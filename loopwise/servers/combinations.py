@@ -4,17 +4,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from loopwise.errors import RunError
-from loopwise.model import Case, Load, Part, Server
+from loopwise.model import Case, Endpoint, Load, Part, Server
 from loopwise.servers import target
+from loopwise.servers.exchange import NoAnswerError, ask
 from loopwise.servers.lifecycle import RunningServer, serve
+from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.services import SERVICES, Services
 from loopwise.servers.specs import SERVERS
+from loopwise.servers.wire import endpoint_bytes
 
 RUNS = "✓"
 ANSWER_TIMEOUT_S = 10.0
@@ -62,21 +64,20 @@ def _answers(
         with (
             services.during(needs, name) as variables,
             _server(name, list(paths), variables) as server,
-            httpx.Client(base_url=server.url, timeout=ANSWER_TIMEOUT_S, trust_env=False) as client,
         ):
-            return {route: _answer(client, path) for route, path in paths.items()}
+            origin = resolve(server.url)
+            return {route: _answer(origin, path) for route, path in paths.items()}
     except RunError as error:
         return dict.fromkeys(paths, str(error).partition("\n")[0])
 
 
-def _answer(client: httpx.Client, path: str) -> str:
+def _answer(origin: Origin, path: str) -> str:
+    request = endpoint_bytes(Endpoint(path=path), origin.host_header)
     try:
-        answer = client.get(path)
-    except httpx.HTTPError as error:
-        return f"no answer ({type(error).__name__})"
-    if answer.status_code == httpx.codes.OK:
-        return RUNS
-    return f"answered {answer.status_code}: {' '.join(answer.text.split())[:200]}"
+        answer = ask(origin, request, timeout_s=ANSWER_TIMEOUT_S)
+    except NoAnswerError as error:
+        return error.what
+    return RUNS if answer.status == HTTPStatus.OK else f"answered {answer.status}: {answer.text[:200]}"
 
 
 @contextmanager

@@ -3,35 +3,38 @@
 SERVERS in specs.py says how each server is started and stopped.
 """
 
+import json
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
 from loopwise.model.modes import OWN, uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
+from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.spec import HOST
 from loopwise.servers.specs import PACKAGES, SERVERS
 from loopwise.servers.target import served_workloads
+from loopwise.servers.wire import RequestError, encode, endpoint_bytes
 
 READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
 """Begins the line that target_app prints when its process pool lost a process (target_app/process_pool.py)."""
 PROBE_ERROR = "loopwise_probe.AppError: "
 """Begins the probe's last line when the app can't be served."""
+READY_ANSWER_S = 1.0
 POLL_S = 0.02
 REPEAT_S = 0.002
 """Pause after an answer of a worker that is known already: the others still start and need the CPU."""
@@ -239,31 +242,32 @@ def wait_ready(
     """
     workers: dict[int, dict[str, Any]] = {}
     deadline_s = time.monotonic() + server.startup_timeout_s
-    with httpx.Client(timeout=1.0, headers={"Connection": "close"}, trust_env=False, verify=False) as client:
-        while len(workers) < server.workers:
-            deadline_s += hold()
-            worker = _worker_that_answers(client, port)
-            if worker is not None and worker["pid"] not in workers:
-                workers[worker["pid"]] = worker
-                continue
-            _refuse_failed_start(process, server, log, python)
-            if time.monotonic() > deadline_s:
-                raise ServerError(
-                    f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
-                    f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
-                    f"needs longer to start. {processes.quoted(log)}"
-                )
-            time.sleep(POLL_S if worker is None else REPEAT_S)
+    origin = resolve(f"http://{HOST}:{port}")
+    while len(workers) < server.workers:
+        deadline_s += hold()
+        worker = _worker_that_answers(origin)
+        if worker is not None and worker["pid"] not in workers:
+            workers[worker["pid"]] = worker
+            continue
+        _refuse_failed_start(process, server, log, python)
+        if time.monotonic() > deadline_s:
+            raise ServerError(
+                f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
+                f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
+                f"needs longer to start. {processes.quoted(log)}"
+            )
+        time.sleep(POLL_S if worker is None else REPEAT_S)
     return list(workers.values())
 
 
-def _worker_that_answers(client: httpx.Client, port: int) -> dict[str, Any] | None:
+def _worker_that_answers(origin: Origin) -> dict[str, Any] | None:
     """The description of the worker that accepted the connection; None while none is ready."""
+    request = encode("GET", READY_PATH, {"Host": origin.host_header, "Connection": "close"})
     try:
-        answer = client.get(f"http://{HOST}:{port}{READY_PATH}")
-    except httpx.TransportError:
+        answer = ask(origin, request, timeout_s=READY_ANSWER_S)
+    except NoAnswerError:
         return None
-    return answer.json() if answer.status_code == httpx.codes.OK else None
+    return json.loads(answer.body) if answer.status == HTTPStatus.OK else None
 
 
 def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Path, python: str) -> None:
@@ -279,37 +283,32 @@ def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Pa
 
 
 def check_endpoints(case: Case, url: str) -> None:
-    """Request each endpoint once: a load on a wrong answer would measure the wrong thing.
+    """Request each endpoint once, as the load will: a load on a wrong answer would measure the wrong thing.
 
     Raises:
-        EndpointError: no answer, or another status than expected.
+        EndpointError: no complete answer within the load's `timeout_s`, or another status than expected.
     """
-    # SSL_CERT_FILE counts, as in the generator. Made only if needed, for it reads every certificate authority.
-    tls = ssl.create_default_context() if url.startswith("https:") else False
-    with httpx.Client(base_url=url, timeout=case.load.timeout_s, trust_env=False, verify=tls) as client:
-        for endpoint in case.endpoints:
-            _check_endpoint(client, endpoint, url)
-
-
-def _check_endpoint(client: httpx.Client, endpoint: Endpoint, url: str) -> None:
     try:
-        answer = client.request(
-            endpoint.method,
-            endpoint.path,
-            headers=endpoint.headers,
-            **({} if endpoint.json_body is None else {"json": endpoint.json_body}),
-        )
-    except httpx.HTTPError as error:
-        raise EndpointError(
-            f"{endpoint.name}: {url} gave no answer ({type(error).__name__}: {error}); "
-            "is the server up, and the path right?"
-        ) from None
+        origin = resolve(url)
+    except OSError as error:
+        raise EndpointError(f"{url}: the host is unknown ({error.strerror}); correct the url") from None
+    for endpoint in case.endpoints:
+        _check_endpoint(origin, endpoint, url, case.load.timeout_s)
+
+
+def _check_endpoint(origin: Origin, endpoint: Endpoint, url: str, timeout_s: float) -> None:
+    try:
+        answer = ask(origin, endpoint_bytes(endpoint, origin.host_header), timeout_s=timeout_s)
+    except RequestError as error:
+        raise EndpointError(f"{endpoint.name}: {error}; correct the endpoint") from None
+    except NoAnswerError as error:
+        raise EndpointError(f"{endpoint.name}: {error.what} from {url}; {error.advice}") from None
     wanted = endpoint.expect_status
-    if answer.is_success if wanted is None else answer.status_code == wanted:
+    if 200 <= answer.status < 300 if wanted is None else answer.status == wanted:
         return
     allowed = "2xx" if wanted is None else str(wanted)
-    text = " ".join(answer.text.split())[:200]
+    text = answer.text[:200]
     raise EndpointError(
-        f"{endpoint.name}: answered {answer.status_code} {answer.reason_phrase}, expected {allowed}"
+        f"{endpoint.name}: answered {answer.status} {answer.reason}, expected {allowed}"
         f"{f' (it said: {text})' if text else ''}; correct the endpoint, or set its expect_status"
     )

@@ -67,6 +67,7 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
     try:
         parts = urlsplit(text)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:

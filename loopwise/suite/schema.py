@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from loopwise.model import Comparison, Generator, Load, Noun, Replicates, Server
 from loopwise.servers.specs import SERVERS
+from loopwise.servers.wire import FRAMING, name_fault, value_fault
 from loopwise.suite.file import Key, Source, shown, suggestion
 
 T = TypeVar("T")
@@ -37,6 +38,30 @@ def _path(value: Any) -> Any:
     """Refuse paths that leave the server they are sent to, such as `//host` and `http://host`."""
     if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
         raise _wrong(f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it")
+    return value
+
+
+def _headers(value: Any) -> Any:
+    """Refuse names that differ in case alone: only one of them could be sent."""
+    names: dict[str, str] = {}
+    for name in value if isinstance(value, dict) else ():
+        if other := names.get(str(name).lower()):
+            raise _wrong(f"{shown(other)} and {shown(name)} are the same header; remove one")
+        names[str(name).lower()] = name
+    return value
+
+
+def _header_name(name: str) -> str:
+    if fault := name_fault(name):
+        raise _wrong(f"it {fault}; correct the name")
+    if name.lower() in FRAMING:
+        raise _wrong("this header follows from the body and is sent by itself; remove it")
+    return name
+
+
+def _header_value(value: str) -> str:
+    if fault := value_fault(value):
+        raise _wrong(f"got {shown(value)}, it {fault}; correct the value")
     return value
 
 
@@ -84,6 +109,10 @@ Scalar = Annotated[Any, BeforeValidator(_scalar)]
 RequestPath = Annotated[str, BeforeValidator(_path)]
 VictimPath = Annotated[str, BeforeValidator(lambda value: value if value == "" else _path(value))]
 """An empty string removes the victim that [load] set."""
+Headers = Annotated[
+    dict[Annotated[str, AfterValidator(_header_name)], Annotated[str, AfterValidator(_header_value)]],
+    BeforeValidator(_headers),
+]
 
 
 class Table(BaseModel):
@@ -97,7 +126,7 @@ class EndpointTable(Table):
 
     method: Annotated[str, BeforeValidator(_method)] = "GET"
     path: RequestPath
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     json_body: Annotated[Any, BeforeValidator(_json)] = Field(default=None, alias="json")
     expect_status: int | None = Field(default=None, ge=100, le=599)
 

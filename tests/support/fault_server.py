@@ -26,6 +26,8 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
+    head: bytes
+    """As it was sent."""
 
 
 class FaultServer:
@@ -41,6 +43,8 @@ class FaultServer:
         self.seen: Counter[str] = Counter()
         """Requests that arrived whole, by method and path."""
         self.last: Request | None = None
+        self.sent: set[tuple[bytes, bytes]] = set()
+        """Distinct requests: head and body."""
         self.connections = 0
         self.closing = threading.Event()
         self._answers = BEHAVIOURS | (answers or {})
@@ -101,6 +105,7 @@ class FaultServer:
                 with self._lock:
                     self.seen[f"{request.method} {request.path}"] += 1
                     self.last = request
+                    self.sent.add((request.head, request.body))
                 if not self._answers[request.path](connection, request, self):
                     break
         with self._lock:
@@ -126,7 +131,7 @@ def _next_request(connection: socket.socket, buffer: bytes) -> tuple[Request, by
         if not data:
             return None
         buffer += data
-    return Request(method, path, headers, buffer[:length]), buffer[length:]
+    return Request(method, path, headers, buffer[:length], head), buffer[length:]
 
 
 Behaviour = Callable[[socket.socket, Request, FaultServer], bool]
@@ -167,6 +172,15 @@ def _hangs(connection: socket.socket, request: Request, server: FaultServer) -> 
     return False
 
 
+def _streams(connection: socket.socket, request: Request, server: FaultServer) -> bool:
+    """An answer without an end, as fast as it is read."""
+    del request
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not server.closing.is_set():
+        connection.sendall(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+    return False
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEHAVIOURS: dict[str, Behaviour] = {
     "/ok": says(OK),
@@ -196,6 +210,10 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "/large": says(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_BYTES + b"x" * LARGE_BYTES),
     "/drip": says(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause_s=0.005),
     "/drips-for-ever": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b"x"] * 99, pause_s=0.05),
+    "/events": _streams,
+    "/odd-charset": says(
+        b"HTTP/1.1 500 Oops\r\nContent-Type: text/plain; charset=no-such\r\nContent-Length: 3\r\n\r\n\xff\xfe!"
+    ),
     "/unread": says(
         b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno", b"", stays_open=False, pause_s=0.02
     ),

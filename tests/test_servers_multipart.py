@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loopwise.generator.multipart import multipart_body
+from loopwise.servers.multipart import multipart_body
 
 Part = tuple[str | None, str | None, str | None, bytes]
 """Name, filename, content type if it was declared, content."""

@@ -1,0 +1,152 @@
+"""One request and its complete answer, outside of any load."""
+
+import socket
+import ssl
+import time
+from typing import NamedTuple
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from loopwise.servers.origin import Origin
+
+READ_BYTES = 65_536
+KEPT_BYTES = 16_777_216
+"""Of a body; the rest is read and dropped."""
+
+
+class NoAnswerError(Exception):
+    """No complete answer.
+
+    Args:
+        what: such as `no complete answer within 2 s`.
+        advice: what to do about it.
+    """
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}; {advice}")
+        self.what, self.advice = what, advice
+
+
+class Answer(NamedTuple):
+    """An answer whose last byte has arrived."""
+
+    status: int
+    reason: str
+    body: bytes
+    """At most KEPT_BYTES."""
+
+    @property
+    def text(self) -> str:
+        """The body as one line of UTF-8, whatever charset it claims."""
+        return " ".join(self.body.decode(errors="replace").split())
+
+
+class _Parser:
+    """Callbacks of httptools; of informational answers nothing is kept."""
+
+    def __init__(self, *, is_head: bool) -> None:
+        self._is_head = is_head
+        self._parser = HttpResponseParser(self)
+        self.feed = self._parser.feed_data
+        self.on_message_begin()
+
+    def on_message_begin(self) -> None:
+        self.reason = b""
+        self.body = bytearray()
+        self.names: set[bytes] = set()
+        self.is_complete = self._has_head = False
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        self.names.add(name.lower())
+
+    def on_headers_complete(self) -> None:
+        self._has_head = self.status >= 200
+        self.is_complete = self._is_head and self._has_head
+
+    def on_body(self, data: bytes) -> None:
+        if len(self.body) < KEPT_BYTES:
+            self.body += data
+
+    def on_message_complete(self) -> None:
+        self.is_complete = self._has_head
+
+    @property
+    def status(self) -> int:
+        return self._parser.get_status_code()
+
+    @property
+    def ends_with_stream(self) -> bool:
+        """The answer has neither a length nor chunks."""
+        return self._has_head and not self.names & {b"content-length", b"transfer-encoding"}
+
+
+def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
+    """Send a request over a connection of its own, and read its answer to the end.
+
+    Args:
+        origin: where to.
+        request: its bytes, from `wire`.
+        timeout_s: for all of it, from connecting to the last byte.
+
+    Raises:
+        NoAnswerError: no complete answer in time.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        return _ask(origin, request, deadline_s)
+    except TimeoutError:
+        raise NoAnswerError(
+            f"no complete answer within {timeout_s:g} s",
+            "one that never ends, such as server-sent events, can't be measured; a slow one needs a longer timeout_s",
+        ) from None
+    except ssl.SSLCertVerificationError as error:
+        raise NoAnswerError(
+            f"the certificate was not accepted ({error.verify_message})",
+            "if it or its authority is your own, name the file: SSL_CERT_FILE=/path/to/authority.pem",
+        ) from None
+    except OSError as error:
+        raise NoAnswerError(
+            f"no answer ({error.strerror or error})", "is the server up, and the address right?"
+        ) from None
+
+
+def _ask(origin: Origin, request: bytes, deadline_s: float) -> Answer:
+    with socket.socket(origin.family, socket.SOCK_STREAM) as plain:
+        plain.settimeout(_left_s(deadline_s))
+        plain.connect(origin.address)
+        if origin.tls is None:
+            return _exchange(plain, request, deadline_s)
+        with origin.tls.wrap_socket(plain, server_hostname=origin.host) as encrypted:
+            return _exchange(encrypted, request, deadline_s)
+
+
+def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> Answer:
+    parser = _Parser(is_head=request.startswith(b"HEAD "))
+    connection.settimeout(_left_s(deadline_s))
+    connection.sendall(request)
+    while not parser.is_complete:
+        connection.settimeout(_left_s(deadline_s))
+        data = connection.recv(READ_BYTES)
+        if not data:
+            if parser.ends_with_stream:
+                break
+            raise NoAnswerError("the connection was closed before the answer was complete", "see the server's log")
+        try:
+            parser.feed(data)
+        except (HttpParserError, HttpParserUpgrade):
+            if not parser.is_complete:
+                raise NoAnswerError(
+                    "the answer is no HTTP/1.1 or changes the protocol", "name a plain HTTP endpoint"
+                ) from None
+    return Answer(parser.status, parser.reason.decode("latin-1"), bytes(parser.body))
+
+
+def _left_s(deadline_s: float) -> float:
+    """Time to the deadline. Raises TimeoutError: there is none left."""
+    left_s = deadline_s - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
