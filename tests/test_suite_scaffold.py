@@ -11,11 +11,21 @@ from support.suite import FakeTarget
 from loopwise.errors import UsageError
 from loopwise.model import Suite
 from loopwise.suite import baseline_pairs, load_suite, make_suite
-from loopwise.suite.scaffold import own_endpoints, trial_document, write_suite
+from loopwise.suite.own_app import listing, named_app
+from loopwise.suite.scaffold import trial_document, write_suite
 
-PLAIN_APP = "async def app(scope, receive, send): ...\n"
+PLAIN_APP = """
+async def app(scope, receive, send): ...
+
+async def served(scope, receive, send):
+    is_document = scope["path"] == "/swagger.json"
+    body = b'{"swagger": "2.0", "basePath": "/v2", "paths": {"/pets": {"get": {}}}}' if is_document else b"{}"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+"""
 SHOP = """
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
 class Order(BaseModel):
@@ -34,6 +44,16 @@ def item(number: int) -> int:
 
 @app.post("/orders")
 async def order(order: Order) -> None: ...
+
+@app.get("/internal", include_in_schema=False)
+async def internal() -> None: ...
+
+app.mount("/files", StaticFiles(directory="."))
+outer = FastAPI()
+outer.mount("/shop", app)
+
+@outer.websocket("/ws")
+async def talk(socket: WebSocket) -> None: ...
 """
 
 
@@ -88,7 +108,7 @@ def test_workers_that_are_no_numbers_are_refused(shop: Path, workers: str) -> No
 
 
 def test_the_suite_that_init_writes_is_valid_and_commented(tmp_path: Path) -> None:
-    path = write_suite(tmp_path / "new" / "folder", None, app_dir=Path(), python=None)
+    path = write_suite(tmp_path / "new" / "folder", None).path
     suite = load_suite(str(path), describe=FakeTarget())
     assert [case.mode for case in suite.cases] == ["async", "sync", "blocking"]
     assert len(baseline_pairs(suite)) == 2
@@ -97,22 +117,64 @@ def test_the_suite_that_init_writes_is_valid_and_commented(tmp_path: Path) -> No
     assert text.count("#") > 10
 
 
-def test_init_comments_out_endpoints_that_need_a_value(shop: Path, tmp_path: Path) -> None:
-    path = write_suite(tmp_path / "bench", "shop:app", app_dir=shop, python=None)
-    suite = load_suite(str(path), describe=FakeTarget())
+def test_init_asks_only_for_what_needs_and_harms_nothing(shop: Path, tmp_path: Path) -> None:
+    wrote = write_suite(tmp_path / "bench", named_app("init", "shop:app", shop, None))
+    suite = load_suite(str(wrote.path), describe=FakeTarget())
     assert {case.workload for case in suite.cases} == {"GET /items"}
     assert {case.workers for case in suite.cases} == {1, 2}
-    entry = tomllib.loads(path.read_text())["matrix"][0]
+    assert (wrote.active, wrote.commented) == (1, 3)
+    text = wrote.path.read_text()
+    entry = tomllib.loads(text)["matrix"][0]
     assert entry["app_dir"] == "../shöp 🚀"
-    text = path.read_text()
-    assert '# "GET /items/{number}",  # fill in the parameter' in text
-    assert '# { method = "POST", path = "/orders", json = {} },  # fill in the body' in text
+    assert [line.strip() for line in text.splitlines() if line.startswith("  #")] == [
+        '# "GET /items/1",  # has required parameters: path number',
+        '# { method = "POST", path = "/orders", json = { count = 1 } },  # changes data; needs a JSON body',
+        '# "GET /internal",  # is in no OpenAPI document, which would say what it needs',
+        "# left out: /files (mounted StaticFiles)",
+    ]
+
+
+def test_include_unsafe_makes_complete_requests_active(shop: Path, tmp_path: Path) -> None:
+    path = write_suite(tmp_path / "bench", named_app("init", "shop:app", shop, None), include_unsafe=True).path
+    cases = load_suite(str(path), describe=FakeTarget()).cases
+    assert {case.workload for case in cases} == {"GET /items", "POST /orders", "GET /internal"}
+    assert {case.endpoints[0].json_body for case in cases if case.workload == "GET /items"} == {None}
+    assert [case.endpoints[0].json_body for case in cases if case.workload == "POST /orders"] == [{"count": 1}] * 2
+
+
+def test_names_of_an_app_cannot_leave_their_comment(tmp_path: Path) -> None:
+    (tmp_path / "sly.py").write_text(
+        "async def app(scope, receive, send): ...\n"
+        "name = 'q\\n  \"DELETE /everything\",\\r #'\n"
+        "q = {'in': 'query', 'name': name, 'required': True}\n"
+        "app.openapi = lambda: {'paths': {'/a b\\n': {'get': {'parameters': [q]}}, '/fine': {'get': {}}}}\n"
+    )
+    path = write_suite(tmp_path / "bench", named_app("init", "sly:app", tmp_path, None)).path
+    cases = load_suite(str(path), describe=FakeTarget()).cases
+    assert {case.workload for case in cases} == {"GET /fine"}
 
 
 def test_an_app_without_an_openapi_document_gets_its_root(shop: Path, tmp_path: Path) -> None:
-    assert own_endpoints("plain:app", shop, sys.executable) == []
-    path = write_suite(tmp_path / "bench", "plain:app", app_dir=shop, python=Path(sys.executable))
+    app = named_app("init", "plain:app", shop, Path(sys.executable))
+    assert listing(app) == ([], [])
+    path = write_suite(tmp_path / "bench", app).path
     assert tomllib.loads(path.read_text())["matrix"][0]["endpoint"] == ["GET /"]
+
+
+def test_mounted_apps_are_listed_below_their_prefix(shop: Path) -> None:
+    offered = listing(named_app("init", "shop:outer", shop, None))
+    assert [each.name for each in offered.active()] == ["GET /shop/items"]
+    assert offered.left_out == ["/shop/files (mounted StaticFiles)", "/ws (WebSocket)"]
+
+
+def test_a_document_that_the_app_serves_is_found(shop: Path) -> None:
+    offered = listing(named_app("init", "plain:served", shop, None))
+    assert [(each.name, each.inactive()) for each in offered.operations] == [("GET /v2/pets", "")]
+
+
+def test_the_environments_search_path_is_kept(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(shop))
+    assert [each.name for each in listing(named_app("init", "shop:app", tmp_path, None)).active()] == ["GET /items"]
 
 
 @pytest.mark.parametrize(
@@ -130,8 +192,8 @@ def test_init_writes_nothing_for_an_app_without_import(
 ) -> None:
     fields: dict[str, Any] = {"app_dir": shop, "python": None}
     with pytest.raises(UsageError) as raised:
-        write_suite(tmp_path / "bench", app, **(fields | options))
-    assert str(raised.value).startswith("init: ")
+        write_suite(tmp_path / "bench", named_app("init", app, **(fields | options)))
+    assert str(raised.value).startswith(("init: ", f"{app}: "))
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "bench").exists()
@@ -141,12 +203,12 @@ def test_a_suite_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "suite.toml"
     path.write_text("mine")
     with pytest.raises(UsageError, match="exists already; name another folder, or remove it"):
-        write_suite(tmp_path, None, app_dir=Path(), python=None)
+        write_suite(tmp_path, None)
     assert path.read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"file: File exists, so no suite can be written there; name another folder$"):
-        write_suite(tmp_path / "file", None, app_dir=Path(), python=None)
+        write_suite(tmp_path / "file", None)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]

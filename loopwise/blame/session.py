@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loopwise.blame.findings import Findings, ProbeReport, blamed_lines, short_calls
 from loopwise.errors import ServerError, UsageError
@@ -25,7 +25,8 @@ from loopwise.servers.target import calibration
 from loopwise.servers.wire import endpoint_bytes
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
-from loopwise.suite.scaffold import own_endpoints, trial_document
+from loopwise.suite.own_app import listing, named_app
+from loopwise.suite.scaffold import trial_document
 
 CONCURRENCY = 4
 """Requests in flight in the second half: enough that callbacks of several requests meet."""
@@ -52,7 +53,9 @@ class Observation(NamedTuple):
     """A sentence where it is not the loop that the server would rather have had; or empty."""
 
 
-def subjects(target: str, endpoints: Sequence[str], app_dir: Path, python: Path | None) -> list[Case]:
+def subjects(
+    target: str, endpoints: Sequence[str], app_dir: Path, python: Path | None, *, include_unsafe: bool = False
+) -> list[Case]:
     """A case for every server that has to be started: of an app, or of a suite, each app once.
 
     Raises:
@@ -65,16 +68,15 @@ def subjects(target: str, endpoints: Sequence[str], app_dir: Path, python: Path 
                 f"{target!r} is read as a suite; leave them out"
             )
         return distinct(load_suite(target).cases)
-    wanted = list(endpoints)
+    wanted: list[str | dict[str, Any]] = list(endpoints)
     if not wanted:
-        interpreter = str(python) if python else sys.executable
-        wanted = [
-            f"GET {each['path']}"
-            for each in own_endpoints(target, app_dir, interpreter)
-            if each["method"] == "GET" and "{" not in each["path"]
-        ]
+        offered = listing(named_app("blame", target, app_dir, python))
+        wanted = [each.endpoint for each in offered.active(include_unsafe=include_unsafe)]
     if not wanted:
-        raise UsageError(f"blame: {target} names no GET route without parameters; give --endpoint 'GET /x' yourself")
+        raise UsageError(
+            f"blame: {target} names no route that can be asked unasked (GET or HEAD, without parameters and login); "
+            "give --endpoint 'GET /x' yourself"
+        )
     document = trial_document(target, wanted, workers="1", users=1, app_dir=app_dir, python=python)
     return distinct(make_suite(document, label="blame", folder=Path.cwd()).cases)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, Json, Python, console
+from loopwise.cli.options import AppDir, IncludeUnsafe, Json, Python, console
 from loopwise.errors import UsageError
 from loopwise.report.terminal.console import print_json, say
 
@@ -19,7 +19,7 @@ def blame(
     ],
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(metavar="'GET /x'", help="What to ask; default: the app's GET routes without parameters."),
+        typer.Option(metavar="'GET /x'", help="What to ask; default: the app's GET routes that need nothing."),
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
@@ -28,6 +28,7 @@ def blame(
     threshold_ms: Annotated[
         float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault.")
     ] = 5.0,
+    include_unsafe: IncludeUnsafe = False,
     as_json: Json = False,
 ) -> int:
     """Name the lines that hold the event loop, most time first; an untimed pass of its own."""
@@ -36,7 +37,7 @@ def blame(
 
     if loop not in LOOPS:
         raise UsageError(f"--loop: got {loop!r}, allowed are {', '.join(LOOPS)}; choose one of them")
-    cases = session.subjects(target, endpoint or (), app_dir, python)
+    cases = session.subjects(target, endpoint or (), app_dir, python, include_unsafe=include_unsafe)
     found = session.blame(cases, session.Settings(loop, requests, threshold_ms))
     if as_json:
         print_json(found.model_dump())

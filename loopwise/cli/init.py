@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, Python, console
+from loopwise.cli.options import AppDir, IncludeUnsafe, Python, console
 from loopwise.report.terminal.console import say
 
 
@@ -16,10 +16,19 @@ def init(
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
+    include_unsafe: IncludeUnsafe = False,
 ) -> int:
     """Write a commented suite to begin with."""
+    from loopwise.suite.own_app import named_app
     from loopwise.suite.scaffold import write_suite
 
-    path = write_suite(folder, target, app_dir=app_dir, python=python)
-    say(console(), f"wrote {path}; measure it with: bench.py run {path}")
+    app = named_app("init", target, app_dir, python) if target is not None else None
+    wrote = write_suite(folder, app, include_unsafe=include_unsafe)
+    screen = console()
+    if wrote.commented:
+        say(
+            screen,
+            f"endpoints of {target}: {wrote.active} active; {wrote.commented} commented out, each with the reason",
+        )
+    say(screen, f"wrote {wrote.path}; measure it with: bench.py run {wrote.path}")
     return 0

@@ -38,6 +38,11 @@ Python = Annotated[
     Path | None, typer.Option(metavar="P", help="Interpreter that has the app's dependencies; default: ours.")
 ]
 
+IncludeUnsafe = Annotated[
+    bool,
+    typer.Option("--include-unsafe", help="Also ask by itself what may change data: POST, DELETE, GET /reset."),
+]
+
 
 def checked_label(label: str | None) -> str | None:
     """The label, which becomes part of a folder's name.

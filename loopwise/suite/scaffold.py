@@ -1,34 +1,16 @@
 """Suites that Loopwise writes: a commented one to start from (`init`), and the one behind `try`."""
 
-import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loopwise.errors import UsageError
-from loopwise.paths import target_app_dir
+from loopwise.model import App
 from loopwise.results.folder import write_atomically
+from loopwise.suite.openapi import Listing
+from loopwise.suite.own_app import listing
 from loopwise.suite.to_toml import toml
-
-IMPORT_TIMEOUT_S = 60.0
-ASK = """
-import json, sys
-import loopwise_probe
-operations = []
-openapi = getattr(loopwise_probe.app.app, "openapi", None)
-paths = openapi()["paths"] if callable(openapi) else {}
-for path, methods in paths.items():
-    for method, operation in methods.items():
-        operations.append({"method": method.upper(), "path": path, "body": "requestBody" in operation})
-sys.stderr.flush()
-print("\\n" + json.dumps(operations))
-"""
-"""Program for the app's own interpreter; the probe imports the app as a server would."""
 
 HEAD = """\
 # A Loopwise suite. Check it:   bench.py check {file}
@@ -77,8 +59,23 @@ margin = 0.05                  # differences within ±5 % do not matter
 """
 
 
-def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | None) -> Path:
-    """Write suite.toml; returns its path.
+class Scaffold(NamedTuple):
+    """A suite that was written."""
+
+    path: Path
+    active: int = 0
+    """Endpoints of the app that it measures."""
+    commented: int = 0
+    """Endpoints that it only names, each with the reason."""
+
+
+def write_suite(folder: Path, app: App | None, *, include_unsafe: bool = False) -> Scaffold:
+    """Write suite.toml, with an app's own endpoints.
+
+    Args:
+        folder: where; it is made if need be.
+        app: None: a suite of built-in workloads.
+        include_unsafe: endpoints that may change data are measured, too, where the document has a request for them.
 
     Raises:
         UsageError: there is a suite already, or the app can't be imported.
@@ -87,16 +84,20 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
     if path.exists():
         raise UsageError(f"init: {path} exists already; name another folder, or remove it")
     if app is None:
-        text = HEAD.format(file=path, name="mine", description="sleep in three modes") + BUILT_IN.format()
+        text, counts = (
+            HEAD.format(file=path, name="mine", description="sleep in three modes") + BUILT_IN.format(),
+            (0, 0),
+        )
     else:
-        interpreter = str(python) if python else sys.executable
-        endpoints = own_endpoints(app, app_dir, interpreter)
-        head = HEAD.format(file=path, name=app.partition(":")[0].partition(".")[0], description=f"endpoints of {app}")
-        text = head + OWN.format(
-            app=toml(app),
-            app_dir=toml(os.path.relpath(app_dir, folder)),
-            python=toml(os.path.abspath(interpreter)),  # noqa: PTH100 - resolving would leave the venv
-            endpoints="\n".join(_endpoint_line(each) for each in endpoints) or '  "GET /",',
+        offered = listing(app)
+        name = app.target.partition(":")[0].partition(".")[0]
+        active = len(offered.active(include_unsafe=include_unsafe))
+        counts = active, len(offered.operations) - active
+        text = HEAD.format(file=path, name=name, description=f"endpoints of {app.target}") + OWN.format(
+            app=toml(app.target),
+            app_dir=toml(os.path.relpath(app.app_dir, folder)),
+            python=toml(app.python),
+            endpoints="\n".join(_endpoint_lines(offered, include_unsafe=include_unsafe)),
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,62 +106,42 @@ def write_suite(folder: Path, app: str | None, *, app_dir: Path, python: Path | 
         raise UsageError(
             f"init: {error.filename}: {error.strerror}, so no suite can be written there; name another folder"
         ) from None
-    return path
+    return Scaffold(path, *counts)
 
 
-def own_endpoints(app: str, app_dir: Path, python: str) -> list[dict[str, Any]]:
-    """List the operations of an app's OpenAPI document: method, path, whether it takes a body; [] without a document.
-
-    Raises:
-        UsageError: the app can't be imported there.
-    """
-    with tempfile.TemporaryDirectory(prefix="loopwise-") as scratch:
-        shutil.copy(target_app_dir() / "target_app" / "probe.py", Path(scratch) / "loopwise_probe.py")
-        folder = str(app_dir.resolve())
-        env = {**os.environ, "PYTHONPATH": scratch, "LOOPWISE_APP": app, "LOOPWISE_APP_DIR": folder}
-        try:
-            asked = subprocess.run(
-                [python, "-c", ASK],
-                capture_output=True,
-                text=True,
-                env=env,
-                cwd=folder,
-                timeout=IMPORT_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise UsageError(
-                f"init: importing {app} took over {IMPORT_TIMEOUT_S:g} s; move its work out of import"
-            ) from None
-        except OSError as error:
-            raise UsageError(f"init: {python} or {folder}: {error.strerror}; check --python and --app-dir") from None
-    lines = asked.stdout.strip().splitlines()
-    if asked.returncode or not lines:
-        last = (asked.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        raise UsageError(f"init: {last.partition('AppError: ')[2] or last}")
-    operations: list[dict[str, Any]] = json.loads(lines[-1])
-    return operations
+def _endpoint_lines(offered: Listing, *, include_unsafe: bool) -> list[str]:
+    """Lines of the list of endpoints; what must not be asked unasked stays a comment with its reason."""
+    lines = []
+    for each in offered.operations:
+        reason = each.inactive(include_unsafe=include_unsafe)
+        lines.append(f"  {toml(each.endpoint)}," if not reason else _comment(f"{toml(each.endpoint)},  # {reason}"))
+    if not offered.operations:
+        lines.append('  "GET /",  # the app has no OpenAPI document; name what to ask')
+    elif not offered.active(include_unsafe=include_unsafe):
+        lines.append("  # none of these can be asked as it is; complete one and remove its #")
+    lines += [_comment(f"left out: {each}") for each in offered.left_out]
+    return lines
 
 
-def _endpoint_line(endpoint: dict[str, Any]) -> str:
-    """Make a line of the list; an endpoint that needs a value stays a comment to fill in."""
-    name = toml(f"{endpoint['method']} {endpoint['path']}")
-    if endpoint["body"]:
-        method, path = toml(endpoint["method"]), toml(endpoint["path"])
-        return f"  # {{ method = {method}, path = {path}, json = {{}} }},  # fill in the body"
-    if "{" in endpoint["path"]:
-        return f"  # {name},  # fill in the parameter"
-    return f"  {name},"
+def _comment(text: str) -> str:
+    """A comment of one line, whatever an app calls its things."""
+    return f"  # {''.join(each if each.isprintable() else '?' for each in text)}"
 
 
 def trial_document(
-    target: str, endpoints: Sequence[str], *, workers: str, users: int, app_dir: Path, python: Path | None
+    target: str,
+    endpoints: Sequence[str | dict[str, Any]],
+    *,
+    workers: str,
+    users: int,
+    app_dir: Path,
+    python: Path | None,
 ) -> dict[str, Any]:
     """Make the document of a suite that measures endpoints of an app, or of a server that already runs.
 
     Args:
         target: `module:app`, or a URL.
-        endpoints: `GET /items/1`.
+        endpoints: `GET /items/1`, or tables.
         workers: `1,2`.
         users: of closed load.
         app_dir: folder the app is imported from, relative to the working directory.

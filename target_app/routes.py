@@ -1,0 +1,193 @@
+"""Write what an app says of its own routes, as JSON, for commands that choose by themselves what to ask.
+
+The harness copies this file beside the probe (probe.py) and runs it in the app's own interpreter, in the app's own
+environment: `python loopwise_routes.py FILE`. So: standard library only, Python 3.9 or newer, and nothing of ours but
+the probe, which imports the app as a server would. No lifespan is run. FILE gets
+
+    {"documents": [{"prefix": "/sub", "document": {OpenAPI}, "is_served": false}],
+     "hidden": [{"method": "GET", "path": "/internal"}],
+     "left_out": ["/static (mounted StaticFiles)", "/ws (WebSocket)"]}
+
+A document comes from the app's method `openapi` (FastAPI), also of apps that are mounted in it; or else from the path
+at which its framework serves one, and `is_served` says so. Hidden routes are in none of the documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import loopwise_probe  # type: ignore[import-not-found]  # probe.py under the name that the harness gives it
+
+SERVED_AT = (
+    "/openapi.json",
+    "/schema/openapi.json",
+    "/api/openapi.json",
+    "/docs/openapi.json",
+    "/swagger.json",
+    "/api/schema/?format=json",
+)
+"""Where FastAPI, Quart-Schema, Connexion · Litestar · Django Ninja · … · Swagger 2 · drf-spectacular serve theirs."""
+ANSWER_TIMEOUT_S = 5.0
+DOCUMENTATION = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
+"""Attributes of a FastAPI app with the paths of its own documentation, which nobody measures."""
+DEPTH = 8
+"""Apps in apps that are followed; more is a circle."""
+
+
+class Listing:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self.documents: list[dict[str, Any]] = []
+        self.hidden: list[dict[str, str]] = []
+        self.left_out: list[str] = []
+
+    def add(self, app: Any, prefix: str = "", depth: int = 0) -> None:
+        """Add the document and the routes of an app and of what is mounted in it."""
+        app = _unwrapped(app)
+        routes = [each for each in _routes(app) if getattr(each, "path", None) is not None]
+        described = self._add_document(app, prefix, {_plain(each.path) for each in routes})
+        own_pages = {getattr(app, name, None) for name in DOCUMENTATION}
+        for route in routes:
+            methods = set(getattr(route, "methods", None) or ())
+            if route.path in own_pages or any((method, _plain(route.path)) in described for method in methods):
+                continue
+            if methods:
+                own = methods - ({"HEAD"} if "GET" in methods else set())
+                self.hidden += [{"method": method, "path": prefix + _plain(route.path)} for method in sorted(own)]
+            elif depth < DEPTH and _routes(getattr(route, "app", None)):
+                self.add(route.app, prefix + route.path, depth + 1)
+            else:
+                self.left_out.append(f"{prefix}{route.path} ({_kind(route)})")
+
+    def _add_document(self, app: Any, prefix: str, routed: set[str]) -> set[tuple[str, str]]:
+        """Add an app's own document; returns the methods and paths in it."""
+        make = getattr(app, "openapi", None)
+        try:
+            document = make() if callable(make) else None
+        except Exception as error:  # its models can't be described: the app works all the same
+            self.left_out.append(f"the document of {prefix or '/'} ({type(error).__name__}: {error})")
+            return set()
+        if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+            return set()
+        # A document made by hand may show the paths of a mounted app, which has them under its prefix alone.
+        own = {path: item for path, item in document["paths"].items() if not routed or path in routed}
+        if other := len(document["paths"]) - len(own):
+            self.left_out.append(f"{other} paths of the document of {prefix or '/'} (no route has them)")
+        self.documents.append({"prefix": prefix, "document": {**document, "paths": own}, "is_served": False})
+        return {(method.upper(), path) for path, item in own.items() if isinstance(item, dict) for method in item}
+
+
+def _unwrapped(app: Any) -> Any:
+    """The app inside of middleware such as `CORSMiddleware(app)`, if that has routes."""
+    inner = app
+    for _ in range(DEPTH):
+        if callable(getattr(inner, "openapi", None)) or getattr(inner, "routes", None):
+            return inner
+        inner = getattr(inner, "app", None)
+    return app
+
+
+def _routes(app: Any) -> Iterable[Any]:
+    """The routes of a Starlette or FastAPI app, those of included routers among them; [] for anything else."""
+    routes = getattr(app, "routes", None)
+    if not isinstance(routes, list):
+        return []
+    routing = sys.modules.get("fastapi.routing")
+    contexts = getattr(routing, "iter_route_contexts", None)  # FastAPI's own way, where it keeps routers apart
+    return routes if contexts is None else list(_effective(contexts(routes)))
+
+
+def _effective(contexts: Iterable[Any]) -> Iterator[Any]:
+    for each in contexts:
+        route = each.original_route
+        yield each if getattr(route, "methods", None) is not None else getattr(each, "_effective_route", route)
+
+
+def _plain(path: str) -> str:
+    """A path as documents write it: `/files/{name:path}` becomes `/files/{name}`."""
+    head, *parts = path.split("{")
+    return head + "".join(
+        "{" + name.partition(":")[0] + "}" + rest for name, _, rest in (p.partition("}") for p in parts)
+    )
+
+
+def _kind(route: Any) -> str:
+    name = type(route).__name__
+    if "WebSocket" in name:
+        return "WebSocket"
+    inner = getattr(route, "app", None)
+    return name.lower() if inner is None else f"mounted {type(inner).__name__}"
+
+
+async def _served_document(app: Any) -> dict[str, Any] | None:
+    """The first document that the app serves at one of the usual paths."""
+    for target in SERVED_AT:
+        try:
+            body = await asyncio.wait_for(_body(app, target), ANSWER_TIMEOUT_S)
+            document = json.loads(body)
+        except Exception:  # an app without such a path may do anything
+            continue
+        if isinstance(document, dict) and isinstance(document.get("paths"), dict):
+            return document
+    return None
+
+
+async def _body(app: Any, target: str) -> bytes:
+    """The body of a GET request that is made without a server; empty unless it is answered with 200."""
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(b"host", b"127.0.0.1"), (b"accept", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+        "extensions": {},
+    }
+    pieces: list[bytes] = []
+    status = 0
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if not gone.is_set():
+            gone.set()
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()  # nobody hangs up
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        pieces.append(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return b"".join(pieces) if status == 200 else b""
+
+
+def main(target: str) -> None:
+    """Write the listing of the probe's app to a file."""
+    listing = Listing()
+    app = loopwise_probe.app.app
+    listing.add(app)
+    if not listing.documents and (document := asyncio.run(_served_document(app))) is not None:
+        listing.documents.append({"prefix": "", "document": document, "is_served": True})
+        listing.hidden.clear()  # by its own document the app says what it offers
+    text = json.dumps(vars(listing), default=str)  # a date in an example
+    Path(target).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
