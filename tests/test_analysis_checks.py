@@ -83,6 +83,9 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("rows", facts_of(counts={"window_rows": 20}), PASS),
     ("rows", facts_of(counts={"window_rows": 19}), FLAG),
     ("rows", facts_of(counts={"window_rows": 0}), VOID),
+    ("retried", facts_of(counts={"retried": 0}), PASS),
+    ("retried", facts_of(counts={"retried": 1}), FLAG),
+    ("retried", facts_of(), ABSENT),
     ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.9}), PASS),
     ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.91}), VOID),
     ("generator_cpu", facts_of(generator={"cpu_s": 1.7, "busiest_cpu_s": 0.85}), PASS),
@@ -205,7 +208,9 @@ def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts
 
 def test_passed_checks_are_kept_without_a_sentence() -> None:
     found = check(facts_of())
-    assert [each.name for each in found] == [name for name in CHECKS if name not in {"schedule", *OF_A_SERVER}]
+    assert [each.name for each in found] == [
+        name for name in CHECKS if name not in {"retried", "schedule", *OF_A_SERVER}
+    ]
     assert all(each.ok and not each.detail for each in found)
     assert void_reason(found) is None
 

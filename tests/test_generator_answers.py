@@ -28,14 +28,28 @@ class Log:
         self.origin = Origin("localhost", "localhost", socket.AF_INET, address, None)
         self.rows: list[dict[str, Any]] = []
         self.record: Callable[[Row], None] = self._keep
+        self.opened: list[tuple[Any, Request | None, int | None]] = []
+        self.later: list[Callable[[], None]] = []
         self.errors = Names()
         self.timeout_ns = 10**9
 
     def _keep(self, row: Row) -> None:
-        self.rows.append(dict(zip(SCHEMA.names, row, strict=True)))
+        self.rows.append(dict(zip(SCHEMA.names, row, strict=False)))
 
     def error_of(self, row: dict[str, Any]) -> str | None:
         return None if row["error"] is None else self.errors.texts[row["error"]]
+
+    def open(self, owner: Any, request: Request | None, scheduled_ns: int | None = None) -> None:
+        self.opened.append((owner, request, scheduled_ns))
+
+    def call_later(self, _delay_s: float, action: Callable[[], None]) -> None:
+        self.later.append(action)
+
+    def keep(self, connection: Connection) -> None:
+        """Nothing is remembered."""
+
+    def watch_connecting(self, connection: Connection) -> None:
+        """The test says when it is connected."""
 
     def watch_reading(self, connection: Connection) -> None:
         """The test says when there is something to read."""

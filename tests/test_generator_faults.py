@@ -4,13 +4,14 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.e2e import until
-from support.fault_server import LARGE_BYTES, FaultServer
+from support.fault_server import LARGE_BYTES, LOST_S, FaultServer
 from support.generator import generate, get
 
 from loopwise.generator.client import GeneratorProcess
@@ -172,8 +173,62 @@ def test_users_return_to_a_server_that_is_killed_and_restarted(
     assert errors[0] is None
     assert errors[-1] is None
     assert set(errors) - {None} <= {"closed", "reset", "refused"}
-    assert len(set(errors)) > 1
+    assert any(row["retried"] for row in run.finished)
     assert errors.count(None) <= server.seen["GET /slow"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_a_request_that_meets_a_closing_peer_is_sent_again(
+    method: str, generator: GeneratorProcess, server: FaultServer, tmp_path: Path
+) -> None:
+    run = generate(generator, tmp_path, server.url, [Endpoint(method=method, path="/every-other")], users=1)
+    rows = run.finished
+    assert {(row["status"], row["error"]) for row in rows} == {(200, None)}
+    assert [row["retried"] for row in rows[:4]] == [False, True, True, True]
+    assert len({row["connection"] for row in rows}) == len(rows)
+    asked = server.seen[f"{method} /every-other"]
+    assert asked - len(rows) - sum(row["retried"] for row in rows) in {0, 1, 2}  # the last may be unfinished
+
+
+def test_a_post_that_meets_a_closing_peer_is_a_failure(
+    generator: GeneratorProcess, server: FaultServer, tmp_path: Path
+) -> None:
+    order = Endpoint(method="POST", path="/every-other")
+    run = generate(generator, tmp_path, server.url, [order], users=1)
+    assert [row["error"] for row in run.finished[:2]] == [None, "closed"]
+    assert not any(row["retried"] for row in run.rows)
+
+
+def test_a_second_attempt_that_fails_is_a_failure(
+    generator: GeneratorProcess, server: FaultServer, tmp_path: Path
+) -> None:
+    run = generate(generator, tmp_path, server.url, get("/once"), users=1)
+    assert [(row["error"], row["retried"]) for row in run.finished[:2]] == [(None, False), ("closed", True)]
+    assert server.seen["GET /once"] >= 3
+
+
+def test_the_lost_attempt_is_part_of_the_latency(
+    generator: GeneratorProcess, server: FaultServer, tmp_path: Path
+) -> None:
+    rate: dict[str, Any] = {"model": "open", "rate_rps": 40.0, "arrivals": "constant"}
+    run = generate(generator, tmp_path, server.url, get("/every-other"), load=rate)
+    rows = sorted(run.finished, key=lambda row: row["sent_ns"])
+    assert {row["error"] for row in rows} == {None}
+    assert any(row["retried"] for row in rows)
+    assert all(row["received_ns"] - row["sent_ns"] >= LOST_S * 1e9 for row in rows if row["retried"])
+
+
+def test_a_script_sees_the_answer_to_the_second_attempt(server: FaultServer, tmp_path: Path) -> None:
+    script = tmp_path / "twice.py"
+    script.write_text(
+        "from locust import task\nfrom loopwise import StampedUser\n\n"
+        "class Visitor(StampedUser):\n    @task\n    def look(self):\n"
+        "        assert self.client.get('/every-other').text == 'ok'\n"
+    )
+    with closing(GeneratorProcess(tmp_path / "generator.log")) as own:
+        run = generate(own, tmp_path, server.url, scenario=script, users=1)
+    assert {(row["status"], row["error"]) for row in run.finished} == {(200, None)}
+    assert [row["retried"] for row in run.finished[:3]] == [False, True, True]
 
 
 def test_a_post_carries_its_json_and_its_headers(

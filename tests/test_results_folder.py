@@ -38,6 +38,7 @@ TYPES = {
     "bytes": pa.int32(),
     "connection": pa.int32(),
     "stamp": pa.dictionary(pa.int32(), pa.string()),
+    "retried": pa.bool_(),
 }
 
 
@@ -105,6 +106,27 @@ def test_rows_are_read_as_written_sorted_by_arrival(tmp_path: Path) -> None:
     )
     assert (early["endpoint"], early["error"], early["connection"]) == ("GET /a", "timeout", None)
     assert (early["scheduled_ns"], early["received_ns"], early["status"]) == (None, EPOCH_NS + 4, 0)
+
+
+def test_a_row_tells_whether_its_request_was_sent_twice(tmp_path: Path) -> None:
+    rows = [FakeRow(1), FakeRow(2, retried=True), FakeRow(3, connection=None), FakeRow(4, retried=True)]
+    table = sealed(tmp_path, rows)
+    assert table.column("retried").to_pylist() == [False, True, None, True]
+    assert table.column("stamp").to_pylist() == ["kernel"] * 4
+
+
+def test_a_stream_of_an_earlier_version_lacks_columns(tmp_path: Path) -> None:
+    recorder = Recorder((tmp_path / "new.arrow").open("wb"))
+    record(recorder, [FakeRow(1, error="timeout", status=0), FakeRow(2)])
+    recorder.close()
+    with pa.OSFile(str(tmp_path / "new.arrow"), "rb") as source:
+        table = pa.ipc.open_stream(source).read_all().drop_columns(["retried"])
+    with pa.OSFile(str(tmp_path / STREAM), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    assert seal_samples(tmp_path) == 2
+    sealed_table = pq.read_table(tmp_path / "samples.parquet")
+    assert sealed_table.column("retried").to_pylist() == [None, None]
+    assert sealed_table.column("error").to_pylist() == ["timeout", None]
 
 
 def test_names_that_appear_late_keep_their_rows(tmp_path: Path) -> None:

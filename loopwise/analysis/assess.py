@@ -10,7 +10,7 @@ from loopwise.analysis import causes
 from loopwise.analysis.checks import Facts, check, void_reason
 from loopwise.analysis.drift import Drift, drift
 from loopwise.analysis.figures import figures_of
-from loopwise.analysis.rows import RunRows
+from loopwise.analysis.rows import RunRows, retried
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
 
@@ -32,7 +32,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
     stamps = set(pc.cast(table.column("stamp"), pa.string()).to_pylist())
     run = run.model_copy(
         update={
-            "counts": {**figures.counts, "unfinished": errors["unfinished"]},
+            "counts": {**figures.counts, "unfinished": errors["unfinished"], "retried": retried(table)},
             "generator": run.generator.model_copy(update={"stamp": "+".join(sorted(stamps))}),
         }
     )

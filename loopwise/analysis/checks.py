@@ -117,6 +117,18 @@ def rows(counts: Mapping[str, int]) -> Reading:
     return Reading(count, MIN_ROWS, sentence, count >= MIN_ROWS, "void" if count == 0 else "flag")
 
 
+def retried(counts: Mapping[str, int], whose: str = "") -> Reading | None:
+    """No request met a connection that the server was closing."""
+    if "retried" not in counts:
+        return None
+    count = counts["retried"]
+    sentence = (
+        f"{count} of the {whose}requests met a connection that the server was closing, and were sent again; see the "
+        "column retried of its samples, and keep pauses off the server's keep-alive timeout if that is why it closed"
+    )
+    return Reading(count, 0, sentence)
+
+
 def generator_cpu(generator: GeneratorFigures) -> Reading | None:
     """The generator itself must not be what is measured."""
     ratio = generator.cpu_ratio
@@ -350,6 +362,7 @@ def memory(facts: Facts) -> Reading | None:
 _SPECS = (
     CheckSpec("errors", "void", lambda facts: errors(facts.run.counts)),
     CheckSpec("rows", "flag", lambda facts: rows(facts.run.counts)),
+    CheckSpec("retried", "flag", lambda facts: retried(facts.run.counts)),
     CheckSpec("generator_cpu", "void", lambda facts: generator_cpu(facts.run.generator)),
     CheckSpec("users", "void", users),
     CheckSpec("connections", "void", connections),
@@ -389,6 +402,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
         readings += [
             ("errors", errors(counts, f"{side}'s ", f"{side}.log")),
             ("rows", Reading(count, MIN_ROWS, few, count >= MIN_ROWS, "void")),
+            ("retried", retried(counts, f"{side}'s ")),
         ]
     readings += [
         ("generator_cpu", generator_cpu(measured.generator)),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from loopwise.analysis.figures import CaseFigures, RunFigures, request_metrics, whole_of
 from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.rows import INTS, MASK, Requests
+from loopwise.analysis.rows import INTS, MASK, Requests, retried
 from loopwise.generator.protocol import Slice
 from loopwise.model import TOTAL, Case, Experiment, Round, Side
 
@@ -57,6 +57,7 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
         "window_rows": int(counted.sum()) + failed,
         "errors": failed,
         "served": served,
+        "retried": retried(table.filter(pa.array(mine))),
     }
     return Side(metrics=metrics, counts=counts)
 

@@ -165,6 +165,11 @@ class RunRows:
         return (times_ns >= self.window.start_ns) & (times_ns < self.window.end_ns)
 
 
+def retried(table: pa.Table) -> int:
+    """Rows of requests that were sent twice; an earlier version's have no such column."""
+    return int(pc.sum(table.column("retried")).as_py() or 0) if "retried" in table.column_names else 0
+
+
 def _times(table: pa.Table, name: str) -> INTS:
     """A column of times as int64, null as 0: float64 can't hold nanoseconds since the epoch exactly."""
     column = table.column(name)

@@ -131,6 +131,7 @@ def _rows(case: Case, window: Window, rows: int, dice: np.random.Generator) -> p
         "bytes": np.full(count, 137, dtype=np.int32),
         "connection": (np.arange(count) % USERS + 1).astype(np.int32),
         "stamp": _texts(np.zeros(count, dtype=np.int32), [KERNEL]),
+        "retried": pa.array(np.zeros(count, dtype=np.bool_)),
     }
     return pa.RecordBatch.from_arrays([pa.array(columns[name]) for name in SCHEMA.names], schema=SCHEMA)
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from loopwise.generator.error_kinds import ErrorKind, kind_of, status_kind
-from loopwise.generator.recorder import KERNEL_STAMP, USER_STAMP, Names, Row
+from loopwise.generator.recorder import KERNEL_STAMP, RETRIED, USER_STAMP, Names, Row
 from loopwise.generator.request import Request
 from loopwise.generator.tls import TlsSocket
 from loopwise.servers.origin import Origin
@@ -26,6 +26,10 @@ STAMP_FLAGS = 8 | 16  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
 READ_BYTES = 65_536
 ANCILLARY_BYTES = 128
 """Room for one SCM_TIMESTAMPING message: 16 bytes of header and three timespecs of 16."""
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
+"""Methods whose requests may be sent twice (RFC 9110, section 9.2.2)."""
+QUEUE_FULL_S = 0.005
+"""Pause before a Unix socket whose queue of connections is full is tried again: the kernel tells nothing of room."""
 _timespec = struct.Struct("qq").unpack_from
 _final_head = re.compile(rb"(?:HTTP/1\.[01] 1.*?\r\n\r\n)*+HTTP/1\.[01] [2-9](.*?)\r\n\r\n", re.DOTALL).match
 """The head of the final answer, after any 1xx."""
@@ -48,6 +52,18 @@ class Loop(Protocol):
 
     errors: Names
     timeout_ns: int
+
+    def open(self, owner: "Owner", request: Request | None, scheduled_ns: int | None = None) -> None:
+        """Open a connection for the owner's request, after the current batch of events."""
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Run an action after a delay."""
+
+    def keep(self, connection: "Connection") -> None:
+        """Remember a connection that has its socket now."""
+
+    def watch_connecting(self, connection: "Connection") -> None:
+        """Call `writable` when the attempt to connect has ended."""
 
     def watch_reading(self, connection: "Connection") -> None:
         """Call `readable` when bytes arrive."""
@@ -77,6 +93,39 @@ class Owner(Protocol):
 
     def failed(self, connection: "Connection", *, lost: bool) -> None:
         """The connection is gone; `lost`: and with it a request, whose row says why."""
+
+
+class Resent:
+    """Owner of a request that is sent once more; its row tells of both attempts.
+
+    A peer may close an idle connection while a request is on its way. As clients do, an idempotent request that got
+    no byte of an answer is then sent over a new connection, once (RFC 9112, section 9.3.1).
+
+    Args:
+        owner: takes the connection over with the answer.
+        sent_ns: of the first attempt, so that the lost time is part of the latency.
+    """
+
+    def __init__(self, owner: Owner, sent_ns: int) -> None:
+        self.origin, self.keeps_answers = owner.origin, owner.keeps_answers
+        self.record: Callable[[Row], None] = self._record
+        self._owner = owner
+        self._sent_ns = sent_ns
+
+    def _record(self, row: Row) -> None:
+        self._owner.record((row[0], self._sent_ns, *row[2:9], row[9] | RETRIED))
+
+    def connected(self, connection: "Connection") -> None:
+        """Owner: not called, since the connection is opened for the request."""
+
+    def answered(self, connection: "Connection") -> None:
+        """Owner: the rest is between the connection and the first owner."""
+        connection.owner = self._owner
+        self._owner.answered(connection)
+
+    def failed(self, connection: "Connection", *, lost: bool) -> None:
+        """Owner: the second attempt was the last."""
+        self._owner.failed(connection, lost=lost)
 
 
 class Answer:
@@ -127,23 +176,13 @@ class Connection:
         self.request: Request | None = first
         self.scheduled_ns = scheduled_ns
         self.number = number
-        origin = owner.origin
-        plain = _socket.socket(origin.family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
-        plain.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        # Where the option does not exist (macOS), rows carry the user clock and say so in `stamp`.
-        with suppress(OSError):
-            plain.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
-        self._socket: _socket.socket | TlsSocket = plain
-        if origin.tls is not None:
-            self._socket = TlsSocket(plain, origin.tls, origin.host)
-            self._socket.on_established = self._send_after_handshake
-        self.fd: int = self._socket.fileno()
-        self._recvmsg = self._socket.recvmsg
-        self._send = self._socket.send
         self._unsent = b""
         self.sent_ns = 0
         self.deadline_ns = 0
+        self.fd = -1
+        """Of its socket; -1: none yet, or none any more."""
         self.is_open = False
+        self._status = 0
         self.answer: Answer | None = None
         """The last answer's headers and body, where the owner keeps answers."""
         self._new_parser()
@@ -156,7 +195,6 @@ class Connection:
         self._parser = HttpResponseParser(callbacks)
         self._feed: Callable[[bytes], None] = self._parser.feed_data
         self._messages = 0
-        self._status = 0
         self._length = 0
         self._start_of_answer = b""
         self._keep_alive = True
@@ -165,8 +203,40 @@ class Connection:
         """Begin to connect to the owner's origin; the outcome comes as an event."""
         self.sent_ns = time_ns()
         self.deadline_ns = self.sent_ns + self._loop.timeout_ns
+        try:
+            self._make_socket()
+        except OSError as error:
+            self.fail(kind_of(error))
+            return
+        self._loop.keep(self)
+        self._reach()
+
+    def _make_socket(self) -> None:
+        """Raises OSError: this process may have no more."""
+        origin = self.owner.origin
+        plain = _socket.socket(origin.family, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+        if origin.family != _socket.AF_UNIX:
+            plain.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        # Where the option does not exist (macOS), rows carry the user clock and say so in `stamp`.
+        with suppress(OSError):
+            plain.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPING, STAMP_FLAGS)
+        self._socket: _socket.socket | TlsSocket = plain
+        if origin.tls is not None:
+            self._socket = TlsSocket(plain, origin.tls, origin.host)
+            self._socket.on_established = self._send_after_handshake
+        self.fd = self._socket.fileno()
+        self._recvmsg = self._socket.recvmsg
+        self._send = self._socket.send
+
+    def _reach(self) -> None:
+        if self.fd < 0:  # timed out while it waited for its next attempt
+            return
         code = self._socket.connect_ex(self.owner.origin.address)
-        if code not in {0, errno.EINPROGRESS}:  # no event follows a failure that is returned here
+        if code in {0, errno.EINPROGRESS}:
+            self._loop.watch_connecting(self)
+        elif code == errno.EAGAIN:
+            self._loop.call_later(QUEUE_FULL_S, self._reach)
+        else:  # no event follows a failure that is returned here
             self.fail(kind_of(code))
 
     def _send_after_handshake(self, data: bytes) -> None:
@@ -302,10 +372,25 @@ class Connection:
         self.fail(ErrorKind.CLOSED_EARLY if self._length else ErrorKind.CLOSED)
 
     def fail(self, kind: str) -> None:
-        """Record the request in flight as an error, close, and inform the owner."""
-        is_lost = self.request is not None
+        """Record the request in flight as an error, close, and inform the owner; or send it once more."""
+        request = self.request
+        if request is not None and self._was_closed_in_idle(kind, request):
+            self.request = None
+            self.close()
+            self._loop.open(Resent(self.owner, self.sent_ns), request, self.scheduled_ns)
+            return
+        is_lost = request is not None
         self._end(kind, self._length)
         self.owner.failed(self, lost=is_lost)
+
+    def _was_closed_in_idle(self, kind: str, request: Request) -> bool:
+        """Whether a reused connection ended without a byte for a request that may be sent twice."""
+        return (
+            self._status != 0
+            and not self._length
+            and kind in {ErrorKind.CLOSED, ErrorKind.RESET}
+            and request.data.partition(b" ")[0] in IDEMPOTENT
+        )
 
     def cut_off(self) -> None:
         """Record the request in flight as unfinished, and close: the run ends."""
@@ -325,8 +410,10 @@ class Connection:
     def close(self) -> None:
         """Close the socket; harmless when it is closed."""
         self.is_open = False
-        self._loop.forget(self)
-        self._socket.close()
+        if self.fd >= 0:
+            self._loop.forget(self)
+            self._socket.close()
+            self.fd = -1  # the number may soon be another connection's
 
     def on_message_complete(self) -> None:
         """Parser callback: an answer is complete."""

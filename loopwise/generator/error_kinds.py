@@ -16,7 +16,7 @@ class ErrorKind(StrEnum):
     errnos: tuple[int, ...]
     """Errors of the operating system that are of this kind."""
 
-    REFUSED = "refused", "nobody listens there", errno.ECONNREFUSED
+    REFUSED = "refused", "nobody listens there", errno.ECONNREFUSED, errno.ENOENT
     RESET = (
         "reset",
         "the peer reset the connection, or had closed it when more was to be sent",
@@ -40,7 +40,7 @@ class ErrorKind(StrEnum):
         "this machine has no free port left to connect from",
         errno.EADDRNOTAVAIL,
     )
-    TOO_MANY_FILES = "too_many_files", "the generator may open no more sockets", errno.EMFILE
+    TOO_MANY_FILES = "too_many_files", "the generator may open no more sockets", errno.EMFILE, errno.ENFILE
     UNFINISHED = (
         UNFINISHED,
         "cut off by the end of the run: not a failure, and in closed load outside the window",

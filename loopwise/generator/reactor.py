@@ -14,7 +14,7 @@ import gevent
 from gevent import monkey
 from gevent.hub import Waiter
 
-from loopwise.generator.connection import Connection, Owner
+from loopwise.generator.connection import Connection, Owner, Resent
 from loopwise.generator.error_kinds import ErrorKind
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request
@@ -131,16 +131,21 @@ class Reactor:
         wanted, self._to_open = self._to_open, []
         for owner, request, scheduled_ns in wanted:
             self._opened += 1
-            connection = Connection(self, owner, request, scheduled_ns, number=self._opened)
-            self._connections[connection.fd] = connection
-            self._epoll.register(connection.fd, select.EPOLLOUT)
-            connection.connect()
+            Connection(self, owner, request, scheduled_ns, number=self._opened).connect()
 
     def _fail_overdue(self) -> None:
         now_ns = time_ns()
         for connection in list(self._connections.values()):
             if connection.deadline_ns < now_ns and connection.request is not None:
                 connection.fail(ErrorKind.TIMEOUT if connection.is_open else ErrorKind.CONNECT_TIMEOUT)
+
+    def keep(self, connection: Connection) -> None:
+        """Remember a connection that has its socket now."""
+        self._connections[connection.fd] = connection
+
+    def watch_connecting(self, connection: Connection) -> None:
+        """Report when the attempt to connect has ended."""
+        self._epoll.register(connection.fd, select.EPOLLOUT)
 
     def watch_reading(self, connection: Connection) -> None:
         """Report when bytes arrive."""
@@ -157,11 +162,15 @@ class Reactor:
     @property
     def in_flight(self) -> int:
         """Requests that have been sent, or wait for their connection, and have no answer yet."""
-        return sum(connection.request is not None for connection in self._connections.values())
+        waiting = sum(request is not None for _, request, _ in self._to_open)
+        return waiting + sum(connection.request is not None for connection in self._connections.values())
 
     def close(self) -> None:
-        """Close every connection; requests in flight are recorded as `unfinished`."""
+        """Close every connection; requests that are in flight, or were due, are recorded as `unfinished`."""
         self.running = False
+        for owner, request, scheduled_ns in self._to_open:
+            if scheduled_ns is not None or isinstance(owner, Resent):
+                Connection(self, owner, request, scheduled_ns, number=self._opened).cut_off()
         for connection in list(self._connections.values()):
             connection.cut_off()
         self._epoll.close()

@@ -16,12 +16,16 @@ from loopwise.results.columns import KERNEL, SAMPLES, TEXT, UNFINISHED, USER
 FLUSH_INTERVAL_S = 0.25
 KERNEL_STAMP, USER_STAMP = 0, 1
 """Numbers of the stamps' names in every recorder."""
+RETRIED = 2
+"""Added to the stamp of a request that was sent twice, so that the others need no field for it."""
 
 Row = tuple[int | None, int, int, int, int, int, int | None, int, int | None, int]
-"""One request in the order of SAMPLES; texts are stored as their numbers (Names)."""
+"""One request in the order of SAMPLES without `retried`; texts are stored as their numbers (Names)."""
 
-STORED = [field.with_type(pa.int32()) if field.type == TEXT else field for field in SAMPLES]
-"""The columns of a row, with numbers in place of texts."""
+NUMBERED = [field.with_type(pa.int32()) if field.type == TEXT else field for field in SAMPLES]
+"""The columns of a batch, with numbers in place of texts."""
+STORED = [field for field in NUMBERED if field.name != "retried"]
+"""The columns of a row."""
 
 
 class Names:
@@ -79,7 +83,10 @@ def _array(field: pa.Field, column: Column) -> pa.Array:
     validity = None
     if column.is_valid is not None:
         validity = pa.py_buffer(np.packbits(column.is_valid, bitorder="little").tobytes())
-    data = pa.py_buffer(column.values.astype(field.type.to_pandas_dtype()))
+    if pa.types.is_boolean(field.type):
+        data = pa.py_buffer(np.packbits(column.values != 0, bitorder="little").tobytes())
+    else:
+        data = pa.py_buffer(column.values.astype(field.type.to_pandas_dtype()))
     return pa.Array.from_buffers(field.type, len(column.values), [validity, data])
 
 
@@ -123,8 +130,11 @@ class Recorder:
         batch = {
             field.name: _column(field, values) for field, values in zip(STORED, zip(*rows, strict=True), strict=True)
         }
+        stamps = batch["stamp"].values
+        batch["stamp"] = Column(stamps & ~RETRIED, None)
+        batch["retried"] = Column(stamps & RETRIED, batch["connection"].is_valid)
         self.failures += int(failed(batch, self).sum())
-        arrays = [_array(field, batch[field.name]) for field in STORED]
+        arrays = [_array(field, batch[field.name]) for field in NUMBERED]
         for name, texts in (("endpoint", self.endpoints), ("error", self.errors), ("stamp", self.stamps)):
             index = SAMPLES.get_field_index(name)
             arrays[index] = pa.DictionaryArray.from_arrays(arrays[index], texts.column())

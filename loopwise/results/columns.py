@@ -15,7 +15,7 @@ UNFINISHED = "unfinished"
 HOST_PID = 0
 """Process id of telemetry rows that describe the whole machine."""
 
-INT16, INT32, INT64, FLOAT = pa.int16(), pa.int32(), pa.int64(), pa.float64()
+INT16, INT32, INT64, FLOAT, BOOLEAN = pa.int16(), pa.int32(), pa.int64(), pa.float64(), pa.bool_()
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
 ProbeLine = Mapping[str, Any]
@@ -93,6 +93,8 @@ SAMPLE_COLUMNS = (
         meaning="number of the connection, unique in the run; null without one, and for plain Locust clients"),
     Column("stamp", TEXT, required=True,
         meaning="where `received_ns` is from: `kernel`, or `user` (the generator's own clock, late by its delay)"),
+    Column("retried", BOOLEAN,
+        meaning="sent twice, see below; null where `connection` is, and in files of earlier versions"),
 )
 TELEMETRY_COLUMNS = (
     Column("time_ns", INT64, "when", required=True),

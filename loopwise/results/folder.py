@@ -232,8 +232,9 @@ def seal_samples(folder: Path) -> int:
     A stream that a kill cut off yields its complete batches.
     """
     streams, path = sorted(folder.glob(STREAMS)), folder / "samples.parquet"
-    tables = [pa.Table.from_batches(_complete_batches(stream), schema=SAMPLES) for stream in streams]
-    table = pa.concat_tables([SAMPLES.empty_table(), *tables]).unify_dictionaries()
+    tables = [pa.Table.from_batches(batches) for stream in streams if (batches := list(_complete_batches(stream)))]
+    # A stream of an earlier version lacks columns.
+    table = pa.concat_tables([SAMPLES.empty_table(), *tables], promote_options="default").unify_dictionaries()
     table = table.take(pc.sort_indices(table, sort_keys=[("received_ns", "ascending")]))
     _write_parquet(
         table,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import Event, Order
-from loopwise.generator.recorder import Recorder
+from loopwise.generator.recorder import RETRIED, Recorder
 from loopwise.measure.experiment import Execution, Watcher
 from loopwise.measure.plan import plan
 from loopwise.measure.testbed import Recording
@@ -186,6 +186,7 @@ class FakeRow:
     bytes: int = 137
     connection: int | None = 1
     lag_ns: int = LAG_NS
+    retried: bool = False
 
 
 def closed_rows(order: Order, conduct: Conduct) -> list[FakeRow]:
@@ -228,7 +229,7 @@ def record(recorder: Recorder, rows: Sequence[FakeRow]) -> None:
                 None if row.error is None else recorder.errors.number(row.error),
                 row.bytes,
                 row.connection,
-                recorder.stamps.number(KERNEL),
+                recorder.stamps.number(KERNEL) | (RETRIED if row.retried else 0),
             )
         )
 

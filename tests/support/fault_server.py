@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 LARGE_BYTES = 5_000_000
+LOST_S = 0.005
+"""Time after which `/every-other` closes a connection instead of answering."""
 FOREVER_S = 60.0
 """Longer than any test; a closed server ends the wait."""
 
@@ -46,10 +48,12 @@ class FaultServer:
         self.sent: set[tuple[bytes, bytes]] = set()
         """Distinct requests: head and body."""
         self.connections = 0
+        self.used: set[socket.socket] = set()
+        """Connections that have been answered on `/every-other`."""
         self.closing = threading.Event()
         self._answers = BEHAVIOURS | (answers or {})
         self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._listener = socket.create_server((HOST, 0), backlog=512)
         self.port = int(self._listener.getsockname()[1])
         self._accept_from(self._listener)
@@ -71,7 +75,7 @@ class FaultServer:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
+        with self.lock:
             for connection in list(self._open):
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
@@ -90,7 +94,7 @@ class FaultServer:
                 while True:
                     connection, _ = listener.accept()
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    with self._lock:
+                    with self.lock:
                         self.connections += 1
                         self._open.add(connection)
                     threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
@@ -102,13 +106,13 @@ class FaultServer:
         with suppress(OSError), connection:
             while (taken := _next_request(connection, buffer)) is not None:
                 request, buffer = taken
-                with self._lock:
+                with self.lock:
                     self.seen[f"{request.method} {request.path}"] += 1
                     self.last = request
                     self.sent.add((request.head, request.body))
                 if not self._answers[request.path](connection, request, self):
                     break
-        with self._lock:
+        with self.lock:
             self._open.discard(connection)
 
 
@@ -181,6 +185,27 @@ def _streams(connection: socket.socket, request: Request, server: FaultServer) -
     return False
 
 
+def _closes_every_other(connection: socket.socket, request: Request, server: FaultServer) -> bool:
+    """The first request of a connection is answered; the second finds it closing, as when its idle time is over."""
+    del request
+    with server.lock:
+        is_first = connection not in server.used
+        server.used.add(connection)
+    if is_first:
+        connection.sendall(OK)
+    else:
+        server.closing.wait(LOST_S)
+    return is_first
+
+
+def _answers_once(connection: socket.socket, request: Request, server: FaultServer) -> bool:
+    """Answer the server's first request, and close without an answer from then on."""
+    if server.seen[f"{request.method} {request.path}"] > 1:
+        return False
+    connection.sendall(OK)
+    return True
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BEHAVIOURS: dict[str, Behaviour] = {
     "/ok": says(OK),
@@ -210,6 +235,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "/large": says(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_BYTES + b"x" * LARGE_BYTES),
     "/drip": says(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n", *[b"x"] * 8, pause_s=0.005),
     "/drips-for-ever": says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", *[b"x"] * 99, pause_s=0.05),
+    "/every-other": _closes_every_other,
+    "/once": _answers_once,
     "/events": _streams,
     "/odd-charset": says(
         b"HTTP/1.1 500 Oops\r\nContent-Type: text/plain; charset=no-such\r\nContent-Length: 3\r\n\r\n\xff\xfe!"
