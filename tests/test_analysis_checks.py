@@ -8,10 +8,12 @@ from support.fakes import EPOCH_NS, case_of, run_of
 
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, void_reason
 from loopwise.analysis.drift import Drift
+from loopwise.analysis.endings import Ending
 from loopwise.model import Check, GeneratorFigures, HostFigures, Load, Run, Window, Worker
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
+STEADY, SCRIPT = Ending(silence_s=0.005, usual_s=0.02, slowest_s=0.02), "/srv/journey.py"
 CLOSED, OPEN = Load(users=10), Load(model="open", rate_rps=100)
 GENERATOR = {
     "cpu_s": 0.3,
@@ -62,6 +64,7 @@ def facts_of(
         "send_delay_p99_ms": 0.1 if load.model == "open" else None,
         "connections": 10,
         "drift": Drift(0.05, 0.1, "throughput"),
+        "ending": STEADY,
     }
     return Facts(run, **(measured | figures))
 
@@ -86,6 +89,22 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("retried", facts_of(counts={"retried": 0}), PASS),
     ("retried", facts_of(counts={"retried": 1}), FLAG),
     ("retried", facts_of(), ABSENT),
+    ("stopped", facts_of(), PASS),
+    ("stopped", facts_of(ending=Ending(0.33, 0.02)), PASS),
+    ("stopped", facts_of(ending=Ending(0.34, 0.02)), VOID),
+    ("stopped", facts_of(ending=Ending(1.0, 0.0)), VOID),
+    ("stopped", facts_of(ending=Ending(0.6, 0.2)), PASS),
+    ("stopped", facts_of(ending=Ending(0.61, 0.2)), VOID),
+    ("stopped", facts_of(OPEN, ending=Ending(0.34, 0.02)), VOID),
+    ("stopped", facts_of(scenario=SCRIPT, ending=Ending(0.34, 0.02)), VOID),
+    ("stopped", facts_of(ending=None), ABSENT),
+    ("hung", facts_of(), PASS),
+    ("hung", facts_of(Load(users=20), ending=STEADY._replace(hung=1)), FLAG),
+    ("hung", facts_of(Load(users=20), ending=STEADY._replace(hung=2)), VOID),
+    ("hung", facts_of(scenario=SCRIPT, generator={"users_mean": 20.0}, ending=STEADY._replace(hung=1)), FLAG),
+    ("hung", facts_of(scenario=SCRIPT, generator={"users_mean": 19.0}, ending=STEADY._replace(hung=1)), VOID),
+    ("hung", facts_of(OPEN, ending=STEADY._replace(hung=9)), ABSENT),
+    ("hung", facts_of(ending=None), ABSENT),
     ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.9}), PASS),
     ("generator_cpu", facts_of(generator={"busiest_cpu_s": 0.91}), VOID),
     ("generator_cpu", facts_of(generator={"cpu_s": 1.7, "busiest_cpu_s": 0.85}), PASS),
@@ -93,6 +112,8 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("users", facts_of(), PASS),
     ("users", facts_of(generator={"users": 9}), VOID),
     ("users", facts_of(generator={"users": 11}), VOID),
+    ("users", facts_of(scenario=SCRIPT, generator={"users": 0, "users_gone_s": 0.4}), VOID),
+    ("users", facts_of(scenario=SCRIPT, generator={"users": 0, "users_gone_s": 0.0}), VOID),
     ("warm", facts_of(), PASS),
     ("warm", facts_of(window=COLD), FLAG),
     ("warm", facts_of(OPEN, window=COLD), ABSENT),
@@ -106,6 +127,9 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("littles_law", facts_of(OPEN, throughput_rps=5.0), ABSENT),
     ("littles_law", facts_of(throughput_rps=5.0, scenario="/srv/journey.py"), ABSENT),
     ("littles_law", facts_of(service_time_mean_ms=None), ABSENT),
+    ("littles_law", facts_of(throughput_rps=5.0, scenario=SCRIPT, generator={"users_mean": 10.0}), PASS),
+    ("littles_law", facts_of(throughput_rps=2099.0, scenario=SCRIPT, generator={"users_mean": 10.0}), PASS),
+    ("littles_law", facts_of(throughput_rps=2101.0, scenario=SCRIPT, generator={"users_mean": 10.0}), FLAG),
     ("schedule", facts_of(OPEN, send_delay_p99_ms=5.0), PASS),
     ("schedule", facts_of(OPEN, send_delay_p99_ms=5.1), FLAG),
     ("schedule", facts_of(OPEN, send_delay_p99_ms=None), ABSENT),
@@ -128,6 +152,7 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("drift", facts_of(drift=Drift(0.11, 0.1, "throughput")), FLAG),
     ("drift", facts_of(drift=Drift(-0.11, 0.1, "service time")), FLAG),
     ("drift", facts_of(drift=Drift(0.19, 0.2, "throughput")), PASS),
+    ("drift", facts_of(drift=Drift(1.0, 0.1, "throughput", empty=7)), FLAG),
     ("drift", facts_of(drift=None), ABSENT),
     ("other_cpu", facts_of(), PASS),
     ("other_cpu", facts_of(host={"processes_cpu_s": 1.04}), PASS),

@@ -93,7 +93,7 @@ def test_the_trend_is_named_with_sign_and_size() -> None:
 
 def test_an_open_loads_schedule_is_no_drift_of_the_server() -> None:
     dice = np.random.default_rng(1)
-    assert run_of(4000, flat(dice), dice, has_own_rate=False) == (0.0, MAX_DRIFT, "service time")
+    assert run_of(4000, flat(dice), dice, has_own_rate=False) == Drift(0.0, MAX_DRIFT, "service time")
     slower = run_of(4000, ramp(-0.4)(dice), dice, has_own_rate=False)
     assert slower is not None
     assert slower.what == "service time"
@@ -109,7 +109,7 @@ def test_too_few_answers_give_no_opinion() -> None:
 
 def test_where_one_answer_more_is_much_the_limit_is_that_answer() -> None:
     at = np.arange(50) * 20
-    assert drift(at, np.ones(50), 0, 1000, has_own_rate=True) == (0.0, 0.2, "throughput")
+    assert drift(at, np.ones(50), 0, 1000, has_own_rate=True) == Drift(0.0, 0.2, "throughput")
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 6])

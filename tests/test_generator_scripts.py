@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from support.fault_server import FaultServer
-from support.generator import Generated, generate
+from support.generator import Generated, generate, get
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.client import Generators, generators
+from loopwise.model import GeneratorFigures
 
 pytestmark = pytest.mark.e2e
 
@@ -356,3 +357,45 @@ def test_a_failure_by_an_exception_carries_its_words(
         """,
     )
     assert outcomes(run) == {("GET /ok", 200, "the cart is empty")}
+
+
+def figures(run: Generated) -> GeneratorFigures:
+    """The generator's figures of a run."""
+    return run.events[-1].figures
+
+
+def test_a_shape_that_returns_none_leaves_no_user_of_those_it_wanted(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = scripted(
+        pool,
+        tmp_path,
+        server,
+        """
+        class Visitor(FastHttpUser):
+            wait_time = constant(0.01)
+
+            @task
+            def look(self):
+                self.client.get("/ok")
+
+        class Short(LoadTestShape):
+            def tick(self):
+                return (3, 100) if self.get_run_time() < 0.5 else None
+        """,
+        measure_s=1.6,
+    )
+    found = figures(run)
+    assert (found.users, found.users_wanted) == (0, 3)
+    assert found.users_gone_s is not None
+    assert 0 < found.users_gone_s < 1.6
+    assert found.users_mean is not None
+    assert 0 < found.users_mean < 3
+
+
+def test_closed_load_waits_for_an_answer_that_may_never_come(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = generate(pool, tmp_path, server.url, get("/hangs"), users=2, measure_s=0.2)
+    assert [row["error"] for row in run.rows] == ["unfinished"] * 2
+    assert all(row["received_ns"] - row["sent_ns"] > 2e9 for row in run.rows)

@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 from loopwise.analysis import causes
 from loopwise.analysis.checks import Facts, check, void_reason
 from loopwise.analysis.drift import Drift, drift
+from loopwise.analysis.endings import ending
 from loopwise.analysis.figures import figures_of
 from loopwise.analysis.rows import RunRows, retried
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
+from loopwise.results.columns import UNFINISHED
 
 
 def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tuple[Run, float | None]:
@@ -28,11 +30,13 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
     """
     rows = RunRows(table, run)
     figures = figures_of(rows)
-    errors = Counter(pc.cast(table.column("error"), pa.string()).to_pylist())
+    texts = pc.cast(table.column("error"), pa.string())
+    errors = Counter(texts.to_pylist())
+    unfinished = np.asarray(pc.fill_null(pc.equal(texts, UNFINISHED), False), dtype=bool)
     stamps = set(pc.cast(table.column("stamp"), pa.string()).to_pylist())
     run = run.model_copy(
         update={
-            "counts": {**figures.counts, "unfinished": errors["unfinished"], "retried": retried(table)},
+            "counts": {**figures.counts, "unfinished": errors[UNFINISHED], "retried": retried(table)},
             "generator": run.generator.model_copy(update={"stamp": "+".join(sorted(stamps))}),
         }
     )
@@ -46,6 +50,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         send_delay_p99_ms=_send_delay_p99_ms(rows),
         connections=_connections(rows, table),
         drift=_drift(rows),
+        ending=ending(rows, unfinished),
     )
     checks = check(facts)
     update = {

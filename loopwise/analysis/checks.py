@@ -6,9 +6,11 @@ one CheckSpec in CHECKS.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from loopwise.analysis.drift import Drift
+from loopwise.analysis.drift import SUB_WINDOWS, Drift
+from loopwise.analysis.endings import Ending
 from loopwise.model import SIDES, Check, GeneratorFigures, HostFigures, Round, Run
 
 Effect = Literal["void", "flag"]
@@ -24,6 +26,12 @@ MAX_STEAL_RATIO = 0.1
 MAX_LITTLE_DEVIATION = 0.05
 MIN_ROWS = 20
 """Fewer answers than this in a window make a throughput that one answer more or less moves by 5 %."""
+SILENT_PART = 1 / 3
+"""A window is void when no answer came in this part of it, at the end."""
+SILENCE_FACTOR = 3.0
+"""Gaps between answers vary: a silence is one if it lasts this many times as long as the longest gap before it."""
+MAX_HUNG_RATIO = 0.05
+"""As MAX_LITTLE_DEVIATION: with as many users less it is another load."""
 MAX_LATE_MS = 5.0
 MAX_RECONNECTED_RATIO = 1.1
 """Connections per user. A few are opened anew after an error; more, and the price of connecting is in the numbers."""
@@ -56,6 +64,7 @@ class Facts:
     connections: int | None = None
     """Distinct connections in the load's rows, warm-up and drain included."""
     drift: Drift | None = None
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,54 @@ def errors(counts: Mapping[str, int], whose: str = "", log: str = "server.log") 
     return Reading(ratio, MAX_ERROR_RATIO, sentence)
 
 
-def rows(counts: Mapping[str, int]) -> Reading:
+def stopped(facts: Facts) -> Reading | None:
+    """Successful answers came until the window closed, and not only in its first part."""
+    window, end = facts.run.window, facts.ending
+    if window is None or end is None:
+        return None
+    limit_s = max(SILENT_PART * window.duration_s, SILENCE_FACTOR * end.usual_s)
+    if end.silence_s >= window.duration_s:
+        sentence = (
+            f"no successful answer came in the window of {window.duration_s:.1f} s; see server.log and generator.log"
+        )
+    else:
+        sentence = (
+            f"no successful answer came in the last {end.silence_s:.1f} s of the window of {window.duration_s:.1f} s: "
+            "the server or the load stopped there; see server.log and generator.log"
+        )
+    return Reading(end.silence_s, limit_s, sentence)
+
+
+def hung(facts: Facts) -> Reading | None:
+    """Closed load: no request was in flight at the window's end whose answer never came.
+
+    The user who waits for it is lost to the load, and its time is in no percentile. A flag while they are few.
+    """
+    run, end = facts.run, facts.ending
+    if run.case.load.model != "closed" or end is None:
+        return None
+    users = _users_of(run)
+    limit = MAX_HUNG_RATIO * users
+    sentence = (
+        f"{end.hung} requests of {users:.0f} users had no answer at the end ({end.endpoint}: {end.waited_s:.1f} s, "
+        f"where the slowest answer took {end.slowest_s:.1f} s): the server hangs; see server.log"
+    )
+    return Reading(end.hung, limit, sentence, not end.hung, "void" if end.hung > limit else "flag")
+
+
+def _users_of(run: Run) -> float:
+    """The users of closed load: those asked for, or on average there where a script decides; 0 if that is unknown."""
+    return run.case.load.users if run.case.scenario is None else run.generator.users_mean or 0.0
+
+
+def rows(facts: Facts) -> Reading:
     """Enough answers to compute from."""
-    count = counts.get("window_rows", 0)
-    sentence = f"only {count} answers came in the window; lengthen measure_s"
+    count = facts.run.counts.get("window_rows", 0)
+    silence = stopped(facts)
+    # More of a server that stopped answering would give no more answers.
+    is_silent = silence is not None and silence.value > silence.limit
+    advice = "" if is_silent else "; lengthen measure_s"
+    sentence = f"only {count} answers came in the window{advice}"
     return Reading(count, MIN_ROWS, sentence, count >= MIN_ROWS, "void" if count == 0 else "flag")
 
 
@@ -165,6 +218,13 @@ def users(facts: Facts) -> Reading | None:
     if wanted is None or had is None:
         return None
     sentence = f"{had} of {wanted} users ran at the end of the window; see generator.log"
+    gone_s = facts.run.generator.users_gone_s
+    if gone_s is not None and facts.run.case.scenario is not None:
+        when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
+        sentence = (
+            f"no user of {wanted} was left {when}: {Path(facts.run.case.scenario).name} ended them, by a shape that "
+            "returned None, StopUser or runner.quit(); let it run for as long as warm-up and window take"
+        )
     return Reading(had, wanted, sentence, had == wanted)
 
 
@@ -204,6 +264,12 @@ def drift(facts: Facts) -> Reading | None:
     if trend is None:
         return None
     direction = "rose" if trend.size > 0 else "fell"
+    if trend.empty:
+        sentence = (
+            f"no answer came in {trend.empty} of {SUB_WINDOWS} parts of the window, so a trend cannot be told; "
+            "see the time line, and make measure_s many times as long as an answer takes"
+        )
+        return Reading(abs(trend.size), trend.limit, sentence)
     sentence = (
         f"{trend.what} {direction} over the window by {100 * abs(trend.size):.0f} % of its median: "
         "the server was still warming up, or something grows; raise warmup_s"
@@ -214,19 +280,29 @@ def drift(facts: Facts) -> Reading | None:
 def littles_law(facts: Facts) -> Reading | None:
     """Closed load: users = throughput × (service time + lag + think time), or something is not counted.
 
-    A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag counts, too.
+    A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag counts, too. Users
+    of a script wait as long as it says, so that theirs is only an upper limit: none has two requests in flight.
     """
     load, mean_ms = facts.run.case.load, facts.service_time_mean_ms
-    if load.model != "closed" or facts.run.case.scenario is not None or mean_ms is None:
+    is_scripted, users = facts.run.case.scenario is not None, _users_of(facts.run)
+    if load.model != "closed" or mean_ms is None or not users:
         return None
-    implied = facts.throughput_rps * ((mean_ms + (facts.generator_lag_mean_ms or 0.0)) / 1e3 + load.think_s)
+    think_s = 0.0 if is_scripted else load.think_s
+    implied = facts.throughput_rps * ((mean_ms + (facts.generator_lag_mean_ms or 0.0)) / 1e3 + think_s)
     # Answers come in whole numbers: a window that holds few of them per user is not that exact.
-    slack = load.users / max(facts.run.counts.get("window_rows", 0), 1)
+    slack = users / max(facts.run.counts.get("window_rows", 0), 1)
+    deviation = implied / users - 1
+    if is_scripted:
+        sentence = (
+            f"throughput × time in system gives {implied:.1f} requests at once, from {users:.1f} users; see "
+            "whether the script sends several at once, or reports one twice"
+        )
+        return Reading(max(deviation, 0.0), max(MAX_LITTLE_DEVIATION, slack), sentence)
     sentence = (
         f"throughput × time in system gives {implied:.1f} users, {load.users} were there: "
         "the load was not steady in the window; lengthen warmup_s and measure_s"
     )
-    return Reading(abs(implied / load.users - 1), max(MAX_LITTLE_DEVIATION, slack), sentence)
+    return Reading(abs(deviation), max(MAX_LITTLE_DEVIATION, slack), sentence)
 
 
 def schedule(facts: Facts) -> Reading | None:
@@ -361,10 +437,12 @@ def memory(facts: Facts) -> Reading | None:
 
 _SPECS = (
     CheckSpec("errors", "void", lambda facts: errors(facts.run.counts)),
-    CheckSpec("rows", "flag", lambda facts: rows(facts.run.counts)),
+    CheckSpec("users", "void", users),
+    CheckSpec("hung", "void", hung),
+    CheckSpec("stopped", "void", stopped),
+    CheckSpec("rows", "flag", rows),
     CheckSpec("retried", "flag", lambda facts: retried(facts.run.counts)),
     CheckSpec("generator_cpu", "void", lambda facts: generator_cpu(facts.run.generator)),
-    CheckSpec("users", "void", users),
     CheckSpec("connections", "void", connections),
     CheckSpec("warm", "flag", warm),
     CheckSpec("drift", "flag", drift),

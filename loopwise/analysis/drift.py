@@ -33,6 +33,8 @@ class Drift(NamedTuple):
     """The size that is allowed: MAX_DRIFT, or one answer more or less in a sub-window where that is more."""
     what: str
     """`throughput` or `service time`."""
+    empty: int = 0
+    """Sub-windows without an answer, where they are so many that no trend can be told; the size is 1 then."""
 
     @property
     def is_beyond(self) -> bool:
@@ -62,6 +64,9 @@ def drift(
     edges = start_ns + np.arange(1, SUB_WINDOWS) * ((end_ns - start_ns) // SUB_WINDOWS)
     place = np.searchsorted(edges, received_ns, side="right")
     counts = np.bincount(place, minlength=SUB_WINDOWS).astype(float)
+    empty = int((counts == 0).sum())
+    if has_own_rate and 2 * empty >= SUB_WINDOWS:
+        return Drift(1.0, MAX_DRIFT, "throughput", empty)
     series = {"throughput": counts} if has_own_rate else {}
     if counts.min() > 0:
         medians = [float(np.median(service_ms[place == k])) for k in range(SUB_WINDOWS)]

@@ -119,6 +119,10 @@ class RunRows:
             return np.zeros(self.count, dtype=bool)
         return np.equal(self._code, self._names.index(name))
 
+    def endpoint(self, row: int) -> str:
+        """The endpoint of a row."""
+        return str(self._names[self._code[row]])
+
     def duration_ns(self, kind: Kind, rows: MASK) -> INTS:
         """Latencies of these rows, in their order."""
         return self.column["received_ns"][rows] - self.column[_BEGINS[kind]][rows]

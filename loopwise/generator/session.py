@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import gevent
 import gevent.select
 from locust.env import Environment
+from locust.runners import STATE_SPAWNING
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.locustfile import ScriptedTraffic
@@ -21,6 +22,9 @@ from loopwise.generator.traffic import DeclaredTraffic, Traffic
 from loopwise.model import GeneratorFigures
 
 TICK_S = 0.01
+HANG_WAIT_MIN_S, HANG_WAIT_MAX_S = 2.0, 10.0
+"""How long closed load waits for one more answer after its window, which is as long within these limits: a server that
+hangs gives none, and one that is slow is not to be taken for it."""
 ALL_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 OnEvent = Callable[[Event], None]
@@ -45,6 +49,10 @@ class Driver(Protocol):
     """Locust's runner."""
     traffic: Traffic
     """What the runner spawns. Worker processes make theirs from the same order."""
+
+    @property
+    def users(self) -> int:
+        """Locust users that are there."""
 
     @property
     def rows(self) -> int:
@@ -102,6 +110,11 @@ class LocalDriver:
         hook.fire(environment=environment, runner=self.runner, web_ui=None)
 
     @property
+    def users(self) -> int:
+        """Locust users that are there."""
+        return int(self.runner.user_count)
+
+    @property
     def rows(self) -> int:
         """Rows recorded so far."""
         return self._recorder.rows
@@ -124,6 +137,33 @@ class LocalDriver:
             self._recorder.close()
 
 
+class Census:
+    """Counts the users through the window."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._start_s = time.monotonic()
+        self._total = self._count = 0
+        self.gone_s: float | None = None
+        """Since when no user was there, in seconds from the start; None: some are there."""
+
+    def take(self) -> bool:
+        """Count; returns False, so that it can be what a wait asks for."""
+        users = self._driver.users
+        self._total += users
+        self._count += 1
+        if users:
+            self.gone_s = None
+        elif self.gone_s is None:
+            self.gone_s = time.monotonic() - self._start_s
+        return False
+
+    @property
+    def mean(self) -> float:
+        """Users on average."""
+        return self._total / max(self._count, 1)
+
+
 class Session:
     """Measures one order and reports its events to the harness."""
 
@@ -143,19 +183,21 @@ class Session:
         return Event(event="done", rows=self._driver.rows, figures=figures, slices=self._slices)
 
     def _measure(self) -> GeneratorFigures:
-        load, driver = self._order.load, self._driver
+        driver = self._driver
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
         self._warm_up()
         cpu_s, wall_s, rows = driver.cpu_s(), time.monotonic(), driver.rows
         self._on_event(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
-        self._slices = self._window()
+        census = Census(driver)
+        self._slices = self._window(census)
         self._on_event(Event(event="window_closed", time_ns=time.time_ns()))
         used_s = [after - before for before, after in zip(cpu_s, driver.cpu_s(), strict=True)]
         wall_s = time.monotonic() - wall_s
         rows = driver.rows - rows
-        users = driver.runner.user_count
+        census.take()
+        users, wanted = driver.users, self._users_wanted()
         driver.stop_arrivals()
-        self._wait("drain", time.monotonic() + load.timeout_s, until=driver.is_drained)
+        self._drain()
         return GeneratorFigures(
             processes=len(used_s),
             cpu_s=sum(used_s),
@@ -165,9 +207,27 @@ class Session:
             cores=os.cpu_count() or 1,
             pinned_to=self._order.cores,
             users=users,
-            users_wanted=users if driver.traffic.shape is not None else driver.traffic.users,
+            users_wanted=wanted,
+            users_mean=census.mean,
+            users_gone_s=census.gone_s,
             clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
         )
+
+    def _users_wanted(self) -> int:
+        """The users that the load or the script's shape wants now; those that are there while Locust is spawning."""
+        runner, traffic = self._driver.runner, self._driver.traffic
+        if traffic.shape is None:
+            return traffic.users
+        return self._driver.users if runner.state == STATE_SPAWNING else int(runner.target_user_count)
+
+    def _drain(self) -> None:
+        """Open load: wait for all that was due. Closed load: wait for one more answer, which shows that it lives."""
+        load, driver, start_s = self._order.load, self._driver, time.monotonic()
+        if load.model == "closed" and driver.users:
+            rows = driver.rows
+            wait_s = min(load.timeout_s, max(HANG_WAIT_MIN_S, min(load.measure_s, HANG_WAIT_MAX_S)))
+            self._wait("drain", start_s + wait_s, until=lambda: driver.rows > rows)
+        self._wait("drain", start_s + load.timeout_s, until=driver.is_drained)
 
     def _warm_up(self) -> None:
         load, start_s = self._order.load, time.monotonic()
@@ -194,11 +254,11 @@ class Session:
         is_complete = traffic.shape is not None or self._driver.runner.user_count >= traffic.users
         return is_complete and self._driver.is_warm()
 
-    def _window(self) -> tuple[Slice, ...]:
+    def _window(self, census: Census) -> tuple[Slice, ...]:
         """The measured part: one stretch, or the slices of a pair."""
         order, traffic = self._order, self._driver.traffic
         if order.rival is None or order.rival.slice_s is None:
-            self._wait("window", time.monotonic() + order.load.measure_s)
+            self._wait("window", time.monotonic() + order.load.measure_s, until=census.take)
             return ()
         assert isinstance(traffic, PairTraffic)
 

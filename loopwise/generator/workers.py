@@ -40,6 +40,7 @@ ANSWER_TIMEOUT_S = 20.0
 class Report:
     """State of a worker; each message holds all of it."""
 
+    users: int = 0
     rows: int = 0
     errors: int = 0
     cpu_s: float = 0.0
@@ -168,6 +169,11 @@ class DistributedDriver:
         self._wait("the workers to report", lambda report: report.marks >= self._marks)
 
     @property
+    def users(self) -> int:
+        """Locust users by the workers' last reports, which are newer than what Locust's master knows."""
+        return sum(report.users for report in self._all)
+
+    @property
     def rows(self) -> int:
         """Rows that have arrived here."""
         return sum(report.rows for report in self._all)
@@ -274,7 +280,7 @@ class Worker:
             recorder.flush()
             report.rows, report.errors = recorder.written, recorder.failures
             report.is_warm, report.is_drained = traffic.is_warm(), traffic.is_drained()
-            report.cpu_s = time.process_time()
+            report.cpu_s, report.users = time.process_time(), self._runner.user_count
         stream = self._sink.getvalue()
         self._sink.seek(0)
         self._sink.truncate()

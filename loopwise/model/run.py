@@ -144,6 +144,10 @@ class GeneratorFigures(Recorded):
     users: int | None = None
     """Locust users at the window's end."""
     users_wanted: int | None = None
+    users_mean: float | None = None
+    """Locust users on average over the window."""
+    users_gone_s: float | None = None
+    """Since when no user was left, in seconds from the window's start; None: users were there to its end."""
     clock_step_ms: float | None = None
     """How far the wall clock moved against the monotonic clock during the run."""
     stamp: str = ""
