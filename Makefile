@@ -9,10 +9,10 @@ BIN := .venv/bin
 bench: .venv/ready
 	$(BIN)/python bench.py run quick
 
-# First what starts no server, on all cores at once; then what does, one after the other: figures are not to be disturbed.
+# First what may share the machine, file by file on all cores; then, one after the other, what depends on times.
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e"
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from support.e2e import Bench
 from loopwise.analysis.causes import CAUSES
 from loopwise.model import Run
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,7 @@ def words_of(result: Path, found: Round) -> list[str]:
     return [next(line for line in log.splitlines() if line.startswith("this is ")) for log in logs]
 
 
+@pytest.mark.alone
 def test_two_apps_are_told_apart_on_the_same_cores_and_nothing_is_left(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     write(tmp_path / "old-folder", "old")

@@ -215,7 +215,7 @@ SHAPES: dict[str, Callable[[], Summary]] = {
     ),
     "duel": duel_summary,
     **{
-        f"half of the values {gap}": lambda gap=gap: with_gap(complete(fixture_summary(40)), gap)  # type: ignore[misc]
+        f"half of the values {gap}": lambda gap=gap: with_gap(complete(fixture_summary(7)), gap)  # type: ignore[misc]
         for gap in GAPS
     },
 }
