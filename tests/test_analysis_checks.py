@@ -9,7 +9,7 @@ from support.fakes import EPOCH_NS, case_of, run_of
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, void_reason
 from loopwise.analysis.drift import Drift
 from loopwise.analysis.endings import Ending
-from loopwise.model import Check, GeneratorFigures, HostFigures, Load, Run, Window, Worker
+from loopwise.model import Check, ErrorCount, GeneratorFigures, HostFigures, Load, Run, Window, Worker
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
@@ -83,6 +83,16 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("errors", facts_of(counts={"errors": 20}), PASS),
     ("errors", facts_of(counts={"errors": 21}), VOID),
     ("errors", facts_of(counts={"errors": 0, "window_rows": 0}), PASS),
+    ("unanswered", facts_of(OPEN, counts={"window_unfinished": 20}), PASS),
+    ("unanswered", facts_of(OPEN, counts={"window_unfinished": 21}), VOID),
+    ("unanswered", facts_of(OPEN, counts={"window_unfinished": 5, "window_rows": 0}), VOID),
+    ("unanswered", facts_of(counts={"window_unfinished": 21}), ABSENT),
+    ("redirects", facts_of(), PASS),
+    ("redirects", facts_of(redirects={("GET /items", 307): 20}), PASS),
+    ("redirects", facts_of(redirects={("GET /items", 307): 21}), FLAG),
+    ("redirects", facts_of(redirects={("GET /items", 307): 1500, ("GET /", 301): 499}), FLAG),
+    ("redirects", facts_of(redirects={("GET /items", 307): 1500, ("GET /", 301): 500}), VOID),
+    ("redirects", facts_of(counts={"window_rows": 0}), ABSENT),
     ("rows", facts_of(counts={"window_rows": 20}), PASS),
     ("rows", facts_of(counts={"window_rows": 19}), FLAG),
     ("rows", facts_of(counts={"window_rows": 0}), VOID),
@@ -231,10 +241,49 @@ def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts
     assert any(mark in found.detail for mark in (";", "see "))
 
 
+@pytest.mark.parametrize(
+    ("kinds", "has_server", "sentence"),
+    [
+        (
+            {"status_401": 9120, "refused": 3},
+            True,
+            "100.0 % of the requests failed: status_401 (9,120), refused (3); "
+            "send what logs in, as a header or a cookie",
+        ),
+        ({"status_500": 5}, True, "100.0 % of the requests failed: status_500 (5); see server.log"),
+        ({"reset": 5}, False, "100.0 % of the requests failed: reset (5); see the server's own log"),
+        (
+            {"no total": 4, "timeout": 9, "closed": 2, "tls": 1, "malformed": 1},
+            True,
+            "100.0 % of the requests failed: timeout (9), no total (4), closed (2), others (2); "
+            "lower users or rate_rps, or raise timeout_s",
+        ),
+    ],
+)
+def test_failed_requests_are_told_by_kind(kinds: dict[str, int], has_server: bool, sentence: str) -> None:
+    total = sum(kinds.values())
+    facts = facts_of(counts={"errors": total, "window_rows": total})
+    errors = tuple(ErrorCount(endpoint="GET /", kind=kind, count=n, requests=total) for kind, n in kinds.items())
+    case = facts.run.case if has_server else facts.run.case.model_copy(update={"server": None})
+    run = facts.run.model_copy(update={"errors": errors, "case": case})
+    found = CHECKS["errors"].check(replace(facts, run=run))
+    assert found is not None
+    assert found.detail == sentence
+
+
+def test_a_rate_that_was_not_reached_is_told_with_its_numbers() -> None:
+    counts = {"window_rows": 36, "window_unfinished": 164}
+    found = CHECKS["unanswered"].check(facts_of(OPEN, counts=counts))
+    assert found is not None
+    assert found.detail.startswith(
+        "rate_rps = 100 was not reached: of 200 requests due in the window 36 had an outcome"
+    )
+
+
 def test_passed_checks_are_kept_without_a_sentence() -> None:
     found = check(facts_of())
     assert [each.name for each in found] == [
-        name for name in CHECKS if name not in {"retried", "schedule", *OF_A_SERVER}
+        name for name in CHECKS if name not in {"retried", "schedule", "unanswered", *OF_A_SERVER}
     ]
     assert all(each.ok and not each.detail for each in found)
     assert void_reason(found) is None

@@ -18,7 +18,7 @@ from loopwise.model import HostFigures, Load, Server, Suite, Verdict
 GOLDEN = Path(__file__).parent / "golden"
 PROMISED = (
     "case_id, workload, params, mode, server, workers, load, endpoint, metric, unit, value, ci_low, ci_high, "
-    "confidence, replicates, predicted, valid, reason"
+    "confidence, replicates, predicted, valid, reason, errors"
 )
 DEAD = ServerError("the server ended with status 1 before it answered")
 
@@ -104,7 +104,7 @@ def test_a_case_without_a_valid_run_has_one_row_that_says_why(summary: Summary) 
     assert len(rows) == 1
     assert math.isnan(rows[0]["value"])
     assert (rows[0]["valid"], rows[0]["replicates"]) == (False, 0)
-    assert "failed" in rows[0]["reason"]
+    assert rows[0]["reason"] == "the server ended with status 1 before it answered"
     assert len(summary.runs) == 12
 
 

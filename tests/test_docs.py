@@ -61,6 +61,7 @@ TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
     ("Environment", lambda: list(machine.describe(PACKAGES))),
+    ("Error count", lambda: fields(model.ErrorCount)),
     ("Server facts", lambda: fields(model.ServerFacts)),
     ("Generator figures", lambda: fields(model.GeneratorFigures)),
     ("Host figures", window_keys),

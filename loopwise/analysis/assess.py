@@ -1,20 +1,18 @@
 """Complete a measured run: its counts, checks, causes and status."""
 
-from collections import Counter
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwise.analysis import causes
-from loopwise.analysis.checks import Facts, check, void_reason
+from loopwise.analysis.checks import REDIRECTS, Facts, check, void_reason
 from loopwise.analysis.drift import Drift, drift
 from loopwise.analysis.endings import ending
+from loopwise.analysis.errors import errors_of_run
 from loopwise.analysis.figures import figures_of
 from loopwise.analysis.rows import RunRows, retried
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
-from loopwise.results.columns import UNFINISHED
 
 
 def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tuple[Run, float | None]:
@@ -30,13 +28,18 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
     """
     rows = RunRows(table, run)
     figures = figures_of(rows)
-    texts = pc.cast(table.column("error"), pa.string())
-    errors = Counter(texts.to_pylist())
-    unfinished = np.asarray(pc.fill_null(pc.equal(texts, UNFINISHED), False), dtype=bool)
+    unfinished = ~rows.is_ok & ~rows.is_failed
+    redirects = _redirects(rows, table)
     stamps = set(pc.cast(table.column("stamp"), pa.string()).to_pylist())
     run = run.model_copy(
         update={
-            "counts": {**figures.counts, "unfinished": errors[UNFINISHED], "retried": retried(table)},
+            "counts": {
+                **figures.counts,
+                "unfinished": int(unfinished.sum()),
+                "retried": retried(table),
+                "redirects": sum(redirects.values()),
+            },
+            "errors": errors_of_run(rows, table),
             "generator": run.generator.model_copy(update={"stamp": "+".join(sorted(stamps))}),
         }
     )
@@ -51,6 +54,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         connections=_connections(rows, table),
         drift=_drift(rows),
         ending=ending(rows, unfinished),
+        redirects=redirects,
     )
     checks = check(facts)
     update = {
@@ -74,6 +78,22 @@ def _connections(rows: RunRows, table: pa.Table) -> int:
     """Distinct connections of the load: over all rows, for a slow answer may come when the window is over."""
     used = table.column("connection").filter(pa.array(~rows.is_victim))
     return int(pc.count_distinct(used, mode="only_valid").as_py())
+
+
+def _redirects(rows: RunRows, table: pa.Table) -> dict[tuple[str, int], int]:
+    """Successes that count and are a redirect which nobody asked for, by endpoint and status."""
+    if rows.run.window is None:
+        return {}
+    status = np.asarray(table.column("status").to_numpy(), dtype=np.int64)
+    suspects = rows.counted & rows.is_ok & np.isin(status, REDIRECTS)
+    expected = {(each.name, each.expect_status) for each in rows.run.case.endpoints}
+    found = {
+        (name, int(code)): int((of_endpoint & (status == code)).sum())
+        for name in (rows.endpoints if suspects.any() else ())
+        if (of_endpoint := suspects & rows.of(name)).any()
+        for code in np.unique(status[of_endpoint])
+    }
+    return {key: number for key, number in found.items() if key not in expected}
 
 
 def _drift(rows: RunRows) -> Drift | None:

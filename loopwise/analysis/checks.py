@@ -4,14 +4,16 @@ To add a check: one function that takes the facts and returns a Reading (or None
 one CheckSpec in CHECKS.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from loopwise.analysis.drift import SUB_WINDOWS, Drift
 from loopwise.analysis.endings import Ending
-from loopwise.model import SIDES, Check, GeneratorFigures, HostFigures, Round, Run
+from loopwise.analysis.errors import by_kind, listed
+from loopwise.generator.error_kinds import ErrorKind
+from loopwise.model import SIDES, Check, ErrorCount, GeneratorFigures, HostFigures, Round, Run
 
 Effect = Literal["void", "flag"]
 
@@ -20,6 +22,25 @@ MAX_ERROR_RATIO = 0.01
 MAX_GENERATOR_CPU_RATIO = 0.9
 """A generator nearer to a full core is late to send, whatever its stamps say (docs/method.md, "The generator must not
 be what is measured")."""
+MAX_REDIRECT_RATIO = 0.01
+"""As MAX_ERROR_RATIO: a redirect costs the server less than what it leads to."""
+REDIRECTS = (301, 302, 303, 307, 308)
+"""Statuses of answers that name another address; 304 is an answer of its own."""
+REMEDIES: dict[str, str] = {
+    "": "see the errors in its report",
+    "status_": "correct the request, or set its expect_status",
+    "status_3": "ask for the address that the redirect leads to",
+    "status_401": "send what logs in, as a header or a cookie",
+    "status_403": "send what logs in, as a header or a cookie",
+    "status_429": "the app limits the rate: switch that off to measure it",
+    "status_5": "see {log}",
+    **dict.fromkeys((ErrorKind.REFUSED, ErrorKind.RESET, ErrorKind.CLOSED, ErrorKind.CLOSED_EARLY), "see {log}"),
+    ErrorKind.TIMEOUT: "lower users or rate_rps, or raise timeout_s",
+    ErrorKind.CONNECT_TIMEOUT: "lower users or rate_rps, or raise timeout_s",
+    ErrorKind.TOO_MANY_FILES: "raise the limit of open files (ulimit -n), or lower users",
+    ErrorKind.NO_LOCAL_PORT: "keep connections open (new_connection_per_request = false), or lower the rate",
+}
+"""Beginning of a kind of error -> what to do about it; the longest that fits."""
 MAX_CLOCK_STEP_MS = 1.0
 MAX_STEAL_RATIO = 0.1
 """Above this share of stolen CPU, throughput on this machine varies more than the default margin."""
@@ -65,6 +86,8 @@ class Facts:
     """Distinct connections in the load's rows, warm-up and drain included."""
     drift: Drift | None = None
     ending: Ending | None = None
+    redirects: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Successes that are a redirect which the suite doesn't expect, by endpoint and status."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +135,68 @@ class CheckSpec:
         )
 
 
-def errors(counts: Mapping[str, int], whose: str = "", log: str = "server.log") -> Reading:
-    """Answers with another status than expected, timeouts, broken connections."""
+def errors(counts: Mapping[str, int], kinds: Sequence[ErrorCount], whose: str = "", log: str = "") -> Reading:
+    """Answers with another status than expected, timeouts, broken connections.
+
+    Args:
+        counts: of a run, or of a side.
+        kinds: its errors.
+        whose: begins the side's name.
+        log: of the server; empty where it already ran.
+    """
     ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
-    sentence = f"{100 * ratio:.1f} % of the {whose}requests failed; see the error column of its samples and {log}"
-    return Reading(ratio, MAX_ERROR_RATIO, sentence)
+    told = f": {listed(kinds)}" if kinds else ""
+    return Reading(
+        ratio, MAX_ERROR_RATIO, f"{100 * ratio:.1f} % of the {whose}requests failed{told}; {_remedy(kinds, log)}"
+    )
+
+
+def _remedy(kinds: Sequence[ErrorCount], log: str) -> str:
+    """What to do about the most frequent error."""
+    (main, _), *_ = by_kind(kinds).most_common(1) or [("", 0)]
+    known = max((prefix for prefix in REMEDIES if main.startswith(prefix)), key=len)
+    return REMEDIES[known].format(log=log or "the server's own log")
+
+
+def errors_of_run(facts: Facts) -> Reading:
+    """The errors of a run."""
+    return errors(facts.run.counts, facts.run.errors, log="server.log" if facts.run.case.server else "")
+
+
+def unanswered(facts: Facts) -> Reading | None:
+    """Open load: every request that was due in the window has an outcome.
+
+    Void: the latencies that are known are those of the requests that had their turn, which a queue leaves out of
+    account: coordinated omission by another way.
+    """
+    load, counts = facts.run.case.load, facts.run.counts
+    if load.model != "open" or "window_unfinished" not in counts:
+        return None
+    left, had = counts["window_unfinished"], counts.get("window_rows", 0)
+    rate = f"rate_rps = {load.rate_rps:g} was" if load.ramp_to_rps is None else "the offered rates were"
+    sentence = (
+        f"{rate} not reached: of {left + had:,} requests due in the window {had:,} had an outcome, {left:,} were still "
+        "waiting when the run ended; lower the rate, or raise max_connections if the server can take more at a time"
+    )
+    return Reading(left / max(left + had, 1), MAX_ERROR_RATIO, sentence)
+
+
+def redirects(facts: Facts) -> Reading | None:
+    """Few of the successes only lead elsewhere.
+
+    Void where nothing else was answered: then the figures are those of the redirects. Else a flag, since redirects may
+    be part of a script's journey.
+    """
+    answered = facts.run.counts.get("window_rows", 0) - facts.run.counts.get("errors", 0)
+    if answered <= 0:
+        return None
+    led = sum(facts.redirects.values())
+    (endpoint, status), _ = max(facts.redirects.items(), key=lambda each: each[1], default=(("", 0), 0))
+    sentence = (
+        f"{100 * led / answered:.1f} % of the answers are redirects, most of them {status} of {endpoint}; ask for the "
+        f"address that they lead to (to measure a redirect itself, declare the endpoint with expect_status = {status})"
+    )
+    return Reading(led / answered, MAX_REDIRECT_RATIO, sentence, effect="void" if led == answered else "flag")
 
 
 def stopped(facts: Facts) -> Reading | None:
@@ -436,10 +516,12 @@ def memory(facts: Facts) -> Reading | None:
 
 
 _SPECS = (
-    CheckSpec("errors", "void", lambda facts: errors(facts.run.counts)),
+    CheckSpec("errors", "void", errors_of_run),
+    CheckSpec("unanswered", "void", unanswered),
     CheckSpec("users", "void", users),
     CheckSpec("hung", "void", hung),
     CheckSpec("stopped", "void", stopped),
+    CheckSpec("redirects", "flag", redirects),
     CheckSpec("rows", "flag", rows),
     CheckSpec("retried", "flag", lambda facts: retried(facts.run.counts)),
     CheckSpec("generator_cpu", "void", lambda facts: generator_cpu(facts.run.generator)),
@@ -478,7 +560,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
         count = counts.get("window_rows", 0)
         few = f"only {count} answers of the {side} came; lengthen the round"
         readings += [
-            ("errors", errors(counts, f"{side}'s ", f"{side}.log")),
+            ("errors", errors(counts, getattr(measured, side).errors, f"{side}'s ", f"{side}.log")),
             ("rows", Reading(count, MIN_ROWS, few, count >= MIN_ROWS, "void")),
             ("retried", retried(counts, f"{side}'s ")),
         ]

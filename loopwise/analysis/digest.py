@@ -163,7 +163,7 @@ def _timeline(rows: RunRows, telemetry: pa.Table | None) -> pd.DataFrame:
     columns: dict[str, FLOATS] = {
         "second": (edges_ns[:-1] - window.start_ns) / 1e9 + width_s / 2,
         "rate_rps": _counts(rows.column["received_ns"][mine & rows.arrived & rows.is_ok], edges_ns) / width_s,
-        "errors_rps": _counts(_clock(rows)[mine & rows.due & ~rows.is_ok], edges_ns) / width_s,
+        "errors_rps": _counts(_clock(rows)[rows.counted & rows.is_failed], edges_ns) / width_s,
     }
     columns["p50_ms"], columns["p99_ms"] = _percentiles(rows, edges_ns)
     if telemetry is not None:

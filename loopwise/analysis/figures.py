@@ -30,11 +30,11 @@ def figures_of(rows: RunRows) -> RunFigures:
     for spec in METRICS.values():
         if spec.of_run and (value := spec.of_run(rows)) is not None:
             figures.metrics[rows.whole, spec.name] = value
-    due = rows.due & ~rows.is_victim
     counts |= {
-        "window_rows": int(due.sum()),
+        "window_rows": int(rows.counted.sum()),
+        "window_unfinished": int((rows.due & ~rows.is_victim & ~rows.counted).sum()),
         "ok": rows.served,
-        "errors": int((due & ~rows.is_ok).sum()),
+        "errors": int((rows.counted & rows.is_failed).sum()),
         "victim_rows": int((rows.arrived & rows.is_victim).sum()),
     }
     return figures

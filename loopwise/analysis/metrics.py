@@ -127,7 +127,7 @@ _SPECS = (
         "",
         "lower",
         "errors",
-        "share of the rows that count that have an error",
+        "share of the rows that count that failed",
         is_log=False,
         of_requests=lambda requests: requests.failed / requests.due if requests.due else None,
     ),

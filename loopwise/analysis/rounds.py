@@ -4,17 +4,19 @@ In a duel both servers run at once on the same cores, so the absolute figures ar
 applies to them, and what counts is the ratio.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loopwise.analysis.errors import count_errors
 from loopwise.analysis.figures import CaseFigures, RunFigures, request_metrics, whole_of
 from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.rows import INTS, MASK, Requests, retried
+from loopwise.analysis.rows import INTS, MASK, Requests, outcomes, retried
 from loopwise.generator.protocol import Slice
-from loopwise.model import TOTAL, Case, Experiment, Round, Side
+from loopwise.model import TOTAL, Case, ErrorCount, Experiment, Round, Side
 
 
 def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float | None, span: Slice) -> Side:
@@ -30,15 +32,15 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     """
     endpoints = np.asarray(pc.cast(table.column("endpoint"), pa.string()).to_pylist(), dtype=object)
     mine = np.array([text.startswith(f"{name} ") for text in endpoints], dtype=bool)
-    is_ok = np.asarray(pc.is_null(table.column("error")), dtype=bool)
+    is_ok, is_failed = outcomes(table)
     received_ns = np.asarray(table.column("received_ns"), dtype=np.int64)
     service_ms = (received_ns - np.asarray(table.column("sent_ns"), dtype=np.int64)) / 1e6
-    counted, failed, duration_s = np.zeros(len(endpoints), dtype=bool), 0, 0.0
+    counted, failed, duration_s = np.zeros(len(endpoints), dtype=bool), np.zeros(len(endpoints), dtype=bool), 0.0
     for each in stretches:
         if each.side == name:
             answers, length_ns = _from_answer_to_answer(received_ns, mine & is_ok, each)
             counted |= answers
-            failed += int((mine & ~is_ok & _within(received_ns, each)).sum())
+            failed |= mine & is_failed & _within(received_ns, each)
             duration_s += length_ns / 1e9
     served = int((mine & is_ok & _within(received_ns, span)).sum())
     names = sorted({text.removeprefix(f"{name} ") for text in endpoints[mine]})
@@ -54,12 +56,22 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
         metrics[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
     counts = {
         "rows": int(mine.sum()),
-        "window_rows": int(counted.sum()) + failed,
-        "errors": failed,
+        "window_rows": int((counted | failed).sum()),
+        "errors": int(failed.sum()),
         "served": served,
         "retried": retried(table.filter(pa.array(mine))),
     }
-    return Side(metrics=metrics, counts=counts)
+    return Side(metrics=metrics, counts=counts, errors=_errors(table, name, counted, failed, span.start_ns))
+
+
+def _errors(table: pa.Table, name: str, counted: MASK, failed: MASK, start_ns: int) -> tuple[ErrorCount, ...]:
+    """The errors of a side, under the names that its endpoints have in a run."""
+    if not failed.any():
+        return ()
+    plain = pc.utf8_replace_slice(pc.cast(table.column("endpoint"), pa.string()), 0, len(name) + 1, "")
+    table = table.set_column(table.schema.get_field_index("endpoint"), "endpoint", plain)
+    asked = Counter(plain.filter(pa.array(counted | failed)).to_pylist())
+    return count_errors(table.filter(pa.array(failed)), asked | Counter({TOTAL: asked.total()}), start_ns)
 
 
 def _within(times_ns: INTS, stretch: Slice) -> MASK:
@@ -102,6 +114,17 @@ def figures_in_rounds(case: Case, rounds: Sequence[Round]) -> CaseFigures:
         if each.status == "invalid":
             spoilt[each.number] = _run_figures(case, side)
     return CaseFigures(case=case, runs=valid, spoilt=spoilt, reason="" if valid else reason or "no round yet")
+
+
+def errors_in_rounds(case: Case, rounds: Sequence[Round]) -> dict[int, tuple[ErrorCount, ...]]:
+    """The errors of a case in each round that was measured, by its number."""
+    return {
+        each.number: side.errors
+        for each in rounds
+        if each.status != "failed"
+        for case_id, side in ((each.baseline_case, each.baseline), (each.candidate_case, each.candidate))
+        if case_id == case.case_id
+    }
 
 
 def trouble_of(each: Round) -> str:

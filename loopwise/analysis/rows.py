@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loopwise.model import TOTAL, VICTIM, Run, Window
+from loopwise.results.columns import UNFINISHED
 
 FLOATS = NDArray[np.float64]
 INTS = NDArray[np.int64]
@@ -57,7 +58,7 @@ class RunRows:
         self.run = run
         self.count = table.num_rows
         self.column: dict[str, INTS] = {name: _times(table, name) for name in TIMES}
-        self.is_ok: MASK = np.asarray(pc.is_null(table.column("error")), dtype=bool)
+        self.is_ok, self.is_failed = outcomes(table)
         self._code, self._names = _texts(table.column("endpoint"))
         self._latencies_ms: dict[tuple[str, Kind], FLOATS] = {}
 
@@ -86,6 +87,11 @@ class RunRows:
     def due(self) -> MASK:
         """Rows whose latency counts, including the canary's."""
         return self._inside("scheduled_ns") if self.is_open else self.arrived
+
+    @cached_property
+    def counted(self) -> MASK:
+        """Rows of the load that count, as successes or as failures: those that are due and have an outcome."""
+        return self.due & ~self.is_victim & (self.is_ok | self.is_failed)
 
     @cached_property
     def is_victim(self) -> MASK:
@@ -139,13 +145,13 @@ class RunRows:
     def requests(self, name: str) -> Requests:
         """The requests of an endpoint, or of the whole load, that count."""
         mine = self.of(name)
-        due = self.due & mine
+        counted = self.counted & mine
         return Requests(
             served=int((self.arrived & mine & self.is_ok).sum()),
             duration_s=self.window.duration_s,
             latencies_ms={kind: self.latencies_ms(name, kind) for kind in self.kinds},
-            due=int(due.sum()),
-            failed=int((due & ~self.is_ok).sum()),
+            due=int(counted.sum()),
+            failed=int((counted & self.is_failed).sum()),
         )
 
     @cached_property
@@ -172,6 +178,16 @@ class RunRows:
 def retried(table: pa.Table) -> int:
     """Rows of requests that were sent twice; an earlier version's have no such column."""
     return int(pc.sum(table.column("retried")).as_py() or 0) if "retried" in table.column_names else 0
+
+
+def outcomes(table: pa.Table) -> tuple[MASK, MASK]:
+    """Which rows succeeded, and which failed; a row that the end of the run cut off did neither."""
+    error = table.column("error")
+    is_ok: MASK = np.asarray(pc.is_null(error), dtype=bool)
+    if is_ok.all():
+        return is_ok, ~is_ok
+    is_unfinished = pc.fill_null(pc.equal(pc.cast(error, pa.string()), UNFINISHED), False)
+    return is_ok, ~is_ok & ~np.asarray(is_unfinished, dtype=bool)
 
 
 def _times(table: pa.Table, name: str) -> INTS:

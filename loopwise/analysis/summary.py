@@ -1,7 +1,7 @@
 """The summary of a result: figures of each case, verdicts, answers, predictions, and what charts are drawn from."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,23 +14,24 @@ from loopwise.analysis.causes import first_causes
 from loopwise.analysis.checks import void_reason
 from loopwise.analysis.conclusions import answer_all, duel_answers
 from loopwise.analysis.digest import Digest, digest
+from loopwise.analysis.errors import CaseError, errors_of_run, listed, over_runs
 from loopwise.analysis.figures import CaseFigures, RunFigures, figures_of
 from loopwise.analysis.metrics import COMPARED, METRICS
 from loopwise.analysis.paired import explain, settled_by_slices, within_blocks
 from loopwise.analysis.predictions import Prediction, predict
-from loopwise.analysis.rounds import duel_rounds, figures_in_rounds
+from loopwise.analysis.rounds import duel_rounds, errors_in_rounds, figures_in_rounds
 from loopwise.analysis.rows import COLUMNS as ROW_COLUMNS
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.scaling import Scaling, scale_all
 from loopwise.analysis.verdicts import judge_family, judge_rounds
 from loopwise.errors import ResultError
-from loopwise.model import TOTAL, Case, Estimate, Experiment, Round, Run, Verdict
+from loopwise.model import TOTAL, Case, ErrorCount, Estimate, Experiment, Round, Run, Verdict
 from loopwise.model.factors import baseline_pairs
 
 COLUMNS = [
     *("case_id", "workload", "params", "mode", "server", "workers", "load", "endpoint"),
     *("metric", "unit", "value", "ci_low", "ci_high", "confidence", "replicates"),
-    *("predicted", "valid", "reason"),
+    *("predicted", "valid", "reason", "errors"),
 ]
 QUANTILE_COLUMNS = ["case_id", "endpoint", "quantile", "service_time_ms", "replicate"]
 
@@ -78,6 +79,8 @@ class Summary:
     """By case_id: of each run that has a window, including invalid and disturbed ones."""
     duel: tuple[Round, ...] = ()
     """The rounds of a result that is a duel; they replace runs."""
+    errors: dict[str, tuple[CaseError, ...]] = field(default_factory=dict)
+    """By case_id, of cases with errors: how many requests failed in which way, in valid and in invalid runs."""
     slices: tuple[Round, ...] = ()
     """The rounds in which comparisons that blocks left undecided were measured again."""
 
@@ -90,8 +93,10 @@ class ReducedRuns:
     """By case_id: runs that count, and invalid ones."""
     digests: dict[str, tuple[Digest, ...]] = field(default_factory=dict)
     """By case_id: of every run that has a window, including invalid and disturbed ones."""
+    errors: dict[str, dict[int, Sequence[ErrorCount]]] = field(default_factory=dict)
+    """By case_id and replicate: of runs that count, and of invalid ones."""
     reasons: dict[str, str] = field(default_factory=dict)
-    """By case_id: why a run of it can't be used."""
+    """By case_id: why the first of its runs that can't be used can't."""
     damaged: list[str] = field(default_factory=list)
     """A sentence for each file that can't be read."""
 
@@ -124,10 +129,11 @@ def summarise(source: Source) -> Summary:
     cases = {case.case_id: reduced.case_figures(case) for case in experiment.suite.cases}
     verdicts = _verdicts(experiment, cases, rounds)
     scaling = tuple(scale_all(experiment, cases))
+    errors = _errors(experiment, reduced.errors)
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
-        table=_table(experiment, cases),
+        table=_table(experiment, cases, errors),
         quantiles=_quantiles(experiment, reduced),
         verdicts=verdicts,
         answers=(
@@ -140,19 +146,22 @@ def summarise(source: Source) -> Summary:
         scaling=scaling,
         slices=tuple(rounds),
         digests=reduced.digests,
+        errors=errors,
     )
 
 
 def reduce_runs(source: Source, runs: Sequence[Run]) -> ReducedRuns:
     """Read the rows of each run and reduce them; never more than one run's are in memory."""
     reduced = ReducedRuns()
-    reduced.reasons = {run.case.case_id: _reason(run) for run in runs if run.status in {"failed", "invalid"}}
+    for run in runs:
+        if run.status in {"failed", "invalid"}:
+            reduced.reasons.setdefault(run.case.case_id, _reason(run))
     for run in runs:
         if run.status == "failed":
             continue
         case_id, is_counted = run.case.case_id, run.status != "disturbed"
         try:
-            figures, kept = _reduce(source, run, reduced.damaged)
+            figures, kept, errors = _reduce(source, run, reduced.damaged)
         except ResultError as error:
             reduced.damaged.append(str(error))
             if is_counted:
@@ -160,21 +169,25 @@ def reduce_runs(source: Source, runs: Sequence[Run]) -> ReducedRuns:
             continue
         if is_counted:
             reduced.figures.setdefault(case_id, []).append((run, figures))
+            reduced.errors.setdefault(case_id, {})[run.replicate] = errors
         if kept is not None:
             reduced.digests[case_id] = (*reduced.digests.get(case_id, ()), kept)
     return reduced
 
 
-def _reduce(source: Source, run: Run, damaged: list[str]) -> tuple[RunFigures, Digest | None]:
-    rows = RunRows(source.samples(run, ROW_COLUMNS), run)
+def _reduce(source: Source, run: Run, damaged: list[str]) -> tuple[RunFigures, Digest | None, Sequence[ErrorCount]]:
+    table = source.samples(run, ROW_COLUMNS)
+    rows = RunRows(table, run)
+    # Results from before run.json told errors have them in their rows alone.
+    errors = run.errors or errors_of_run(rows, table)
     if run.window is None:
-        return figures_of(rows), None
+        return figures_of(rows), None, errors
     telemetry = None
     try:
         telemetry = source.telemetry(run, digests.TELEMETRY)
     except ResultError as error:
         damaged.append(str(error))
-    return figures_of(rows), digest(rows, telemetry)
+    return figures_of(rows), digest(rows, telemetry), errors
 
 
 def _reason(run: Run) -> str:
@@ -187,21 +200,34 @@ def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[
     """The summary of a result whose replicates are rounds."""
     settings = experiment.suite.compare
     cases = {case.case_id: figures_in_rounds(case, duel) for case in experiment.suite.cases}
+    sides = {case.case_id: errors_in_rounds(case, duel) for case in experiment.suite.cases}
+    errors = _errors(experiment, sides)
     verdicts = tuple(judge_rounds(duel, margin=settings.margin, confidence=settings.confidence))
     return Summary(
         experiment=experiment,
         runs=(),
-        table=_table(experiment, cases).assign(predicted=math.nan),
+        table=_table(experiment, cases, errors).assign(predicted=math.nan),
         quantiles=_quantiles(experiment, ReducedRuns()),
         verdicts=verdicts,
         answers=tuple(duel_answers(verdicts)),
         damaged=tuple(damaged),
         cases=cases,
         duel=duel,
+        errors=errors,
     )
 
 
-def _table(experiment: Experiment, cases: dict[str, CaseFigures]) -> pd.DataFrame:
+def _errors(
+    experiment: Experiment, by_case: Mapping[str, Mapping[int, Sequence[ErrorCount]]]
+) -> dict[str, tuple[CaseError, ...]]:
+    """The errors of each case that has any, over its runs; cases in the suite's order."""
+    errors = {case.case_id: over_runs(by_case.get(case.case_id, {})) for case in experiment.suite.cases}
+    return {case_id: each for case_id, each in errors.items() if each}
+
+
+def _table(
+    experiment: Experiment, cases: dict[str, CaseFigures], errors: Mapping[str, Sequence[CaseError]]
+) -> pd.DataFrame:
     """The rows of summary.csv."""
     order = {name: place for place, name in enumerate(METRICS)}
     rows = []
@@ -211,7 +237,8 @@ def _table(experiment: Experiment, cases: dict[str, CaseFigures]) -> pd.DataFram
             keys = {(figures.endpoint, "throughput_rps"): None}
         for endpoint, metric in sorted(keys, key=lambda key: (key[0], order[key[1]])):
             known = figures.estimate(metric, experiment.suite.compare.confidence, endpoint)
-            rows.append(_row(experiment, figures, endpoint, metric, known))
+            row = _row(experiment, figures, endpoint, metric, known)
+            rows.append(row | {"errors": _errors_of(row, figures, errors.get(figures.case.case_id, ()))})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"workers": "Int64"})
 
 
@@ -241,6 +268,13 @@ def _row(
         "valid": bool(figures.runs),
         "reason": figures.reason,
     }
+
+
+def _errors_of(row: Mapping[str, object], figures: CaseFigures, errors: Sequence[CaseError]) -> str:
+    """The column `errors`: beside error_ratio, and in the only row of a case without a valid run."""
+    if figures.runs and row["metric"] != "error_ratio":
+        return ""
+    return listed([each.counted for each in errors if row["endpoint"] in {each.counted.endpoint, figures.endpoint}])
 
 
 def _predictions(experiment: Experiment, cases: dict[str, CaseFigures], runs: Sequence[Run]) -> tuple[Prediction, ...]:

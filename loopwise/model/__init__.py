@@ -6,10 +6,12 @@ each field. The package imports nothing else of ours.
 
 from loopwise.model.base import SCHEMA_VERSION, Noun
 from loopwise.model.run import (
+    OTHER,
     TOTAL,
     VICTIM,
     Cause,
     Check,
+    ErrorCount,
     Experiment,
     GeneratorFigures,
     HostFigures,
@@ -39,6 +41,7 @@ from loopwise.model.verdict import SIDES, Estimate, Pairing, Round, Side, SideNa
 
 __all__ = [
     "LOAD_KEYS",
+    "OTHER",
     "SCHEMA_VERSION",
     "SIDES",
     "TOTAL",
@@ -51,6 +54,7 @@ __all__ = [
     "Comparison",
     "Cost",
     "Endpoint",
+    "ErrorCount",
     "Estimate",
     "Experiment",
     "Generator",

@@ -11,6 +11,8 @@ RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
 
 TOTAL = "all"
 """Endpoint of rows about all endpoints of a mix together."""
+OTHER = "other"
+"""Kind of errors that are summed: those beyond the most frequent ones."""
 VICTIM = "victim "
 """Prefix of the endpoint in rows of the canary: `victim /health`."""
 
@@ -98,6 +100,25 @@ class Cause(Noun):
     """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
     evidence: str
     """The observation in words."""
+
+
+class ErrorCount(Noun):
+    """How many requests of an endpoint failed in one way."""
+
+    endpoint: str
+    """TOTAL for endpoints that are summed, since a script can name thousands."""
+    kind: str
+    """As in the `error` column of samples, on one line and cut after 200 characters; OTHER for rare kinds, summed."""
+    count: int
+    requests: int
+    """Requests of the endpoint that count, failed ones included."""
+    kinds: int = 1
+    """Kinds in this row; above 1 for OTHER."""
+    first_s: float | None = None
+    """When the first one failed, in seconds after the measurement began. The rest of the example is of it, too."""
+    connection: int | None = None
+    status: int | None = None
+    """HTTP status; 0: no complete answer."""
 
 
 class ServerFacts(Recorded):
@@ -216,7 +237,9 @@ class Run(Noun):
     server: ServerFacts = ServerFacts()
     generator: GeneratorFigures = GeneratorFigures()
     counts: dict[str, int] = Field(default_factory=dict)
-    """rows, window_rows, ok, errors, unfinished."""
+    """rows, window_rows, ok, errors, unfinished, …"""
+    errors: tuple[ErrorCount, ...] = ()
+    """By endpoint and kind, the most frequent first; of the rows that count, as `counts["errors"]`."""
     host: HostFigures = HostFigures()
     workers: tuple[Worker, ...] = ()
     """The server's worker processes; empty for a server that already ran."""

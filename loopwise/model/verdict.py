@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from loopwise.model.base import SCHEMA_VERSION, Noun
-from loopwise.model.run import Check, GeneratorFigures, HostFigures, ServerFacts
+from loopwise.model.run import Check, ErrorCount, GeneratorFigures, HostFigures, ServerFacts
 
 Pairing = Literal["blocks", "slices", "duel", "none"]
 """How two cases were paired, which decides what a replicate of their ratio is (docs/method.md).
@@ -34,6 +34,8 @@ class Side(Noun):
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Endpoint -> metric -> value over the round; TOTAL is the whole, beside each of several endpoints."""
     counts: dict[str, int] = Field(default_factory=dict)
+    errors: tuple[ErrorCount, ...] = ()
+    """As in a run."""
     server: ServerFacts = ServerFacts()
     cpu_share: float | None = None
     """CPU of this side's processes ÷ CPU of both sides."""
