@@ -1,5 +1,6 @@
 """The machine: its description, its CPU clocks, and what changed between two moments."""
 
+import math
 import os
 import platform
 import resource
@@ -179,6 +180,12 @@ def versions(servers: Sequence[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
+
+
+def most_open_files() -> float:
+    """The most files that a process may have open once the soft limit is raised; infinity: no limit."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return math.inf if hard == resource.RLIM_INFINITY else hard
 
 
 def raise_open_files_limit() -> int:

@@ -11,8 +11,10 @@ import pytest
 from support.fault_server import OK, Behaviour, FaultServer, Request, says
 from support.generator import generate, get
 
+from loopwise.errors import EndpointError
 from loopwise.generator.client import GeneratorProcess
-from loopwise.model import Endpoint
+from loopwise.model import Case, Endpoint, Load
+from loopwise.servers.lifecycle import check_endpoints
 
 pytestmark = pytest.mark.e2e
 
@@ -110,6 +112,22 @@ def test_an_untrusted_certificate_is_an_error_without_a_request(
     finally:
         process.close()
     assert {(row["status"], row["error"]) for row in run.finished} == {(0, "tls_certificate")}
+
+
+def test_the_check_before_a_run_names_the_variable_for_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TlsServer() as server:
+        case = Case(
+            case_id="x", workload="x", mode="own", url=server.url, endpoints=(Endpoint(path="/ok"),), load=Load()
+        )
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        with pytest.raises(EndpointError) as raised:
+            check_endpoints(case, server.url)
+        assert not server.seen
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        check_endpoints(case, server.url)
+        assert server.seen == {"GET /ok": 1}
+    assert "the certificate was not accepted (self-signed certificate) from https://127.0.0.1:" in str(raised.value)
+    assert "name the file: SSL_CERT_FILE=/path/to/authority.pem" in str(raised.value)
 
 
 def test_a_server_that_speaks_no_tls_is_an_error_of_its_own(trusting: GeneratorProcess, tmp_path: Path) -> None:

@@ -98,6 +98,15 @@ def test_nobody_listening_is_no_answer() -> None:
         ask(resolve(f"http://127.0.0.1:{free_port()}"), encode("GET", "/"), timeout_s=5.0)
 
 
+def test_a_unix_socket_is_asked_like_a_port(tmp_path: Path) -> None:
+    with FaultServer(path=tmp_path / "s") as server:
+        check(server.url, Endpoint(path="/ok"))
+        assert server.last is not None
+        assert server.last.headers["host"] == "localhost"
+    with pytest.raises(EndpointError, match=r"no answer \(No such file or directory\) from unix:"):
+        check(f"unix:{tmp_path}/none", Endpoint(path="/ok"))
+
+
 def test_the_address_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch, server: FaultServer) -> None:
     def two_addresses(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
         silent = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.suite import sentence, suite_file, suite_of
 
+from loopwise import machine
 from loopwise.errors import RunError, SuiteError
 from loopwise.suite import load_suite
 
@@ -171,6 +172,33 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
         load_suite(str(tmp_path))
 
 
+def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
+    message = sentence(tmp_path, f'[[matrix]]\nurl = "unix:/{"s" * 120}"\nendpoint = "/"')
+    assert "matrix[0].url: the path /sss" in message
+    assert "has 121 bytes, a socket's may have 103" in message
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "fragment"),
+    [
+        ("users = 5000", URL + 'endpoint = "/"', "load.users: got 5000, but a process may open 4096 files here"),
+        ("users = 1", URL + 'endpoint = "/"\nload = { users = [1, 5000] }', "matrix[0].load.users: got 5000"),
+        ('model = "open"\nmax_connections = 4000', URL + 'endpoint = "/"', "load.max_connections: got 4000"),
+        ("users = 5000", ENTRY + "workers = [2, 1]\n[generator]\nprocesses = 2", "load.users: got 5000"),
+    ],
+)
+def test_more_users_than_open_files_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load: str, text: str, fragment: str
+) -> None:
+    monkeypatch.setattr(machine, "most_open_files", lambda: 4096)
+    assert fragment in sentence(tmp_path, f"[load]\n{load}\n{text}")
+
+
+def test_processes_share_the_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "most_open_files", lambda: 4096)
+    suite_of(tmp_path, f"[generator]\nprocesses = 2\n[load]\nusers = 5000\n{ENTRY}workers = 2")
+
+
 def test_an_interpreter_that_cannot_be_executed_is_refused(tmp_path: Path) -> None:
     suite_file(tmp_path, "", "python")
     assert "can't be executed; give the environment's bin/python" in sentence(tmp_path, APP + 'python = "./python"')
@@ -190,6 +218,8 @@ def test_an_interpreter_that_cannot_be_executed_is_refused(tmp_path: Path) -> No
         ("ftp://127.0.0.1", "allowed is a URL such as"),
         ("127.0.0.1:9000", "allowed is a URL such as"),
         ("http://[::1", "allowed is a URL such as"),
+        ("unix:", 'allowed is the path of a socket such as "unix:/run/app.sock"'),
+        ("unix:/run/", "allowed is the path of a socket"),
         ("", "allowed is a URL such as"),
     ],
 )

@@ -84,6 +84,13 @@ def test_a_scenario_has_its_file_and_endpoints_to_try(tmp_path: Path) -> None:
     assert case.server is not None
 
 
+@pytest.mark.parametrize("url", ["unix:/run/app.sock", "unix:///run/./app.sock"])
+def test_a_unix_socket_is_an_absolute_path(tmp_path: Path, url: str) -> None:
+    assert suite_of(tmp_path, f'[[matrix]]\nurl = "{url}"\nendpoint = "/"').cases[0].url == "unix:/run/app.sock"
+    text = '[[matrix]]\nurl = "unix:app.sock"\nendpoint = "/"'
+    assert suite_of(tmp_path, text).cases[0].url == f"unix:{tmp_path.resolve()}/app.sock"
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

@@ -34,7 +34,10 @@ class ErrorKind(StrEnum):
     MALFORMED = "malformed", "what came is no HTTP/1.1 answer, or one that changes the protocol"
     UNSOLICITED_ANSWER = "unsolicited_answer", "more answers than requests"
     TLS = "tls", "the TLS handshake or the encryption failed"
-    TLS_CERTIFICATE = "tls_certificate", "the certificate was not accepted"
+    TLS_CERTIFICATE = (
+        "tls_certificate",
+        "the certificate was not accepted; SSL_CERT_FILE names one of your own",
+    )
     NO_LOCAL_PORT = (
         "no_local_port",
         "this machine has no free port left to connect from",

@@ -3,12 +3,14 @@
 import ipaddress
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent.socket
 import locust
+from locust import FastHttpUser, HttpUser
 from locust.env import Environment
 from locust.util.load_locustfile import load_locustfile
 
@@ -19,6 +21,7 @@ from loopwise.generator.request_events import record_requests
 from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
 from loopwise.generator.traffic import Traffic
 from loopwise.generator.users import ScheduleUser
+from loopwise.servers.origin import UNIX
 
 
 def load_script(path: Path) -> tuple[list[Any], Any]:
@@ -37,6 +40,20 @@ def load_script(path: Path) -> tuple[list[Any], Any]:
             f"{path.name}: the Locust file has no user class; give it an HttpUser, FastHttpUser or User with tasks"
         )
     return list(user_classes.values()), shapes[0] if shapes else None
+
+
+def refuse_clients_without_sockets(user_classes: Iterable[Any], url: str) -> None:
+    """Locust's own clients know hosts and ports alone.
+
+    Raises:
+        GeneratorError: one of them would be asked to use a Unix socket.
+    """
+    for each in user_classes if url.startswith(UNIX) else ():
+        if issubclass(each, (HttpUser, FastHttpUser)) and not each.host:
+            raise GeneratorError(
+                f"{each.__name__}: HttpUser and FastHttpUser can't connect to {url}; make it a StampedUser, "
+                "or have the server listen on a port"
+            )
 
 
 def forbid_other_hosts(url: str) -> None:
@@ -80,6 +97,7 @@ class ScriptedTraffic(Traffic):
         assert order.scenario is not None
         forbid_other_hosts(order.url)
         self.user_classes, self.shape = load_script(Path(order.scenario))
+        refuse_clients_without_sockets(self.user_classes, order.url)
         self.users = order.load.users
         super().__init__(order, recorder)
         is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import urlsplit
 
 import gevent
 import gevent.select
@@ -295,5 +294,4 @@ def run(order: Order, on_event: OnEvent, driver_of: Callable[[Order], Driver] = 
     except GeneratorError as error:
         on_event(Event(event="failed", message=str(error)))
     except OSError as error:
-        host = urlsplit(order.url).netloc
-        on_event(Event(event="failed", message=f"the generator cannot run against {host}: {error}"))
+        on_event(Event(event="failed", message=f"the generator cannot run against {order.url}: {error}"))

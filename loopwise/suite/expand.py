@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from loopwise import machine
 from loopwise.errors import SuiteError
 from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Load, Part, Server
 from loopwise.model.factors import is_own
@@ -37,6 +38,9 @@ KINDS = {
 
 MAX_CASES = 10_000
 """Of one entry. More would run for weeks: a mistake in a list."""
+
+OWN_FILES = 256
+"""Files and connections that a generator or server needs besides those of the load."""
 
 DEFAULT_MODELS = [Load.model_fields["model"].default]
 
@@ -86,6 +90,7 @@ def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     servers = [None] if kind == "url" else _servers(place)
     loads = _loads(place, suite)
     for (key, case), server, load in _product(place.key, place.source, _SUBJECTS[kind](place), servers, loads):
+        _refuse_too_many_files(place, load, min(suite.generator.processes, server.workers if server else math.inf))
         yield key, case.model_copy(update={"server": server, "load": load})
 
 
@@ -143,6 +148,19 @@ def _loads(place: _Place, suite: SuiteTable) -> list[Load]:
     if place.entry.scenario:
         _refuse_pace(place, loads)
     return loads
+
+
+def _refuse_too_many_files(place: _Place, load: Load, processes: float) -> None:
+    """Each connection is an open file of the generator, and of the server that we start."""
+    name = "users" if load.model == "closed" else "max_connections"
+    count, limit = getattr(load, name), machine.most_open_files()
+    if math.ceil(count / processes) + OWN_FILES > limit:
+        key = (*place.key, "load", name) if name in given(place.entry.load) else ("load", name)
+        raise place.source.error(
+            key,
+            f"got {count}, but a process may open {limit:g} files here (ulimit -Hn), some {OWN_FILES} of them for "
+            "itself; raise the limit, or lower the number",
+        )
 
 
 def _refuse_unused_load_keys(suite: SuiteTable, source: Source) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from loopwise.servers.origin import UNIX
 from loopwise.suite.file import Key, Source, shown
 
 APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
@@ -62,8 +63,17 @@ def locust_file(text: str, key: Key, source: Source) -> str:
     return str(path)
 
 
+SOCKET_PATH_BYTES = 103
+"""Longest path of a Unix socket on every system (Linux: 107)."""
+
+
 def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source) -> str:
-    """Return scheme, host and port of a server that may be put under load: on this machine, or in `allow_remote`."""
+    """Return scheme, host and port of a server that may be put under load: on this machine, or in `allow_remote`.
+
+    Of a server on a Unix socket it is `unix:` and the socket's absolute path.
+    """
+    if text.startswith(UNIX):
+        return _unix_socket(text, key, source)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -83,6 +93,20 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
         )
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}{f':{port}' if port is not None else ''}"
+
+
+def _unix_socket(text: str, key: Key, source: Source) -> str:
+    name = text.removeprefix(UNIX).removeprefix("//")
+    if not name or not name.isprintable() or name.endswith("/"):
+        raise source.error(key, f'got {shown(text)}, allowed is the path of a socket such as "unix:/run/app.sock"')
+    path = os.path.normpath(source.folder / name)
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_BYTES:
+        raise source.error(
+            key,
+            f"the path {path} has {size} bytes, a socket's may have {SOCKET_PATH_BYTES}; make a shorter link",
+        )
+    return UNIX + path
 
 
 def is_loopback(host: str) -> bool:

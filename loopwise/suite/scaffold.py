@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from loopwise.errors import UsageError
 from loopwise.model import App
 from loopwise.results.folder import write_atomically
+from loopwise.servers.origin import UNIX
 from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing
 from loopwise.suite.to_toml import toml
@@ -140,7 +141,7 @@ def trial_document(
     """Make the document of a suite that measures endpoints of an app, or of a server that already runs.
 
     Args:
-        target: `module:app`, or a URL.
+        target: `module:app`, or a URL (`unix:/run/app.sock`, too).
         endpoints: `GET /items/1`, or tables.
         workers: `1,2`.
         users: of closed load.
@@ -157,7 +158,7 @@ def trial_document(
         "replicates": {"min": 3, "max": 6},
         "matrix": [entry],
     }
-    if "://" in target:
+    if "://" in target or target.startswith((f"{UNIX}/", f"{UNIX}.")):
         entry["url"] = target
         return document
     entry |= {"app": target, "app_dir": str(app_dir), "workers": _numbers(workers)}

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ class FaultServer:
             assert server.seen == {"GET /ok": 1}
     """
 
-    def __init__(self, answers: "dict[str, Behaviour] | None" = None) -> None:
+    def __init__(self, answers: "dict[str, Behaviour] | None" = None, *, path: Path | None = None) -> None:
         self.seen: Counter[str] = Counter()
         """Requests that arrived whole, by method and path."""
         self.last: Request | None = None
@@ -54,14 +55,16 @@ class FaultServer:
         self._answers = BEHAVIOURS | (answers or {})
         self._open: set[socket.socket] = set()
         self.lock = threading.Lock()
-        self._listener = socket.create_server((HOST, 0), backlog=512)
-        self.port = int(self._listener.getsockname()[1])
+        self._path = path
+        """Of a Unix socket to listen on instead of a port."""
+        self._listener = socket.create_server((HOST, 0), backlog=512) if path is None else _unix_listener(path)
+        self.port = 0 if path else int(self._listener.getsockname()[1])
         self._accept_from(self._listener)
 
     @property
     def url(self) -> str:
         """Base URL."""
-        return f"http://{HOST}:{self.port}"
+        return f"unix:{self._path}" if self._path else f"http://{HOST}:{self.port}"
 
     def start(self) -> None:
         """Listen again after `stop`."""
@@ -93,7 +96,8 @@ class FaultServer:
             with suppress(OSError):
                 while True:
                     connection, _ = listener.accept()
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if self._path is None:
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     with self.lock:
                         self.connections += 1
                         self._open.add(connection)
@@ -114,6 +118,13 @@ class FaultServer:
                     break
         with self.lock:
             self._open.discard(connection)
+
+
+def _unix_listener(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(512)
+    return listener
 
 
 def _next_request(connection: socket.socket, buffer: bytes) -> tuple[Request, bytes] | None:
