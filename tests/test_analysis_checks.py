@@ -9,11 +9,12 @@ from support.fakes import EPOCH_NS, case_of, run_of
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, void_reason
 from loopwise.analysis.drift import Drift
 from loopwise.analysis.endings import Ending
-from loopwise.model import Check, ErrorCount, GeneratorFigures, HostFigures, Load, Run, Window, Worker
+from loopwise.model import Check, ErrorCount, GeneratorFigures, HostFigures, Load, Run, ScriptFigures, Window, Worker
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
 STEADY, SCRIPT = Ending(silence_s=0.005, usual_s=0.02, slowest_s=0.02), "/srv/journey.py"
+RAISED = ScriptFigures(tasks=100, errors=5, first_error="KeyError: 'id'", first_error_at="journey.py:11")
 CLOSED, OPEN = Load(users=10), Load(model="open", rate_rps=100)
 GENERATOR = {
     "cpu_s": 0.3,
@@ -99,6 +100,12 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("retried", facts_of(counts={"retried": 0}), PASS),
     ("retried", facts_of(counts={"retried": 1}), FLAG),
     ("retried", facts_of(), ABSENT),
+    ("script_errors", facts_of(generator={"script": ScriptFigures(tasks=100)}), PASS),
+    ("script_errors", facts_of(generator={"script": RAISED}), VOID),
+    ("script_errors", facts_of(Load(script_errors_allowed=0.05), generator={"script": RAISED}), PASS),
+    ("script_errors", facts_of(Load(script_errors_allowed=0.04), generator={"script": RAISED}), VOID),
+    ("script_errors", facts_of(generator={"script": ScriptFigures(errors=1, first_error="E: x")}), VOID),
+    ("script_errors", facts_of(), ABSENT),
     ("stopped", facts_of(), PASS),
     ("stopped", facts_of(ending=Ending(0.33, 0.02)), PASS),
     ("stopped", facts_of(ending=Ending(0.34, 0.02)), VOID),
@@ -283,7 +290,7 @@ def test_a_rate_that_was_not_reached_is_told_with_its_numbers() -> None:
 def test_passed_checks_are_kept_without_a_sentence() -> None:
     found = check(facts_of())
     assert [each.name for each in found] == [
-        name for name in CHECKS if name not in {"retried", "schedule", "unanswered", *OF_A_SERVER}
+        name for name in CHECKS if name not in {"retried", "schedule", "unanswered", "script_errors", *OF_A_SERVER}
     ]
     assert all(each.ok and not each.detail for each in found)
     assert void_reason(found) is None
@@ -319,3 +326,22 @@ def test_a_run_is_as_disturbed_as_its_worst_disturbance(host: dict[str, float], 
 def test_a_disturbance_only_flags_so_the_last_attempt_can_count() -> None:
     assert set(CHECKS) >= DISTURBANCES
     assert {expected for name, _, expected in TABLE if name in DISTURBANCES} <= {PASS, FLAG, ABSENT}
+
+
+def test_a_script_that_always_fails_is_told_so_and_not_to_measure_longer() -> None:
+    reason = void_reason(check(facts_of(counts={"window_rows": 0}, generator={"script": RAISED})))
+    assert reason is not None
+    assert reason.startswith(
+        "script_errors: 5 exceptions in 100 executions of the script's tasks, "
+        "the first: KeyError: 'id' (journey.py:11); correct the script"
+    )
+    assert "measure_s" not in reason
+
+
+def test_a_script_that_ended_its_users_is_named_with_its_line() -> None:
+    script = ScriptFigures(tasks=9, stopped_at="journey.py:7")
+    gone = {"users": 0, "users_gone_s": 0.4, "script": script}
+    reason = void_reason(check(facts_of(scenario=SCRIPT, generator=gone)))
+    assert reason is not None
+    assert "no user of 10 was left 0.4 s into the window: journey.py ended them" in reason
+    assert "StopUser or StopTest in journey.py:7" in reason

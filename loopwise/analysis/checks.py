@@ -199,6 +199,20 @@ def redirects(facts: Facts) -> Reading | None:
     return Reading(led / answered, MAX_REDIRECT_RATIO, sentence, effect="void" if led == answered else "flag")
 
 
+def script_errors(facts: Facts) -> Reading | None:
+    """A Locust file's own code raised nothing: a journey that breaks off is another one than it says."""
+    script, load = facts.run.generator.script, facts.run.case.load
+    if script is None:
+        return None
+    place = f" ({script.first_error_at})" if script.first_error_at else ""
+    sentence = (
+        f"{script.errors} exceptions in {script.tasks} executions of the script's tasks, the first: "
+        f"{script.first_error}{place}; correct the script (generator.log has the traceback), "
+        "or set script_errors_allowed in [load]"
+    )
+    return Reading(script.errors / max(script.tasks, 1), load.script_errors_allowed, sentence)
+
+
 def stopped(facts: Facts) -> Reading | None:
     """Successful answers came until the window closed, and not only in its first part."""
     window, end = facts.run.window, facts.ending
@@ -301,9 +315,13 @@ def users(facts: Facts) -> Reading | None:
     gone_s = facts.run.generator.users_gone_s
     if gone_s is not None and facts.run.case.scenario is not None:
         when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
+        script, name = facts.run.generator.script, Path(facts.run.case.scenario).name
+        by = "a shape that returned None, StopUser or runner.quit()"
+        if script is not None and script.stopped_at:
+            by = f"StopUser or StopTest in {script.stopped_at}"
         sentence = (
-            f"no user of {wanted} was left {when}: {Path(facts.run.case.scenario).name} ended them, by a shape that "
-            "returned None, StopUser or runner.quit(); let it run for as long as warm-up and window take"
+            f"no user of {wanted} was left {when}: {name} ended them, by {by}; "
+            "let it run for as long as warm-up and window take"
         )
     return Reading(had, wanted, sentence, had == wanted)
 
@@ -518,6 +536,7 @@ def memory(facts: Facts) -> Reading | None:
 _SPECS = (
     CheckSpec("errors", "void", errors_of_run),
     CheckSpec("unanswered", "void", unanswered),
+    CheckSpec("script_errors", "void", script_errors),
     CheckSpec("users", "void", users),
     CheckSpec("hung", "void", hung),
     CheckSpec("stopped", "void", stopped),

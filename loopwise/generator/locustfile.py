@@ -18,9 +18,11 @@ from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request_events import record_requests
+from loopwise.generator.script_errors import ScriptWatch
 from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
 from loopwise.generator.traffic import Traffic
 from loopwise.generator.users import ScheduleUser
+from loopwise.model import ScriptFigures
 from loopwise.servers.origin import UNIX
 
 
@@ -96,6 +98,10 @@ class ScriptedTraffic(Traffic):
     def __init__(self, order: Order, recorder: Recorder) -> None:
         assert order.scenario is not None
         forbid_other_hosts(order.url)
+        self._watch = ScriptWatch(Path(order.scenario))
+        # Before the script's own listeners: what it reads of Locust's statistics at the end agrees with the rows.
+        hooks: Any = self.events
+        hooks.test_stop.add_listener(lambda **_: recorder.flush())
         self.user_classes, self.shape = load_script(Path(order.scenario))
         refuse_clients_without_sockets(self.user_classes, order.url)
         self.users = order.load.users
@@ -110,12 +116,17 @@ class ScriptedTraffic(Traffic):
         The probe is none of the script's users: a shape of the script counts its own.
         """
         super().attach(environment)
+        self._watch.join(environment)
         setattr(environment, CARRIER, Carrier(self.reactor, self.origin))
         record_requests(environment, self.reactor.recorder)
         path = self._order.load.victim
         if path is not None and self._order.part == 0:
             self._probe = self._canary(path)(environment)
             self._probe.begin()
+
+    def script(self) -> ScriptFigures | None:
+        """Tasks and exceptions of the Locust file in this process."""
+        return self._watch.figures()
 
     def close(self) -> None:
         """Stop the canary probe, too."""

@@ -18,7 +18,7 @@ from loopwise.generator.pairs import PairTraffic, alternate
 from loopwise.generator.protocol import Event, Order, Slice
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.traffic import DeclaredTraffic, Traffic
-from loopwise.model import GeneratorFigures
+from loopwise.model import GeneratorFigures, ScriptFigures
 
 TICK_S = 0.01
 HANG_WAIT_MIN_S, HANG_WAIT_MAX_S = 2.0, 10.0
@@ -73,6 +73,9 @@ class Driver(Protocol):
     def flush(self) -> None:
         """Write what was recorded to disk."""
 
+    def script(self) -> ScriptFigures | None:
+        """Tasks and exceptions of a Locust file, in all processes."""
+
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far, by process."""
 
@@ -97,6 +100,7 @@ class LocalDriver:
             raise
         self.is_warm, self.is_drained = self.traffic.is_warm, self.traffic.is_drained
         self.stop_arrivals, self.flush = self.traffic.stop_arrivals, self._recorder.flush
+        self.script = self.traffic.script
         environment = Environment(
             user_classes=self.traffic.user_classes,
             shape_class=self.traffic.shape,
@@ -179,6 +183,7 @@ class Session:
             figures = self._measure()
         finally:
             self._driver.close()
+        figures = figures.model_copy(update={"script": self._driver.script()})
         return Event(event="done", rows=self._driver.rows, figures=figures, slices=self._slices)
 
     def _measure(self) -> GeneratorFigures:

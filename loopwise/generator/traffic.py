@@ -17,7 +17,7 @@ from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request import Request, deal, prepare
 from loopwise.generator.users import ClosedUser, ScheduleUser
-from loopwise.model import VICTIM, Endpoint, Load
+from loopwise.model import VICTIM, Endpoint, Load, ScriptFigures
 from loopwise.servers.origin import Origin, resolve
 
 CANARY_RATE_RPS = 20.0
@@ -59,6 +59,10 @@ class Traffic:
     def is_warm(self) -> bool:
         """Every user has had an answer."""
         return True
+
+    def script(self) -> ScriptFigures | None:
+        """Tasks and exceptions of a Locust file in this process; None: there is none."""
+        return None
 
     def is_drained(self) -> bool:
         """Nothing that was due is without its outcome. Closed load has no due times: users stop where they are."""

@@ -30,6 +30,7 @@ from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.session import traffic_of
 from loopwise.generator.traffic import Traffic
+from loopwise.model import ScriptFigures
 
 ORDER, REPORT, MARK, FINISH = (f"loopwise_{name}" for name in ("order", "report", "mark", "finish"))
 HOST = "127.0.0.1"
@@ -52,6 +53,8 @@ class Report:
     """It has prepared its part of the order, or failed to."""
     is_finished: bool = False
     failure: str = ""
+    script: dict[str, Any] | None = None
+    """ScriptFigures of a Locust file."""
 
 
 class Workers:
@@ -173,6 +176,12 @@ class DistributedDriver:
         """Locust users by the workers' last reports, which are newer than what Locust's master knows."""
         return sum(report.users for report in self._all)
 
+    def script(self) -> ScriptFigures | None:
+        """Tasks and exceptions of a Locust file: the workers', and of the master, where its shape runs."""
+        parts = [ScriptFigures(**report.script) for report in self._all if report.script is not None]
+        own = self.traffic.script()
+        return ScriptFigures.merged(parts if own is None else [own, *parts])
+
     @property
     def rows(self) -> int:
         """Rows that have arrived here."""
@@ -280,6 +289,8 @@ class Worker:
             recorder.flush()
             report.rows, report.errors = recorder.written, recorder.failures
             report.is_warm, report.is_drained = traffic.is_warm(), traffic.is_drained()
+            script = traffic.script()
+            report.script = None if script is None else script.model_dump()
             report.cpu_s, report.users = time.process_time(), self._runner.user_count
         stream = self._sink.getvalue()
         self._sink.seek(0)

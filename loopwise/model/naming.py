@@ -44,6 +44,7 @@ DIFFERENCE_TAGS = {
     "measure_s": "measure",
     "timeout_s": "timeout",
     "max_connections": "conn",
+    "script_errors_allowed": "scripterrors",
     "victim": "victim-",
     "startup_timeout_s": "startup",
     "probe": "probe-",

@@ -1,5 +1,6 @@
 """An experiment and its runs, with all that was recorded of each run."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
@@ -146,6 +147,37 @@ class ServerFacts(Recorded):
     """How often target_app's process pool lost a process and was replaced; None: the case has no such pool."""
 
 
+class ScriptFigures(Recorded):
+    """A Locust file's tasks and exceptions over the whole run, all generator processes together."""
+
+    tasks: int = 0
+    """Task executions, those of nested TaskSets included."""
+    errors: int = 0
+    """Exceptions of its tasks, on_start, on_stop, wait_time, listeners of events, and shapes."""
+    first_error: str = ""
+    """`KeyError: 'id'`"""
+    first_error_at: str = ""
+    """`journey.py:11`, relative to the Locust file's folder."""
+    first_error_ns: int = 0
+    """When; nanoseconds since the epoch."""
+    stopped_at: str = ""
+    """Line of the first StopUser or StopTest."""
+
+    @classmethod
+    def merged(cls, parts: Iterable["ScriptFigures"]) -> "ScriptFigures | None":
+        """The figures of several processes as one; None without any."""
+        known = list(parts)
+        if not known:
+            return None
+        first = min(known, key=lambda each: (not each.errors, each.first_error_ns))
+        totals: dict[str, Any] = {
+            "tasks": sum(each.tasks for each in known),
+            "errors": sum(each.errors for each in known),
+            "stopped_at": next((each.stopped_at for each in known if each.stopped_at), ""),
+        }
+        return first.model_copy(update=totals)
+
+
 class GeneratorFigures(Recorded):
     """The generator's own figures over the window; empty in a failed run."""
 
@@ -169,6 +201,8 @@ class GeneratorFigures(Recorded):
     """Locust users on average over the window."""
     users_gone_s: float | None = None
     """Since when no user was left, in seconds from the window's start; None: users were there to its end."""
+    script: ScriptFigures | None = None
+    """Of a Locust file; None: declared load."""
     clock_step_ms: float | None = None
     """How far the wall clock moved against the monotonic clock during the run."""
     stamp: str = ""

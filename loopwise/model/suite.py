@@ -55,6 +55,8 @@ class Load(Noun):
     new_connection_per_request: bool = False
     timeout_s: float = Field(default=30.0, gt=0, le=3600)
     """A request without a complete answer after this time is an error."""
+    script_errors_allowed: float = Field(default=0.0, ge=0, le=1)
+    """A Locust file's exceptions ÷ task executions up to which a run is valid."""
     victim: str | None = None
     """Path of the canary: a cheap route that is requested 20 times a second beside the load."""
 

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet as pq
 
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
 from loopwise.model import VICTIM, Endpoint, Load
+from loopwise.results.folder import seal_samples
 
 
 class Generated(NamedTuple):
@@ -44,6 +46,7 @@ def generate(
     scenario: Path | None = None,
     seed: int = 1,
     on_event: Callable[[Event], object] | None = None,
+    processes: int = 1,
     load: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Generated:
@@ -64,8 +67,12 @@ def generate(
         ),
         seed=seed,
         samples=str(folder / "samples.arrow"),
+        processes=processes,
     )
     generator.run(order, listen)
+    if processes > 1:
+        seal_samples(folder)
+        return Generated(pq.read_table(folder / "samples.parquet").to_pylist(), events)
     with pa.OSFile(order.samples) as source:
         rows = pyarrow.ipc.open_stream(source).read_all().to_pylist()
     return Generated(rows, events)
