@@ -185,7 +185,7 @@ def read_locust(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_locust_file_has_locusts_columns_and_counts(tmp_path: Path) -> None:
-    _, (path,) = exported(handmade(tmp_path / "r", CLOSED), "locust")
+    _, (path, _failures) = exported(handmade(tmp_path / "r", CLOSED), "locust")
     assert path.name == "c_stats.csv"
     get, whole = read_locust(path)
     times = sorted([*good_ms(), *[900.0] * 4])
@@ -203,7 +203,7 @@ def test_a_locust_file_has_locusts_columns_and_counts(tmp_path: Path) -> None:
 
 
 def test_a_locust_file_of_a_mix_has_rows_and_their_sum(tmp_path: Path) -> None:
-    _, (path,) = exported(handmade(tmp_path / "r", MIX), "locust")
+    _, (path, _failures) = exported(handmade(tmp_path / "r", MIX), "locust")
     rows = read_locust(path)
     assert [(row["Type"], row["Name"]) for row in rows] == [
         ("GET", "/a"),
@@ -221,7 +221,7 @@ def test_an_endpoint_without_requests_has_no_percentiles(tmp_path: Path) -> None
         place = result.run_folder("c", number)
         rows = [row for row in rows_of(run_of(MIX, replicate=number)) if row.received_ns >= 0]
         pq.write_table(table_of(rows, place), place / "samples.parquet")
-    _, (path,) = exported(result, "locust")
+    _, (path, _failures) = exported(result, "locust")
     never = next(row for row in read_locust(path) if row["Name"] == "/never")
     assert (never["Request Count"], never["50%"], never["100%"]) == ("0", "N/A", "N/A")
 
@@ -266,7 +266,7 @@ def test_invalid_and_damaged_runs_are_in_no_file(name: str, tmp_path: Path) -> N
     (beside.run_folder("c", 4) / "samples.parquet").write_bytes(b"PAR1 no more")
     texts = []
     for result in (alone, beside):
-        summary, (path,) = exported(result, name)
+        summary, (path, *_others) = exported(result, name)
         texts.append(path.read_text())
         assert len(summary.damaged) == (result is beside)
     assert texts[0] == texts[1]

@@ -47,6 +47,16 @@ def _document(summary: Summary) -> dict[str, Any]:
         "rows": json.loads(summary.table.to_json(orient="records", double_precision=12)),
         "verdicts": [verdict.model_dump() for verdict in summary.verdicts],
         "predictions": [each.model_dump(mode="json") for each in summary.predictions],
+        "errors": [
+            {
+                "case_id": case_id,
+                **error.counted.model_dump(),
+                "replicates": list(error.replicates),
+                "runs": error.runs,
+            }
+            for case_id, errors in summary.errors.items()
+            for error in errors
+        ],
         "scaling": [each.model_dump(mode="json") for each in summary.scaling],
         "damaged": list(summary.damaged),
     }

@@ -36,7 +36,7 @@ _ALL = (
         "HdrHistogram's plotter and other readers of its percentile distributions",
         of_case=hgrm.files,
     ),
-    Export("locust", "CASE_stats.csv", "tools made for locust --csv", of_case=locust.files),
+    Export("locust", "CASE_stats.csv, CASE_failures.csv", "tools made for locust --csv", of_case=locust.files),
     Export("k6", "CASE.json", "tools made for k6 run --summary-export", of_case=k6.files),
 )
 EXPORTS = {each.name: each for each in _ALL}

@@ -47,6 +47,10 @@ def _metrics(tally: CaseTally) -> dict[str, Any]:
         if part is not whole:
             metrics[f"http_reqs{{name:{endpoint}}}"] = _counter(part.requests, window_s)
             metrics[f"http_req_duration{{name:{endpoint}}}"] = _trend(part.all_service)
+    kinds: dict[str, int] = {}
+    for _, kind, failure in tally.failures:
+        kinds[kind] = kinds.get(kind, 0) + failure.count
+    metrics |= {f"http_reqs{{error:{kind}}}": _counter(number, window_s) for kind, number in kinds.items()}
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""Locust's request statistics as `locust --csv PREFIX` writes them (PREFIX_stats.csv).
+"""Locust's statistics and failures as `locust --csv PREFIX` writes them (PREFIX_stats.csv, PREFIX_failures.csv).
 
 The columns are Locust's, and so is what they count: failed requests have response times too, and a response time is
 what Loopwise calls service time. Percentiles are exact, with fractions of a millisecond.
@@ -6,6 +6,7 @@ what Loopwise calls service time. Percentiles are exact, with fractions of a mil
 
 import csv
 import io
+from datetime import UTC, datetime
 
 from loopwise.report.export.tallies import CaseTally, Tally, file_name
 
@@ -18,11 +19,12 @@ COLUMNS = (
     *("Min Response Time", "Max Response Time", "Average Content Size", "Requests/s", "Failures/s"),
     *PERCENTILES,
 )
+FAILURE_COLUMNS = ("Method", "Name", "Error", "Occurrences", "First Seen", "Last Seen")
 TOTAL_NAME = "Aggregated"
 
 
 def files(tally: CaseTally) -> dict[str, str]:
-    """CASE_stats.csv: all valid runs of the case taken together."""
+    """CASE_stats.csv and CASE_failures.csv: all valid runs of the case taken together."""
     text = io.StringIO()
     sheet = csv.writer(text, lineterminator="\n")
     sheet.writerow(COLUMNS)
@@ -30,7 +32,24 @@ def files(tally: CaseTally) -> dict[str, str]:
         method, _, name = endpoint.partition(" ")
         sheet.writerow([method, name, *_figures(each, tally.window_s)])
     sheet.writerow(["", TOTAL_NAME, *_figures(tally.all, tally.window_s)])
-    return {f"{file_name(tally.case.case_id)}_stats.csv": text.getvalue()}
+    name = file_name(tally.case.case_id)
+    return {f"{name}_stats.csv": text.getvalue(), f"{name}_failures.csv": _failures(tally)}
+
+
+def _failures(tally: CaseTally) -> str:
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow(FAILURE_COLUMNS)
+    for endpoint, kind, failure in tally.failures:
+        method, _, name = endpoint.partition(" ")
+        seen = (_moment(time_ns) for time_ns in (failure.first_ns, failure.last_ns))
+        sheet.writerow([method, name, kind, failure.count, *seen])
+    return text.getvalue()
+
+
+def _moment(time_ns: int) -> str:
+    """As Locust writes it: `2026-01-02T03:04:05Z`."""
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _figures(tally: Tally, window_s: float) -> list[object]:

@@ -13,9 +13,12 @@ from loopwise.model import Case, Verdict
 from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells
+from loopwise.report.errors import HEADINGS as ERROR_HEADINGS
+from loopwise.report.errors import error_lines
 from loopwise.report.words import (
     ICONS,
     URGENCY,
+    case_names,
     far_off,
     flagged,
     metric_name,
@@ -32,6 +35,8 @@ METRICS: dict[str, Callable[[Cell], str]] = {
 HEADINGS = ("case", "requests/s", "p50", "p99", "CPU per request", "against its baseline", "remarks")
 SHORT_ROWS = 10
 """Rows of a comment outside its folded part."""
+ERRORS_SHOWN = 5
+"""Rows of a case in the table of failed requests."""
 MAX_ROWS = 100
 """Rows of a comment's folded part: nobody reads the hundredth."""
 MAX_CHARACTERS = 60_000
@@ -79,12 +84,28 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
             marked = f"marked: {', '.join(marks[case_id])}" if case_id in marks else ""
             remarks = "; ".join(filter(None, [causes.get(case_id), off.get(case_id), marked]))
             yield _case_row(cells, case, names, verdicts.get(case_id), remarks)
+    yield from _error_lines(summary, cells)
     if summary.damaged:
         yield ""
         yield from (f"- damaged: {escape(each, MAX_REMARK)}" for each in summary.damaged)
     place = machine_words(experiment.environment) or "an unknown machine"
     yield from ("", escape(cells.interval_note, MAX_SENTENCE), "")
     yield escape(f"Measured {experiment.created_at} on {place}; result {experiment.name}.", MAX_SENTENCE)
+
+
+def _error_lines(summary: Summary, cells: Cells) -> Iterator[str]:
+    """A table of the requests that failed; nothing where none did."""
+    names = case_names(summary)
+    rows = [
+        (names[case.case_id], *line[: len(ERROR_HEADINGS)])
+        for facet in cells.facets
+        for case in facet.cases
+        for line in error_lines(summary, case, ERRORS_SHOWN)
+    ]
+    if rows:
+        yield from ("", "### Failed requests", "", f"| {' | '.join(('case', *ERROR_HEADINGS))} |")
+        yield "|---|---|---|--:|--:|---|---|"
+        yield from (f"| {' | '.join(escape(cell, MAX_REMARK) for cell in row)} |" for row in rows)
 
 
 def _case_row(cells: Cells, case: Case, names: Mapping[str, str], verdict: Verdict | None, remarks: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from loopwise.analysis.rows import FLOATS, INTS, MASK, Kind, RunRows
+from loopwise.analysis.errors import MAX_KINDS, one_line
+from loopwise.analysis.rows import FLOATS, INTS, Kind, RunRows
 from loopwise.analysis.stats import rank
-from loopwise.model import TOTAL, Case, Run
+from loopwise.model import OTHER, TOTAL, Case, Run
 from loopwise.results.folder import ResultFolder
 
 MAX_NAME = 110
@@ -80,15 +81,31 @@ class Tally:
     good: dict[Kind, Spread] = field(default_factory=dict)
     """Latencies of the successes, by kind: what Loopwise's own figures are made of."""
 
-    def add(self, rows: RunRows, selected: MASK, sizes: INTS) -> None:
-        """Count the selected rows of one more run."""
+    def add(self, rows: RunRows, endpoint: str, sizes: INTS) -> None:
+        """Count the rows of one more run: of an endpoint, or of all."""
+        selected = rows.of(endpoint) & rows.counted
         good = selected & rows.is_ok
         self.requests += int(selected.sum())
-        self.failures += int((selected & ~rows.is_ok).sum())
+        self.failures += int((selected & rows.is_failed).sum())
         self.bytes += int(sizes[selected].sum())
         self.all_service.add(rows.duration_ns("service", selected))
         for kind in rows.kinds:
             self.good.setdefault(kind, Spread()).add(rows.duration_ns(kind, good))
+
+
+@dataclass
+class Failure:
+    """Requests of an endpoint that failed in one way."""
+
+    count: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def add(self, count: int, first_ns: int, last_ns: int) -> None:
+        """Count more of them."""
+        self.first_ns = min(self.first_ns or first_ns, first_ns)
+        self.last_ns = max(self.last_ns, last_ns)
+        self.count += count
 
 
 @dataclass
@@ -102,17 +119,44 @@ class CaseTally:
     endpoints: dict[str, Tally] = field(default_factory=dict)
     """By endpoint; of a case with one endpoint, it is `all`."""
 
+    failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    """By endpoint and kind of error."""
+
     def add(self, table: pa.Table, run: Run) -> None:
         """Count the rows of one more run."""
         rows = RunRows(table, run)
         sizes = np.asarray(table.column("bytes").to_numpy(), dtype=np.int64)
         self.window_s += rows.window.duration_s
-        self.all.add(rows, rows.of(TOTAL) & rows.due, sizes)
+        self.all.add(rows, TOTAL, sizes)
+        self._add_failures(table.filter(pa.array(rows.counted & rows.is_failed)))
         if len(self.case.endpoints) == 1 and self.case.scenario is None:
             self.endpoints = {rows.whole: self.all}
             return
         for name in rows.endpoints:
-            self.endpoints.setdefault(name, Tally()).add(rows, rows.of(name) & rows.due, sizes)
+            self.endpoints.setdefault(name, Tally()).add(rows, name, sizes)
+
+    def _add_failures(self, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
+        found = [("received_ns", each) for each in ("count", "min", "max")]
+        for group in table.group_by(["endpoint", "error"]).aggregate(found).to_pylist():
+            failure = self.failed.setdefault((group["endpoint"], one_line(group["error"])), Failure())
+            failure.add(*(group[f"received_ns_{each}"] for each in ("count", "min", "max")))
+
+    @property
+    def failures(self) -> list[tuple[str, str, Failure]]:
+        """Endpoint, kind and number; the most frequent kinds of each endpoint first, the rest summed as OTHER."""
+        rows: list[tuple[str, str, Failure]] = []
+        for endpoint in sorted({endpoint for endpoint, _ in self.failed}):
+            mine = [(kind, each) for (name, kind), each in self.failed.items() if name == endpoint]
+            mine.sort(key=lambda pair: (-pair[1].count, pair[0]))
+            rows += [(endpoint, kind, each) for kind, each in mine[:MAX_KINDS]]
+            if len(mine) > MAX_KINDS:
+                rest = Failure()
+                for _, each in mine[MAX_KINDS:]:
+                    rest.add(each.count, each.first_ns, each.last_ns)
+                rows.append((endpoint, OTHER, rest))
+        return rows
 
 
 class CountingFolder(ResultFolder):

@@ -16,6 +16,7 @@ from loopwise.model import Case, Cause, Run
 from loopwise.model.modes import OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios, mode_name, served_by
+from loopwise.report.errors import HEADINGS, ErrorLine, error_lines, retries
 from loopwise.report.html.facts import CheckRow, check_rows
 from loopwise.report.html.timeline import Timeline, timeline
 from loopwise.report.words import (
@@ -34,6 +35,8 @@ from loopwise.suite.to_toml import case_command
 ANCHOR = "case-"
 _ANCHOR_LENGTH = 80
 _BEST_FIRST = ("better", "same", "undecided", "worse", "invalid")
+ERRORS_SHOWN = 5
+"""Rows of a case in the table of all failed requests; its section has all."""
 RUNS_SHOWN = 10
 """Lines of a table with a line per run at most; the rest is in the files beside."""
 
@@ -289,6 +292,10 @@ class CaseSection:
     telemetry: list[tuple[str, str, str, str]]
     """Figure, median, lowest, highest over the runs."""
     checks: list[CheckRow]
+    errors: list[ErrorLine]
+    """How many requests failed in which way."""
+    retries: str
+    """Requests that were sent again; empty: none."""
     failures: list[str]
     """Sentences of failed checks and runs."""
     causes: list[CauseRow]
@@ -311,6 +318,8 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
     for verdict, verdict_row in zip(summary.verdicts, verdict_rows(summary), strict=True):
         verdicts.setdefault(verdict.candidate_case, []).append(verdict_row)
 
+    sent_again = retries(summary)
+
     def section(row: CaseRow) -> CaseSection:
         case_id = row.case.case_id
         mine = runs.get(case_id, [])
@@ -327,6 +336,8 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
             timeline=timeline(digests),
             telemetry=telemetry_rows(valid),
             checks=check_rows(counted),
+            errors=error_lines(summary, row.case),
+            retries=sent_again.get(case_id, ""),
             failures=_failures(mine),
             causes=cause_rows(valid),
             workers=worker_rows(valid)[:RUNS_SHOWN],
@@ -335,6 +346,11 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
         )
 
     return [section(row) for row in rows]
+
+
+def error_heads() -> list[str]:
+    """Headings of a table of failed requests, those of numbers marked for `heads` of parts.html.j2."""
+    return [f"{'>' * (name in {'requests', 'share'})}{name.capitalize()}" for name in HEADINGS]
 
 
 def _facts(row: CaseRow) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The answers and the tables of cases in a terminal of any width, without colour, and in a log file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -15,6 +15,7 @@ from loopwise.model import Verdict
 from loopwise.model.modes import MODES, OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
+from loopwise.report.errors import error_lines, has_several, retries
 from loopwise.report.terminal.console import say
 from loopwise.report.words import far_off, flagged, short_causes, verdicts_by_candidate
 
@@ -32,6 +33,8 @@ VERDICT_STYLES = {
 }
 NARROW_BAR, WIDE_BAR = 5, 16
 """Characters of the longest bar."""
+ERRORS_SHOWN = 5
+"""Rows of a case in the table of errors; the page has all."""
 NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
 """Room of a name before other columns are left out for it; before one that matters is left out."""
 _AGAINST, _P50, _BAR, _BOUND, _CPU, _CAUSE = range(1, 7)
@@ -83,7 +86,11 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     invalid = _by_text((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
     caused = _by_text((name, causes[key]) for key, name in names.items() if key in causes)
     marked = _by_text((name, ", ".join(marks[key])) for key, name in names.items() if key in marks)
+    sent_again = retries(summary)
+    again = _by_text((name, sent_again[key]) for key, name in names.items() if key in sent_again)
     notes = [
+        *_errors(summary, facet, names),
+        *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in again.items()),
         *(Text.assemble((f"{_are(some)} invalid: ", "red"), reason) for reason, some in invalid.items()),
         *(_plain(f"{_listed(some)}: {evidence}", "dim") for evidence, some in caused.items()),
         *(_plain(sentence) for sentence in far_off(summary, names).values()),
@@ -94,6 +101,23 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     if _width([column.width for column in columns]) > width:
         columns = _fitting(_columns(cells, facet, is_wide=False, is_ascii=is_ascii), width)
     return Padding(Group(title, "", _table(columns, width), *notes), (0, 0, 1, 0))
+
+
+def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[RenderableType]:
+    """A table of the requests that failed; nothing where none did."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, title_justify="left")
+    lines = {case.case_id: error_lines(summary, case, ERRORS_SHOWN) for case in facet.cases}
+    has_endpoints = any(has_several(case) for case in facet.cases if lines[case.case_id])
+    headings = ("errors of", *(("endpoint",) if has_endpoints else ()), "error", "requests", "share", "first after")
+    for heading in headings:
+        is_number = heading in {"requests", "share"}
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    for case_id, some in lines.items():
+        for number, line in enumerate(some):
+            endpoint = (line.endpoint,) if has_endpoints else ()
+            cells = ("" if number else names[case_id], *endpoint, line.kind, line.requests, line.share, line.when)
+            table.add_row(*map(Text, cells))
+    return [Text(), table, Text()] if table.row_count else []
 
 
 def _case_name(facet: Facet, cell: Cell) -> str:
