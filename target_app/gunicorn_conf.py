@@ -1,6 +1,7 @@
 """gunicorn's configuration file (`gunicorn -c`), copied beside the probe: uvicorn's worker, with its options.
 
-gunicorn has no flags for them: LOOPWISE_LOOP, LOOPWISE_HTTP and LOOPWISE_LIMIT_CONCURRENCY are read here.
+gunicorn has no flags for them: LOOPWISE_LOOP, LOOPWISE_HTTP and LOOPWISE_LIMIT_CONCURRENCY are read here, and
+LOOPWISE_ACCESS_LOG.
 """
 
 import os
@@ -34,6 +35,6 @@ class LoopwiseWorker(UvicornWorker):  # type: ignore[misc]
 worker_class = LoopwiseWorker
 loglevel = "warning"
 errorlog = "-"
-accesslog = None
+accesslog = "-" if os.environ.get("LOOPWISE_ACCESS_LOG") == "on" else None
 # It would be a socket in the user's home, shared by all runs. gunicorn before 25.1 ignores the setting.
 control_socket_disable = True

@@ -6,6 +6,7 @@ The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH an
 
 LOOPWISE_APP      `module:attribute`, `module:factory()`; the attribute may be dotted
 LOOPWISE_APP_DIR  folder that is put first on sys.path
+LOOPWISE_FACTORY_ARGS  keyword arguments of the factory, as JSON; unset: none
 LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default
 LOOPWISE_TELEMETRY  folder to which every worker writes its figures (instruments.py); unset: nothing is measured
 LOOPWISE_PROBE    `off`: nothing is measured either
@@ -87,12 +88,17 @@ def load_app(target: str, folder: str | None = None) -> ASGIApp:
     for name in path.split("."):
         found = _attribute(found, name, where)
     if attribute.endswith("()"):
+        arguments = json.loads(os.environ.get("LOOPWISE_FACTORY_ARGS") or "{}")
         try:
-            found = found()
+            found = found(**arguments)
         except (Exception, SystemExit) as error:
-            raise AppError(f"{where}: calling {path}() raised {_one_line(error)}") from error
+            raise AppError(f"{where}: calling {path}({_assigned(arguments)}) raised {_one_line(error)}") from error
     _check_asgi(found, target, where)
     return found  # type: ignore[no-any-return]
+
+
+def _assigned(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
 
 
 def _one_line(error: BaseException) -> str:

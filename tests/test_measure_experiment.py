@@ -14,6 +14,7 @@ from support.fakes import (
     FakeBench,
     carry_out,
     case_of,
+    machine_of,
     measured,
     new_result,
     rows_by,
@@ -25,7 +26,7 @@ from loopwise.analysis.summary import summarise
 from loopwise.errors import EndpointError, ServerError
 from loopwise.measure.experiment import Execution, design
 from loopwise.measure.plan import plan
-from loopwise.model import Endpoint, Experiment, Load
+from loopwise.model import Command, Endpoint, Experiment, Load
 from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
 from loopwise.servers.lifecycle import serve
@@ -230,3 +231,27 @@ def test_a_design_decides_everything_before_the_first_request(monkeypatch: pytes
 def test_an_execution_starts_real_servers_unless_told_otherwise(tmp_path: Path) -> None:
     result, experiment = new_result(tmp_path / "r", three_modes())
     assert Execution(result, experiment, FakeBench(), Quiet()).serve is serve
+
+
+def with_command(folder: Path, text: str) -> Experiment:
+    command = Command(text=text, folder=str(folder))
+    suite = three_modes()
+    cases = tuple(each.model_copy(update={"before_replicate": command}) for each in suite.cases)
+    return new_result(folder / "r", suite.model_copy(update={"cases": cases}))[1]
+
+
+def test_a_command_before_a_replicate_waits_for_the_end_of_earlier_runs(tmp_path: Path) -> None:
+    experiment = with_command(tmp_path, "ls r/runs/*/*/run.json 2>/dev/null | wc -l >> seen")
+    bench = FakeBench()
+    with machine_of(bench):
+        Execution(ResultFolder(tmp_path / "r"), experiment, bench, Quiet(), serve=bench.serve, ahead=4).run()
+    assert [int(line) for line in (tmp_path / "seen").read_text().split()] == list(range(9))
+
+
+def test_nothing_is_measured_after_a_command_that_failed(tmp_path: Path) -> None:
+    bench = FakeBench()
+    carry_out(ResultFolder(tmp_path / "r"), with_command(tmp_path, "exit 4"), bench)
+    runs, _ = ResultFolder(tmp_path / "r").runs()
+    assert {each.status for each in runs} == {"failed"}
+    assert "ended with status 4, so nothing was measured" in (runs[0].error or "")
+    assert (bench.served, bench.orders) == ([], [])

@@ -17,7 +17,7 @@ from loopwise.report.html import cases as page_cases
 from loopwise.report.terminal.answer import Answer
 
 
-def app(**options: str) -> dict[str, Any]:
+def app(**options: Any) -> dict[str, Any]:
     fields = {"target": "shop:app", "app_dir": "/srv/one", "python": "/usr/bin/python3"}
     return {"app": App(**(fields | options))}
 
@@ -35,6 +35,12 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "limit_concurrency": ({}, {"server": Server(limit_concurrency=9)}, ("no limit", "limit 9")),
     "backlog": ({}, {"server": Server(backlog=64)}, ("default backlog", "backlog 64")),
     "probe": ({}, {"server": Server(probe=False)}, ("", "no probe")),
+    "access_log": ({}, {"server": Server(access_log=True)}, ("no access log", "access log")),
+    "server_args": ({}, {"server": Server(server_args=("--preload",))}, ("no more options", "with --preload")),
+    "env": ({}, {"server": Server(env={"A": "1", "B": "x"})}, ("", "A=1, B=x")),
+    "env_file": ({}, {"server": Server(env_file="/srv/prod.env")}, ("", "with prod.env")),
+    "cwd": (app(), app(cwd="/srv/run"), ("", "in run")),
+    "factory_args": (app(), app(factory_args={"size": 5}), ("", "size=5")),
 }
 
 

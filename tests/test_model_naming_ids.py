@@ -36,6 +36,20 @@ def ids_for(*cases: Case) -> list[str]:
     return [case.case_id for case in assign_ids(cases)]
 
 
+def test_keys_that_came_later_leave_the_ids_of_older_suites() -> None:
+    own = {"workload": "GET /a", "mode": "own", "app": App(target="a:b", app_dir="/srv", python="/py")}
+    alike = [case_of(**own, endpoints=(Endpoint(path="/a", headers=headers),)) for headers in ({}, {"X": "1"})]
+    assert ids_for(*alike) == ["get-a-own-w1-uvicorn-u50-a5bb01", "get-a-own-w1-uvicorn-u50-d97696"]
+
+
+def test_variables_are_in_an_id_only_where_cases_differ_in_them() -> None:
+    one, two = (case_of(server=Server(env={"OMP_NUM_THREADS": str(count), "SECRET": "x"})) for count in (1, 2))
+    assert ids_for(one) == ["sleep-sync-w1-uvicorn-u50"]
+    assert ids_for(one, two) == [f"sleep-sync-w1-uvicorn-u50-omp-num-threads-{count}" for count in (1, 2)]
+    options = case_of(server=Server(access_log=True, server_args=("--proxy-headers", "--limit-max-requests", "9")))
+    assert ids_for(options) == ["sleep-sync-w1-uvicorn-u50-accesslog-proxy-headers-limit-max-requests-9"]
+
+
 names = st.text(max_size=150) | st.sampled_from(["con", "com1.x", "..", "GET /items/1", "get-items-1", "ü"])
 values = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | names
 servers = st.none() | st.builds(

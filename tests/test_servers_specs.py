@@ -8,6 +8,7 @@ from support.suite import sentence
 
 from loopwise.model import Server
 from loopwise.paths import target_app_dir
+from loopwise.servers.spec import refused_argument
 from loopwise.servers.specs import PACKAGES, SERVERS
 
 # server, options -> what its command line holds
@@ -118,6 +119,66 @@ def test_remedy_names_package_and_interpreter(server: Server, log: str, package:
     assert remedy.startswith(("/p ", "the gunicorn of /p "))
     assert package in remedy
     assert spec.remedy(server, "/p", "ValueError: out of luck") is None
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_option_that_loopwise_sets_is_refused_in_server_args(name: str) -> None:
+    spec = SERVERS[name]
+    full = {"name": name, "workers": 2, "backlog": 300, "limit_concurrency": 7, "access_log": True}
+    taken = {
+        key: value for key, value in full.items() if key not in spec.refuses or (name, key) == ("granian", "backlog")
+    }
+    argv = spec.argv(Server.model_validate(taken), "python", 1, Path("/scratch"))
+    options = [each for each in argv[3:] if each.startswith("-") and each != "-"]
+    assert [each for each in options if refused_argument([each]) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--workers", "4"], "`workers`"),
+        (["--workers=4"], "`workers`"),
+        (["-w4"], "`workers`"),
+        (["--work", "4"], "`workers`"),  # argparse takes an option's beginning
+        (["--proxy-headers", "--port", "80"], "`port`"),
+        (["--env-file", ".env"], "`env_file`"),
+        (["-c", "gunicorn.conf.py"], "write its settings as options"),
+        (["--reload"], "can't be measured"),
+        (["--", "other:app"], "remove it"),
+        (["other:app"], "put the option before its value"),
+    ],
+)
+def test_options_that_loopwise_sets_are_refused_in_a_sentence(tmp_path: Path, arguments: list[str], words: str) -> None:
+    message = sentence(tmp_path, f'[[matrix]]\nworkload = "noop"\nmode = "async"\nserver_args = {arguments}')
+    assert "x.toml: matrix[0].server_args: got " in message
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--proxy-headers", "--forwarded-allow-ips", "*"],
+        ["--preload"],
+        ["--max-requests", "1000", "--max-requests-jitter=50"],
+        ["--timeout-keep-alive", "75"],
+        ["--keep-alive", "75"],
+        ["--worker-connections", "500"],
+        ["--runtime-threads", "2"],
+    ],
+)
+def test_other_options_of_servers_are_taken(arguments: list[str]) -> None:
+    assert refused_argument(arguments) is None
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_access_log_is_off_unless_it_is_wanted(name: str) -> None:
+    off, on = (
+        SERVERS[name].argv(Server(name=name, access_log=wanted), "python", 1, Path("/scratch"))
+        for wanted in (False, True)
+    )
+    assert not {"--access-log", "--access-logfile"} & set(off)
+    # gunicorn's configuration file reads it from a variable, see test_target_gunicorn
+    assert name == "gunicorn" or {"--access-log", "--access-logfile"} & set(on)
 
 
 def test_packages_are_requirements_without_versions() -> None:

@@ -6,7 +6,7 @@ import pytest
 from support.suite import FakeTarget, ids_of, sentence, suite_of
 
 from loopwise.model.factors import case_factors
-from loopwise.servers.lifecycle import environment
+from loopwise.servers.environment import environment
 from loopwise.servers.pinning import Pinning, pin
 
 MIX = """

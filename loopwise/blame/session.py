@@ -18,6 +18,7 @@ from loopwise.errors import ServerError, UsageError
 from loopwise.model import App, Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
 from loopwise.servers import lifecycle
+from loopwise.servers.environment import environment
 from loopwise.servers.exchange import NoAnswerError, ask
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.services import Services, refuse_missing
@@ -178,7 +179,7 @@ def _loop(facts: ServerFacts, wanted: str, python: str) -> tuple[str, str]:
 
 def _install_probe(scratch: Path, case: Case, settings: Settings, calibration: Mapping[str, float]) -> str:
     """Put probe, aiocop and configuration where the app's interpreter finds them; returns the app's folder."""
-    env = lifecycle.environment(case, scratch, calibration)
+    env = environment(case, scratch, calibration)
     without_cache = shutil.ignore_patterns("__pycache__")
     probe = scratch / "loopwise_blame"
     shutil.copytree(target_app_dir() / "target_app" / "blame", probe, ignore=without_cache)

@@ -53,7 +53,10 @@ def _described(key: str) -> Rows:
 def _servers() -> Rows:
     from loopwise.servers.specs import SERVERS
 
-    return [{"name": spec.name, "description": spec.description} for spec in SERVERS.values()]
+    return [
+        {"name": spec.name, "description": spec.description, "changed defaults": "; ".join(spec.changes)}
+        for spec in SERVERS.values()
+    ]
 
 
 def _combinations() -> Rows:

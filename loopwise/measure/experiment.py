@@ -21,6 +21,7 @@ from loopwise.results.folder import ResultFolder
 from loopwise.servers import lifecycle, target
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning, pin
+from loopwise.servers.preparation import prepare
 from loopwise.servers.services import Services
 from loopwise.servers.specs import PACKAGES
 
@@ -201,6 +202,7 @@ class Execution:
         """Start a run's server in a new folder."""
         case = self._cases[planned.case_id]
         folder = self.result.new_run_folder(case.case_id, planned.replicate)
+        prepare([case], planned.replicate, folder / "server.log")
         return self._testbed.start(
             start.stack,
             case,
@@ -225,6 +227,7 @@ class Execution:
             and (case := self._cases[each.case_id]).server is not None
             and case.server.port is None
             and not case.needs
+            and case.before_replicate is None  # it would change the data of the run that is measured meanwhile
         ]
 
     def _on_event(self, event: Event) -> None:

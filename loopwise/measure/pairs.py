@@ -14,6 +14,7 @@ from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import SIDES, Case, HostFigures, Pairing, Round, Side, SideName
 from loopwise.results.folder import STREAM, seal_samples
 from loopwise.servers.pinning import Pinning, pin
+from loopwise.servers.preparation import prepare
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
 def _load(testbed: Testbed, pair: Pair, record: Round, folder: Path) -> Recording:
     """Start both servers and load them."""
     places = pin_sides(pair, testbed.cores)
+    prepare([pair.baseline, pair.candidate], record.number, folder / f"{SIDES[0]}.log")
     with ExitStack() as stack:
         servers = {
             name: testbed.start(

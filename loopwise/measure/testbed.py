@@ -103,6 +103,8 @@ class Testbed:
             recording.done = self.generator.run(order, on_event)
         finally:
             recording.stop()
+        for each in recording.servers.values():
+            each.copies.refuse_touched()
 
 
 class _End(NamedTuple):

@@ -1,6 +1,6 @@
 """Base classes of all models."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -12,6 +12,20 @@ class Noun(BaseModel):
     """Base of all models: immutable, and strict about unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class Grown(Noun):
+    """Base of nouns that have gained fields: these are not written where they say nothing, so older cases keep ids."""
+
+    added: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        silent = {
+            name for name in self.added if getattr(self, name) == fields[name].get_default(call_default_factory=True)
+        }
+        return {name: value for name, value in dump(self).items() if name not in silent}
 
 
 class Recorded(Noun):

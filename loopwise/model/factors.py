@@ -28,7 +28,8 @@ def case_factors(case: Case) -> dict[str, Any]:
     Parameters of a workload are `params.<name>`; keys of the server and of the load keep their names. A
     workload of target_app has no `endpoint`, since its path follows from the other factors.
     """
-    server = case.server.model_dump() if case.server else dict.fromkeys(Server.model_fields)
+    server = dict(case.server) if case.server else dict.fromkeys(Server.model_fields)
+    env = server.pop("env") or {}
     load_keys = LOAD_KEYS[case.load.model]
     load = {key: value if key in load_keys else None for key, value in case.load.model_dump().items()}
     return {
@@ -39,11 +40,18 @@ def case_factors(case: Case) -> dict[str, Any]:
         "app": case.app.target if case.app else None,
         "app_dir": case.app.app_dir if case.app else None,
         "python": case.app.python if case.app else None,
+        "cwd": case.app.cwd if case.app else None,
+        "fresh": sorted(case.app.fresh.values()) or None if case.app else None,
+        "before_replicate": case.before_replicate.text if case.before_replicate else None,
+        **{
+            f"factory_args.{name}": value for name, value in sorted((case.app.factory_args if case.app else {}).items())
+        },
         "url": case.url,
         "scenario": case.scenario,
         "endpoint": " + ".join(endpoint.name for endpoint in case.endpoints) or None if is_own(case) else None,
         "server": server.pop("name"),
         **server,
+        **{f"env.{name}": value for name, value in sorted(env.items())},
         **load,
     }
 

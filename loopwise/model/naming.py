@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,8 @@ OPTIONS: dict[str, Option] = {
     "limit_concurrency": Option("limit", "limit {}", "no limit"),
     "backlog": Option("backlog", "backlog {}", "default backlog"),
     "port": Option("port", "port {}", "any port"),
+    "access_log": Option("", "access log", "no access log"),
+    "server_args": Option("", "with {}", "no more options"),
 }
 """By suite key. `probe` and `startup_timeout_s` are no options of the server itself."""
 
@@ -48,6 +50,8 @@ DIFFERENCE_TAGS = {
     "victim": "victim-",
     "startup_timeout_s": "startup",
     "probe": "probe-",
+    "env_file": "",
+    "cwd": "cwd-",
     "app": "",
     "url": "",
 }
@@ -88,10 +92,11 @@ def _refine(cases: list[Case], ids: list[str], refinement: Callable[[Case, str, 
 
 def _with_tags(case: Case, case_id: str, group: list[Case]) -> str:
     factors, others = case_factors(case), [case_factors(other) for other in group]
+    own = {key: f"{_slug(key.partition('.')[2])}-" for key in factors if key.startswith(("env.", "factory_args."))}
     tags = [
-        f"{tag}{_slug(factors[key])}"
-        for key, tag in DIFFERENCE_TAGS.items()
-        if factors[key] is not None and any(other[key] != factors[key] for other in others)
+        f"{tag}{_slug(Path(factors[key]).name if key in {'cwd', 'env_file'} else factors[key])}"
+        for key, tag in {**DIFFERENCE_TAGS, **own}.items()
+        if factors[key] is not None and any(other.get(key) != factors[key] for other in others)
     ]
     longer = "-".join([case_id, *tags])
     return longer if len(longer) <= MAX_LENGTH else case_id
@@ -124,7 +129,7 @@ def _tail(case: Case) -> list[str]:
         parts += [f"r{_slug(load.rate_rps)}", *(["constant"] if load.arrivals == "constant" else [])]
         parts += [f"to{_slug(load.ramp_to_rps)}"] if load.ramp_to_rps is not None else []
         parts += [f"steps{load.steps}"] if load.steps is not None else []
-    return [*parts, *(f"{OPTIONS[key].tag}{value}" for key, value in _options_set(server).items())]
+    return [*parts, *(f"{OPTIONS[key].tag}{_slug(value)}" for key, value in _options_set(server).items())]
 
 
 def _hashed(case_id: str, text: str, digits: int, head: str = "") -> str:
@@ -156,7 +161,8 @@ def _fingerprint(case: Case) -> str:
 
 def _options_set(server: Server | None) -> dict[str, Any]:
     options = {key: getattr(server, key) for key in OPTIONS} if server else {}
-    return {key: value for key, value in options.items() if value not in (None, "auto")}
+    texts = {"access_log": "accesslog", "server_args": " ".join(server.server_args)} if server else {}
+    return {key: texts.get(key, value) for key, value in options.items() if value not in (None, "auto", False, ())}
 
 
 def _option(key: str) -> Callable[[Case], str]:
@@ -178,11 +184,20 @@ VARIANTS: dict[str, Callable[[Case], str]] = {
     "features": lambda case: f"with {case.features}" if case.features else "plain",
     "app": app_name,
     "python": lambda case: f"by {case.app.python}" if case.app else "",
+    "cwd": lambda case: f"in {Path(case.app.cwd).name}" if case.app and case.app.cwd else "",
+    "factory_args": lambda case: _assigned(case.app.factory_args) if case.app else "",
     "scenario": lambda case: f"as {Path(case.scenario).name}" if case.scenario else "",
     **{key: _option(key) for key in OPTIONS if key != "port"},
     "probe": lambda case: "" if case.server is None or case.server.probe else "no probe",
+    "env": lambda case: _assigned(case.server.env) if case.server else "",
+    "env_file": lambda case: f"with {Path(case.server.env_file).name}" if case.server and case.server.env_file else "",
 }
 """Factors beside subject, mode, workers, server and load, in the words that name a case where rivals differ in them."""
+
+
+def _assigned(values: Mapping[str, Any]) -> str:
+    """`OMP_NUM_THREADS=4, POOL=10`."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
 
 
 def variant(case: Case, rivals: Collection[Case]) -> str:
@@ -207,7 +222,7 @@ def server_name(case: Case) -> str:
 
 def server_names(cases: Collection[Case]) -> dict[str, str]:
     """Name of each case's server by case_id; with its app and its scenario where the suite has several."""
-    several_apps = len({case.app for case in cases if case.app}) > 1
+    several_apps = len({case.app.model_dump_json() for case in cases if case.app}) > 1
     several_scenarios = len({case.scenario for case in cases}) > 1
     parts = {
         case.case_id: (

@@ -1,10 +1,10 @@
 """A suite, its cases and their loads."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from loopwise.model.base import Noun
+from loopwise.model.base import Grown, Noun
 
 Arrivals = Literal["poisson", "constant"]
 
@@ -77,8 +77,10 @@ LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 """Load model -> the fields of Load that have a meaning in it."""
 
 
-class Server(Noun):
+class Server(Grown):
     """The server process manager and its settings."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"env", "env_file", "server_args", "access_log"})
 
     name: str = "uvicorn"
     """A name in loopwise.servers.specs.SERVERS."""
@@ -96,21 +98,52 @@ class Server(Noun):
     startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
     probe: bool = True
     """Whether every worker records figures of its event loop and pools."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the server, beside our own and those of `env_file`; `{fresh.NAME}` is a copy's path."""
+    env_file: str | None = None
+    """Absolute path of a file of NAME=VALUE lines, which is read at every start and never recorded."""
+    server_args: tuple[str, ...] = ()
+    """More options of the server's command line."""
+    access_log: bool = False
+    """Whether the server writes a line for every request."""
 
 
-class App(Noun):
+class App(Grown):
     """An ASGI app that is not target_app."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"cwd", "factory_args", "fresh"})
 
     target: str
     """`module:attribute`, or `module:factory()` for a function that makes the app."""
     app_dir: str
-    """Absolute folder that the module is imported from; also the server's working directory."""
+    """Absolute folder that the module is imported from."""
     python: str
     """Absolute path of the interpreter that has the app's dependencies."""
+    cwd: str | None = None
+    """Absolute working directory of the server; None: `app_dir`."""
+    factory_args: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    fresh: dict[str, str] = Field(default_factory=dict)
+    """Name -> absolute path of a file or folder that is copied for every start of the server."""
+
+    @property
+    def folder(self) -> str:
+        """The server's working directory."""
+        return self.cwd or self.app_dir
 
 
-class Case(Noun):
+class Command(Noun):
+    """A command of a shell."""
+
+    text: str
+    folder: str
+    """Absolute working directory."""
+
+
+class Case(Grown):
     """One cell of the matrix: server × workers × workload × mode × load."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"before_replicate"})
 
     case_id: str
     workload: str
@@ -135,6 +168,8 @@ class Case(Noun):
     cost: "Cost | None" = None
     needs: tuple[str, ...] = ()
     """Services that must run beside the server (services.SERVICES)."""
+    before_replicate: Command | None = None
+    """Restores what the load of earlier runs has changed; run before each server start."""
 
     @property
     def workers(self) -> int | None:

@@ -12,7 +12,7 @@ CONNECTIONS = 1024
 def _argv(server: Server, python: str, port: int, _scratch: Path) -> list[str]:
     argv = [python, "-m", "granian", ENTRY, "--interface", "asgi", "--host", HOST, "--port", str(port)]
     argv += ["--workers", str(server.workers), "--loop", server.loop, "--log-level", "warning"]
-    argv += ["--workers-kill-timeout", GRACE_S]
+    argv += ["--workers-kill-timeout", GRACE_S, *(["--access-log"] if server.access_log else [])]
     if server.backlog is not None:
         # granian derives the connections that it accepts from the backlog; our key must change the backlog alone.
         argv += ["--backpressure", str(max(1, CONNECTIONS // server.workers))]
@@ -24,6 +24,7 @@ GRANIAN = ServerSpec(
     description="granian, whose HTTP is written in Rust; each worker has its own listening socket (SO_REUSEPORT)",
     argv=_argv,
     needs={"granian": "granian"},
+    changes=("log level warning (info)", "2 s to end (no limit)"),
     refuses={
         "http": only("auto", because="it parses HTTP by itself, in Rust"),
         "limit_concurrency": never("it queues what is above its limit and never answers 503"),

@@ -15,6 +15,7 @@ def _argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
 
 def _asgi_argv(server: Server, python: str, port: int, _scratch: Path) -> list[str]:
     argv = [python, "-m", "gunicorn", ENTRY, "--worker-class", "asgi", "--asgi-loop", server.loop]
+    argv += ["--access-logfile", "-"] if server.access_log else []
     return [*argv, "--log-level", "warning", "--no-control-socket", *_options(server, port)]
 
 
@@ -25,12 +26,15 @@ def _options(server: Server, port: int) -> list[str]:
     return [*options, "--timeout", "0", "--graceful-timeout", GRACE_S]
 
 
+CHANGES = ("no timeout (30 s)", "log level warning (info)", "2 s to end (30 s)", "no control socket (on)")
+
 GUNICORN = ServerSpec(
     name="gunicorn",
     description="gunicorn with the worker class of uvicorn-worker",
     argv=_argv,
     needs={"gunicorn": "gunicorn", "uvicorn_worker": "uvicorn-worker"},
     configuration=CONFIGURATION,
+    changes=CHANGES,
 )
 GUNICORN_ASGI = ServerSpec(
     name="gunicorn-asgi",
@@ -38,6 +42,7 @@ GUNICORN_ASGI = ServerSpec(
     argv=_asgi_argv,
     needs={"gunicorn": "gunicorn>=25"},
     too_old="class uri",
+    changes=CHANGES,
     refuses={
         "http": only("auto", because="its ASGI worker parses HTTP by itself"),
         "limit_concurrency": never("its ASGI worker has no such limit"),

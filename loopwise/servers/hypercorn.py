@@ -12,7 +12,9 @@ def _argv(server: Server, python: str, port: int, scratch: Path) -> list[str]:
     loop = "asyncio" if server.loop == "auto" else server.loop  # hypercorn's own default
     argv = [python, "-m", "hypercorn", "-c", f"file:{scratch / CONFIGURATION}"]
     argv += ["--bind", f"{HOST}:{port}", "--workers", str(server.workers), "--worker-class", loop]
-    argv += ["--log-level", "warning", "--graceful-timeout", GRACE_S]
+    # Its lines of access are of level info.
+    argv += ["--access-logfile", "-", "--log-level", "info"] if server.access_log else ["--log-level", "warning"]
+    argv += ["--graceful-timeout", GRACE_S]
     return [*argv, *backlog(server), ENTRY]
 
 
@@ -26,5 +28,11 @@ HYPERCORN = ServerSpec(
         "limit_concurrency": never("it has no such limit"),
     },
     configuration=CONFIGURATION,
+    changes=(
+        "log level warning (info)",
+        "2 s to end (3 s)",
+        "`startup_timeout_s` for the app's start (60 s)",
+        "workers may have children (no)",
+    ),
     stop_root_alone=True,
 )

@@ -19,14 +19,15 @@ from typing import Any
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
-from loopwise.model.modes import OWN, uses_pool
+from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
+from loopwise.servers.environment import environment, telemetry_folder
 from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.fresh import Copies, copied
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.spec import HOST
-from loopwise.servers.specs import PACKAGES, SERVERS
-from loopwise.servers.target import served_workloads
+from loopwise.servers.specs import SERVERS
 from loopwise.servers.wire import RequestError, encode, endpoint_bytes
 
 READY_PATH = "/.loopwise/ready"
@@ -55,6 +56,8 @@ class RunningServer:
     """Folder that the probes in its workers write to; None: they are off."""
     pool_log: Path | None = None
     """Log in which target_app reports lost processes of its pools; None: it has no pool."""
+    copies: Copies = field(default_factory=Copies)
+    """Copies that were made for its app alone."""
 
     @property
     def pid(self) -> int | None:
@@ -108,30 +111,31 @@ def serve(
     spec = SERVERS[case.server.name]
     _copy_probe(scratch, spec.configuration)
     started_s = time.monotonic()
-    argv = spec.argv(case.server, python, port, scratch)
-    env = {**environment(case, scratch, calibration), **(services or {})}
-    process = _start(argv, log, env, case.app.app_dir if case.app else target_app_dir(), cores)
-    grace_s = 0.0
-    on_start(process)
-    try:
-        workers = wait_ready(process, case.server, port, log, python, hold=hold)
-        grace_s = OWN_APP_GRACE_S if case.app else 0.0
-        facts = ServerFacts(
-            argv=(shown_path(argv[0]), *argv[1:]),
-            port=port,
-            pinned_to=tuple(cores),
-            pids=tuple(sorted(worker["pid"] for worker in workers)),
-            start_s=round(time.monotonic() - started_s, 3),
-            **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
-        )
-        _refuse_other_loop(case.server, facts.loop or "", python)
-        url = f"http://{HOST}:{port}"
-        check_endpoints(case, url)
-        has_pool = case.app is None and uses_pool(case)
-        probes = telemetry_folder(scratch) if case.server.probe else None
-        yield RunningServer(url, process, facts, probes, log if has_pool else None)
-    finally:
-        processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
+    argv = [*spec.argv(case.server, python, port, scratch), *case.server.server_args]
+    with copied(case.app.fresh if case.app else {}, scratch) as copies:
+        env = {**environment(case, scratch, calibration, copies), **(services or {})}
+        process = _start(argv, log, env, case.app.folder if case.app else target_app_dir(), cores)
+        grace_s = 0.0
+        on_start(process)
+        try:
+            workers = wait_ready(process, case.server, port, log, python, hold=hold)
+            grace_s = OWN_APP_GRACE_S if case.app else 0.0
+            facts = ServerFacts(
+                argv=(shown_path(argv[0]), *argv[1:]),
+                port=port,
+                pinned_to=tuple(cores),
+                pids=tuple(sorted(worker["pid"] for worker in workers)),
+                start_s=round(time.monotonic() - started_s, 3),
+                **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
+            )
+            _refuse_other_loop(case.server, facts.loop or "", python)
+            url = f"http://{HOST}:{port}"
+            check_endpoints(case, url)
+            has_pool = case.app is None and uses_pool(case)
+            probes = telemetry_folder(scratch) if case.server.probe else None
+            yield RunningServer(url, process, facts, probes, log if has_pool else None, copies)
+        finally:
+            processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
 
 def _copy_probe(scratch: Path, configuration: str | None) -> None:
@@ -150,45 +154,6 @@ def _start(
         return processes.start(argv, log=log, env=env, cwd=cwd, cores=cores)
     except OSError as error:
         raise ServerError(f"{cwd}: the app cannot be started there: {error.strerror}; restore it") from None
-
-
-def environment(case: Case, scratch: Path, calibration: Mapping[str, float]) -> dict[str, str]:
-    """The server's environment variables: our own, and those that the probe and target_app read."""
-    server = case.server or Server()
-    env = dict(os.environ)
-    own = case.app
-    env["LOOPWISE_APP"] = own.target if own else "target_app.app:create_app()"
-    env["LOOPWISE_APP_DIR"] = own.app_dir if own else str(target_app_dir())
-    env["LOOPWISE_SCRATCH"] = str(scratch)
-    env["LOOPWISE_TELEMETRY"] = str(telemetry_folder(scratch))
-    env["LOOPWISE_PACKAGES"] = ",".join(PACKAGES)
-    env["LOOPWISE_PROBE"] = "on" if server.probe else "off"
-    env["LOOPWISE_LOOP"], env["LOOPWISE_HTTP"] = server.loop, server.http
-    optional: dict[str, object] = {
-        "LOOPWISE_THREADS": server.threads,
-        "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
-        "LOOPWISE_STARTUP_TIMEOUT_S": server.startup_timeout_s,
-        "LOOPWISE_POOL_PROCESSES": server.pool_processes,
-        "LOOPWISE_FEATURES": case.features or None,
-        "LOOPWISE_WORKLOADS": None,
-        "LOOPWISE_MODES": None,
-        "LOOPWISE_CPU_ITERATIONS_PER_MS": calibration.get("cpu_iterations_per_ms"),
-    }
-    if own is None and case.mode != OWN.name:
-        optional["LOOPWISE_WORKLOADS"] = ",".join(served_workloads(case))
-        optional["LOOPWISE_MODES"] = ",".join(case.modes)
-    for name, value in optional.items():
-        env.pop(name, None)
-        if value is not None:
-            env[name] = str(value)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
-    env["PYTHONUNBUFFERED"] = "1"
-    return env
-
-
-def telemetry_folder(scratch: Path) -> Path:
-    """Folder that the probes in a server's workers write to."""
-    return scratch / "telemetry"
 
 
 def _refuse_other_loop(server: Server, loop: str, python: str) -> None:

@@ -1,7 +1,7 @@
 """The type of a server's spec: everything the harness knows about one server process manager."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,32 @@ ENTRY = "loopwise_probe:app"
 """The ASGI app that every server serves: the probe, which wraps the measured app."""
 GRACE_S = "2"
 """How long a server waits for requests in flight after it was asked to stop."""
+
+_ADDRESS = "Loopwise chooses the address; set `port`"
+_STOP = "Loopwise ends the server, and gives it two seconds"
+_LOG = "Loopwise reads what the server writes"
+_PLACE = "set `app_dir`, `cwd`, `python` or `factory_args`"
+_TLS = "the server is asked without TLS; put a proxy with TLS before it and name its `url`"
+RESERVED: dict[str, str] = {
+    **dict.fromkeys(("--workers", "-w"), "set `workers`"),
+    **dict.fromkeys(("--host", "--port", "--bind", "-b", "--uds", "--fd", "--insecure-bind", "--quic-bind"), _ADDRESS),
+    **dict.fromkeys(("--loop", "--asgi-loop", "--worker-class", "-k"), "set `loop`, or another `server`"),
+    **dict.fromkeys(("--http", "--http-parser"), "set `http`"),
+    **dict.fromkeys(("--backlog", "--backpressure"), "set `backlog`"),
+    "--limit-concurrency": "set `limit_concurrency`",
+    "--threads": "set `threads`",
+    **dict.fromkeys(("--access-log", "--no-access-log", "--access-logfile"), "set `access_log`"),
+    **dict.fromkeys(("--log-level", "--log-file", "--error-logfile", "--error-log", "--no-log"), _LOG),
+    **dict.fromkeys(("--timeout", "-t"), "a worker whose loop is blocked must be measured, not killed"),
+    **dict.fromkeys(("--timeout-graceful-shutdown", "--graceful-timeout", "--workers-kill-timeout"), _STOP),
+    **dict.fromkeys(("--app-dir", "--chdir", "--pythonpath", "--working-dir", "--factory", "--interface"), _PLACE),
+    **dict.fromkeys(("--env", "-e", "--env-file", "--env-files"), "set `env` or `env_file`"),
+    **dict.fromkeys(("--config", "-c"), "Loopwise gives it a file of its own; write its settings as options"),
+    **dict.fromkeys(("--reload", "--daemon", "-D"), "a server that starts itself again can't be measured"),
+    **dict.fromkeys(("--control-socket", "--no-control-socket"), "it would be shared by all runs"),
+    **dict.fromkeys(("--certfile", "--keyfile", "--ssl-certfile", "--ssl-keyfile", "--ssl-certificate"), _TLS),
+}
+"""Option of any server that `server_args` may not have -> what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +82,8 @@ class ServerSpec:
     """File of target_app that it reads from the scratch folder."""
     too_old: str | None = None
     """Text in its log that shows that the first package of `needs` is too old."""
+    changes: tuple[str, ...] = ()
+    """Defaults that Loopwise changes, in words, each with the server's own in brackets."""
     stop_root_alone: bool = False
     """Its workers die of a SIGTERM at once, without the app's shutdown: only the supervisor gets one."""
 
@@ -66,6 +94,8 @@ class ServerSpec:
 
     def refusal(self, server: Server) -> tuple[str, str] | None:
         """The first key that cannot be done as asked, and the sentence for it; None if all can."""
+        if (sentence := refused_argument(server.server_args)) is not None:
+            return "server_args", sentence
         for key, refused in self.refuses.items():
             value = getattr(server, key)
             if value is not None and not refused.accepts(value):
@@ -87,6 +117,22 @@ class ServerSpec:
             module, requirement = next(iter(self.needs.items()))
             return f"the {module} of {python} is too old; run: {python} -m pip install '{requirement}'"
         return None
+
+
+def refused_argument(arguments: Sequence[str]) -> str | None:
+    """The sentence for the first option that Loopwise sets itself; None if there is none."""
+    if arguments and not arguments[0].startswith("-"):
+        return (
+            f"got {arguments[0]!r} first, allowed are options such as --proxy-headers; put the option before its value"
+        )
+    for argument in arguments:
+        is_long = argument.startswith("--")
+        name = argument.partition("=")[0] if is_long else argument[:2]
+        # gunicorn and hypercorn take the beginning of an option for the option.
+        meant = next((each for each in RESERVED if each == name or (is_long and each.startswith(name))), None)
+        if argument == "--" or (argument.startswith("-") and meant is not None):
+            return f"got {argument!r}, which Loopwise sets by itself: {RESERVED.get(meant or '', _PLACE)}; remove it"
+    return None
 
 
 def backlog(server: Server) -> list[str]:

@@ -7,8 +7,12 @@ from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, backlog
 
 
 def _argv(server: Server, python: str, port: int, _scratch: Path) -> list[str]:
-    argv = [python, "-m", "uvicorn", ENTRY, "--host", HOST, "--port", str(port), "--no-access-log"]
-    argv += ["--log-level", "warning", "--loop", server.loop, "--http", server.http]
+    argv = [python, "-m", "uvicorn", ENTRY, "--host", HOST, "--port", str(port)]
+    # Its lines of access are of level info.
+    argv += (
+        ["--access-log", "--log-level", "info"] if server.access_log else ["--no-access-log", "--log-level", "warning"]
+    )
+    argv += ["--loop", server.loop, "--http", server.http]
     argv += ["--timeout-graceful-shutdown", GRACE_S]
     if server.workers > 1:
         argv += ["--workers", str(server.workers)]
@@ -22,4 +26,5 @@ UVICORN = ServerSpec(
     description="uvicorn; several workers run under its own supervisor and share one listening socket",
     argv=_argv,
     needs={"uvicorn": "uvicorn"},
+    changes=("no access log (on)", "log level warning (info)", "2 s to end (no limit)"),
 )

@@ -20,12 +20,14 @@ from loopwise.suite.file import (
     suggestion,
     suite_paths,
 )
-from loopwise.suite.schema import given, parse_suite
+from loopwise.suite.schema import as_variable, given, parse_suite
 
 __all__ = ["baseline_pairs", "case_factors", "load_suite", "make_suite", "suite_paths"]
 
 PATH_FACTORS = {
     "app_dir": locations.folder,
+    "cwd": locations.folder,
+    "env_file": locations.env_file,
     "python": locations.interpreter,
     "scenario": locations.locust_file,
 }
@@ -120,8 +122,13 @@ def _comparison(table: Comparison, source: Source) -> Comparison:
     """Flatten the baseline to the names of `case_factors`, and make its paths absolute."""
     flat: dict[str, Any] = {}
     for key, value in table.baseline.items():
-        if key == "params" and isinstance(value, dict):
-            flat |= {f"params.{name}": inner for name, inner in value.items()}
+        if key in {"params", "factory_args"} and isinstance(value, dict):
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        elif key == "env" and isinstance(value, dict):
+            flat |= {
+                f"env.{name}": as_variable(inner) if isinstance(inner, int | float | str) else inner
+                for name, inner in value.items()
+            }
         elif key in PATH_FACTORS and isinstance(value, str):
             flat[key] = PATH_FACTORS[key](value, ("compare", "baseline", key), source)
         else:

@@ -11,27 +11,28 @@ from typing import Any
 
 from loopwise import machine
 from loopwise.errors import SuiteError
-from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Load, Part, Server
+from loopwise.model import LOAD_KEYS, App, Case, Command, Endpoint, Load, Part, Server
 from loopwise.model.factors import is_own
 from loopwise.model.modes import MIX, OWN, mode_named
 from loopwise.model.naming import assign_ids
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations
+from loopwise.suite.copies import filled_in, named_paths, with_copies
 from loopwise.suite.file import Key, Source
 from loopwise.suite.schema import SERVER_KEYS, EndpointTable, Entry, SuiteTable, given
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or a fake of it in tests."""
 
-REQUEST_KEYS = ("endpoint", "mix", "scenario", "name")
-TARGET_KEYS = ("features", *SERVER_KEYS)
+REQUEST_KEYS = ("endpoint", "mix", "scenario", "name", "before_replicate")
+TARGET_KEYS = ("features", "before_replicate", *SERVER_KEYS)
 APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
 KINDS = {
-    "app": ("app", "python", "app_dir", *REQUEST_KEYS, *APP_KEYS),
+    "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *APP_KEYS),
     "url": ("url", *REQUEST_KEYS),
     "workload": ("workload", "params", "mode", *TARGET_KEYS),
-    "scenario": ("scenario", "endpoint", "name", *SERVER_KEYS),
+    "scenario": ("scenario", "endpoint", "name", "before_replicate", *SERVER_KEYS),
     "mix": ("mix", "name", *TARGET_KEYS),
 }
 """Kind of entry, by the key that makes it -> its keys besides `load`. The first kind whose key is there counts."""
@@ -67,7 +68,10 @@ class _Place:
         return [(value, (*key, index) if len(values) > 1 else key) for index, value in enumerate(values)]
 
     def draft(self, **fields: Any) -> Draft:
-        return self.key, Case(case_id="", load=Load(), **({"mode": OWN.name, "endpoints": ()} | fields))
+        common: dict[str, Any] = {"mode": OWN.name, "endpoints": ()}
+        if self.entry.before_replicate is not None:
+            common["before_replicate"] = Command(text=self.entry.before_replicate, folder=str(self.source.folder))
+        return self.key, Case(case_id="", load=Load(), **(common | fields))
 
 
 def expand(suite: SuiteTable, source: Source, *, allow_remote: Collection[str], describe: Describe) -> tuple[Case, ...]:
@@ -124,6 +128,10 @@ def _kind(place: _Place) -> str:
 def _servers(place: _Place) -> list[Server | None]:
     lists = {name: values for name, values in given(place.entry).items() if name in SERVER_KEYS}
     ordered = {"name" if name == "server" else name: lists[name] for name in SERVER_KEYS if name in lists}
+    if "env_file" in ordered:
+        ordered["env_file"] = [locations.env_file(text, key, place.source) for text, key in place.each("env_file")]
+    variables = _combinations(place.entry.env, (*place.key, "env"), place.source)
+    ordered["env"] = [with_copies(place.entry, each, place.error) for each in variables]
     servers = [Server(**values) for values in _combinations(ordered, place.key, place.source)]
     for server in servers:
         if refused := SERVERS[server.name].refusal(server):
@@ -259,10 +267,22 @@ def _apps(place: _Place) -> list[Draft]:
         locations.folder(text, key, source) for text, key in place.each("app_dir") or [(".", (*place.key, "app_dir"))]
     ]
     pythons = [locations.interpreter(text, key, source) for text, key in place.each("python")]
-    lists = (targets, folders, pythons or [sys.executable], _requests(place))
+    no_cwd: list[str | None] = [None]
+    cwds = [locations.folder(text, key, source) for text, key in place.each("cwd")]
+    names = list(named_paths(place.entry))
+    arguments = [
+        filled_in(each, names, "factory_args", place.error)
+        for each in _combinations(place.entry.factory_args, (*place.key, "factory_args"), source)
+    ]
+    if any(arguments):
+        targets = [text if text.endswith("()") else f"{text}()" for text in targets]
+    fresh = locations.fresh(named_paths(place.entry), (*place.key, "fresh"), source)
+    lists = (targets, folders, pythons or [sys.executable], cwds or no_cwd, arguments, _requests(place))
     return [
-        place.draft(app=App(target=target, app_dir=app_dir, python=python), **request)
-        for target, app_dir, python, request in _product(place.key, source, *lists)
+        place.draft(
+            app=App(target=target, app_dir=app_dir, python=python, cwd=cwd, factory_args=args, fresh=fresh), **request
+        )
+        for target, app_dir, python, cwd, args, request in _product(place.key, source, *lists)
     ]
 
 

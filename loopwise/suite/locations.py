@@ -4,10 +4,12 @@ import ipaddress
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from loopwise.errors import ServerError
+from loopwise.servers.environment import read_env_file
 from loopwise.servers.origin import UNIX
 from loopwise.suite.file import Key, Source, shown
 
@@ -51,6 +53,27 @@ def interpreter(text: str, key: Key, source: Source) -> str:
             key, f"got {shown(text)}, but {absolute} can't be executed; give the environment's bin/python"
         )
     return str(absolute)
+
+
+def env_file(text: str, key: Key, source: Source) -> str:
+    """Return the absolute path of a file of NAME=VALUE lines."""
+    path = (source.folder / text).resolve()
+    try:
+        read_env_file(path)
+    except ServerError as error:
+        raise source.error(key, str(error).removeprefix("env_file: ")) from None
+    return str(path)
+
+
+def fresh(paths: Mapping[str, str], key: Key, source: Source) -> dict[str, str]:
+    """Return the absolute paths of what is copied for every start, by its name."""
+    found = {name: (source.folder / text).resolve() for name, text in paths.items()}
+    for name, path in found.items():
+        if not path.is_file() and not path.is_dir():
+            raise source.error(
+                key, f"got {shown(paths[name])}, but there is no file or folder {path}; make it, or correct the path"
+            )
+    return {name: str(path) for name, path in found.items()}
 
 
 def locust_file(text: str, key: Key, source: Source) -> str:

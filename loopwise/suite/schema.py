@@ -1,5 +1,6 @@
 """The tables of a suite as types, and validation errors as sentences that name file and key."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
@@ -79,6 +80,36 @@ def _server_name(value: Any) -> Any:
     return value
 
 
+def as_variable(value: Any) -> Any:
+    """A variable's value as text: numbers and booleans as TOML writes them."""
+    _scalar(value)
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _variables(value: Any) -> Any:
+    """Refuse names that no environment has, and those that Loopwise sets."""
+    for name in value if isinstance(value, dict) else ():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise _wrong(f"got {shown(name)}, allowed are letters, digits and _; correct the variable's name")
+        if name.startswith("LOOPWISE_"):
+            raise _wrong(f"got {shown(name)}, which Loopwise sets; give the variable another name")
+        if name in INSTEAD_OF:
+            raise _wrong(f"got {shown(name)}; set {INSTEAD_OF[name]} instead, so that the case is named by it")
+    return value
+
+
+def _argument_lists(value: Any) -> Any:
+    """One list of options is one value; a list of lists multiplies the cases."""
+    if isinstance(value, list) and not any(isinstance(each, list) for each in value):
+        return [value]
+    return value
+
+
+def _as_paths(value: Any) -> Any:
+    """A path, a list of paths, or a table of variables that get the paths of the copies."""
+    return _variables(value) if isinstance(value, dict) else _as_list(value)
+
+
 def _json(value: Any) -> Any:
     """Refuse dates and times, which TOML has and JSON has not."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -105,6 +136,9 @@ def _endpoint(value: Any) -> Any:
 
 Factor = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """A value or a list of values; each multiplies the cases."""
+INSTEAD_OF = {"WEB_CONCURRENCY": "workers"}
+"""Variables that servers read -> the key of a suite that says the same."""
+Variable = Annotated[str, BeforeValidator(as_variable)]
 Scalar = Annotated[Any, BeforeValidator(_scalar)]
 RequestPath = Annotated[str, BeforeValidator(_path)]
 VictimPath = Annotated[str, BeforeValidator(lambda value: value if value == "" else _path(value))]
@@ -164,6 +198,8 @@ if TYPE_CHECKING:
 
     class ServerTable(Table):
         """Fields of `model.Server` with `name` as `server`, each a list of values."""
+
+        env: dict[str, list[str]]
 else:
     LoadTable = create_model(
         "LoadTable",
@@ -174,7 +210,17 @@ else:
         "ServerTable",
         __base__=Table,
         **_factors_of(Server, {"name": "server"})
-        | {"server": (Factor[Annotated[str, BeforeValidator(_server_name)]], Field(default_factory=list))},
+        | {
+            "server": (Factor[Annotated[str, BeforeValidator(_server_name)]], Field(default_factory=list)),
+            "env": (
+                Annotated[dict[str, Factor[Variable]], BeforeValidator(_variables)],
+                Field(default_factory=dict),
+            ),
+            "server_args": (
+                Annotated[list[list[str]], BeforeValidator(_argument_lists)],
+                Field(default_factory=list, min_length=1),
+            ),
+        },
     )
 
 SERVER_KEYS = tuple(ServerTable.model_fields)
@@ -190,6 +236,10 @@ class Entry(ServerTable):
     app: Factor[str] = Field(default_factory=list)
     python: Factor[str] = Field(default_factory=list)
     app_dir: Factor[str] = Field(default_factory=list)
+    cwd: Factor[str] = Field(default_factory=list)
+    factory_args: dict[str, Factor[Annotated[Any, BeforeValidator(_json)]]] = Field(default_factory=dict)
+    fresh: Annotated[list[str] | dict[str, str], BeforeValidator(_as_paths)] = Field(default_factory=list)
+    before_replicate: str | None = Field(default=None, min_length=1)
     url: Factor[str] = Field(default_factory=list)
     endpoint: Factor[EndpointText] = Field(default_factory=list)
     mix: list[MixTable] = Field(default_factory=list, min_length=1)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from loopwise.model import LOAD_KEYS, Case, Endpoint, Experiment, Load, Server
+from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Experiment, Load, Server
 
 _DROPPED = {"--out", "--label", "--resume"}
 """Options that a repetition must not have, since it is a result of its own."""
@@ -39,7 +39,8 @@ def case_command(experiment: Experiment, case: Case) -> str:
 
 def entry(case: Case) -> dict[str, Any]:
     """Return the [[matrix]] entry whose only case this is."""
-    return {**_subject(case), **_server(case.server), "load": _load(case.load)}
+    before = {"before_replicate": case.before_replicate.text} if case.before_replicate else {}
+    return {**_subject(case), **before, **_server(case), "load": _load(case.load)}
 
 
 def toml(value: Any) -> str:
@@ -72,8 +73,7 @@ def _kept(words: list[str]) -> list[str]:
 
 def _subject(case: Case) -> dict[str, Any]:
     if case.app is not None:
-        app = {"app": case.app.target, "app_dir": case.app.app_dir, "python": case.app.python}
-        return {**app, **_requests(case)}
+        return {**_app(case.app, case.server), **_requests(case)}
     if case.url is not None:
         return {"url": case.url, **_requests(case)}
     if case.scenario is not None:
@@ -84,6 +84,19 @@ def _subject(case: Case) -> dict[str, Any]:
         return {"mix": parts, "name": case.workload, **features}
     params = {"params": _given(case.params)} if case.params else {}
     return {"workload": case.workload, **params, "mode": case.mode, **features}
+
+
+def _app(app: App, server: Server | None) -> dict[str, Any]:
+    keys: dict[str, Any] = {"app": app.target, "app_dir": app.app_dir, "python": app.python}
+    if app.cwd is not None:
+        keys["cwd"] = app.cwd
+    if app.factory_args:
+        keys["factory_args"] = {name: [value] for name, value in app.factory_args.items()}
+    if app.fresh:
+        env = server.env if server else {}
+        is_table = all(env.get(name) == f"{{fresh.{name}}}" for name in app.fresh)
+        keys["fresh"] = app.fresh if is_table else list(app.fresh.values())
+    return keys
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,10 +122,16 @@ def _endpoint(endpoint: Endpoint) -> str | dict[str, Any]:
     return endpoint.name if set(table) <= {"method", "path"} else {"path": endpoint.path, **table}
 
 
-def _server(server: Server | None) -> dict[str, Any]:
+def _server(case: Case) -> dict[str, Any]:
+    server = case.server
     if server is None:
         return {}
-    chosen = server.model_dump(exclude={"name", "workers"}, exclude_defaults=True)
+    chosen = server.model_dump(mode="json", exclude={"name", "workers"}, exclude_defaults=True)
+    fresh = case.app.fresh if case.app else {}
+    own = {name: value for name, value in server.env.items() if name not in fresh or value != f"{{fresh.{name}}}"}
+    chosen |= {"env": own} if own else {}
+    if not own:
+        chosen.pop("env", None)
     return {"server": server.name, "workers": server.workers, **chosen}
 
 

@@ -1,0 +1,93 @@
+"""Apps started as their people start them: variables, folders, arguments, and data that each run finds anew."""
+
+from pathlib import Path
+
+import pytest
+from support.e2e import Bench, app_file, runs_of
+
+from loopwise.model import Run
+from loopwise.servers.specs import SERVERS
+
+pytestmark = pytest.mark.e2e
+
+APP = """
+import os, pathlib
+
+def create(size=0):
+    data = pathlib.Path(os.environ["DATA"])
+    was_empty = data.stat().st_size == 0
+
+    async def app(scope, receive, send):
+        assert scope["type"] == "http"
+        with data.open("a") as log:
+            log.write("x")
+        seen = (size, os.environ["POOL"], os.environ["TOKEN"], os.path.basename(os.getcwd()))
+        is_right = seen == (5, "9", "t t", "run") and (scope["path"] != "/" or was_empty)
+        body = repr(seen).encode()
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200 if is_right else 500, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+"""
+SUITE = """
+name = "keys"
+[load]
+users = 2
+warmup_s = 0.1
+measure_s = 0.3
+[replicates]
+min = 1
+max = 1
+repeats = 0
+[[matrix]]
+app = "shop:create"
+app_dir = "src"
+cwd = "run"
+endpoint = "/"
+env = {{ POOL = 9{more} }}
+env_file = "prod.env"
+factory_args = {{ size = 5 }}
+before_replicate = "echo $LOOPWISE_REPLICATE >> before.txt"
+{keys}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    app_file(tmp_path / "src", APP, "shop.py")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "prod.env").write_text("TOKEN='t t'\nPOOL=1\n")
+    (tmp_path / "count").write_text("")
+    return tmp_path
+
+
+def run(folder: Path, keys: str, more: str = "") -> tuple[int, list[Run], Bench]:
+    (folder / "suite.toml").write_text(SUITE.format(keys=keys, more=more))
+    bench = Bench(folder / "bench")
+    status, output = bench("run", folder / "suite.toml", "--out", folder / "result", "--quiet")
+    assert status in {0, 3}, output
+    assert bench.left_behind() == []
+    return status, runs_of(folder / "result"), bench
+
+
+def test_every_server_starts_the_app_as_its_people_do(folder: Path) -> None:
+    keys = f'fresh = {{ DATA = "count" }}\nserver = {list(SERVERS)}\naccess_log = true\nserver_args = []'
+    status, runs, _ = run(folder, keys)
+    assert [(each.status, each.error) for each in runs] == [("ok", None)] * len(SERVERS)
+    assert status == 0
+    assert (folder / "before.txt").read_text().split() == ["1"] * len(SERVERS)
+    # Every run found the data as it was, and left no copy.
+    assert (folder / "count").read_text() == ""
+    assert [each.name for each in folder.iterdir() if each.name.startswith(".")] == []
+    for each in runs:
+        log = (folder / "result" / "runs" / each.case.case_id / "1" / "server.log").read_text()
+        assert log.count("GET / ") >= each.counts["ok"] > 0, each.case.case_id
+
+
+def test_a_run_whose_app_wrote_to_the_original_is_void(folder: Path) -> None:
+    status, (only,), _ = run(folder, 'fresh = "count"', more=f", DATA = '{folder}/count', COPY = '{{fresh}}'")
+    assert status == 3
+    assert (only.error or "").startswith(
+        f"{folder}/count was changed during the run, though `fresh` names {folder}/count"
+    )
