@@ -28,8 +28,10 @@ class Endpoint(Noun):
         return f"{self.method} {self.path}"
 
 
-class Load(Noun):
+class Load(Grown):
     """How requests arrive, and for how long."""
+
+    added: ClassVar[frozenset[str]] = frozenset({"script_errors_allowed"})
 
     model: Literal["closed", "open"] = "closed"
     users: int = Field(default=50, ge=1, le=100_000)
