@@ -34,6 +34,10 @@ class Answer(NamedTuple):
     reason: str
     body: bytes
     """At most KEPT_BYTES."""
+    server: str = ""
+    """Its header Server: who answered."""
+    duration_s: float = 0.0
+    """From connecting to the last byte."""
 
     @property
     def text(self) -> str:
@@ -51,7 +55,7 @@ class _Parser:
         self.on_message_begin()
 
     def on_message_begin(self) -> None:
-        self.reason = b""
+        self.reason, self.server = b"", ""
         self.body = bytearray()
         self.names: set[bytes] = set()
         self.is_complete = self._has_head = False
@@ -59,8 +63,10 @@ class _Parser:
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
+    def on_header(self, name: bytes, value: bytes) -> None:
         self.names.add(name.lower())
+        if name.lower() == b"server":
+            self.server = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._has_head = self.status >= 200
@@ -94,9 +100,10 @@ def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
     Raises:
         NoAnswerError: no complete answer in time.
     """
-    deadline_s = time.monotonic() + timeout_s
+    started_s = time.monotonic()
     try:
-        return _ask(origin, request, deadline_s)
+        answer = _ask(origin, request, started_s + timeout_s)
+        return answer._replace(duration_s=time.monotonic() - started_s)
     except TimeoutError:
         raise NoAnswerError(
             f"no complete answer within {timeout_s:g} s",
@@ -141,7 +148,7 @@ def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> A
                 raise NoAnswerError(
                     "the answer is no HTTP/1.1 or changes the protocol", "name a plain HTTP endpoint"
                 ) from None
-    return Answer(parser.status, parser.reason.decode("latin-1"), bytes(parser.body))
+    return Answer(parser.status, parser.reason.decode("latin-1"), bytes(parser.body), parser.server)
 
 
 def _left_s(deadline_s: float) -> float:

@@ -23,7 +23,7 @@ from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.environment import environment, telemetry_folder
-from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.fresh import Copies, copied
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.spec import HOST
@@ -39,8 +39,14 @@ READY_ANSWER_S = 1.0
 POLL_S = 0.02
 REPEAT_S = 0.002
 """Pause after an answer of a worker that is known already: the others still start and need the CPU."""
+LOG_DELAY_S = 0.1
+"""What a server writes about a request may reach its log a moment after the answer."""
+LOG_LINES = 8
+"""As many say what an exception was and where."""
 OWN_APP_GRACE_S = 5.0
 """Time for a user's own app to shut down. target_app, and a server that never came up, have nothing to save."""
+
+OnAnswer = Callable[[Endpoint, Answer], object]
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,8 @@ def serve(
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
             url = f"http://{HOST}:{port}"
-            check_endpoints(case, url)
+            with quoting(log):
+                check_endpoints(case, url)
             has_pool = case.app is None and uses_pool(case)
             probes = telemetry_folder(scratch) if case.server.probe else None
             yield RunningServer(url, process, facts, probes, log if has_pool else None, copies)
@@ -247,8 +254,25 @@ def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Pa
         )
 
 
-def check_endpoints(case: Case, url: str) -> None:
+@contextmanager
+def quoting(log: Path) -> Iterator[None]:
+    """Add to an EndpointError what the server wrote to its log meanwhile: the app's own words."""
+    begin = log.stat().st_size if log.exists() else 0
+    try:
+        yield
+    except EndpointError as error:
+        time.sleep(LOG_DELAY_S)
+        written = log.read_bytes()[begin:].decode(errors="replace").strip() if log.exists() else ""
+        if not written:
+            raise
+        lines = "".join(f"\n    {line}" for line in written.splitlines()[-LOG_LINES:])
+        raise EndpointError(f"{error}. Its log says of it:{lines}") from None
+
+
+def check_endpoints(case: Case, url: str, on_answer: OnAnswer = lambda *_: None) -> None:
     """Request each endpoint once, as the load will: a load on a wrong answer would measure the wrong thing.
+
+    `on_answer` receives each answer that is complete, also one that was not expected.
 
     Raises:
         EndpointError: no complete answer within the load's `timeout_s`, or another status than expected.
@@ -258,16 +282,17 @@ def check_endpoints(case: Case, url: str) -> None:
     except OSError as error:
         raise EndpointError(f"{url}: the host is unknown ({error.strerror}); correct the url") from None
     for endpoint in case.endpoints:
-        _check_endpoint(origin, endpoint, url, case.load.timeout_s)
+        _check_endpoint(origin, endpoint, url, case.load.timeout_s, on_answer)
 
 
-def _check_endpoint(origin: Origin, endpoint: Endpoint, url: str, timeout_s: float) -> None:
+def _check_endpoint(origin: Origin, endpoint: Endpoint, url: str, timeout_s: float, on_answer: OnAnswer) -> None:
     try:
         answer = ask(origin, endpoint_bytes(endpoint, origin.host_header), timeout_s=timeout_s)
     except RequestError as error:
         raise EndpointError(f"{endpoint.name}: {error}; correct the endpoint") from None
     except NoAnswerError as error:
         raise EndpointError(f"{endpoint.name}: {error.what} from {url}; {error.advice}") from None
+    on_answer(endpoint, answer)
     wanted = endpoint.expect_status
     if 200 <= answer.status < 300 if wanted is None else answer.status == wanted:
         return

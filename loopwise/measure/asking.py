@@ -1,0 +1,133 @@
+"""Ask the endpoints of a suite once, without any load: does each app start, and who answers what?"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from loopwise.errors import EndpointError, RunError
+from loopwise.measure.testbed import Serve
+from loopwise.model import Case, Endpoint, Noun
+from loopwise.model.factors import is_own
+from loopwise.servers import lifecycle
+from loopwise.servers.exchange import Answer
+from loopwise.servers.preparation import prepare
+from loopwise.servers.services import Services
+from loopwise.servers.target import calibration
+
+
+class Asked(Noun):
+    """What became of one request."""
+
+    place: str
+    """The app, the URL, or the workload and its mode."""
+    endpoint: str
+    status: int | None = None
+    """None: no complete answer, or nothing was asked."""
+    size_bytes: int | None = None
+    time_ms: float | None = None
+    """From connecting to the last byte; a first request, so imports and connections of the app's own are in it."""
+    answered_by: str | None = None
+    """The answer's header Server."""
+    error: str | None = None
+    """Why a run would fail before its load; None: it would not."""
+
+
+OnAsked = Callable[[Asked], object]
+
+
+def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Serve = lifecycle.serve) -> list[Asked]:
+    """Start each app once, on one worker, and ask each of its endpoints once, in the order of the cases.
+
+    Args:
+        cases: those of a suite.
+        on_asked: receives each outcome as it is known.
+        serve: as loopwise.servers.lifecycle.serve.
+    """
+    calibrated = calibration(cases)
+    found = []
+    with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, Services(Path(folder)) as services:
+        for case in apps(cases):
+            scratch = Path(tempfile.mkdtemp(dir=folder))
+            log = scratch / "server.log"
+            with ExitStack() as stack:
+                try:
+                    prepare([case], 1, log)
+                    variables = stack.enter_context(services.during(case.needs, "ask"))
+                    silent = case.model_copy(update={"endpoints": ()})
+                    running = stack.enter_context(
+                        serve(silent, scratch=scratch, log=log, calibration=calibrated, services=variables)
+                    )
+                except RunError as error:
+                    outcomes: Iterable[Asked] = [_unasked(case, str(error))]
+                else:
+                    outcomes = _ask(case, running.url, log)
+                for each in outcomes:
+                    on_asked(each)
+                    found.append(each)
+    return found
+
+
+def apps(cases: Sequence[Case]) -> list[Case]:
+    """One case for each app, URL, or workload and mode, with the endpoints of all its cases."""
+    merged: dict[str, Case] = {}
+    for case in cases:
+        known = merged.get(key := _identity(case))
+        if known is None:
+            server = case.server.model_copy(update={"workers": 1, "probe": False}) if case.server else None
+            merged[key] = case.model_copy(update={"server": server})
+        else:
+            new = tuple(each for each in case.endpoints if each not in known.endpoints)
+            merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
+    return list(merged.values())
+
+
+def _identity(case: Case) -> str:
+    """What makes an app another one: its code, data and variables, but not how it is loaded or by which server."""
+    apart = {"case_id", "load", "cost", "endpoints", "scenario", "server", *({"workload"} if is_own(case) else ())}
+    variables = case.server.model_dump_json(include={"env", "env_file"}) if case.server else ""
+    return case.model_dump_json(exclude=apart) + variables
+
+
+def _ask(case: Case, url: str, log: Path) -> Iterator[Asked]:
+    if not case.endpoints:
+        yield _unasked(case, None)
+    for endpoint in case.endpoints:
+        yield _ask_one(case.model_copy(update={"endpoints": (endpoint,)}), endpoint, url, log)
+
+
+def _ask_one(case: Case, endpoint: Endpoint, url: str, log: Path) -> Asked:
+    answers: list[Answer] = []
+    error = None
+    try:
+        with lifecycle.quoting(log):
+            lifecycle.check_endpoints(case, url, lambda _, answer: answers.append(answer))
+    except EndpointError as raised:
+        error = str(raised)
+    return _asked(case, endpoint, answers, error)
+
+
+def _asked(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str | None) -> Asked:
+    outcome = Asked(place=_place(case), endpoint=endpoint.name, error=error)
+    if not answers:
+        return outcome
+    answer = answers[-1]
+    return outcome.model_copy(
+        update={
+            "status": answer.status,
+            "size_bytes": len(answer.body),
+            "time_ms": round(answer.duration_s * 1e3, 1),
+            "answered_by": answer.server or None,
+        }
+    )
+
+
+def _unasked(case: Case, error: str | None) -> Asked:
+    names = ", ".join(each.name for each in case.endpoints) or "what its Locust file asks"
+    return Asked(place=_place(case), endpoint=names, error=error)
+
+
+def _place(case: Case) -> str:
+    if case.url is not None:
+        return case.url
+    return case.app.target if case.app else f"{case.subject} {case.mode}"
