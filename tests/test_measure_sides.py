@@ -7,6 +7,7 @@ import pytest
 
 from loopwise.errors import UsageError
 from loopwise.measure.sides import Version, case_of, names_of, served_from
+from loopwise.model import Case
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -114,3 +115,41 @@ def test_sides_have_names_that_may_stand_in_a_path_and_differ(sides: tuple[str, 
     assert all("/" not in name and name not in {"", ".", ".."} for name in found)
     if names[0] != "git-..-..":
         assert found == names
+
+
+def sided(folder: Path, *settings: str) -> Case:
+    return case_of(Version("shop:create", None, folder, None, settings), folder, ["/"], {}, case_id="x")
+
+
+def test_a_side_is_started_as_its_settings_say(tmp_path: Path) -> None:
+    case = sided(
+        tmp_path,
+        "env.OMP_NUM_THREADS=2",
+        'server_args=["--preload"]',
+        "factory_args.size=5",
+        "workers=2",
+        f"cwd={tmp_path}",
+    )
+    assert case.server is not None
+    assert case.app is not None
+    assert (case.server.env, case.server.server_args, case.server.workers) == (
+        {"OMP_NUM_THREADS": "2"},
+        ("--preload",),
+        2,
+    )
+    assert (case.app.target, case.app.factory_args, case.app.cwd) == ("shop:create()", {"size": 5}, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("endpoint=/other", "allowed keys are cwd, factory_args, fresh, server, workers"),
+        ("load.users=1", "allowed keys are"),
+        ("env.A=[1,2]", "shop:create: its settings make 2 cases; give each key one value"),
+        ("server_args=--workers", "matrix[0].server_args"),
+    ],
+)
+def test_settings_that_make_no_side_are_refused(tmp_path: Path, setting: str, words: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        sided(tmp_path, setting)
+    assert words in str(raised.value)

@@ -23,6 +23,10 @@ async def served(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 """
+SHOP_PATHS = """
+async def app(scope, receive, send): ...
+app.openapi = lambda: {"paths": {"/fine": {"get": {}}}}
+"""
 SHOP = """
 from fastapi import FastAPI, WebSocket
 from fastapi.staticfiles import StaticFiles
@@ -170,6 +174,21 @@ def test_mounted_apps_are_listed_below_their_prefix(shop: Path) -> None:
 def test_a_document_that_the_app_serves_is_found(shop: Path) -> None:
     offered = listing(named_app("init", "plain:served", shop, None))
     assert [(each.name, each.inactive()) for each in offered.operations] == [("GET /v2/pets", "")]
+
+
+def test_an_app_is_read_in_its_working_directory_with_its_variables(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "late.py").write_text(
+        "import os\nfrom pathlib import Path\nassert Path('.env').exists() and os.environ['URL'] == 'x'\n" + SHOP_PATHS
+    )
+    (tmp_path / ".env").write_text("URL=x\n")
+    app = named_app("init", "late:app", tmp_path / "src", None, tmp_path)
+    path = write_suite(tmp_path / "bench", app, env_file=str(tmp_path / ".env")).path
+    entry = tomllib.loads(path.read_text())["matrix"][0]
+    assert (entry["endpoint"], entry["cwd"], entry["env_file"]) == (["GET /fine"], "..", "../.env")
+    case, *_ = load_suite(str(path), describe=FakeTarget()).cases
+    assert case.app is not None
+    assert case.app.folder == str(tmp_path.resolve())
 
 
 def test_the_environments_search_path_is_kept(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from loopwise.cli.options import (
     console,
     new_folder,
 )
-from loopwise.errors import writing
+from loopwise.errors import UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ def duel(
     candidate_python: Annotated[
         Path | None, typer.Option(metavar="P", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
+    base_set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="How BASE is started: env.OMP_NUM_THREADS=1; may be repeated."),
+    ] = None,
+    candidate_set: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="The same for CANDIDATE; default: as BASE.")
+    ] = None,
     suite: Annotated[str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")] = None,
     fail_on: FailOn = None,
     margin: Annotated[float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")] = 0.01,
@@ -75,9 +82,17 @@ def duel(
     label = checked_label(label)
     gates = tuple(parse_gate(text) for text in fail_on or ())
     versions = (
-        Version(baseline, app_, base_app_dir, base_python),
-        Version(candidate, app_, candidate_app_dir or base_app_dir, candidate_python or base_python),
+        Version(baseline, app_, base_app_dir, base_python, tuple(base_set or ())),
+        Version(
+            candidate,
+            app_,
+            candidate_app_dir or base_app_dir,
+            candidate_python or base_python,
+            tuple(base_set or () if candidate_set is None else candidate_set),
+        ),
     )
+    if suite is not None and (base_set or candidate_set):
+        raise UsageError("duel: the cases of --suite say how they are started; leave out --base-set, --candidate-set")
     load = {"users": users, "measure_s": seconds, "warmup_s": WARMUP_S}
     effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
     raise_open_files_limit()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, IncludeUnsafe, Python, console
+from loopwise.cli.options import AppDir, Cwd, EnvFile, IncludeUnsafe, Python, console
 from loopwise.report.terminal.console import say
 
 
@@ -16,14 +16,16 @@ def init(
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
+    cwd: Cwd = None,
+    env_file: EnvFile = None,
     include_unsafe: IncludeUnsafe = False,
 ) -> int:
     """Write a commented suite to begin with."""
-    from loopwise.suite.own_app import named_app
+    from loopwise.suite.own_app import named_app, named_env_file
     from loopwise.suite.scaffold import write_suite
 
-    app = named_app("init", target, app_dir, python) if target is not None else None
-    wrote = write_suite(folder, app, include_unsafe=include_unsafe)
+    app = named_app("init", target, app_dir, python, cwd) if target is not None else None
+    wrote = write_suite(folder, app, env_file=named_env_file("init", env_file), include_unsafe=include_unsafe)
     screen = console()
     if wrote.commented:
         say(

@@ -38,6 +38,10 @@ Python = Annotated[
     Path | None, typer.Option(metavar="P", help="Interpreter that has the app's dependencies; default: ours.")
 ]
 
+Cwd = Annotated[
+    Path | None, typer.Option(metavar="D", help="The server's working directory; default: that of --app-dir.")
+]
+EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Lines NAME=VALUE for the app's environment.")]
 IncludeUnsafe = Annotated[
     bool,
     typer.Option("--include-unsafe", help="Also ask by itself what may change data: POST, DELETE, GET /reset."),

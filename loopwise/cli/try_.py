@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, Label, Out, Python, Quietly, Remotes, Seed, Sets, checked_label
+from loopwise.cli.options import AppDir, Cwd, EnvFile, Label, Out, Python, Quietly, Remotes, Seed, Sets, checked_label
 from loopwise.cli.run import measure
 
 
@@ -16,6 +16,8 @@ def try_(
     users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
     app_dir: AppDir = Path(),
     python: Python = None,
+    cwd: Cwd = None,
+    env_file: EnvFile = None,
     out: Out = None,
     label: Label = None,
     set_: Sets = None,
@@ -27,6 +29,15 @@ def try_(
     from loopwise.suite import make_suite
     from loopwise.suite.scaffold import trial_document
 
-    document = trial_document(target, endpoint, workers=workers, users=users, app_dir=app_dir, python=python)
+    document = trial_document(
+        target,
+        endpoint,
+        workers=workers,
+        users=users,
+        app_dir=app_dir,
+        python=python,
+        cwd=cwd,
+        env_file=env_file,
+    )
     suite = make_suite(document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ())
     return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet)

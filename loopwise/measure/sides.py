@@ -12,8 +12,14 @@ from typing import Any
 from loopwise.errors import UsageError
 from loopwise.model import Case
 from loopwise.suite import load_suite, make_suite
+from loopwise.suite.expand import KINDS, REQUEST_KEYS
 
 REVISION = "git:"
+SIDE_KEYS = (
+    *(key for key in KINDS["app"] if key not in {"app", "app_dir", "python", *REQUEST_KEYS}),
+    "before_replicate",
+)
+"""Keys of an entry in which the two sides of a duel may differ."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Version:
     """`module:app`, for a git revision."""
     app_dir: Path
     python: Path | None
+    settings: tuple[str, ...] = ()
+    """`KEY=VALUE` for keys of the side's [[matrix]] entry: `env.OMP_NUM_THREADS=1`."""
 
     @property
     def is_revision(self) -> bool:
@@ -189,7 +197,16 @@ def case_of(version: Version, folder: Path, endpoints: Sequence[str], load: Mapp
     else:
         entry["mix"] = [{"endpoint": endpoint} for endpoint in endpoints]
     document = {"name": "duel", "load": dict(load), "matrix": [entry]}
-    (case,) = make_suite(document, label="duel", folder=Path.cwd()).cases
+    for setting in version.settings:
+        key = setting.partition("=")[0].split(".")[0].strip()
+        if key not in SIDE_KEYS:
+            raise UsageError(
+                f"duel: --base-set, --candidate-set: got {setting!r}, allowed keys are {', '.join(SIDE_KEYS)}"
+            )
+    overrides = [f"matrix.{setting}" for setting in version.settings]
+    case, *others = make_suite(document, label="duel", folder=Path.cwd(), overrides=overrides).cases
+    if others:
+        raise UsageError(f"duel: {version.text}: its settings make {1 + len(others)} cases; give each key one value")
     assert case.app is not None
     # A suite follows links; the app is imported through this one, whose path is as long as the other side's.
     app = case.app.model_copy(update={"app_dir": str(folder)})

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from loopwise.errors import UsageError
-from loopwise.model import App
+from loopwise.model import App, Server
 from loopwise.paths import target_app_dir
+from loopwise.servers.environment import app_variables, base_environment, with_variables
+from loopwise.servers.fresh import Copies
 from loopwise.suite import locations
 from loopwise.suite.file import Source
 from loopwise.suite.openapi import Listing, base_path, hidden, operations
@@ -20,22 +22,38 @@ IMPORT_TIMEOUT_S = 60.0
 PROBE_ERROR = "AppError: "
 
 
-def named_app(command: str, target: str, app_dir: Path, python: Path | None) -> App:
+def named_app(command: str, target: str, app_dir: Path, python: Path | None, cwd: Path | None = None) -> App:
     """The app that a command line names, its paths relative to the working directory.
 
     Raises:
-        SuiteError: it has not the form of an app, or folder or interpreter don't exist.
+        SuiteError: it has not the form of an app, or a folder or the interpreter doesn't exist.
     """
     source = Source(label=command, folder=Path.cwd())
     return App(
         target=locations.app_target(target, ("--app",), source),
         app_dir=locations.folder(str(app_dir), ("--app-dir",), source),
         python=locations.interpreter(str(python), ("--python",), source) if python else sys.executable,
+        cwd=locations.folder(str(cwd), ("--cwd",), source) if cwd else None,
     )
 
 
-def listing(app: App) -> Listing:
+def named_env_file(command: str, path: Path | None) -> str | None:
+    """The absolute path of the file of variables that a command line names.
+
+    Raises:
+        SuiteError: it can't be read.
+    """
+    if path is None:
+        return None
+    return locations.env_file(str(path), ("--env-file",), Source(label=command, folder=Path.cwd()))
+
+
+def listing(app: App, env_file: str | None = None) -> Listing:
     """List what an app offers, by its OpenAPI documents and its routes. The app is imported, not started.
+
+    Args:
+        app: of its `fresh` there are no copies.
+        env_file: absolute path of a file with variables.
 
     Raises:
         UsageError: the app can't be imported there.
@@ -44,7 +62,7 @@ def listing(app: App) -> Listing:
         scratch = Path(name)
         for module in ("probe", "routes"):
             shutil.copy(target_app_dir() / "target_app" / f"{module}.py", scratch / f"loopwise_{module}.py")
-        found = _ask(app, scratch)
+        found = _ask(app, env_file, scratch)
     listed = []
     for each in found["documents"]:
         prefix = each["prefix"] + (base_path(each["document"]) if each["is_served"] else "")
@@ -53,9 +71,9 @@ def listing(app: App) -> Listing:
     return Listing(listed, found["left_out"])
 
 
-def _ask(app: App, scratch: Path) -> dict[str, Any]:
-    search_path = os.pathsep.join(filter(None, [str(scratch), os.environ.get("PYTHONPATH")]))
-    env = {**os.environ, "PYTHONPATH": search_path, "LOOPWISE_APP": app.target, "LOOPWISE_APP_DIR": app.app_dir}
+def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
+    env = with_variables(base_environment(Server(env_file=env_file), Copies()), app_variables(app, Copies()))
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     answer = scratch / "routes.json"
     try:
         asked = subprocess.run(
@@ -64,7 +82,7 @@ def _ask(app: App, scratch: Path) -> dict[str, Any]:
             text=True,
             errors="replace",
             env=env,
-            cwd=app.app_dir,
+            cwd=app.folder,
             timeout=IMPORT_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,

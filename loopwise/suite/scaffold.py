@@ -49,7 +49,7 @@ OWN = """
 app = {app}
 app_dir = {app_dir}
 python = {python}
-workers = [1, 2]
+{more}workers = [1, 2]
 endpoint = [
 {endpoints}
 ]
@@ -70,12 +70,15 @@ class Scaffold(NamedTuple):
     """Endpoints that it only names, each with the reason."""
 
 
-def write_suite(folder: Path, app: App | None, *, include_unsafe: bool = False) -> Scaffold:
+def write_suite(
+    folder: Path, app: App | None, *, env_file: str | None = None, include_unsafe: bool = False
+) -> Scaffold:
     """Write suite.toml, with an app's own endpoints.
 
     Args:
         folder: where; it is made if need be.
         app: None: a suite of built-in workloads.
+        env_file: absolute path of a file with its variables.
         include_unsafe: endpoints that may change data are measured, too, where the document has a request for them.
 
     Raises:
@@ -90,7 +93,8 @@ def write_suite(folder: Path, app: App | None, *, include_unsafe: bool = False) 
             (0, 0),
         )
     else:
-        offered = listing(app)
+        offered = listing(app, env_file)
+        more = {"cwd": app.cwd, "env_file": env_file}
         name = app.target.partition(":")[0].partition(".")[0]
         active = len(offered.active(include_unsafe=include_unsafe))
         counts = active, len(offered.operations) - active
@@ -98,6 +102,7 @@ def write_suite(folder: Path, app: App | None, *, include_unsafe: bool = False) 
             app=toml(app.target),
             app_dir=toml(os.path.relpath(app.app_dir, folder)),
             python=toml(app.python),
+            more="".join(f"{key} = {toml(os.path.relpath(path, folder))}\n" for key, path in more.items() if path),
             endpoints="\n".join(_endpoint_lines(offered, include_unsafe=include_unsafe)),
         )
     try:
@@ -137,6 +142,8 @@ def trial_document(
     users: int,
     app_dir: Path,
     python: Path | None,
+    cwd: Path | None = None,
+    env_file: Path | None = None,
 ) -> dict[str, Any]:
     """Make the document of a suite that measures endpoints of an app, or of a server that already runs.
 
@@ -147,6 +154,8 @@ def trial_document(
         users: of closed load.
         app_dir: folder the app is imported from, relative to the working directory.
         python: interpreter of the app; None: ours.
+        cwd: the server's working directory; None: `app_dir`.
+        env_file: file with variables of the app.
 
     Raises:
         UsageError: `workers` is not a list of numbers.
@@ -162,8 +171,9 @@ def trial_document(
         entry["url"] = target
         return document
     entry |= {"app": target, "app_dir": str(app_dir), "workers": _numbers(workers)}
-    if python is not None:
-        entry["python"] = str(python)
+    entry |= {
+        key: str(path) for key, path in {"python": python, "cwd": cwd, "env_file": env_file}.items() if path is not None
+    }
     if len(entry["workers"]) > 1:
         document["compare"] = {"baseline": {"workers": entry["workers"][0]}}
     return document
