@@ -1,5 +1,6 @@
 """Apps started as their people start them: variables, folders, arguments, and data that each run finds anew."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,12 @@ def test_a_run_whose_app_wrote_to_the_original_is_void(folder: Path) -> None:
     assert (only.error or "").startswith(
         f"{folder}/count was changed during the run, though `fresh` names {folder}/count"
     )
+
+
+def test_blame_starts_the_app_as_the_suite_says(folder: Path) -> None:
+    suite = folder / "suite.toml"
+    suite.write_text(SUITE.format(keys='fresh = "count"', more=", DATA = '{fresh}'"))
+    status, output = Bench(folder / "bench")("blame", suite, "--requests", "4", "--json")
+    assert status == 0, output
+    assert json.loads(output)["answers"] == {"GET /": {"200": 4}}
+    assert ((folder / "count").read_text(), (folder / "before.txt").read_text().split()) == ("", ["1"])

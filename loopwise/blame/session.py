@@ -21,6 +21,7 @@ from loopwise.servers import lifecycle
 from loopwise.servers.environment import environment
 from loopwise.servers.exchange import NoAnswerError, ask
 from loopwise.servers.origin import Origin, resolve
+from loopwise.servers.preparation import prepare
 from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
 from loopwise.servers.wire import endpoint_bytes
@@ -32,6 +33,8 @@ from loopwise.suite.scaffold import trial_document
 CONCURRENCY = 4
 """Requests in flight in the second half: enough that callbacks of several requests meet."""
 ENDPOINT_HEADER = "x-loopwise-endpoint"
+FACTORY_ARGS = "LOOPWISE_FACTORY_ARGS"
+"""Comes with the server's environment, where the paths of copies are known."""
 REPORT_PATH = "/.loopwise/blame"
 
 
@@ -94,7 +97,7 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
             continue
         app = case.app
         key = (
-            (app.target, app.app_dir, app.python)
+            (app.model_dump_json(), case.server.model_dump_json(include={"env", "env_file"}))
             if app
             else (case.workload, *case.modes, repr(case.features), repr(case.parts))
         )
@@ -149,18 +152,16 @@ def observe(
     assert case.server is not None
     with tempfile.TemporaryDirectory(prefix="loopwise-") as name:
         scratch = Path(name)
-        same = case.server.model_dump(include={"threads", "pool_processes", "startup_timeout_s"})
+        same = case.server.model_dump(include={"threads", "pool_processes", "startup_timeout_s", "env", "env_file"})
         # The timed runs' probe stays off: it would be one more thread that wants the GIL.
         server = Server.model_validate({**same, "loop": settings.loop, "probe": False})
         plain = case.model_copy(update={"server": server})
         app_dir = _install_probe(scratch, plain, settings, calibration)
-        app = App(
-            target="loopwise_blame.probe:app",
-            app_dir=app_dir,
-            python=case.app.python if case.app else sys.executable,
-        )
+        own = dict(case.app) if case.app else {"python": sys.executable}
+        app = App.model_validate({**own, "target": "loopwise_blame.probe:app", "app_dir": app_dir})
         probed = plain.model_copy(update={"app": app, "endpoints": ()})
         log = scratch / "server.log"
+        prepare([case], 1, log)
         with lifecycle.serve(probed, scratch=scratch, log=log, calibration=calibration, services=services) as running:
             report, answers = _request_all(running.url, case.endpoints, settings.requests, case.load.timeout_s)
             return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
@@ -194,7 +195,9 @@ def _install_probe(scratch: Path, case: Case, settings: Settings, calibration: M
     config = {
         "target": env["LOOPWISE_APP"],
         "app_dir": env["LOOPWISE_APP_DIR"],
-        "environ": {name: value for name, value in env.items() if name.startswith("LOOPWISE_")},
+        "environ": {
+            name: value for name, value in env.items() if name.startswith("LOOPWISE_") and name != FACTORY_ARGS
+        },
         "threshold_ms": settings.threshold_ms,
     }
     (probe / "config.json").write_text(json.dumps(config), encoding="utf-8")
