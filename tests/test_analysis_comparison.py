@@ -15,7 +15,7 @@ from loopwise.analysis.gates import Gate, Outcome, complaints, failures, parse_g
 from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
-from loopwise.model import Cost, Part, ServerFacts, Verdict
+from loopwise.model import Cost, Part, Server, ServerFacts, Verdict
 from loopwise.report.export.junit import junit
 from loopwise.report.export.markdown import pull_request_comment
 
@@ -283,3 +283,13 @@ def test_markdown_leads_with_the_outcome_and_keeps_names_text() -> None:
     assert "Other differences" in text
     assert pull_request_comment([outcome()]).startswith("### &lt;/x&gt;")
     assert pull_request_comment([outcome("cpu_ms_per_request:+5%")]).startswith("### ⚠️ 4 gates not judged — ")
+
+
+def test_variables_that_differ_are_shown_and_forbid_nothing(tmp_path: Path) -> None:
+    def result(name: str, count: int) -> Summary:
+        case = case_of("x", server=Server(env={"OMP_NUM_THREADS": str(count), "A": "1"}))
+        return summarise(measured(tmp_path / name, suite_with(case), {"x": Conduct()}))
+
+    (only,) = differences(result("a", 1), result("b", 4))
+    assert (only.key, only.before, only.after) == ("case.env.OMP_NUM_THREADS", "1", "4")
+    assert not only.forbids

@@ -129,6 +129,8 @@ def test_servers_refusals_and_features_are_those_of_the_code() -> None:
     assert rows(SUITES_PAGE, "Servers") == [
         [spec.name, spec.description, ", ".join(spec.needs.values())] for spec in SERVERS.values()
     ]
+    changed = [[spec.name, "; ".join(spec.changes)] for spec in SERVERS.values()]
+    assert rows(SUITES_PAGE, "Servers", 2) == changed
     assert named(SUITES_PAGE, "Features") == list(FEATURES)
 
 

@@ -11,6 +11,7 @@ from loopwise.analysis.summary import Summary
 from loopwise.analysis.verdicts import judge_family
 from loopwise.errors import UsageError
 from loopwise.model import Case, Experiment, Run, Verdict
+from loopwise.model.factors import case_factors
 
 CALIBRATION = "cpu_iterations_per_ms"
 MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions", "server")
@@ -18,6 +19,9 @@ MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions",
 `server` is what the measured servers said of themselves. Memory is only shown: its size alone moves nothing."""
 ALLOWABLE = (*MATTERS, "calibration")
 SERVER_KEYS = ("python", "loop", "versions")
+
+STARTED = ("env_file", "fresh", "before_replicate")
+"""Factors of how an app is started, beside its variables and arguments."""
 
 
 class Difference(NamedTuple):
@@ -38,7 +42,9 @@ def differences(base: Summary, other: Summary) -> list[Difference]:
     """What differs in the environments, and in what the servers of the shared cases ran on; by key."""
     shared = base.cases.keys() & other.cases.keys()
     one, two = (
-        _flat(each.experiment.environment) | _served(run for run in each.runs if run.case.case_id in shared)
+        _flat(each.experiment.environment)
+        | _served(run for run in each.runs if run.case.case_id in shared)
+        | _started(each.cases[case_id].case for case_id in shared)
         for each in (base, other)
     )
     return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
@@ -59,6 +65,16 @@ def _served(runs: Iterable[Run]) -> dict[str, str]:
         facts = _flat(run.server.model_dump(include=set(SERVER_KEYS)))
         for key, value in facts.items():
             values.setdefault(f"server.{key}", set()).add(str(value))
+    return {key: " and ".join(sorted(several)) for key, several in values.items()}
+
+
+def _started(cases: Iterable[Case]) -> dict[str, str]:
+    """How apps were started, as far as ids of cases don't say it: it may be what is compared, so it is only shown."""
+    values: dict[str, set[str]] = {}
+    for case in cases:
+        for key, value in case_factors(case).items():
+            if value is not None and (key in STARTED or key.startswith(("env.", "factory_args."))):
+                values.setdefault(f"case.{key}", set()).add(str(value))
     return {key: " and ".join(sorted(several)) for key, several in values.items()}
 
 

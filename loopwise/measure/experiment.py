@@ -227,7 +227,9 @@ class Execution:
             and (case := self._cases[each.case_id]).server is not None
             and case.server.port is None
             and not case.needs
-            and case.before_replicate is None  # it would change the data of the run that is measured meanwhile
+            # A command would change the data of the run that is measured meanwhile, and copying disturb it.
+            and case.before_replicate is None
+            and not (case.app and case.app.fresh)
         ]
 
     def _on_event(self, event: Event) -> None:
