@@ -2,14 +2,16 @@
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from loopwise.analysis.metrics import COMPARED
 from loopwise.errors import UsageError
 from loopwise.model import Verdict
 
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 GATE = re.compile(r"(?P<metric>\w+):(?P<sign>[+-])(?P<percent>\d+(?:\.\d+)?)%")
 
 
@@ -59,9 +61,9 @@ def parse_gate(text: str) -> Gate:
     return gate
 
 
-def subject(verdict: Verdict) -> str:
+def subject(verdict: Verdict, names: Mapping[str, str] = NO_NAMES) -> str:
     """What a gate is applied to: the candidate, and the endpoint where verdicts are given per endpoint."""
-    return " ".join(filter(None, [verdict.candidate_case, verdict.endpoint]))
+    return " ".join(filter(None, [names.get(verdict.candidate_case, verdict.candidate_case), verdict.endpoint]))
 
 
 def failures(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, Verdict]]:
@@ -84,16 +86,22 @@ def unjudged(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[G
     return [(gate, name) for gate in gates for name in shared if (gate.metric, name) not in judged]
 
 
-def complaints(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[str]:
+def complaints(gates: Sequence[Gate], verdicts: Sequence[Verdict], names: Mapping[str, str] = NO_NAMES) -> list[str]:
     """A sentence for each gate that fails or can't be judged."""
-    return [f"gate {gate} {clause}" for gate, clause in clauses(gates, verdicts)]
+    return [f"gate {gate} {clause}" for gate, clause in clauses(gates, verdicts, names)]
 
 
-def clauses(gates: Sequence[Gate], verdicts: Sequence[Verdict]) -> list[tuple[Gate, str]]:
+def clauses(
+    gates: Sequence[Gate], verdicts: Sequence[Verdict], names: Mapping[str, str] = NO_NAMES
+) -> list[tuple[Gate, str]]:
     """Each gate that fails or can't be judged, with the rest of the sentence that begins with its name."""
     failed = [(gate, f"failed: {verdict.reason}") for gate, verdict in failures(gates, verdicts)]
+    called = {**names, **{subject(each): subject(each, names) for each in verdicts}}
     return failed + [
-        (gate, f"can't be judged: {name} has no interval of this metric from two sides")
+        (
+            gate,
+            f"can't be judged: {called.get(name, name)} has no interval of this metric from two sides",
+        )
         for gate, name in unjudged(gates, verdicts)
     ]
 
@@ -112,6 +120,8 @@ class Outcome:
     """Key, value in base, value in other: what else is not equal."""
     alone: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """case_ids that base has alone, and that other has alone: nothing to compare."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Of the cases, by case_id, for people; default: their ids."""
 
     @property
     def title(self) -> str:
@@ -136,4 +146,4 @@ class Outcome:
     @property
     def complaints(self) -> list[str]:
         """A sentence for each gate that fails or can't be judged."""
-        return complaints(self.gates, self.verdicts)
+        return complaints(self.gates, self.verdicts, self.names)

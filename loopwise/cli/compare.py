@@ -62,7 +62,7 @@ def compare(
         return gate_status(outcomes)
     screen = console()
     for outcome in outcomes:
-        screen.print(compare_table(outcome.base, outcome.other, outcome.verdicts, outcome.different))
+        screen.print(compare_table(outcome))
         for sentence in outcome.complaints:
             screen.print(sentence, style="bold red", markup=False)
     for path in written:
@@ -84,6 +84,7 @@ def _outcome(
     """
     from loopwise.analysis.comparison import compare_results, differences, refuse_different
     from loopwise.analysis.gates import Outcome
+    from loopwise.model.naming import shown_names
 
     base, other = (path.resolve().name for path in paths)
     settings = before.experiment.suite.compare
@@ -107,6 +108,7 @@ def _outcome(
             tuple(case_id for case_id in before.cases if case_id not in after.cases),
             tuple(case_id for case_id in after.cases if case_id not in before.cases),
         ),
+        shown_names(before.experiment.suite.cases),
     )
 
 

@@ -117,7 +117,15 @@ def duel(
         pool = stack.enter_context(generators(result.generator_log))
         verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
     settings, (one, two) = experiment.suite.compare, sides
-    outcome = Outcome(one.case_id, two.case_id, tuple(verdicts), settings.margin, settings.confidence, gates)
+    outcome = Outcome(
+        one.case_id,
+        two.case_id,
+        tuple(verdicts),
+        settings.margin,
+        settings.confidence,
+        gates,
+        names={two.case_id: f"{two.case_id}, {two.subject}"},
+    )
     result.write_verdicts(verdicts)
     write_ci_reports([outcome], junit=junit, markdown=markdown)
     if as_json:
@@ -157,7 +165,7 @@ def _print(result: "ResultFolder", outcome: "Outcome", *, quiet: bool) -> None:
     from loopwise.report.terminal.compare import compare_table
 
     screen = console()
-    screen.print(compare_table(outcome.base, outcome.other, outcome.verdicts, ()))
+    screen.print(compare_table(outcome))
     for verdict in outcome.verdicts:
         if verdict.metric in {"throughput_rps", "cpu_ms_per_request"} and not quiet:
             say(screen, verdict.reason)

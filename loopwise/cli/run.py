@@ -77,15 +77,17 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.experiment import Execution
     from loopwise.measure.prestart import DEPTH
+    from loopwise.model.naming import shown_names
     from loopwise.report.terminal.progress import watching
     from loopwise.servers.services import refuse_missing
 
     raise_open_files_limit()
+    names = shown_names(experiment.suite.cases)
     refuse_missing({need for case in experiment.suite.cases for need in case.needs})
     try:
         with crashes_logged(result.path), generators(result.generator_log) as pool:
             pool.warm_up()
-            with watching(console(), quiet=quiet) as watcher:
+            with watching(console(), quiet=quiet, names=names) as watcher:
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)

@@ -16,6 +16,7 @@ from loopwise.machine import cores
 from loopwise.model import Case, Estimate, Experiment, PlannedRun, Run, Suite
 from loopwise.model.factors import baseline_pairs
 from loopwise.model.modes import uses_pool
+from loopwise.model.naming import shown_names
 
 REPEATED_PART = 3
 """At most one in so many runs of a block is repeated (and one in any case): a machine that is disturbed all the time
@@ -233,20 +234,20 @@ def outline(suite: Suite, seed: int) -> dict[str, Any]:
 
 def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
     """Make a table of the plan."""
-    replicates = suite.replicates
+    replicates, names = suite.replicates, shown_names(suite.cases)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("case", overflow="fold")
     table.add_column("load", no_wrap=True)
     table.add_column("at most, by arithmetic", overflow="fold")
     for case in planned["cases"]:
         rps, by = case["predicted_rps"], case["predicted_by"]
-        table.add_row(Text(case["case_id"]), case["load"], f"{rps:,.0f}/s ({by})" if rps else "not known")
+        table.add_row(Text(names[case["case_id"]]), case["load"], f"{rps:,.0f}/s ({by})" if rps else "not known")
     least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
     span = f"{least:.1f} minutes"
     if round(least, 1) != round(most, 1):
         span += f" ({most:.1f} if every case needs all replicates and the machine is often disturbed)"
     times = f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
-    first = ", ".join(each["case_id"] for each in planned["order"][:3])
+    first = ", ".join(names[each["case_id"]] for each in planned["order"][:3])
     return Group(
         Text(f"{suite.name}: {suite.description}", style="bold"),
         table,

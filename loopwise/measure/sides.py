@@ -11,8 +11,10 @@ from typing import Any
 
 from loopwise.errors import UsageError
 from loopwise.model import Case
+from loopwise.model.naming import shown_names
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.expand import KINDS, REQUEST_KEYS
+from loopwise.suite.locations import meant_url
 
 REVISION = "git:"
 SIDE_KEYS = (
@@ -47,6 +49,11 @@ class Version:
         Raises:
             UsageError: a git revision without `--app`.
         """
+        if url := meant_url(self.text):
+            raise UsageError(
+                f"duel: {self.text} is a server that runs, and a duel starts both sides itself; name module:app, or "
+                f"measure the server alone: bench.py try {url}"
+            )
         if not self.is_revision:
             return self.text
         if self.app is None:
@@ -87,22 +94,24 @@ def sides_of_suite(
     cases = {case.case_id: case for case in load_suite(suite).cases}
     one, two = (_with_load(_case(cases, case_id, suite), load) for case_id in case_ids)
     if one.load != two.load:
-        raise UsageError(f"duel: {one.case_id} and {two.case_id} have different loads; choose cases with the same one")
+        raise UsageError(f"duel: {' and '.join(case_ids)} have different loads; choose cases with the same one")
     if one.case_id != two.case_id:
         return one, two
     names = names_of(one.case_id, two.case_id)
     return one.model_copy(update={"case_id": names[0]}), two.model_copy(update={"case_id": names[1]})
 
 
-def _case(cases: Mapping[str, Case], case_id: str, suite: str) -> Case:
-    if case_id not in cases:
-        raise UsageError(
-            f"duel: {suite} has no case {case_id!r}, it has {', '.join(cases)}; see `bench.py check {suite}`"
-        )
+def _case(cases: Mapping[str, Case], name: str, suite: str) -> Case:
+    """The case of that id, or of that name as `check` shows it."""
+    names = shown_names(cases.values())
+    case_id = next((case_id for case_id, shown in names.items() if name in {case_id, shown}), None)
+    if case_id is None:
+        known = ", ".join(cases)
+        raise UsageError(f"duel: {suite} has no case {name!r}, it has {known}; see `bench.py check {suite}`")
     case = cases[case_id]
     if case.server is None or case.scenario is not None or case.load.model != "closed":
         raise UsageError(
-            f"duel: {case_id} can't be put head to head: it needs a server that we start, declared "
+            f"duel: {name} can't be put head to head: it needs a server that we start, declared "
             "endpoints and a closed load; choose another case"
         )
     return case

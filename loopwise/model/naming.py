@@ -247,6 +247,22 @@ def name_among(case: Case, rivals: Collection[Case]) -> str:
     return ", ".join(filter(None, words))
 
 
+def shown_names(cases: Collection[Case]) -> dict[str, str]:
+    """A name for people of each case, by case_id: its id, or `GET /items/1, 2 workers` of an app's endpoint.
+
+    Where words are not enough to tell two cases apart, the id stands behind them.
+    """
+    rivals = [case for case in cases if case.mode == OWN.name]
+    words = {
+        case.case_id: ", ".join(filter(None, (name_among(case, rivals), workers_words(case))))
+        if case.mode == OWN.name
+        else case.case_id
+        for case in cases
+    }
+    counts = Counter(words.values())
+    return {case_id: name if counts[name] == 1 else f"{name} ({case_id})" for case_id, name in words.items()}
+
+
 def short_name(case: Case, rivals: Collection[Case]) -> str:
     """A case among those of one subject, server and load: `sync (100 threads) with 2 workers`; unique among them."""
     name = _short(case, rivals)

@@ -172,7 +172,7 @@ class Cells:
                 f"Intervals: {level}, from {span} rounds, each on a fresh pair of servers that shared their cores. So "
                 "ratios are known better than the absolute figures, and these are of half a machine."
             )
-        return f"Intervals: {level}, from {span} replicates, each a freshly started server."
+        return f"Intervals: {level}, from {span} replicates, {started(self.cases)}."
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -191,6 +191,15 @@ class Cells:
     def _why_missing(self, case: Case) -> str:
         errors = (run.error for run in self.summary.runs if run.case.case_id == case.case_id and run.error)
         return clean(next(errors, "not measured"))
+
+
+def started(cases: Sequence[Case]) -> str:
+    """Which server each replicate measured: one of its own, unless it already ran."""
+    running = sum(case.server is None for case in cases)
+    if not running:
+        return "each a freshly started server"
+    one = "each a run against the server that was running"
+    return one if running == len(cases) else f"each a freshly started server or {one.removeprefix('each ')}"
 
 
 def positive_ends(cells: Iterable[Cell]) -> list[float]:

@@ -173,7 +173,7 @@ def gate_lines(sides: Sequence[Side]) -> list[GateLine]:
 
 def _gate_line(gate: Gate, letter: str, outcome: Outcome) -> GateLine:
     failed = sum(gate.fails(verdict) for verdict in outcome.verdicts)
-    said = [clause for _, clause in clauses([gate], outcome.verdicts)]
+    said = [clause for _, clause in clauses([gate], outcome.verdicts, outcome.names)]
     if len(said) > MOST_SENTENCES:
         said = [*said[:MOST_SENTENCES], f"and {len(said) - MOST_SENTENCES} more, in the table of verdicts"]
     if failed:

@@ -8,6 +8,7 @@ from typing import Any
 
 from loopwise.model import Case, Comparison, Replicates, Suite
 from loopwise.model.factors import baseline_pairs, baselines, case_factors, matches, same
+from loopwise.model.naming import shown_names
 from loopwise.servers import target
 from loopwise.suite import locations
 from loopwise.suite.expand import Describe, expand
@@ -147,10 +148,11 @@ def _check_baseline(suite: Suite, source: Source) -> None:
         )
     for candidate, matching in baselines(suite).items():
         if len(matching) > 1:
-            names = " and ".join(case.case_id for case in matching[:2])
+            shown_as = shown_names(suite.cases)
+            names = " and ".join(shown_as[case.case_id] for case in matching[:2])
             raise source.error(
                 ("compare", "baseline"),
-                f"both {names} could be the baseline of {candidate}; add a factor in which they differ",
+                f"both {names} could be the baseline of {shown_as[candidate]}; add a factor in which they differ",
             )
 
 

@@ -17,8 +17,23 @@ APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 """`module:attribute` or `module:factory()`."""
 
 
+ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[\w-]+(\.[\w-]+)*):\d{1,5}(/\S*)?"
+"""`127.0.0.1:9000`, `localhost:9000/x`: a URL without its scheme."""
+
+
+def meant_url(text: str) -> str | None:
+    """The URL that a text is, or would be with a scheme before it; None: it is something else."""
+    if text.startswith(("http://", "https://")):
+        return text
+    return f"http://{text}" if re.fullmatch(ADDRESS, text) else None
+
+
 def app_target(text: str, key: Key, source: Source) -> str:
     """Return the text if it has the form of an app; whether it can be imported shows when the server starts."""
+    if url := meant_url(text):
+        raise source.error(
+            key, f'got {shown(text)}, an address and no app; for the server that runs there give its url, "{url}"'
+        )
     if not re.fullmatch(APP_TARGET, text):
         raise source.error(key, f'got {shown(text)}, allowed is "module:attribute" or "module:factory()"; correct it')
     return text
@@ -104,7 +119,9 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
     except ValueError:
         parts, port = SplitResult("", "", "", "", ""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
-        raise source.error(key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; correct it')
+        like = meant_url(text)
+        advice = f'its scheme is missing; write "{like}"' if like else "correct it"
+        raise source.error(key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; {advice}')
     if parts.username is not None or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise source.error(key, f"got {shown(text)}, allowed are scheme, host and port alone; put a path into endpoint")
     host = parts.hostname

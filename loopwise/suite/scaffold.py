@@ -9,6 +9,7 @@ from loopwise.errors import UsageError
 from loopwise.model import App
 from loopwise.results.folder import write_atomically
 from loopwise.servers.origin import UNIX
+from loopwise.suite.locations import meant_url
 from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing
 from loopwise.suite.to_toml import toml
@@ -158,7 +159,7 @@ def trial_document(
         env_file: file with variables of the app.
 
     Raises:
-        UsageError: `workers` is not a list of numbers.
+        UsageError: `workers` is not a list of numbers, or `target` is an address without a scheme.
     """
     entry: dict[str, Any] = {"endpoint": list(endpoints)}
     document: dict[str, Any] = {
@@ -170,6 +171,8 @@ def trial_document(
     if "://" in target or target.startswith((f"{UNIX}/", f"{UNIX}.")):
         entry["url"] = target
         return document
+    if url := meant_url(target):
+        raise UsageError(f"try: got {target}, an address without its scheme; write {url}")
     entry |= {"app": target, "app_dir": str(app_dir), "workers": _numbers(workers)}
     entry |= {
         key: str(path) for key, path in {"python": python, "cwd": cwd, "env_file": env_file}.items() if path is not None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from loopwise.analysis.causes import first_causes
 from loopwise.analysis.comparison import Difference
-from loopwise.analysis.gates import Outcome
+from loopwise.analysis.gates import Outcome, subject
 from loopwise.analysis.summary import Summary
 from loopwise.analysis.wording import count
 from loopwise.machine import machine_words
@@ -129,7 +129,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
     changed = [verdict for verdict in ordered if verdict.verdict in CHANGED][:SHORT_ROWS]
     yield f"### {_status(outcome)}"
     yield ""
-    yield escape(comparison.headline(outcome), MAX_SENTENCE)
+    yield escape(comparison.headline(outcome, outcome.names), MAX_SENTENCE)
     yield ""
     for complaint in outcome.complaints[:MAX_ROWS]:
         yield f"- {escape(complaint, 500)}"
@@ -173,7 +173,7 @@ def _fitting(outcome: Outcome, verdicts: Sequence[Verdict], room: int, *, of: in
     yield "|---|---|---|---|"
     shown = 0
     for verdict in verdicts:
-        name = " ".join(filter(None, [verdict.candidate_case, verdict.endpoint]))
+        name = subject(verdict, outcome.names)
         word = f"{ICONS[verdict.verdict]} {verdict.verdict}"
         row = f"| {escape(name)} | {metric_name(verdict.metric)} | {ratio_text(verdict)} | {word} |"
         room -= len(row)

@@ -1,38 +1,36 @@
 """The comparison of two results in a terminal."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loopwise.model import Verdict
+from loopwise.analysis.gates import Outcome
 from loopwise.report import format as fmt
 from loopwise.report.terminal.answer import VERDICT_STYLES
-from loopwise.report.words import metric_name
+from loopwise.report.words import endpoint_of, metric_name
 
 
-def compare_table(
-    base: str, other: str, verdicts: Sequence[Verdict], different: Sequence[tuple[str, Any, Any]]
-) -> RenderableType:
+def compare_table(outcome: Outcome) -> RenderableType:
     """A line per shared case and metric: other ÷ base with its interval and verdict; other differences come first."""
+    base, other = outcome.base, outcome.other
     notes = [
         Text(f"differs: {key}: {before} in {base}, {after} in {other}", style="yellow")
-        for key, before, after in different
+        for key, before, after in outcome.different
     ]
     table = Table(title=f"{other} ÷ {base}", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     table.add_column("case, and what is compared", overflow="fold")
     table.add_column("ratio", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     case_id = ""
-    for verdict in verdicts:
+    for verdict in outcome.verdicts:
         if verdict.candidate_case != case_id:
             case_id = verdict.candidate_case
-            table.add_row(Text(case_id, style="bold"), "", "")
+            table.add_row(Text(fmt.clean(outcome.names.get(case_id, case_id)), style="bold"), "", "")
         table.add_row(
-            Text(f"  {metric_name(verdict.metric)}"),
+            Text(
+                fmt.clean(", ".join(filter(None, [metric_name(verdict.metric), endpoint_of(verdict)]))).join(("  ", ""))
+            ),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             Text(verdict.verdict, style=VERDICT_STYLES[verdict.verdict]),
         )

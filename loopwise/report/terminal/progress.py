@@ -1,9 +1,9 @@
 """Progress of a running experiment: a live line in a terminal, plain lines elsewhere, nothing with --quiet."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,7 @@ from loopwise.generator.protocol import Event
 from loopwise.machine import cores
 from loopwise.measure.plan import Standing, run_s
 from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
+from loopwise.report import format as fmt
 from loopwise.report.terminal.console import say
 
 
@@ -42,8 +43,10 @@ class Quiet:
 class Plain(Quiet):
     """Prints a line for each finished run."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, names: Mapping[str, str] = MappingProxyType({})) -> None:
         self._console = console
+        self._names = names
+        """Of cases, by case_id; default: their ids."""
         self._place = ""
 
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
@@ -53,21 +56,21 @@ class Plain(Quiet):
 
     def run_ended(self, run: Run, throughput_rps: float | None, standing: Standing) -> None:
         """Print the line."""
-        line = f"{self._place} {outcome(run, throughput_rps)}"
+        line = f"{self._place} {outcome(run, throughput_rps, self._names)}"
         if run.status == "ok" and run.case.case_id in standing.throughputs:
             line += f", {precision(standing.throughputs[run.case.case_id])}"
         say(self._console, line)
 
     def round_ended(self, record: Round) -> None:
         """Print the result of the round."""
-        say(self._console, round_outcome(record))
+        say(self._console, round_outcome(record, self._names))
 
 
 class Live(Plain):
     """Shows the current run, the finished share and the time left in a bar below the lines of finished runs."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, names: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(console, names)
         self._started_s = time.monotonic()
         self._before_s: float | None = None
         self._case = ""
@@ -95,7 +98,7 @@ class Live(Plain):
     def run_began(self, planned: PlannedRun, case: Case, position: int, total: int) -> None:
         """Show the current run."""
         super().run_began(planned, case, position, total)
-        self._case = f"{case.case_id} #{planned.replicate}"
+        self._case = f"{_name(case.case_id, self._names)} #{planned.replicate}"
         text = f"{self._case}: starting"
         self._progress.update(self._task, total=total, completed=position - 1, description=text)
 
@@ -117,29 +120,34 @@ class Live(Plain):
 
 
 @contextmanager
-def watching(console: Console, *, quiet: bool) -> Iterator[Quiet]:
-    """The watcher that suits this console."""
+def watching(console: Console, *, quiet: bool, names: Mapping[str, str] = MappingProxyType({})) -> Iterator[Quiet]:
+    """The watcher that suits this console; it calls cases by their names, by case_id, or else by their ids."""
     if quiet:
         yield Quiet()
     elif console.is_terminal:
-        with Live(console) as live:
+        with Live(console, names) as live:
             yield live
     else:
-        yield Plain(console)
+        yield Plain(console, names)
 
 
-def round_outcome(record: Round) -> str:
+def _name(case_id: str, names: Mapping[str, str]) -> str:
+    return fmt.clean(names.get(case_id, case_id))
+
+
+def round_outcome(record: Round, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or the reason why there is no ratio."""
-    name = f"slices #{record.number}: {record.candidate_case} ÷ {record.baseline_case}"
+    sides = (_name(case_id, names) for case_id in (record.candidate_case, record.baseline_case))
+    name = f"slices #{record.number}: {' ÷ '.join(sides)}"
     if record.status != "ok":
         return f"{name}: {record.status}: {record.error}"
     values = [side.metrics[TOTAL]["throughput_rps"] for side in (record.candidate, record.baseline)]
     return f"{name}: requests/s ×{values[0] / values[1]:.3f}"
 
 
-def outcome(run: Run, throughput_rps: float | None) -> str:
+def outcome(run: Run, throughput_rps: float | None, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """`sleep-ms50-async-w1-uvicorn-u100 #2: 1,931 requests/s`, or the reason why there is no such number."""
-    name = f"{run.case.case_id} #{run.replicate}"
+    name = f"{_name(run.case.case_id, names)} #{run.replicate}"
     if run.status == "failed":
         return f"{name}: failed: {run.error}"
     broken = [check for check in run.checks if not check.ok]
