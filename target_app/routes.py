@@ -61,7 +61,7 @@ class Listing:
                 own = methods - ({"HEAD"} if "GET" in methods else set())
                 self.hidden += [{"method": method, "path": prefix + _plain(route.path)} for method in sorted(own)]
             elif depth < DEPTH and _routes(getattr(route, "app", None)):
-                self.add(route.app, prefix + route.path, depth + 1)
+                self.add(route.app, prefix + _root_path(app) + route.path, depth + 1)
             else:
                 self.left_out.append(f"{prefix}{route.path} ({_kind(route)})")
 
@@ -91,6 +91,13 @@ def _unwrapped(app: Any) -> Any:
             return inner
         inner = getattr(inner, "app", None)
     return app
+
+
+def _root_path(app: Any) -> str:
+    """The prefix without which what is mounted in an app is not found: Starlette counts its `root_path` in there."""
+    if not hasattr(sys.modules.get("starlette._utils"), "get_route_path"):
+        return ""  # before 0.33 it did not
+    return str(getattr(app, "root_path", "") or "").rstrip("/")
 
 
 def _routes(app: Any) -> Iterable[Any]:

@@ -171,6 +171,15 @@ def test_mounted_apps_are_listed_below_their_prefix(shop: Path) -> None:
     assert offered.left_out == ["/shop/files (mounted StaticFiles)", "/ws (WebSocket)"]
 
 
+def test_what_is_mounted_is_asked_below_the_root_path_of_its_app(shop: Path) -> None:
+    (shop / "proxied.py").write_text(
+        "import shop, starlette.applications as a, starlette.routing as r\n"
+        "app = a.Starlette(routes=[r.Mount('/shop', shop.app)])\napp.root_path = '/api/v1'\n"
+    )
+    offered = listing(named_app("init", "proxied:app", shop, None))
+    assert [each.name for each in offered.active()] == ["GET /api/v1/shop/items"]
+
+
 def test_a_document_that_the_app_serves_is_found(shop: Path) -> None:
     offered = listing(named_app("init", "plain:served", shop, None))
     assert [(each.name, each.inactive()) for each in offered.operations] == [("GET /v2/pets", "")]

@@ -32,5 +32,8 @@ def init(
             screen,
             f"endpoints of {target}: {wrote.active} active; {wrote.commented} commented out, each with the reason",
         )
-    say(screen, f"wrote {wrote.path}; measure it with: bench.py run {wrote.path}")
+    if wrote.commented and not wrote.active:
+        say(screen, f"wrote {wrote.path}; complete one of its endpoints and remove its #")
+    else:
+        say(screen, f"wrote {wrote.path}; measure it with: bench.py run {wrote.path}")
     return 0
