@@ -9,13 +9,15 @@ from support.e2e import Bench, app_file, runs_of
 pytestmark = pytest.mark.e2e
 
 APP = """
-import sys
+import threading
 
 async def app(scope, receive, send):
     assert scope["type"] == "http"
     if scope["path"] == "/raises":
         print("opening the shop", flush=True)
         raise LookupError("no such shelf")
+    if scope["path"] == "/stuck":
+        threading.Event().wait()
     status = 401 if scope["path"] == "/me" else 200
     body = b"who are you?" if status == 401 else b"x" * 1234
     headers = [(b"content-length", str(len(body)).encode())]
@@ -23,9 +25,12 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 """
 SUITE = """
+[load]
+timeout_s = 1
+
 [[matrix]]
 app = "shop:app"
-endpoint = ["GET /items", "HEAD /items", "GET /me", "GET /raises"]
+endpoint = ["GET /items", "HEAD /items", "GET /stuck", "GET /me", "GET /raises"]
 workers = [1, 2]
 
 [[matrix]]
@@ -51,6 +56,7 @@ def test_each_endpoint_is_asked_once_and_its_answer_shown(tmp_path: Path) -> Non
     assert shown == [
         ("shop:app", "GET /items", 200, 1234, "uvicorn"),
         ("shop:app", "HEAD /items", 200, 0, "uvicorn"),
+        ("shop:app", "GET /stuck", None, None, None),
         ("shop:app", "GET /me", 401, 12, "uvicorn"),
         ("shop:app", "GET /raises", 500, 21, "uvicorn"),
         ("gone:app", "GET /a", None, None, None),
@@ -58,10 +64,11 @@ def test_each_endpoint_is_asked_once_and_its_answer_shown(tmp_path: Path) -> Non
     ]
     assert all(each["time_ms"] > 0 for each in asked if each["status"])
     errors = [each["error"] or "" for each in asked]
-    assert [bool(error) for error in errors] == [False, False, True, True, True, False]
-    assert "answered 401 Unauthorized, expected 2xx (it said: who are you?)" in errors[2]
-    assert "LookupError: no such shelf" in errors[3]
-    assert "No module named 'gone'" in errors[4]
+    assert [bool(error) for error in errors] == [False, False, True, True, True, True, False]
+    assert "GET /stuck: no complete answer within 1 s" in errors[2]  # and the next is asked of another server
+    assert "answered 401 Unauthorized, expected 2xx (it said: who are you?)" in errors[3]
+    assert "LookupError: no such shelf" in errors[4]
+    assert "No module named 'gone'" in errors[5]
     assert bench.left_behind() == []
 
 

@@ -41,6 +41,11 @@ baseline = { env = { OMP_NUM_THREADS = 1 }, factory_args = { size = 10 } }
     assert case_factors(first)["env.OMP_NUM_THREADS"] == "1"
 
 
+def test_a_list_of_options_can_be_the_baseline(tmp_path: Path) -> None:
+    lists = 'server_args = [[], ["--preload"]]\n[compare]\nbaseline = { server_args = [] }'
+    assert len(baseline_pairs(suite_of(tmp_path, HEAD + lists))) == 1
+
+
 def test_one_list_of_options_is_one_case(tmp_path: Path) -> None:
     (case,) = suite_of(tmp_path, HEAD + 'server_args = ["--root-path", "/api"]\naccess_log = true').cases
     assert case.server is not None

@@ -1,8 +1,8 @@
 """Ask the endpoints of a suite once, without any load: does each app start, and who answers what?"""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from loopwise.errors import EndpointError, RunError
@@ -34,6 +34,7 @@ class Asked(Noun):
 
 
 OnAsked = Callable[[Asked], object]
+Start = Callable[[Case], AbstractContextManager[tuple[str, Path]]]
 
 
 def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Serve = lifecycle.serve) -> list[Asked]:
@@ -47,24 +48,24 @@ def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Se
     calibrated = calibration(cases)
     found = []
     with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, Services(Path(folder)) as services:
-        for case in apps(cases):
+
+        @contextmanager
+        def start(case: Case) -> Iterator[tuple[str, Path]]:
+            """Serve a case; gives URL and log."""
             scratch = Path(tempfile.mkdtemp(dir=folder))
             log = scratch / "server.log"
-            with ExitStack() as stack:
-                try:
-                    prepare([case], 1, log)
-                    variables = stack.enter_context(services.during(case.needs, "ask"))
-                    silent = case.model_copy(update={"endpoints": ()})
-                    running = stack.enter_context(
-                        serve(silent, scratch=scratch, log=log, calibration=calibrated, services=variables)
-                    )
-                except RunError as error:
-                    outcomes: Iterable[Asked] = [_unasked(case, str(error))]
-                else:
-                    outcomes = _ask(case, running.url, log)
-                for each in outcomes:
-                    on_asked(each)
-                    found.append(each)
+            prepare([case], 1, log)
+            silent = case.model_copy(update={"endpoints": ()})
+            with (
+                services.during(case.needs, "ask") as variables,
+                serve(silent, scratch=scratch, log=log, calibration=calibrated, services=variables) as running,
+            ):
+                yield running.url, log
+
+        for case in apps(cases):
+            for each in _ask(case, start):
+                on_asked(each)
+                found.append(each)
     return found
 
 
@@ -89,11 +90,24 @@ def _identity(case: Case) -> str:
     return case.model_dump_json(exclude=apart) + variables
 
 
-def _ask(case: Case, url: str, log: Path) -> Iterator[Asked]:
-    if not case.endpoints:
-        yield _unasked(case, None)
-    for endpoint in case.endpoints:
-        yield _ask_one(case.model_copy(update={"endpoints": (endpoint,)}), endpoint, url, log)
+def _ask(case: Case, start: Start) -> Iterator[Asked]:
+    """Ask each endpoint. A server that gave no answer is replaced: the next endpoint would hang in the same place."""
+    left = list(case.endpoints)
+    try:
+        while True:
+            with start(case) as (url, log):
+                if not left:
+                    yield _unasked(case, None)
+                while left:
+                    endpoint = left.pop(0)
+                    asked = _ask_one(case.model_copy(update={"endpoints": (endpoint,)}), endpoint, url, log)
+                    yield asked
+                    if asked.status is None:
+                        break
+            if not left:
+                return
+    except RunError as error:
+        yield _unasked(case.model_copy(update={"endpoints": tuple(left)}), str(error))
 
 
 def _ask_one(case: Case, endpoint: Endpoint, url: str, log: Path) -> Asked:
