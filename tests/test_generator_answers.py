@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopwise.generator import connection as reading
 from loopwise.generator.connection import Connection
 from loopwise.generator.recorder import Names, Row
 from loopwise.generator.request import Request, prepare
@@ -182,6 +183,34 @@ def test_no_bytes_whatever_break_the_parser(data: bytes) -> None:
     rows, _ = rows_of([[data, END]], REQUESTS["GET"])
     assert len(rows) == 1
     assert rows[0][1] is not None
+
+
+REPEATED = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    # The second segment of this one is the first answer, as a body.
+    b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTT",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nX: ",
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 0, 0, *range(len(REPEATED))]), st.sampled_from([None, None, None, 4, 40])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_answers_that_repeat_are_read_like_any_other(chosen: list[tuple[int, int | None]]) -> None:
+    answers: list[list[bytes | None]] = [
+        [REPEATED[index]] if cut is None else [REPEATED[index][:cut], REPEATED[index][cut:]] for index, cut in chosen
+    ]
+    rows = rows_of(answers, REQUESTS["GET"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "KNOWN_BYTES", 0)
+        assert rows == rows_of(answers, REQUESTS["GET"])
 
 
 @pytest.fixture

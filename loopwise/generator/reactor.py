@@ -84,19 +84,20 @@ class Reactor:
             elif self._has_woken:
                 self._has_woken = False
                 gevent.sleep(0)
-            due_ns = self._hub_due_ns
-            self._wait_until(min(due_ns, self._timers[0][0]) if self._timers else due_ns)
-            self.step()
+            if not self.step():
+                due_ns = self._hub_due_ns
+                self._wait_until(min(due_ns, self._timers[0][0]) if self._timers else due_ns)
 
     def wake(self, waiter: "Waiter[None]") -> None:
         """Resume a greenlet after the current batch of events."""
         gevent.get_hub().loop.run_callback(waiter.switch, None)
         self._has_woken = True
 
-    def step(self) -> None:
-        """Handle everything that is due now, without waiting."""
+    def step(self) -> bool:
+        """Handle everything that is due now, without waiting; returns whether anything had happened to a connection."""
         connections = self._connections
-        for fd, event in self._epoll.poll(0, MAX_EVENTS):
+        events = self._epoll.poll(0, MAX_EVENTS)
+        for fd, event in events:
             connection = connections.get(fd)
             if connection is None:
                 continue
@@ -114,6 +115,7 @@ class Reactor:
         if now_ns >= self._next_sweep_ns:
             self._next_sweep_ns = now_ns + SWEEP_NS
             self._fail_overdue()
+        return bool(events)
 
     def _wait_until(self, due_ns: int) -> None:
         """Wait for an event or for a time of the monotonic clock; near the time, return at once and so spin."""
@@ -134,9 +136,9 @@ class Reactor:
             Connection(self, owner, request, scheduled_ns, number=self._opened).connect()
 
     def _fail_overdue(self) -> None:
-        now_ns = time_ns()
+        late_ns = time_ns() - self.timeout_ns
         for connection in list(self._connections.values()):
-            if connection.deadline_ns < now_ns and connection.request is not None:
+            if connection.sent_ns < late_ns and connection.request is not None:
                 connection.fail(ErrorKind.TIMEOUT if connection.is_open else ErrorKind.CONNECT_TIMEOUT)
 
     def keep(self, connection: Connection) -> None:
