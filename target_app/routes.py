@@ -31,7 +31,7 @@ SERVED_AT = (
     "/swagger.json",
     "/api/schema/?format=json",
 )
-"""Where FastAPI, Quart-Schema, Connexion · Litestar · Django Ninja · … · Swagger 2 · drf-spectacular serve theirs."""
+"""Where Quart-Schema, Litestar, Django Ninja and drf-spectacular serve theirs, and many of OpenAPI 2."""
 ANSWER_TIMEOUT_S = 5.0
 DOCUMENTATION = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
 """Attributes of a FastAPI app with the paths of its own documentation, which nobody measures."""
