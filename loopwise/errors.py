@@ -7,6 +7,7 @@ LoopwiseError
 ├── RunError              3  a run could not be measured
 │   ├── ServerError          the server died, hung, or could not import the app; quotes its last lines
 │   ├── EndpointError        an endpoint gave an unexpected answer before the run
+│   ├── DataError            a file that requests are made of is missing, broken or another than before
 │   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
 ├── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
@@ -56,6 +57,10 @@ class ServerError(RunError):
 
 class EndpointError(RunError):
     """An endpoint gave an unexpected answer when it was tried before the load."""
+
+
+class DataError(RunError):
+    """A feed, or a file that is sent, is missing, broken, or another than when the suite was read."""
 
 
 class ServiceError(RunError):

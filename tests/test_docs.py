@@ -22,12 +22,21 @@ from loopwise.analysis.summary import COLUMNS
 from loopwise.analysis.window import window_figures
 from loopwise.claims.finding import Bracket, Finding, Lesson
 from loopwise.cli import app
-from loopwise.generator.error_kinds import ErrorKind
+from loopwise.generator.error_kinds import ANSWERED, ErrorKind
 from loopwise.model import Load, Run
 from loopwise.report.build import build
 from loopwise.results.columns import Sample
 from loopwise.servers.specs import PACKAGES, SERVERS, refused_keys
-from loopwise.suite.schema import EndpointTable, Entry, ServerTable, SuiteTable
+from loopwise.suite.schema import (
+    ContentTable,
+    EndpointTable,
+    Entry,
+    ExpectBodyTable,
+    FeedTable,
+    ServerTable,
+    StepTable,
+    SuiteTable,
+)
 from target_app.features import FEATURES
 
 SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
@@ -52,7 +61,8 @@ def window_keys() -> list[str]:
 
 
 NOUNS = [getattr(model, name) for name in (
-    "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Load", "Cost", "Generator", "Replicates",
+    "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Content", "Feed", "ExpectBody", "Load",
+    "Cost", "Generator", "Replicates",
     "Comparison", "Window", "Worker", "Cause", "Check", "Round", "Side", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
@@ -136,7 +146,7 @@ def test_servers_refusals_and_features_are_those_of_the_code() -> None:
 
 def test_every_kind_of_request_error_is_documented_with_its_meaning() -> None:
     first, *documented, last = rows(SCHEMA_PAGE, "Kinds of error")
-    assert documented == [[kind, "0", kind.meaning.strip("`")] for kind in ErrorKind]
+    assert documented == [[kind, "NNN" if kind in ANSWERED else "0", kind.meaning.strip("`")] for kind in ErrorKind]
     assert [first[0], last[0]] == ["status_NNN", "an errno's name in lower case"]
 
 
@@ -148,12 +158,20 @@ KEYS: list[tuple[str, int, type[BaseModel]]] = [
     ("[compare]", 0, model.Comparison),
     ("[[matrix]]", 2, ServerTable),
     ("Endpoints", 0, EndpointTable),
+    ("Bodies", 0, ContentTable),
+    ("Feeds", 0, FeedTable),
+    ("Expected bodies", 0, ExpectBodyTable),
 ]
 
 
 @pytest.mark.parametrize(("heading", "table", "noun"), KEYS, ids=[heading for heading, _, _ in KEYS])
 def test_the_keys_of_a_suite_are_those_that_are_read(heading: str, table: int, noun: type[BaseModel]) -> None:
     assert sorted(named(SUITES_PAGE, heading, table)) == sorted(fields(noun))
+
+
+def test_the_keys_of_a_journeys_step_are_those_of_an_endpoint_and_its_own() -> None:
+    own = set(fields(StepTable)) - set(fields(EndpointTable))
+    assert set(named(SUITES_PAGE, "Journeys")) == own
 
 
 def test_the_keys_of_a_matrix_entry_are_those_that_are_read() -> None:

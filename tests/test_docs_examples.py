@@ -22,6 +22,16 @@ from target_app.workloads import WORKLOADS
 SUITES_PAGE, EXTENDING_PAGE = text_of("suites.md"), text_of("extending.md")
 
 
+DATA = {
+    "customers.csv": "name\nann\n",
+    "orders.csv": "id,item,name\n1,2,ann\n",
+    "items.jsonl": '{"id": 1}\n',
+    "rows.bin": "",
+    "sea.jpg": "",
+}
+"""Files that the examples name."""
+
+
 @pytest.mark.parametrize("page", ["suites.md", "scenarios.md"])
 def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
     here = tmp_path / "suites"
@@ -29,6 +39,8 @@ def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
         file.chmod(0o755)
+    for name, text in DATA.items():
+        (here / name).write_text(text, encoding="utf-8")
     for number, text in enumerate(blocks(text_of(page), "toml")):
         missing = "" if "matrix" in tomllib.loads(text) else '\n[[matrix]]\nworkload = "noop"\nmode = "async"\n'
         path = here / f"example{number}.toml"

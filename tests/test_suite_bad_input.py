@@ -80,7 +80,7 @@ WRONG_TOGETHER = [
     (URL, "matrix[0].endpoint: is missing; name a request"),
     ('[[matrix]]\napp = "shop:app"', "matrix[0].endpoint: is missing; name a request"),
     (URL + 'endpoint = "/"\nmix = [{ endpoint = "/a" }]', "matrix[0].mix: can't be combined with endpoint"),
-    (URL + 'endpoint = "/"\nname = "root"', "matrix[0].name: names a mix or one scenario"),
+    (URL + 'endpoint = "/"\nname = "root"', "matrix[0].name: names a mix, a journey or one scenario"),
     (URL + "mix = []", "matrix[0].mix: got [], allowed is at least one value"),
     (URL + "mix = [{ weight = 2 }]", "matrix[0].mix[0].endpoint: is missing; add it"),
     (URL + 'mix = [{ endpoint = "/a", weight = 0 }]', "matrix[0].mix[0].weight: got 0, allowed is 1 or more"),

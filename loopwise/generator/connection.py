@@ -342,6 +342,9 @@ class Connection:
         status = self._status
         expected = request.expect_status
         good = 200 <= status < 300 if expected is None else status == expected
+        fault = None if good else status_kind(status)
+        if self.answer is not None and good and request.examine is not None:
+            fault = request.examine(b"".join(self.answer.body))
         self.owner.record(
             (
                 self.scheduled_ns,
@@ -350,7 +353,7 @@ class Connection:
                 read_ns,
                 request.endpoint,
                 status,
-                None if good else self._loop.errors.number(status_kind(status)),
+                None if fault is None else self._loop.errors.number(fault),
                 self._length,
                 self.number,
                 stamp,

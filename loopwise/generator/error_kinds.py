@@ -10,7 +10,7 @@ from loopwise.results.columns import UNFINISHED
 
 
 class ErrorKind(StrEnum):
-    """Why a request has no complete answer. Its rows have status 0; docs/schema.md lists the same kinds."""
+    """Why a request failed. Its rows have status 0, but for ANSWERED; docs/schema.md lists the same kinds."""
 
     meaning: str
     errnos: tuple[int, ...]
@@ -44,6 +44,8 @@ class ErrorKind(StrEnum):
         errno.EADDRNOTAVAIL,
     )
     TOO_MANY_FILES = "too_many_files", "the generator may open no more sockets", errno.EMFILE, errno.ENFILE
+    BODY = "body", "the body of the answer is not what `expect_body` says"
+    CAPTURE = "capture", "the answer has no value for a `capture`, whose JSON path follows: `capture $.token`"
     UNFINISHED = (
         UNFINISHED,
         "cut off by the end of the run: not a failure, and in closed load outside the window",
@@ -57,6 +59,8 @@ class ErrorKind(StrEnum):
         return kind
 
 
+ANSWERED = frozenset({ErrorKind.BODY, ErrorKind.CAPTURE})
+"""Kinds whose rows have the status of the answer."""
 _BY_ERRNO = {code: kind for kind in ErrorKind for code in kind.errnos}
 
 
@@ -74,3 +78,8 @@ def kind_of(error: OSError | int) -> str:
 def status_kind(status: int) -> str:
     """The kind of an answer whose status was not expected: `status_404`."""
     return f"status_{status}"
+
+
+def capture_kind(path: str) -> str:
+    """The kind of an answer without the value that is captured: `capture $.token`."""
+    return f"{ErrorKind.CAPTURE} {path}"

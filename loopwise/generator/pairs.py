@@ -104,7 +104,7 @@ class PairTraffic(Traffic):
             fixed_count=self._order.load.users,
             origin=origin,
             # The same seed for both: each side gets the same sequence of a mix.
-            requests=self._requests(named, origin, self._order.seed),
+            supply=self._supply(named, origin),
             side=side,
             unanswered=side.unanswered,
         )

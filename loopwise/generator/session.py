@@ -12,7 +12,7 @@ import gevent.select
 from locust.env import Environment
 from locust.runners import STATE_SPAWNING
 
-from loopwise.errors import GeneratorError
+from loopwise.errors import GeneratorError, RunError
 from loopwise.generator.locustfile import ScriptedTraffic
 from loopwise.generator.pairs import PairTraffic, alternate
 from loopwise.generator.protocol import Event, Order, Slice
@@ -34,6 +34,7 @@ def traffic_of(order: Order, recorder: Recorder) -> Traffic:
 
     Raises:
         GeneratorError: its Locust file can't be used.
+        DataError: a file that its requests are made of can't be used.
         OSError: the target's host is unknown.
     """
     if order.rival is not None:
@@ -60,6 +61,10 @@ class Driver(Protocol):
     @property
     def errors(self) -> int:
         """Rows with an error so far."""
+
+    @property
+    def failure(self) -> str:
+        """Why the run can't go on: one sentence, or nothing."""
 
     def is_warm(self) -> bool:
         """Every user has had an answer."""
@@ -95,7 +100,7 @@ class LocalDriver:
         self._recorder = Recorder(open_unbuffered(order.samples))
         try:
             self.traffic = traffic_of(order, self._recorder)
-        except GeneratorError:
+        except RunError:
             self._recorder.close()
             raise
         self.is_warm, self.is_drained = self.traffic.is_warm, self.traffic.is_drained
@@ -126,6 +131,11 @@ class LocalDriver:
     def errors(self) -> int:
         """Rows with an error so far."""
         return self._recorder.failures
+
+    @property
+    def failure(self) -> str:
+        """Why the run can't go on: one sentence, or nothing."""
+        return self.traffic.failure
 
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far."""
@@ -199,6 +209,7 @@ class Session:
         wall_s = time.monotonic() - wall_s
         rows = driver.rows - rows
         census.take()
+        self._refuse_failure()
         users, wanted = driver.users, self._users_wanted()
         driver.stop_arrivals()
         self._drain()
@@ -278,8 +289,15 @@ class Session:
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
                 self._driver.flush()
+                if phase != "drain":
+                    self._refuse_failure()
                 rows, errors = self._driver.rows, self._driver.errors
                 self._on_event(Event(event="progress", phase=phase, rows=rows, errors=errors))
+
+    def _refuse_failure(self) -> None:
+        """Raise GeneratorError if the load has ended."""
+        if self._driver.failure:
+            raise GeneratorError(self._driver.failure)
 
 
 def _may_go() -> bool:
@@ -296,7 +314,7 @@ def run(order: Order, on_event: OnEvent, driver_of: Callable[[Order], Driver] = 
         os.sched_setaffinity(0, order.cores or ALL_CORES)
     try:
         on_event(Session(order, driver_of(order), on_event).run())
-    except GeneratorError as error:
+    except RunError as error:
         on_event(Event(event="failed", message=str(error)))
     except OSError as error:
         on_event(Event(event="failed", message=f"the generator cannot run against {order.url}: {error}"))

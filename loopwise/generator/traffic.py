@@ -4,7 +4,7 @@ Declared endpoints are here; locustfile.py makes traffic from a Locust file, pai
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import gevent
@@ -15,7 +15,7 @@ from loopwise.generator.livestats import feed
 from loopwise.generator.protocol import Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
-from loopwise.generator.request import Request, deal, prepare
+from loopwise.generator.supply import Supply
 from loopwise.generator.users import ClosedUser, ScheduleUser
 from loopwise.model import VICTIM, Endpoint, Load, ScriptFigures
 from loopwise.servers.origin import Origin, resolve
@@ -46,6 +46,7 @@ class Traffic:
     def __init__(self, order: Order, recorder: Recorder) -> None:
         self._order = order
         self._schedules: list[ScheduleUser] = []
+        self._supplies: list[Supply] = []
         self.origin = resolve(order.url)
         first = order.part * PART_CONNECTIONS
         self.reactor = Reactor(recorder, order.load.timeout_s, first_connection=first)
@@ -78,11 +79,18 @@ class Traffic:
         self.reactor.close()
         self._greenlet.get()
 
-    def _requests(self, endpoints: Iterable[tuple[str, Endpoint]], origin: Origin, seed: int) -> Iterator[Request]:
+    @property
+    def failure(self) -> str:
+        """Why the run can't go on: one sentence, or nothing."""
+        return next((supply.failure for supply in self._supplies if supply.failure), "")
+
+    def _supply(self, endpoints: Sequence[tuple[str, Endpoint]], origin: Origin) -> Supply:
         """The requests of endpoints, each with the name that its rows carry."""
         number = self.reactor.recorder.endpoints.number
-        prepared = [(prepare(each, origin.host_header, number(name)), each.weight) for name, each in endpoints]
-        return deal([request for request, _ in prepared], [weight for _, weight in prepared], seed)
+        numbered = [(number(name), endpoint) for name, endpoint in endpoints]
+        supply = Supply(numbered, origin.host_header, self._order)
+        self._supplies.append(supply)
+        return supply
 
     def _closed(self, base: type[ClosedUser], name: str, **attributes: Any) -> Any:
         """A class of virtual users; `attributes` are those that the load does not tell."""
@@ -95,14 +103,14 @@ class Traffic:
             **attributes,
         )
 
-    def _schedule(self, name: str, requests: Iterator[Request], rate: list[Stretch], load: Load, count: int) -> Any:
+    def _schedule(self, name: str, supply: Supply, rate: list[Stretch], load: Load, count: int) -> Any:
         """A class of schedules, `count` of which share the load."""
         return ScheduleUser.with_attributes(
             name,
             fixed_count=count,
             reactor=self.reactor,
             origin=self.origin,
-            requests=requests,
+            supply=supply,
             rate=rate,
             arrivals=load.arrivals,
             max_connections=max(1, load.max_connections // count),
@@ -116,12 +124,12 @@ class Traffic:
 
     def _canary(self, path: str) -> Any:
         """The canary probe as a class of one Locust user: twenty requests a second, whatever else goes on."""
-        requests = self._requests([(f"{VICTIM}{path}", Endpoint(path=path))], self.origin, self._order.seed)
+        supply = self._supply([(f"{VICTIM}{path}", Endpoint(path=path))], self.origin)
         load = Load(model="open", arrivals="constant", max_connections=CANARY_CONNECTIONS)
         rate = [Stretch(float("inf"), CANARY_RATE_RPS, CANARY_RATE_RPS)]
         # Locust spawns user classes by name in ASCII order: in lower case, this one connects after the load. Before it,
         # its connections would fall to workers of the server while they are idle, and leave some without load.
-        canary = self._schedule("canary", requests, rate, load, 1)
+        canary = self._schedule("canary", supply, rate, load, 1)
         # The canary measures the wait for the event loop, not for accept(), which a blocked loop rarely calls.
         canary.opened_beforehand = CANARY_CONNECTIONS
         return canary
@@ -134,16 +142,15 @@ class DeclaredTraffic(Traffic):
         super().__init__(order, recorder)
         load = order.load
         self._unanswered: set[ClosedUser] = set()
-        named = [(endpoint.name, endpoint) for endpoint in order.endpoints]
-        requests = self._requests(named, self.origin, order.seed + order.part)
+        supply = self._supply([(endpoint.name, endpoint) for endpoint in order.endpoints], self.origin)
         if load.model == "open":
             rate = [
                 Stretch(s.duration_s, s.from_rps / order.processes, s.to_rps / order.processes) for s in stretches(load)
             ]
-            self.user_classes = [self._schedule("OpenLoad", requests, rate, load, order.processes)]
+            self.user_classes = [self._schedule("OpenLoad", supply, rate, load, order.processes)]
             self.users = order.processes
         else:
-            shared = {"origin": self.origin, "requests": requests, "unanswered": self._unanswered}
+            shared = {"origin": self.origin, "supply": supply, "unanswered": self._unanswered}
             self.user_classes = [self._closed(ClosedUser, "ClosedLoad", **shared)]
             self.users = load.users
         if load.victim is not None:

@@ -5,6 +5,7 @@ Each is a Locust user that costs no greenlet. A run makes subclasses of its own,
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from time import monotonic_ns, time_ns
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from loopwise.generator.error_kinds import ErrorKind
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import USER_STAMP
 from loopwise.generator.request import Request
+from loopwise.generator.supply import Supply
 from loopwise.model import Arrivals
 from loopwise.servers.origin import Origin
 
@@ -38,9 +40,8 @@ class RecordUser(User):
 
     reactor: Reactor
     origin: Origin
-    requests: Iterator[Request]
+    supply: Supply
     new_connection_per_request: bool
-    keeps_answers = False
 
     @classmethod
     def with_attributes(cls, name: str, **attributes: Any) -> type[Self]:
@@ -50,6 +51,8 @@ class RecordUser(User):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.record = self.reactor.recorder.append
+        self.requests: Iterator[Request] = self.supply.of_user()
+        self.keeps_answers = self.supply.keeps_answers
         self.args = (self,)
         self.name = type(self).__name__
         self.stopped = False
@@ -120,9 +123,11 @@ class ClosedUser(RecordUser):
         if self.think_ns:
             self.reactor.call_at(monotonic_ns() + self.think_ns, self._send_next)
         elif connection.is_open:
-            connection.send(next(self.requests), None)
+            request = next(self.requests, None)
+            if request is not None:  # None: a feed's unique rows are all sent, and the run ends
+                connection.send(request, None)
         else:
-            self.reactor.open(self, next(self.requests))
+            self._send_next()
 
     def failed(self, connection: Connection, *, lost: bool) -> None:
         """Owner: go on over a new connection, after a pause. A user who thinks opens it after thinking."""
@@ -135,11 +140,13 @@ class ClosedUser(RecordUser):
     def _send_next(self) -> None:
         if self.stopped:
             return
-        connection = self._connection
-        if connection is not None and connection.is_open:
-            connection.send(next(self.requests), None)
+        connection, request = self._connection, next(self.requests, None)
+        if request is None:
+            self.unanswered.discard(self)
+        elif connection is not None and connection.is_open:
+            connection.send(request, None)
         else:
-            self.reactor.open(self, next(self.requests))
+            self.reactor.open(self, request)
 
 
 class ScheduleUser(RecordUser):
@@ -181,8 +188,8 @@ class ScheduleUser(RecordUser):
         """Record requests that were due and are still in line as unfinished: none is dropped."""
         now_ns = time_ns()
         error = self.reactor.errors.number(ErrorKind.UNFINISHED)
-        while self._line:
-            due_ns, endpoint = self._line.popleft(), next(self.requests).endpoint
+        for request in islice(self.requests, len(self._line)):
+            due_ns, endpoint = self._line.popleft(), request.endpoint
             self.record((due_ns, now_ns, now_ns, now_ns, endpoint, 0, error, 0, None, USER_STAMP))
 
     @property
@@ -207,13 +214,16 @@ class ScheduleUser(RecordUser):
 
     def _serve_line(self) -> None:
         line, idle = self._line, self._idle
-        while line and idle:
-            connection = idle.pop()
-            if connection.is_open:
-                connection.send(next(self.requests), line.popleft())
-        while line and self._open < self.max_connections:
-            self._open += 1
-            self.reactor.open(self, next(self.requests), line.popleft())
+        try:
+            while line and idle:
+                connection = idle.pop()
+                if connection.is_open:
+                    connection.send(next(self.requests), line.popleft())
+            while line and self._open < self.max_connections:
+                self.reactor.open(self, next(self.requests), line.popleft())
+                self._open += 1
+        except StopIteration:  # a feed's unique rows are all sent: the run ends
+            line.clear()
 
     def connected(self, connection: Connection) -> None:
         """Owner: a connection opened beforehand is ready."""

@@ -150,9 +150,8 @@ class DistributedDriver:
             data = order.model_copy(update={"part": part, "cores": ()}).model_dump_json()
             self.runner.send_message(ORDER, data, worker)
         self._wait("the workers to prepare", lambda report: report.is_ready)
-        failure = next((report.failure for report in self._all if report.failure), "")
-        if failure:
-            raise GeneratorError(failure)
+        if self.failure:
+            raise GeneratorError(self.failure)
 
     @property
     def _all(self) -> Collection[Report]:
@@ -191,6 +190,11 @@ class DistributedDriver:
     def errors(self) -> int:
         """Rows with an error among them."""
         return sum(report.errors for report in self._all)
+
+    @property
+    def failure(self) -> str:
+        """Why a worker can't go on: one sentence, or nothing."""
+        return next((report.failure for report in self._all if report.failure), "")
 
     def is_warm(self) -> bool:
         """The users of every worker have been answered."""
@@ -292,6 +296,7 @@ class Worker:
             script = traffic.script()
             report.script = None if script is None else script.model_dump()
             report.cpu_s, report.users = time.process_time(), self._runner.user_count
+            report.failure = traffic.failure
         stream = self._sink.getvalue()
         self._sink.seek(0)
         self._sink.truncate()

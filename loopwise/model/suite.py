@@ -2,11 +2,50 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from loopwise.model.base import Grown, Noun
 
 Arrivals = Literal["poisson", "constant"]
+FeedOrder = Literal["sequence", "shuffle", "per_user"]
+
+
+class Content(Noun):
+    """A body, or a file of a form: text, or the bytes of a file."""
+
+    text: str | None = None
+    file: str | None = None
+    """Absolute path; None: `text` is sent."""
+    sha256: str | None = None
+    """Of the file's bytes."""
+    name: str | None = None
+    """File name that is sent in a form; None: the last part of `file`."""
+    type: str | None = None
+    """Content type; None: none of a body, of a form's file what its name says."""
+
+
+class Feed(Noun):
+    """A file whose rows fill the `{name}` of requests."""
+
+    file: str
+    """Absolute path of a CSV file with a header line, or of a file of JSON lines."""
+    sha256: str
+    """Of its bytes: another content makes other requests."""
+    order: FeedOrder = "sequence"
+    """In the file's order, shuffled by the seed, or a row for each user."""
+    unique: bool = False
+    """No row is sent twice in a run; its last row is kept for the request before the run."""
+
+
+class ExpectBody(Noun):
+    """The body that counts as success."""
+
+    contains: str | None = None
+    """Part of it as text."""
+    path: str | None = Field(default=None, alias="json")
+    """JSON path of a value in it, such as `$.items[0].id`; None: `contains` is meant."""
+    equals: Any = None
+    """The value there; None: any."""
 
 
 class Endpoint(Noun):
@@ -17,8 +56,24 @@ class Endpoint(Noun):
     headers: dict[str, str] = Field(default_factory=dict)
     json_body: Any = Field(default=None, alias="json")
     """Sent as JSON with its content type; None: no body."""
+    body: Content | None = None
+    """Sent as it is; None: no body."""
+    form: dict[str, str | list[str]] | None = None
+    """Fields that are sent as a form, beside `files` as parts of it."""
+    files: dict[str, Content] | None = None
+    """Files of a form (multipart/form-data), by field."""
+    feed: Feed | None = None
+    """Fills `{name}` in path, headers and bodies; None: only captures of a journey do."""
     expect_status: int | None = None
     """The status that counts as success; None: any 2xx."""
+    expect_body: ExpectBody | None = None
+    """The body that counts as success; None: any."""
+    capture: dict[str, str] = Field(default_factory=dict)
+    """Name -> JSON path of its value in the answer, for later steps of the journey."""
+    step: int | None = None
+    """Place in a journey, from 1; None: the endpoint is one of a mix."""
+    once: bool = False
+    """Step that a user takes in its first journey only."""
     weight: int = 1
     """Share of this endpoint in a mix, relative to the others."""
 
@@ -26,6 +81,21 @@ class Endpoint(Noun):
     def name(self) -> str:
         """The endpoint's name in every table: `GET /items/1`."""
         return f"{self.method} {self.path}"
+
+    @property
+    def is_filled(self) -> bool:
+        """Its `{name}` are places for values; else they are sent as they are."""
+        return self.feed is not None or self.step is not None
+
+    @model_serializer(mode="wrap")
+    def _written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later keys that say nothing: endpoints of older suites keep their JSON, and cases their ids."""
+        return {name: value for name, value in dump(self).items() if name not in _ADDED or value not in _SILENT}
+
+
+_ADDED = frozenset({"body", "form", "files", "feed", "expect_body", "capture", "step", "once"})
+_SILENT: tuple[Any, ...] = (None, False, {})
+"""Values of a later key that say nothing."""
 
 
 class Load(Grown):

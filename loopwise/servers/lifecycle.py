@@ -24,11 +24,14 @@ from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.environment import environment, telemetry_folder
 from loopwise.servers.exchange import Answer, NoAnswerError, ask
+from loopwise.servers.expectations import Expectation
+from loopwise.servers.feeds import first_row
 from loopwise.servers.fresh import Copies, copied
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.spec import HOST
 from loopwise.servers.specs import SERVERS
-from loopwise.servers.wire import RequestError, encode, endpoint_bytes
+from loopwise.servers.templates import Template
+from loopwise.servers.wire import RequestError, encode
 
 READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
@@ -281,24 +284,38 @@ def check_endpoints(case: Case, url: str, on_answer: OnAnswer = lambda *_: None)
         origin = resolve(url)
     except OSError as error:
         raise EndpointError(f"{url}: the host is unknown ({error.strerror}); correct the url") from None
+    values: dict[str, Any] = {}
     for endpoint in case.endpoints:
-        _check_endpoint(origin, endpoint, url, case.load.timeout_s, on_answer)
+        values |= first_row(endpoint.feed) if endpoint.feed else {}
+        values |= _check_endpoint(origin, endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=on_answer)
 
 
-def _check_endpoint(origin: Origin, endpoint: Endpoint, url: str, timeout_s: float, on_answer: OnAnswer) -> None:
+def _check_endpoint(
+    origin: Origin, endpoint: Endpoint, values: Mapping[str, Any], *, url: str, timeout_s: float, on_answer: OnAnswer
+) -> dict[str, Any]:
+    """Request an endpoint; returns the values that are captured from its answer."""
     try:
-        answer = ask(origin, endpoint_bytes(endpoint, origin.host_header), timeout_s=timeout_s)
+        request = Template(endpoint, origin.host_header).fill(values)
+        answer = ask(origin, request, timeout_s=timeout_s)
     except RequestError as error:
         raise EndpointError(f"{endpoint.name}: {error}; correct the endpoint") from None
     except NoAnswerError as error:
         raise EndpointError(f"{endpoint.name}: {error.what} from {url}; {error.advice}") from None
     on_answer(endpoint, answer)
     wanted = endpoint.expect_status
-    if 200 <= answer.status < 300 if wanted is None else answer.status == wanted:
-        return
-    allowed = "2xx" if wanted is None else str(wanted)
-    text = answer.text[:200]
-    raise EndpointError(
-        f"{endpoint.name}: answered {answer.status} {answer.reason}, expected {allowed}"
-        f"{f' (it said: {text})' if text else ''}; correct the endpoint, or set its expect_status"
-    )
+    said = f" (it said: {answer.text[:200]})" if answer.text else ""
+    if not (200 <= answer.status < 300 if wanted is None else answer.status == wanted):
+        allowed = "2xx" if wanted is None else str(wanted)
+        raise EndpointError(
+            f"{endpoint.name}: answered {answer.status} {answer.reason}, expected {allowed}{said}; "
+            "correct the endpoint, or set its expect_status"
+        )
+    expectation = Expectation(endpoint)
+    if fault := expectation.fault(answer.body, values):
+        raise EndpointError(
+            f"{endpoint.name}: the body of its answer is not as expected: {fault}{said}; correct expect_body"
+        )
+    captured, missing = expectation.capture(answer.body)
+    if missing:
+        raise EndpointError(f"{endpoint.name}: its answer has no value at {missing}{said}; correct capture")
+    return captured

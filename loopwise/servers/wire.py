@@ -4,10 +4,13 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from loopwise.model import Endpoint
+from loopwise.model import Content, Endpoint
+from loopwise.servers.files import hash_of, read_bytes
+from loopwise.servers.multipart import multipart_body
 
 DEFAULT_HEADERS = {"User-Agent": "loopwise", "Accept": "*/*"}
 FRAMING = frozenset({"content-length", "transfer-encoding"})
@@ -94,6 +97,34 @@ def form_body(data: bytes | str | Mapping[str, Any] | None) -> tuple[bytes, dict
     return (data.encode() if isinstance(data, str) else data or b""), {}
 
 
+def content_of(endpoint: Endpoint) -> tuple[bytes, dict[str, str]]:
+    """The body of a declared endpoint, and the headers that describe it.
+
+    Raises:
+        DataError: a file that it sends is missing, or another than when the suite was read.
+    """
+    if endpoint.body is not None:
+        return bytes_of(endpoint.body), {"Content-Type": endpoint.body.type} if endpoint.body.type else {}
+    if endpoint.files is not None:
+        files = [
+            (field, (each.name or Path(each.file or field).name, bytes_of(each), each.type))
+            for field, each in endpoint.files.items()
+        ]
+        # Not drawn at random: what is sent is the same in every run.
+        boundary = hash_of(endpoint.model_dump_json().encode())[:32]
+        return multipart_body(files, endpoint.form, boundary=boundary)
+    if endpoint.form is not None:
+        return form_body(endpoint.form)
+    return (b"", {}) if endpoint.json_body is None else json_body(endpoint.json_body)
+
+
+def bytes_of(content: Content) -> bytes:
+    """The bytes that are sent for a text or a file."""
+    if content.file is not None:
+        return read_bytes(Path(content.file), content.sha256)
+    return (content.text or "").encode()
+
+
 def endpoint_bytes(endpoint: Endpoint, host: str) -> bytes:
     """The request of a declared endpoint, the same for the check before a run and for its load.
 
@@ -101,6 +132,6 @@ def endpoint_bytes(endpoint: Endpoint, host: str) -> bytes:
         endpoint: as in the suite.
         host: of the Host header.
     """
-    body, described = (b"", {}) if endpoint.json_body is None else json_body(endpoint.json_body)
+    body, described = content_of(endpoint)
     headers = ({"Host": host}, DEFAULT_HEADERS, described, endpoint.headers)
     return encode(endpoint.method, endpoint.path, *headers, body=body)

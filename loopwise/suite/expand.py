@@ -19,13 +19,14 @@ from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations
 from loopwise.suite.copies import filled_in, named_paths, with_copies
+from loopwise.suite.endpoints import journey_of, lone_endpoint, refuse_misfits
 from loopwise.suite.file import Key, Source
-from loopwise.suite.schema import SERVER_KEYS, EndpointTable, Entry, SuiteTable, given
+from loopwise.suite.schema import SERVER_KEYS, Entry, SuiteTable, given
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or a fake of it in tests."""
 
-REQUEST_KEYS = ("endpoint", "mix", "scenario", "name", "before_replicate")
+REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "name", "before_replicate")
 TARGET_KEYS = ("features", "before_replicate", *SERVER_KEYS)
 APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
 KINDS = {
@@ -95,7 +96,9 @@ def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     loads = _loads(place, suite)
     for (key, case), server, load in _product(place.key, place.source, _SUBJECTS[kind](place), servers, loads):
         _refuse_too_many_files(place, load, min(suite.generator.processes, server.workers if server else math.inf))
-        yield key, case.model_copy(update={"server": server, "load": load})
+        complete = case.model_copy(update={"server": server, "load": load})
+        refuse_misfits(complete, suite.generator.processes, place.key, place.source)
+        yield key, complete
 
 
 def _product(key: Key, source: Source, *lists: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -307,18 +310,23 @@ _SUBJECTS: dict[str, Callable[[_Place], list[Draft]]] = {
 def _requests(place: _Place) -> list[dict[str, Any]]:
     """What is sent to an app that is not ours: `workload`, `endpoints` and, for a Locust file, `scenario`."""
     entry = place.entry
-    if entry.mix and (entry.endpoint or entry.scenario):
-        other = "endpoint" if entry.endpoint else "scenario"
-        raise place.error("mix", f"can't be combined with {other}; keep one of them in this entry")
-    if entry.name and not entry.mix and len(entry.scenario) != 1:
-        raise place.error("name", "names a mix or one scenario, this entry has neither; remove it")
-    endpoints = tuple(_endpoint(table) for table in entry.endpoint)
+    for name, others in (("mix", ("endpoint", "scenario")), ("journey", ("mix", "endpoint", "scenario"))):
+        other = next((other for other in others if getattr(entry, other)), None)
+        if getattr(entry, name) and other:
+            raise place.error(name, f"can't be combined with {other}; keep one of them in this entry")
+    if entry.name and not entry.mix and not entry.journey and len(entry.scenario) != 1:
+        raise place.error("name", "names a mix, a journey or one scenario, this entry has none; remove it")
+    tables = zip(entry.endpoint, place.each("endpoint"), strict=True)
+    endpoints = tuple(lone_endpoint(table, key, place.source) for table, (_, key) in tables)
     if entry.scenario:
         paths = [locations.locust_file(text, key, place.source) for text, key in place.each("scenario")]
         return [{"workload": entry.name or Path(path).stem, "endpoints": endpoints, "scenario": path} for path in paths]
     if entry.mix:
         mixed = tuple(_mixed(place, index) for index in range(len(entry.mix)))
         return [{"workload": entry.name or " + ".join(part.name for part in mixed), "endpoints": mixed}]
+    if entry.journey:
+        steps = journey_of(entry.journey, (*place.key, "journey"), place.source)
+        return [{"workload": entry.name or " then ".join(step.name for step in steps), "endpoints": steps}]
     if not endpoints:
         raise place.error("endpoint", 'is missing; name a request such as endpoint = "GET /items/1"')
     return [{"workload": endpoint.name, "endpoints": (endpoint,)} for endpoint in endpoints]
@@ -333,11 +341,7 @@ def _mixed(place: _Place, index: int) -> Endpoint:
             )
     if table.endpoint is None:
         raise place.source.error((*key, "endpoint"), "is missing; add it")
-    return _endpoint(table.endpoint, table.weight)
-
-
-def _endpoint(table: EndpointTable, weight: int = 1) -> Endpoint:
-    return Endpoint(**table.model_dump(), weight=weight)
+    return lone_endpoint(table.endpoint, (*key, "endpoint"), place.source, weight=table.weight)
 
 
 def _described(drafts: Sequence[Draft], source: Source, describe: Describe) -> Iterator[Case]:

@@ -91,11 +91,17 @@ def fresh(paths: Mapping[str, str], key: Key, source: Source) -> dict[str, str]:
     return {name: str(path) for name, path in found.items()}
 
 
-def locust_file(text: str, key: Key, source: Source) -> str:
-    """Return the absolute path of a Python file that exists."""
+def existing_file(text: str, key: Key, source: Source) -> Path:
+    """Return the absolute path of a file that exists."""
     path = (source.folder / text).resolve()
     if not path.is_file():
         raise source.error(key, f"got {shown(text)}, but there is no file {path}; paths start from the suite's folder")
+    return path
+
+
+def locust_file(text: str, key: Key, source: Source) -> str:
+    """Return the absolute path of a Python file that exists."""
+    path = existing_file(text, key, source)
     if path.suffix != ".py":
         raise source.error(key, f"got {shown(text)}, allowed is a Locust file ending in .py; correct the path")
     return str(path)

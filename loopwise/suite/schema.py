@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from loopwise.model import Comparison, Generator, Load, Noun, Replicates, Server
+from loopwise.model import Comparison, FeedOrder, Generator, Load, Noun, Replicates, Server
+from loopwise.servers.expectations import json_path
 from loopwise.servers.specs import SERVERS
+from loopwise.servers.templates import names_in
 from loopwise.servers.wire import FRAMING, name_fault, value_fault
 from loopwise.suite.file import Key, Source, shown, suggestion
 
@@ -134,6 +136,36 @@ def _endpoint(value: Any) -> Any:
     return {"method": method, "path": path}
 
 
+def _written(key: str) -> Callable[[Any], Any]:
+    """Turn a string into a table with this key."""
+    return lambda value: {key: value} if isinstance(value, str) else value
+
+
+def _field(value: Any) -> Any:
+    """A form's field as text: numbers as they are written, booleans as true and false."""
+    if isinstance(value, list):
+        return [_field(each) for each in value]
+    return value if isinstance(value, str) else json.dumps(_scalar(value))
+
+
+def _captured(value: Any) -> Any:
+    """Refuse captures that nothing could be done with."""
+    for name, path in value.items() if isinstance(value, dict) else ():
+        if names_in(f"{{{name}}}") != [name]:
+            raise _wrong(f"got the name {shown(name)}, allowed are letters, digits, _ and -; rename it")
+        _json_path(path)
+    return value
+
+
+def _json_path(value: Any) -> Any:
+    try:
+        json_path(value)
+    except (ValueError, TypeError):
+        what = 'a path to one value, such as $.token, $.items[0].id or $["a key"]'
+        raise _wrong(f"got {shown(value)}, allowed is {what}; correct it") from None
+    return value
+
+
 Factor = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """A value or a list of values; each multiplies the cases."""
 INSTEAD_OF = {"WEB_CONCURRENCY": "workers"}
@@ -155,6 +187,31 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class ContentTable(Table):
+    """A body, or a file of a form."""
+
+    text: str | None = None
+    file: str | None = None
+    name: str | None = Field(default=None, min_length=1)
+    type: Annotated[str, AfterValidator(_header_value)] | None = None
+
+
+class FeedTable(Table):
+    """A file whose rows fill requests."""
+
+    file: str
+    order: FeedOrder = "sequence"
+    unique: bool = False
+
+
+class ExpectBodyTable(Table):
+    """The body that is a success."""
+
+    contains: str | None = Field(default=None, min_length=1)
+    path: Annotated[str, BeforeValidator(_json_path)] | None = Field(default=None, alias="json")
+    equals: Annotated[Any, BeforeValidator(_json)] = None
+
+
 class EndpointTable(Table):
     """One request, written as a string or as a table."""
 
@@ -162,10 +219,25 @@ class EndpointTable(Table):
     path: RequestPath
     headers: Headers = Field(default_factory=dict)
     json_body: Annotated[Any, BeforeValidator(_json)] = Field(default=None, alias="json")
+    body: Annotated[ContentTable, BeforeValidator(_written("text"))] | None = None
+    form: dict[str, Annotated[str | list[str], BeforeValidator(_field)]] | None = Field(default=None, min_length=1)
+    files: dict[str, Annotated[ContentTable, BeforeValidator(_written("file"))]] | None = Field(
+        default=None, min_length=1
+    )
+    feed: Annotated[FeedTable, BeforeValidator(_written("file"))] | None = None
     expect_status: int | None = Field(default=None, ge=100, le=599)
+    expect_body: Annotated[ExpectBodyTable, BeforeValidator(_written("contains"))] | None = None
+
+
+class StepTable(EndpointTable):
+    """One request of a journey."""
+
+    capture: Annotated[dict[str, str], BeforeValidator(_captured)] = Field(default_factory=dict)
+    once: bool = False
 
 
 EndpointText = Annotated[EndpointTable, BeforeValidator(_endpoint)]
+StepText = Annotated[StepTable, BeforeValidator(_endpoint)]
 
 
 class MixTable(Table):
@@ -243,6 +315,7 @@ class Entry(ServerTable):
     url: Factor[str] = Field(default_factory=list)
     endpoint: Factor[EndpointText] = Field(default_factory=list)
     mix: list[MixTable] = Field(default_factory=list, min_length=1)
+    journey: list[StepText] = Field(default_factory=list, min_length=1)
     scenario: Factor[str] = Field(default_factory=list)
     name: str | None = Field(default=None, min_length=1, max_length=80)
     load: LoadTable = Field(default_factory=LoadTable)
@@ -369,7 +442,7 @@ def _keys_at(loc: Key) -> list[str]:
     for part in loc:
         if isinstance(part, str):
             fields = {info.alias or name: info for name, info in model.model_fields.items()}
-            model = _table_in(fields[part].annotation) or model
+            model = (part in fields and _table_in(fields[part].annotation)) or model
     return sorted(info.alias or name for name, info in model.model_fields.items())
 
 

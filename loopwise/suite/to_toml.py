@@ -12,6 +12,11 @@ _DROPPED = {"--out", "--label", "--resume"}
 """Options that a repetition must not have, since it is a result of its own."""
 _REPLACED = ("matrix", "load", "compare.baseline")
 """Keys that `case_command` sets itself, in place of earlier settings."""
+_HASH: dict[str, Any] = {"sha256": True}
+_DERIVED: dict[str, Any] = {
+    "weight": True, "step": True, "body": _HASH, "feed": _HASH, "files": {"__all__": _HASH},
+}  # fmt: skip
+"""Fields of an endpoint that are no keys of its table."""
 
 
 def repeat_command(experiment: Experiment) -> str:
@@ -109,6 +114,8 @@ def _requests(case: Case) -> dict[str, Any]:
     if case.scenario is not None:
         asked = {"endpoint": endpoints} if endpoints else {}
         return {"scenario": case.scenario, "name": case.workload, **asked}
+    if case.endpoints[0].step is not None:
+        return {"journey": endpoints, "name": case.workload}
     if len(endpoints) > 1:
         mix = [
             {"endpoint": table, "weight": each.weight} for table, each in zip(endpoints, case.endpoints, strict=True)
@@ -118,7 +125,7 @@ def _requests(case: Case) -> dict[str, Any]:
 
 
 def _endpoint(endpoint: Endpoint) -> str | dict[str, Any]:
-    table = endpoint.model_dump(exclude={"weight"}, exclude_defaults=True)
+    table = endpoint.model_dump(exclude=_DERIVED, exclude_defaults=True)
     return endpoint.name if set(table) <= {"method", "path"} else {"path": endpoint.path, **table}
 
 

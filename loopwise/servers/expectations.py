@@ -1,0 +1,132 @@
+"""What an answer's body must say, and the values that are captured from it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from loopwise.model import Endpoint, ExpectBody
+from loopwise.servers.templates import Values, as_text, filled, names_in
+from loopwise.servers.wire import value_fault
+
+_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(-?\d+)\]|\[('[^']*'|\"[^\"]*\")\]")
+MISSING = object()
+"""Stands for a value that a document does not have."""
+
+JsonPath = tuple[str | int, ...]
+"""Keys of objects and indexes of lists."""
+
+
+def json_path(text: str) -> JsonPath:
+    """Parse a path such as `$.items[0].id`.
+
+    A subset of JSONPath (RFC 9535) that names one value: `$`, then `.key`, `["any key"]` and `[index]`, from the end
+    if it is negative.
+
+    Raises:
+        ValueError: the text is no such path.
+    """
+    steps: list[str | int] = []
+    at = 1
+    while text[:1] == "$" and at < len(text) and (match := _STEP.match(text, at)):
+        key, index, quoted = match.groups()
+        steps.append(int(index) if index else key or quoted[1:-1])
+        at = match.end()
+    if text[:1] != "$" or at != len(text):
+        raise ValueError(f'{text!r} is no path to one value, such as $.token, $.items[0].id or $["a key"]')
+    return tuple(steps)
+
+
+def value_at(document: Any, path: JsonPath) -> Any:
+    """The value there; MISSING if there is none."""
+    for step in path:
+        is_key = isinstance(document, dict) and isinstance(step, str)
+        if not is_key and not (isinstance(document, list) and isinstance(step, int)):
+            return MISSING
+        try:
+            document = document[step]
+        except (KeyError, IndexError):
+            return MISSING
+    return document
+
+
+class Expectation:
+    """What a declared endpoint expects of the body of its answers, and captures from it.
+
+    Args:
+        endpoint: as in the suite.
+        sent_in_headers: names of captures that later requests send in headers, which can't hold every value.
+    """
+
+    def __init__(self, endpoint: Endpoint, sent_in_headers: frozenset[str] = frozenset()) -> None:
+        self.expected = endpoint.expect_body
+        self.is_filled = endpoint.is_filled and self.expected is not None and bool(_names(self.expected))
+        self._captures = {name: json_path(text) for name, text in endpoint.capture.items()}
+        self._texts = endpoint.capture
+        self._in_headers = sent_in_headers
+        self._path = json_path(self.expected.path) if self.expected and self.expected.path else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Any body will do, and nothing is captured."""
+        return self.expected is None and not self._captures
+
+    def fault(self, body: bytes, values: Values) -> str | None:
+        """Why a body is not as expected; None: it is.
+
+        Args:
+            body: without content encoding.
+            values: of the request, which fill the expectation.
+        """
+        expected = self.expected
+        if expected is None:
+            return None
+        if self._path is None:
+            contained = expected.contains or ""
+            contained = filled(contained, values) if self.is_filled else contained
+            return None if contained.encode() in body else f"it does not contain {contained!r}"
+        found = value_at(_document(body), self._path)
+        if found is MISSING:
+            return f"it has no {expected.path}"
+        wanted = expected.equals
+        if self.is_filled and isinstance(wanted, str):  # a CSV file has texts only, so texts are compared
+            wanted, found = filled(wanted, values), as_text(found)
+        if wanted is None or _is_equal(found, wanted):
+            return None
+        return f"{expected.path} is {as_text(found)[:60]!r}, not {as_text(wanted)!r}"
+
+    def capture(self, body: bytes) -> tuple[dict[str, Any], str | None]:
+        """The values that are captured from a body by name; and the path that found none, or None."""
+        if not self._captures:
+            return {}, None
+        document = _document(body)
+        captured = {name: value_at(document, path) for name, path in self._captures.items()}
+        for name, value in captured.items():
+            is_useless = value is MISSING or value is None
+            if is_useless or (name in self._in_headers and value_fault(as_text(value))):
+                return {}, self._texts[name]
+        return captured, None
+
+
+def _names(expected: ExpectBody) -> list[str]:
+    texts = [text for text in (expected.contains, expected.equals) if isinstance(text, str)]
+    return [name for text in texts for name in names_in(text)]
+
+
+def _document(body: bytes) -> Any:
+    """The body as JSON; MISSING if it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return MISSING
+
+
+def _is_equal(found: Any, wanted: Any) -> bool:
+    """Whether two JSON values are the same: 1 and 1.0 are, true and 1 are not."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_is_equal, found, wanted))
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        return found.keys() == wanted.keys() and all(_is_equal(found[key], wanted[key]) for key in wanted)
+    return bool(found == wanted)

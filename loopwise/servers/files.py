@@ -1,0 +1,26 @@
+"""Files that requests are made of: read whole, and known by their content."""
+
+import hashlib
+from pathlib import Path
+
+from loopwise.errors import DataError
+
+
+def read_bytes(path: Path, sha256: str | None = None) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: it can't be read, or is not the one that has this hash.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}); restore it or correct the path") from None
+    if sha256 is not None and hash_of(data) != sha256:
+        raise DataError(f"{path} has changed since the suite was read; restore it, or begin a new result")
+    return data
+
+
+def hash_of(data: bytes) -> str:
+    """What tells two contents apart."""
+    return hashlib.sha256(data).hexdigest()
