@@ -1,14 +1,16 @@
 """Operations of OpenAPI documents: the request that is made from each, and why it isn't asked unasked."""
 
+import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopwise.suite.openapi import Operation, base_path, hidden, operations
 from loopwise.suite.schema import EndpointTable
 from loopwise.suite.schema_values import Values
+from loopwise.suite.to_toml import toml
 
 
 def operation(method: str = "get", path: str = "/x", document: dict[str, Any] | None = None, **keys: Any) -> Operation:
@@ -271,6 +273,44 @@ JSON = st.recursive(
 )
 
 
+SCHEMA_KEYS = [
+    "type",
+    "properties",
+    "required",
+    "allOf",
+    "anyOf",
+    "items",
+    "minItems",
+    "multipleOf",
+    "minimum",
+    "format",
+]
+SCHEMA_KEYS += [
+    "format",
+    "exclusiveMaximum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "$ref",
+    "enum",
+    "additionalProperties",
+]
+KINDS = st.sampled_from(["object", "array", "integer", "number", "string", "boolean", "null", "#/type", "", "\x00"])
+SCHEMAS = st.recursive(
+    KINDS | st.integers(-3, 3) | st.booleans() | st.none(),
+    lambda inner: st.dictionaries(st.sampled_from(SCHEMA_KEYS), inner, max_size=5) | st.lists(inner, max_size=3),
+    max_leaves=25,
+)
+
+
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(SCHEMAS)
+def test_a_damaged_schema_has_a_value_all_the_same(schema: Any) -> None:
+    value = Values({"type": schema}).of_schema(schema).value
+    assert tomllib.loads(f"x = {toml(value)}")["x"] == value
+
+
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=6), st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), JSON)
 def test_a_damaged_document_never_raises_and_never_asks_the_impossible(
     path: str, keys: dict[str, Any], rest: Any

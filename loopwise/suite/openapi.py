@@ -151,7 +151,8 @@ class _Reader:
         """Parameters of the operation, which replace those of its path with the same name and place."""
         both = [*list_of(item.get("parameters")), *list_of(operation.get("parameters"))]
         resolved = [self.values.resolved(each) for each in both]
-        return list({(each.get("in"), each.get("name")): each for each in resolved if "name" in each}.values())
+        named = (each for each in resolved if isinstance(each.get("name"), str) and isinstance(each.get("in"), str))
+        return list({(each["in"], each["name"]): each for each in named}.values())
 
     def _operation(
         self, method: str, path: str, operation: Mapping[str, Any], parameters: Sequence[Mapping[str, Any]]

@@ -115,7 +115,7 @@ class Values:
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> Value:
         properties = table_of(schema.get("properties"))
-        required = [name for name in list_of(schema.get("required")) if name in properties]
+        required = [name for name in _names(schema.get("required")) if name in properties]
         values = {name: self.of_schema(properties[name], depth + 1) for name in required}
         return Value(
             {name: each.value for name, each in values.items()}, all(each.is_given for each in values.values())
@@ -146,7 +146,8 @@ def kind_of(schema: Mapping[str, Any]) -> str | None:
 def _number(schema: Mapping[str, Any], *, is_whole: bool) -> int | float:
     """1, or what is nearest to it within the bounds."""
     least, most = _bound(schema, "minimum", "exclusiveMinimum"), _bound(schema, "maximum", "exclusiveMaximum")
-    step = schema.get("multipleOf") or 1
+    step = schema.get("multipleOf")
+    step = step if isinstance(step, int | float) and step > 0 else 1
     low = -math.inf if least is None else least[0]
     high = math.inf if most is None else most[0]
     value: float = min(max(step, math.ceil(low / step) * step if math.isfinite(low) else step), high)
@@ -179,11 +180,15 @@ def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for part in parts:
         properties = {**table_of(merged.get("properties")), **table_of(part.get("properties"))}
-        required = list(dict.fromkeys([*list_of(merged.get("required")), *list_of(part.get("required"))]))
+        required = list(dict.fromkeys([*_names(merged.get("required")), *_names(part.get("required"))]))
         merged |= part
         merged |= {"properties": properties} if properties else {}
         merged |= {"required": required} if required else {}
     return merged
+
+
+def _names(value: Any) -> list[str]:
+    return [each for each in list_of(value) if isinstance(each, str)]
 
 
 def _without_none(value: Any) -> Any:
