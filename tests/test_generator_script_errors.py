@@ -232,7 +232,7 @@ def test_a_script_that_exits_ends_its_user_and_not_the_run(
     script = script_of(run)
     assert (script.errors, script.first_error) == (2, "SystemExit: 3")
     assert script.first_error_at == line_of(tmp_path, "# here")
-    assert len(run.rows) == 2
+    assert len(run.finished) == 2
 
 
 @pytest.mark.e2e
@@ -249,7 +249,7 @@ def test_errors_of_several_processes_are_added_up(pool: Generators, server: Faul
     text = RAISING["task"].replace("{}[", '(self.client.get("/ok"), {})[1][').replace("(User)", "(FastHttpUser)")
     run = scripted(pool, tmp_path, server, text, processes=2)
     script = script_of(run)
-    assert script.errors == len(run.rows) > 4
+    assert script.errors == len(run.finished) > 4
     assert 0 <= script.tasks - script.errors <= 2  # the end of the run cut off a request of each user
     assert script.first_error_at == line_of(tmp_path, "# here")
 

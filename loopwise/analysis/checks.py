@@ -221,12 +221,13 @@ def stopped(facts: Facts) -> Reading | None:
     limit_s = max(SILENT_PART * window.duration_s, SILENCE_FACTOR * end.usual_s)
     if end.silence_s >= window.duration_s:
         sentence = (
-            f"no successful answer came in the window of {window.duration_s:.1f} s; see server.log and generator.log"
+            f"no successful answer came in the window of {window.duration_s:.1f} s; see {_log(facts.run)} "
+            "and generator.log"
         )
     else:
         sentence = (
             f"no successful answer came in the last {end.silence_s:.1f} s of the window of {window.duration_s:.1f} s: "
-            "the server or the load stopped there; see server.log and generator.log"
+            f"the server or the load stopped there; see {_log(facts.run)} and generator.log"
         )
     return Reading(end.silence_s, limit_s, sentence)
 
@@ -243,9 +244,13 @@ def hung(facts: Facts) -> Reading | None:
     limit = MAX_HUNG_RATIO * users
     sentence = (
         f"{end.hung} requests of {users:.0f} users had no answer at the end ({end.endpoint}: {end.waited_s:.1f} s, "
-        f"where the slowest answer took {end.slowest_s:.1f} s): the server hangs; see server.log"
+        f"where the slowest answer took {end.slowest_s:.3g} s): the server hangs; see {_log(run)}"
     )
     return Reading(end.hung, limit, sentence, not end.hung, "void" if end.hung > limit else "flag")
+
+
+def _log(run: Run) -> str:
+    return "server.log" if run.case.server else "the server's own log"
 
 
 def _users_of(run: Run) -> float:

@@ -17,7 +17,7 @@ from locust.util.load_locustfile import load_locustfile
 from loopwise.errors import GeneratorError
 from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import Recorder
-from loopwise.generator.request_events import record_requests
+from loopwise.generator.request_events import record_interrupted, record_requests
 from loopwise.generator.script_errors import ScriptWatch
 from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
 from loopwise.generator.traffic import Traffic
@@ -102,6 +102,7 @@ class ScriptedTraffic(Traffic):
         # Before the script's own listeners: what it reads of Locust's statistics at the end agrees with the rows.
         hooks: Any = self.events
         hooks.test_stop.add_listener(lambda **_: recorder.flush())
+        record_interrupted(recorder)
         self.user_classes, self.shape = load_script(Path(order.scenario))
         refuse_clients_without_sockets(self.user_classes, order.url)
         self.users = order.load.users

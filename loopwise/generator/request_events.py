@@ -4,14 +4,17 @@ Times that Locust's own clients report are the user's (stamp = user): they inclu
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from locust.contrib.fasthttp import LocustBadStatusCode
+from gevent import GreenletExit
+from locust.clients import HttpSession
+from locust.contrib.fasthttp import FastHttpSession, LocustBadStatusCode
 from locust.env import Environment
 from locust.exception import CatchResponseError
 from requests.exceptions import HTTPError
 
-from loopwise.generator.error_kinds import status_kind
+from loopwise.generator.error_kinds import ErrorKind, status_kind
 from loopwise.generator.recorder import USER_STAMP, Recorder
 from loopwise.generator.response import StampedResponse
 
@@ -49,6 +52,30 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
 
     hook: Any = environment.events.request
     hook.add_listener(on_request)
+
+
+def record_interrupted(recorder: Recorder) -> None:
+    """Record requests of Locust's clients that are in flight when their user is stopped; Locust reports none of them.
+
+    It lasts for the process's life: each run of a script has a process of its own.
+    """
+    sessions: list[Any] = [HttpSession, FastHttpSession]
+    for session in sessions:
+        session.request = _recording_interruptions(session.request, recorder)
+
+
+def _recording_interruptions(request: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
+    def recorded(self: Any, method: str, url: str, name: str | None = None, *args: Any, **options: Any) -> Any:
+        sent_ns = time.time_ns()
+        try:
+            return request(self, method, url, name, *args, **options)
+        except GreenletExit:
+            now_ns, error = time.time_ns(), recorder.errors.number(ErrorKind.UNFINISHED)
+            endpoint = recorder.endpoints.number(f"{method} {name or self.request_name or url}")
+            recorder.append((None, sent_ns, now_ns, now_ns, endpoint, 0, error, 0, None, USER_STAMP))
+            raise
+
+    return recorded
 
 
 def _sent_ns(start_time: Any, elapsed_ns: int) -> int:
