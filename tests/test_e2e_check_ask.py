@@ -20,6 +20,9 @@ async def app(scope, receive, send):
         threading.Event().wait()
     status = 401 if scope["path"] == "/me" else 200
     body = b"who are you?" if status == 401 else b"x" * 1234
+    if scope["path"] == "/login":
+        body = b'{"token": "abc"}'
+    status = 404 if scope["path"].startswith("/got") and scope["path"] != "/got/abc" else status
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -32,6 +35,11 @@ timeout_s = 1
 app = "shop:app"
 endpoint = ["GET /items", "HEAD /items", "GET /stuck", "GET /me", "GET /raises"]
 workers = [1, 2]
+
+[[matrix]]
+app = "shop:app"
+name = "visit"
+journey = [{ path = "/login", capture = { token = "$.token" } }, { path = "/got/{token}" }, "/me", "/never"]
 
 [[matrix]]
 app = "gone:app"
@@ -59,16 +67,19 @@ def test_each_endpoint_is_asked_once_and_its_answer_shown(tmp_path: Path) -> Non
         ("shop:app", "GET /stuck", None, None, None),
         ("shop:app", "GET /me", 401, 12, "uvicorn"),
         ("shop:app", "GET /raises", 500, 21, "uvicorn"),
+        ("shop:app", "GET /login", 200, 16, "uvicorn"),
+        ("shop:app", "GET /got/{token}", 200, 1234, "uvicorn"),
+        ("shop:app", "GET /me", 401, 12, "uvicorn"),  # and the journey ends
         ("gone:app", "GET /a", None, None, None),
         ("noop async", "GET /noop/async", 200, 2, "uvicorn"),
     ]
     assert all(each["time_ms"] > 0 for each in asked if each["status"])
     errors = [each["error"] or "" for each in asked]
-    assert [bool(error) for error in errors] == [False, False, True, True, True, True, False]
+    assert [bool(error) for error in errors] == [False, False, True, True, True, False, False, True, True, False]
     assert "GET /stuck: no complete answer within 1 s" in errors[2]  # and the next is asked of another server
     assert "answered 401 Unauthorized, expected 2xx (it said: who are you?)" in errors[3]
     assert "LookupError: no such shelf" in errors[4]
-    assert "No module named 'gone'" in errors[5]
+    assert "No module named 'gone'" in errors[8]
     assert bench.left_behind() == []
 
 

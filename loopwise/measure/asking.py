@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from loopwise.errors import EndpointError, RunError
 from loopwise.measure.testbed import Serve
@@ -33,6 +34,8 @@ class Asked(Noun):
     """Why a run would fail before its load; None: it would not."""
 
 
+Unit = tuple[Endpoint, ...]
+"""An endpoint, or the steps of a journey."""
 OnAsked = Callable[[Asked], object]
 Start = Callable[[Case], AbstractContextManager[tuple[str, Path]]]
 
@@ -62,24 +65,22 @@ def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Se
             ):
                 yield running.url, log
 
-        for case in apps(cases):
-            for each in _ask(case, start):
+        for case, units in apps(cases):
+            for each in _ask(case, units, start):
                 on_asked(each)
                 found.append(each)
     return found
 
 
-def apps(cases: Sequence[Case]) -> list[Case]:
-    """One case for each app, URL, or workload and mode, with the endpoints of all its cases."""
-    merged: dict[str, Case] = {}
+def apps(cases: Sequence[Case]) -> list[tuple[Case, list[Unit]]]:
+    """One case for each app, URL, or workload and mode, with what is asked of it in all its cases."""
+    merged: dict[str, tuple[Case, list[Unit]]] = {}
     for case in cases:
-        known = merged.get(key := _identity(case))
-        if known is None:
-            server = case.server.model_copy(update={"workers": 1, "probe": False}) if case.server else None
-            merged[key] = case.model_copy(update={"server": server})
-        else:
-            new = tuple(each for each in case.endpoints if each not in known.endpoints)
-            merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
+        server = case.server.model_copy(update={"workers": 1, "probe": False}) if case.server else None
+        _, units = merged.setdefault(_identity(case), (case.model_copy(update={"server": server}), []))
+        is_journey = any(each.step is not None for each in case.endpoints)
+        own = [case.endpoints] if is_journey else [(each,) for each in case.endpoints]
+        units += [unit for unit in own if unit not in units]
     return list(merged.values())
 
 
@@ -90,35 +91,39 @@ def _identity(case: Case) -> str:
     return case.model_dump_json(exclude=apart) + variables
 
 
-def _ask(case: Case, start: Start) -> Iterator[Asked]:
+def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Asked]:
     """Ask each endpoint. A server that gave no answer is replaced: the next endpoint would hang in the same place."""
-    left = list(case.endpoints)
+    left = list(units)
     try:
         while True:
             with start(case) as (url, log):
                 if not left:
-                    yield _unasked(case, None)
+                    yield _unasked(case, (), None)
                 while left:
-                    endpoint = left.pop(0)
-                    asked = _ask_one(case.model_copy(update={"endpoints": (endpoint,)}), endpoint, url, log)
-                    yield asked
-                    if asked.status is None:
+                    outcomes = list(_ask_unit(case, left.pop(0), url, log))
+                    yield from outcomes
+                    if any(each.status is None for each in outcomes):
                         break
             if not left:
                 return
     except RunError as error:
-        yield _unasked(case.model_copy(update={"endpoints": tuple(left)}), str(error))
+        yield _unasked(case, [endpoint for unit in left for endpoint in unit], str(error))
 
 
-def _ask_one(case: Case, endpoint: Endpoint, url: str, log: Path) -> Asked:
-    answers: list[Answer] = []
-    error = None
-    try:
-        with lifecycle.quoting(log):
-            lifecycle.check_endpoints(case, url, lambda _, answer: answers.append(answer))
-    except EndpointError as raised:
-        error = str(raised)
-    return _asked(case, endpoint, answers, error)
+def _ask_unit(case: Case, unit: Unit, url: str, log: Path) -> Iterator[Asked]:
+    """Ask an endpoint, or the steps of a journey up to one that fails."""
+    values: dict[str, Any] = {}
+    for endpoint in unit:
+        answers: list[Answer] = []
+        try:
+            with lifecycle.quoting(log):
+                values |= lifecycle.check_endpoint(
+                    endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=answers.append
+                )
+        except EndpointError as error:
+            yield _asked(case, endpoint, answers, str(error))
+            return
+        yield _asked(case, endpoint, answers, None)
 
 
 def _asked(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str | None) -> Asked:
@@ -136,8 +141,8 @@ def _asked(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str
     )
 
 
-def _unasked(case: Case, error: str | None) -> Asked:
-    names = ", ".join(each.name for each in case.endpoints) or "what its Locust file asks"
+def _unasked(case: Case, endpoints: Sequence[Endpoint], error: str | None) -> Asked:
+    names = ", ".join(each.name for each in endpoints) or "what its Locust file asks"
     return Asked(place=_place(case), endpoint=names, error=error)
 
 

@@ -49,8 +49,6 @@ LOG_LINES = 8
 OWN_APP_GRACE_S = 5.0
 """Time for a user's own app to shut down. target_app, and a server that never came up, have nothing to save."""
 
-OnAnswer = Callable[[Endpoint, Answer], object]
-
 
 @dataclass(frozen=True)
 class RunningServer:
@@ -272,28 +270,46 @@ def quoting(log: Path) -> Iterator[None]:
         raise EndpointError(f"{error}. Its log says of it:{lines}") from None
 
 
-def check_endpoints(case: Case, url: str, on_answer: OnAnswer = lambda *_: None) -> None:
+def check_endpoints(case: Case, url: str) -> None:
     """Request each endpoint once, as the load will: a load on a wrong answer would measure the wrong thing.
-
-    `on_answer` receives each answer that is complete, also one that was not expected.
 
     Raises:
         EndpointError: no complete answer within the load's `timeout_s`, or another status than expected.
+    """
+    values: dict[str, Any] = {}
+    for endpoint in case.endpoints:
+        values |= check_endpoint(endpoint, values, url=url, timeout_s=case.load.timeout_s)
+
+
+def check_endpoint(
+    endpoint: Endpoint,
+    earlier: Mapping[str, Any],
+    *,
+    url: str,
+    timeout_s: float,
+    on_answer: Callable[[Answer], object] = lambda _: None,
+) -> dict[str, Any]:
+    """Request an endpoint once.
+
+    Args:
+        endpoint: what to ask.
+        earlier: values that fill its request, as this function returned them for the steps before it.
+        url: of the server.
+        timeout_s: limit for the complete answer.
+        on_answer: receives a complete answer, also one that was not expected.
+
+    Returns:
+        Values of its feed's first row, and those that are captured from its answer.
+
+    Raises:
+        EndpointError: no complete answer in time, or another than expected.
     """
     try:
         origin = resolve(url)
     except OSError as error:
         raise EndpointError(f"{url}: the host is unknown ({error.strerror}); correct the url") from None
-    values: dict[str, Any] = {}
-    for endpoint in case.endpoints:
-        values |= first_row(endpoint.feed) if endpoint.feed else {}
-        values |= _check_endpoint(origin, endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=on_answer)
-
-
-def _check_endpoint(
-    origin: Origin, endpoint: Endpoint, values: Mapping[str, Any], *, url: str, timeout_s: float, on_answer: OnAnswer
-) -> dict[str, Any]:
-    """Request an endpoint; returns the values that are captured from its answer."""
+    row = first_row(endpoint.feed) if endpoint.feed else {}
+    values = {**earlier, **row}
     try:
         request = Template(endpoint, origin.host_header).fill(values)
         answer = ask(origin, request, timeout_s=timeout_s)
@@ -301,7 +317,7 @@ def _check_endpoint(
         raise EndpointError(f"{endpoint.name}: {error}; correct the endpoint") from None
     except NoAnswerError as error:
         raise EndpointError(f"{endpoint.name}: {error.what} from {url}; {error.advice}") from None
-    on_answer(endpoint, answer)
+    on_answer(answer)
     wanted = endpoint.expect_status
     said = f" (it said: {answer.text[:200]})" if answer.text else ""
     if not (200 <= answer.status < 300 if wanted is None else answer.status == wanted):
@@ -318,4 +334,4 @@ def _check_endpoint(
     captured, missing = expectation.capture(answer.body)
     if missing:
         raise EndpointError(f"{endpoint.name}: its answer has no value at {missing}{said}; correct capture")
-    return captured
+    return {**row, **captured}
