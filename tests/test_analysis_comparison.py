@@ -15,7 +15,7 @@ from loopwise.analysis.gates import Gate, Outcome, complaints, failures, parse_g
 from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import UsageError
-from loopwise.model import Cost, Part, Server, ServerFacts, Verdict
+from loopwise.model import Content, Cost, Endpoint, Feed, Part, Server, ServerFacts, Verdict
 from loopwise.report.export.junit import junit
 from loopwise.report.export.markdown import pull_request_comment
 
@@ -148,6 +148,34 @@ def test_shared_cases_get_a_verdict_per_metric_in_the_base_order(tmp_path: Path)
 def test_disjoint_results_have_nothing_to_say(tmp_path: Path) -> None:
     base, other = cases_of(tmp_path / "a", {}, ("sync",)), cases_of(tmp_path / "b", {}, ("async",))
     assert compare_results(base, other, margin=0.05, confidence=0.95) == []
+
+
+def sending(folder: Path, **fields: Any) -> Summary:
+    case = case_of("sync").model_copy(
+        update={"url": "http://127.0.0.1:1", "endpoints": (Endpoint(path="/{id}", **fields),)}
+    )
+    return summarise(measured(folder / "r", suite_with(case), THREE_CONDUCTS))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ({"feed": Feed(file="/a/x.csv", sha256="1")}, {"feed": Feed(file="/b/x.csv", sha256="1")}, None),
+        ({"feed": Feed(file="/a/x.csv", sha256="1")}, {"feed": Feed(file="/a/x.csv", sha256="2")}, "feed"),
+        ({"json_body": 1}, {"json_body": 2}, "json"),
+        ({}, {"headers": {"X": "y"}}, "headers"),
+        ({}, {"body": Content(text="x")}, "body"),
+    ],
+)
+def test_only_equal_requests_are_compared_and_files_count_by_content(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], key: str | None
+) -> None:
+    found = compare_results(
+        sending(tmp_path / "a", **before), sending(tmp_path / "b", **after), margin=0.05, confidence=0.95
+    )
+    invalid = [v.reason for v in found if v.verdict == "invalid"]
+    assert bool(invalid) == (key is not None)
+    assert all(f"GET /{{id}} has another {key} than it had" in reason for reason in invalid)
 
 
 def test_a_side_without_a_valid_run_makes_one_invalid_verdict(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def compare_results(
         if after is None:
             continue
         for metric in COMPARED:
-            why_not = work if _computes_ms(before.case) else ""
+            why_not = (work if _computes_ms(before.case) else "") or _other_requests(before.case, after.case)
             ratio = None if why_not else _ratio(before.values(metric), after.values(metric), is_paired)
             if ratio is None and metric != "throughput_rps":
                 continue
@@ -160,6 +160,26 @@ def _ratio(before: dict[int, float], after: dict[int, float], is_paired: bool) -
         return pair_up(before, after)
     sides = [[value for value in side.values() if is_usable(value)] for side in (before, after)]
     return unpaired(*sides) if all(sides) else None
+
+
+def _other_requests(before: Case, after: Case) -> str:
+    """Why cases of an app can't be compared: the same names stand for other requests."""
+    for one, two in zip(before.endpoints, after.endpoints, strict=False):
+        if one.name != two.name or (before.app is None and before.url is None):
+            continue
+        sent = [_without_paths(each.model_dump()) for each in (one, two)]
+        key = next((key for key in (*sent[0], *sent[1]) if sent[0].get(key) != sent[1].get(key)), None)
+        if key is not None:
+            return f"{one.name} has another {key} than it had; measure both with the same requests"
+    return ""
+
+
+def _without_paths(value: Any) -> Any:
+    """Requests by the content of their files, which may lie elsewhere on another machine."""
+    if not isinstance(value, dict):
+        return value
+    is_file = "sha256" in value
+    return {key: _without_paths(each) for key, each in value.items() if not (is_file and key == "file")}
 
 
 def _computes_ms(case: Case) -> bool:

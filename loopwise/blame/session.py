@@ -19,11 +19,14 @@ from loopwise.model import App, Case, Endpoint, Server, ServerFacts
 from loopwise.paths import target_app_dir
 from loopwise.servers import lifecycle
 from loopwise.servers.environment import environment
-from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.exchange import Answer, NoAnswerError, ask
+from loopwise.servers.expectations import Expectation
+from loopwise.servers.feeds import first_row
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.preparation import prepare
 from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
+from loopwise.servers.templates import Template, Values
 from loopwise.servers.wire import endpoint_bytes
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
@@ -211,11 +214,16 @@ def _request_all(
     answers: dict[str, dict[str, int]] = {}
     origin = resolve(url)
     with ThreadPoolExecutor(CONCURRENCY) as pool:
+        values: dict[str, Any] = {}
         for number, endpoint in enumerate(endpoints):
-            _request(origin, endpoint, timeout_s, None)  # the first pays for imports and connections of the app's own
+            values |= first_row(endpoint.feed) if endpoint.feed else {}
+            # The first pays for imports and connections of the app's own; later steps of a journey need what it gave.
+            first = _exchange(origin, endpoint, values, timeout_s)
+            values |= Expectation(endpoint).capture(first.body)[0] if isinstance(first, Answer) else {}
             alone = requests - requests // 2
-            got = [_request(origin, endpoint, timeout_s, number) for _ in range(alone)]
-            together = [pool.submit(_request, origin, endpoint, timeout_s, number) for _ in range(requests // 2)]
+            asked = (origin, endpoint, values, timeout_s, number)
+            got = [_request(*asked) for _ in range(alone)]
+            together = [pool.submit(_request, *asked) for _ in range(requests // 2)]
             got += [each.result() for each in together]
             answers[endpoint.name] = {outcome: got.count(outcome) for outcome in sorted(set(got))}
     try:
@@ -225,11 +233,18 @@ def _request_all(
     return ProbeReport.model_validate_json(report.body), answers
 
 
-def _request(origin: Origin, endpoint: Endpoint, timeout_s: float, number: int | None) -> str:
-    """The status, or why there is none; a request without a number is not counted."""
-    headers = dict(endpoint.headers) | ({} if number is None else {ENDPOINT_HEADER: str(number)})
-    request = endpoint_bytes(endpoint.model_copy(update={"headers": headers}), origin.host_header)
+def _request(origin: Origin, endpoint: Endpoint, values: Values, timeout_s: float, number: int) -> str:
+    """The status of a request that is counted for the endpoint of this number, or why there is none."""
+    headers = {**endpoint.headers, ENDPOINT_HEADER: str(number)}
+    answer = _exchange(origin, endpoint.model_copy(update={"headers": headers}), values, timeout_s)
+    return str(answer.status) if isinstance(answer, Answer) else answer
+
+
+def _exchange(origin: Origin, endpoint: Endpoint, values: Values, timeout_s: float) -> Answer | str:
+    """The answer to one request, or why there is none."""
     try:
-        return str(ask(origin, request, timeout_s=timeout_s).status)
+        return ask(origin, Template(endpoint, origin.host_header).fill(values), timeout_s=timeout_s)
     except NoAnswerError as error:
         return error.what
+    except KeyError as error:
+        return f"no value for {{{error.args[0]}}}, which an earlier step did not give"
