@@ -28,6 +28,7 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "app": (app(), app(app_dir="/srv/two"), ("shop:app in one", "shop:app in two")),
     "python": (app(), app(python="/opt/py"), ("by /usr/bin/python3", "by /opt/py")),
     "scenario": ({}, {"scenario": "/srv/journey.py"}, ("", "as journey.py")),
+    "options": ({}, {"options": {"tags": ["a", "b"], "tenant": 1}}, ("", "tags a b, tenant 1")),
     "loop": ({}, {"server": Server(loop="uvloop")}, ("loop auto", "loop uvloop")),
     "http": ({}, {"server": Server(http="h11")}, ("parser auto", "parser h11")),
     "threads": ({}, {"server": Server(threads=100)}, ("default threads", "100 threads")),

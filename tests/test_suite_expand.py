@@ -79,6 +79,10 @@ EXPANSIONS = [
         ["shop-own-url-u50"],
     ),
     ('scenario = "walk.py"\nworkers = 2', ["walk-own-w2-uvicorn-u50"]),
+    (
+        'scenario = "walk.py"\noptions = [{ tenant = "a" }, { tags = ["x"] }]',
+        ["walk-own-w1-uvicorn-u50-tenant-a", "walk-own-w1-uvicorn-u50-tags-x"],
+    ),
     ('app = "shop:app"\nscenario = "walk.py"', ["walk-own-w1-uvicorn-u50"]),
     ('url = "http://127.0.0.1"\nscenario = "walk.py"\nname = "stroll"', ["stroll-own-url-u50"]),
 ]

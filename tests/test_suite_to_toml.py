@@ -55,6 +55,7 @@ MIXED = """
 
     [[matrix]]
     scenario = "walk.py"
+    options = { tags = ["a"], tenant = 1 }
     name = "a walk"
 
     [compare]

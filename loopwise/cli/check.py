@@ -20,6 +20,7 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Validate a suite and print its plan: cases, order, and the time it will take."""
+    from loopwise.generator.client import refuse_scripts
     from loopwise.measure.asking import ask_all
     from loopwise.measure.plan import outline, outline_table
     from loopwise.report.terminal.asked import asked_table
@@ -28,6 +29,7 @@ def check(
 
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
     refuse_missing({need for case in loaded.cases for need in case.needs})
+    refuse_scripts(loaded)
     planned = outline(loaded, loaded.seed if seed is None else seed)
     screen = console()
     if not as_json:

@@ -58,12 +58,14 @@ def run(
 
 def measure(suite: "Suite", *, out: Path | None, label: str | None, seed: int | None, quiet: bool) -> int:
     """Run a suite into a new result folder, and report it."""
+    from loopwise.generator.client import refuse_scripts
     from loopwise.measure.experiment import design
     from loopwise.results.folder import ResultFolder
     from loopwise.servers.services import refuse_missing
 
     path = new_folder(out, suite.name, label)
     refuse_missing({need for case in suite.cases for need in case.needs})
+    refuse_scripts(suite)
     result = ResultFolder(path)
     experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
     with writing("--out", path):

@@ -1,6 +1,7 @@
 """A generator's process: orders come on stdin, events go to stdout, the log to stderr. It ends when stdin closes.
 
-With `--join HOST:PORT` it is a worker of another generator process, which sends the orders and takes the rows.
+With `--join HOST:PORT` it is a worker of another generator process, which sends the orders and takes the rows; with
+`--examine` it only tries the Locust file of one order.
 """
 
 # ruff: noqa: E402 - gevent must patch the standard library before anything else is imported
@@ -9,14 +10,19 @@ from gevent import monkey
 monkey.patch_all()
 
 import gc
+import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 import gevent
+import locust
 from gevent.fileobject import FileObject
 
+from loopwise.errors import GeneratorError
 from loopwise.generator.connection import keep_stamping
+from loopwise.generator.examine import examine
 from loopwise.generator.protocol import Event, Order
 from loopwise.generator.session import Driver, LocalDriver, run
 from loopwise.generator.workers import DistributedDriver, Worker, Workers
@@ -32,10 +38,12 @@ class Drivers:
         """A driver for one run."""
         if order.processes == 1:
             return LocalDriver(order)
-        if self._workers is None or self._workers.count != order.processes or not self._workers.are_ready:
+        is_scripted = order.scenario is not None
+        workers = self._workers
+        if workers is None or workers.count != order.processes or not workers.are_ready or is_scripted:
             self.close()
-            self._workers = Workers(order.processes)
-        return DistributedDriver(order, self._workers)
+            self._workers = workers = Workers(order.processes, locust.events if is_scripted else None)
+        return DistributedDriver(order, workers)
 
     def close(self) -> None:
         """End the workers."""
@@ -50,15 +58,31 @@ def _freeze() -> None:
     gc.freeze()
 
 
-def serve_orders() -> None:
-    """Carry out orders until the harness closes the pipe."""
-    # What a Locust file prints must not mix with the protocol: it goes to the log.
+def _pipe() -> Callable[[Event], None]:
+    """Send events to the harness. What a Locust file prints must not mix with them: it goes to the log."""
     stdout = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
     def send(event: Event) -> None:
         stdout.write(event.model_dump_json() + "\n")
 
+    return send
+
+
+def examine_order() -> None:
+    """Tell whether the Locust file of the order on stdin can be used."""
+    send = _pipe()
+    try:
+        examine(Order.model_validate_json(sys.stdin.readline()))
+    except GeneratorError as error:
+        send(Event(event="failed", message=str(error)))
+    else:
+        send(Event(event="done"))
+
+
+def serve_orders() -> None:
+    """Carry out orders until the harness closes the pipe."""
+    send = _pipe()
     drivers = Drivers()
     _freeze()
     send(Event(event="ready"))
@@ -74,19 +98,25 @@ def serve_orders() -> None:
 
 
 def serve_master(address: str) -> None:
-    """Carry out a master's orders until stdin closes."""
+    """Carry out a master's orders until Locust's runner quits, or stdin closes."""
     host, _, port = address.rpartition(":")
     worker = Worker(host, int(port))
     _freeze()
-    gevent.spawn(worker.serve)
-    FileObject(sys.stdin.fileno(), "rb", closefd=False).read()
-    os._exit(0)
+    orphaned = gevent.spawn(FileObject(sys.stdin.fileno(), "rb", closefd=False).read)
+    served = gevent.spawn(worker.serve)
+    gevent.wait([orphaned, served], count=1)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0 if served.successful() or not served.ready() else 1)
 
 
 if __name__ == "__main__":
     holder = keep_stamping()
     if sys.argv[1:2] == ["--join"]:
         serve_master(sys.argv[2])
+    elif sys.argv[1:2] == ["--examine"]:
+        examine_order()
     else:
         serve_orders()
     holder.close()

@@ -11,8 +11,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
-from loopwise.errors import GeneratorError
+from loopwise.errors import GeneratorError, SuiteError
 from loopwise.generator.protocol import GO, Event, Order
+from loopwise.model import Suite
 from loopwise.servers import processes
 
 START_TIMEOUT_S = 60.0
@@ -21,6 +22,50 @@ SILENCE_S = 30.0
 """A generator reports progress four times a second; after this long without an event it hangs."""
 
 OnEvent = Callable[[Event], None]
+
+
+def _command(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of a generator process.
+
+    Loopwise need not be installed: the generator finds it where this file is. -P: a file in the working directory that
+    is named like a module of Python is not taken for it.
+    """
+    here = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    return [sys.executable, "-P", "-m", "loopwise.generator", *arguments], {**os.environ, "PYTHONPATH": paths}
+
+
+def refuse_scripts(suite: Suite) -> None:
+    """Try every Locust file of a suite with its options, each in a process of its own.
+
+    Raises:
+        SuiteError: one can't be used.
+    """
+    argv, env = _command("--examine")
+    tried: set[str] = set()
+    for case in suite.cases:
+        if case.scenario is None:
+            continue
+        order = Order(
+            url=case.url or "http://127.0.0.1", scenario=case.scenario, options=case.options, load=case.load, samples=""
+        )
+        text = order.model_dump_json()
+        if text in tried:
+            continue
+        tried.add(text)
+        try:
+            done = subprocess.run(
+                argv, env=env, input=text + "\n", capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            name = Path(case.scenario).name
+            raise SuiteError(
+                f"{name}: it is not loaded after {START_TIMEOUT_S:g} s; shorten what it does then"
+            ) from None
+        event = Event.model_validate_json(done.stdout) if done.stdout else None
+        if event is None or event.event == "failed":
+            reason = f"its process ended with status {done.returncode}" if event is None else event.message
+            raise SuiteError(f"{suite.name}: {reason}")
 
 
 class Generator(Protocol):
@@ -38,13 +83,7 @@ class GeneratorProcess:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        argv = [sys.executable, "-m", "loopwise.generator"]
-        # Loopwise need not be installed: the generator finds it where this file is.
-        here = str(Path(__file__).resolve().parents[2])
-        env = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])),
-        }
+        argv, env = _command()
         self._process = processes.start(argv, log=log, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._buffer = b""
         self._next_event(START_TIMEOUT_S)

@@ -1,8 +1,10 @@
-"""Traffic from a Locust file: loading it, keeping it on its target, running its users."""
+"""Traffic from a Locust file: its users on their target, in an environment as Locust's `main()` makes it."""
 
 import ipaddress
+import itertools
 import os
 import socket
+from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,38 +12,23 @@ from urllib.parse import urlsplit
 
 import gevent.socket
 import locust
+import locust.log
 from locust import FastHttpUser, HttpUser
 from locust.env import Environment
-from locust.util.load_locustfile import load_locustfile
+from locust.user.task import filter_tasks_by_tags
 
 from loopwise.errors import GeneratorError
+from loopwise.generator.parsed_options import parse_options, strict_listeners
 from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request_events import record_interrupted, record_requests
+from loopwise.generator.script import Script, load_script, refusing
 from loopwise.generator.script_errors import ScriptWatch
 from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
-from loopwise.generator.traffic import Traffic
+from loopwise.generator.traffic import Role, Traffic
 from loopwise.generator.users import ScheduleUser
 from loopwise.model import ScriptFigures
 from loopwise.servers.origin import UNIX
-
-
-def load_script(path: Path) -> tuple[list[Any], Any]:
-    """The user classes of a Locust file, and its load shape or None.
-
-    Raises:
-        GeneratorError: the file can't be loaded or has no user class.
-    """
-    try:
-        user_classes, shapes = load_locustfile(str(path))
-    except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise GeneratorError(f"{path.name}: the Locust file cannot be loaded ({reason}); correct it") from error
-    if not user_classes:
-        raise GeneratorError(
-            f"{path.name}: the Locust file has no user class; give it an HttpUser, FastHttpUser or User with tasks"
-        )
-    return list(user_classes.values()), shapes[0] if shapes else None
 
 
 def refuse_clients_without_sockets(user_classes: Iterable[Any], url: str) -> None:
@@ -96,20 +83,43 @@ class ScriptedTraffic(Traffic):
     events = locust.events
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
-        assert order.scenario is not None
         forbid_other_hosts(order.url)
+        assert order.scenario is not None
         self._watch = ScriptWatch(Path(order.scenario))
         # Before the script's own listeners: what it reads of Locust's statistics at the end agrees with the rows.
         hooks: Any = self.events
         hooks.test_stop.add_listener(lambda **_: recorder.flush())
         record_interrupted(recorder)
-        self.user_classes, self.shape = load_script(Path(order.scenario))
-        refuse_clients_without_sockets(self.user_classes, order.url)
+        self._script, self._options = prepare_script(order)
+        self.user_classes, self.shape = self._script.user_classes, self._script.shape
         self.users = order.load.users
         super().__init__(order, recorder)
         is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)
         self.reactor.running = is_stamped or order.load.victim is not None
         self._probe: ScheduleUser | None = None
+
+    def furnish(self, environment: Environment, role: Role) -> None:
+        """Set what Locust's command line sets, too: options, host, classes by name."""
+        super().furnish(environment, role)
+        script, options = self._script, self._options
+        untyped: Any = locust.log
+        vars(options).update(worker=role == "worker", master=role == "master")
+        hosts = {user_class.host for user_class in self.user_classes}
+        environment.host = hosts.pop() if len(hosts) == 1 else None  # else Locust leaves each class its own
+        environment.parsed_options = options
+        environment.locustfile, environment.parsed_locustfiles = script.path.name, [str(script.path)]
+        by_name: Any = {user_class.__name__: user_class for user_class in self.user_classes}
+        environment.available_user_classes = by_name
+        environment.available_user_tasks = {name: user_class.tasks for name, user_class in by_name.items()}
+        environment.available_shape_classes = {type(self.shape).__name__: self.shape} if self.shape else {}
+        environment.reset_stats, environment.profile = options.reset_stats, options.profile
+        environment.stop_timeout = float(options.stop_timeout)
+        if not options.skip_log_setup:
+            untyped.setup_logging(options.loglevel)
+        update: Any = environment.update_user_class
+        with refusing(script.path, "options: config_users failed"):
+            for user_config in itertools.chain(*(options.config_users or ())):
+                update(user_config)
 
     def attach(self, environment: Environment) -> None:
         """Record Locust's request events, feed its statistics with the other rows, and start the canary probe.
@@ -129,9 +139,86 @@ class ScriptedTraffic(Traffic):
         """Tasks and exceptions of the Locust file in this process."""
         return self._watch.figures()
 
+    def init(self, environment: Environment) -> None:
+        """Fire Locust's event `init`; an exception in a listener ends the run, as it ends Locust."""
+        with refusing(self._script.path, "its listener of init failed"), strict_listeners():
+            super().init(environment)
+        if self._options.equal_weights:
+            environment.assign_equal_weights()
+
+    def quit(self, environment: Environment) -> None:
+        """Fire the events with which Locust ends a process."""
+        hooks: Any = environment.events
+        hooks.quitting.fire(environment=environment, reverse=True)
+        hooks.quit.fire(exit_code=_exit_code(environment))
+
     def close(self) -> None:
         """Stop the canary probe, too."""
         if self._probe is not None:
             self._probe.stopped = True
             self._probe.end()
         super().close()
+
+
+def prepare_script(order: Order) -> tuple[Script, Namespace]:
+    """Load the Locust file of an order and apply its options: classes, tags, and the target as host.
+
+    Raises:
+        GeneratorError: the file or an option can't be used.
+    """
+    assert order.scenario is not None
+    script = load_script(Path(order.scenario))
+    options = parse_options(script, order)
+    chosen = [each for each in script.user_classes if not options.user_classes or each.__name__ in options.user_classes]
+    names = [each.__name__ for each in script.user_classes]
+    if unknown := [name for name in options.user_classes if name not in names]:
+        raise GeneratorError(f'options: user_classes got "{unknown[0]}", allowed are {", ".join(names)}; correct it')
+    user_classes = [each for each in chosen if each.weight > 0 or each.fixed_count > 0]
+    if not user_classes:
+        raise GeneratorError(f"{script.path.name}: all its user classes have the weight 0; give one a weight")
+    _filter_by_tags(user_classes, options)
+    refuse_clients_without_sockets(user_classes, order.url)
+    _set_hosts(user_classes, order.url, script.path)
+    return script._replace(user_classes=user_classes), options
+
+
+def _filter_by_tags(user_classes: list[Any], options: Namespace) -> None:
+    wanted = set(options.tags) if options.tags else None
+    unwanted = set(options.exclude_tags) if options.exclude_tags else None
+    for user_class in user_classes if wanted or unwanted else ():
+        had_tasks = bool(user_class.tasks)
+        filter_tasks_by_tags(user_class, wanted, unwanted)
+        if had_tasks and not user_class.tasks:
+            raise GeneratorError(
+                f"options: tags and exclude_tags leave {user_class.__name__} no task; correct them, or choose other "
+                "classes by user_classes"
+            )
+
+
+def _set_hosts(user_classes: list[Any], url: str, path: Path) -> None:
+    """Point every class at the target. The path of a host in the file stays, unless the target's URL has one.
+
+    Raises:
+        GeneratorError: the classes name several hosts, of which only one could be measured.
+    """
+    hosts = {str(each.host): urlsplit(str(each.host)) for each in user_classes if each.host}
+    if len({parts.netloc for parts in hosts.values()}) > 1:
+        raise GeneratorError(
+            f"{path.name}: its user classes have the hosts {' and '.join(sorted(hosts))}, but one target is measured; "
+            "give them one host, or choose classes by options = { user_classes = [...] }"
+        )
+    for user_class in user_classes:
+        base = "" if urlsplit(url).path else urlsplit(str(user_class.host or "")).path.rstrip("/")
+        user_class.host = f"{url}{base}"
+
+
+def _exit_code(environment: Environment) -> int:
+    """The status that Locust's process would end with."""
+    if environment.process_exit_code is not None:
+        return int(environment.process_exit_code)
+    runner, options = environment.runner, environment.parsed_options
+    assert runner is not None
+    assert options is not None
+    if runner.errors or runner.exceptions:
+        return int(options.exit_code_on_error)
+    return 2 if locust.log.unhandled_greenlet_exception else 0

@@ -1,6 +1,8 @@
 """Messages between the harness and a generator process: orders and events, as JSON lines over its pipes."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
 
 from loopwise.model import Endpoint, GeneratorFigures, Load, Noun, SideName
 
@@ -40,6 +42,8 @@ class Order(Noun):
     endpoints: tuple[Endpoint, ...] = ()
     scenario: str | None = None
     """A Locust file that makes the requests instead of `endpoints`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the Locust file and of Locust, as the suite gives them."""
     load: Load
     rival: Rival | None = None
     """The candidate, if this is a round of a pair; rows then carry the side before the endpoint's name."""

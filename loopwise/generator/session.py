@@ -106,16 +106,16 @@ class LocalDriver:
         self.is_warm, self.is_drained = self.traffic.is_warm, self.traffic.is_drained
         self.stop_arrivals, self.flush = self.traffic.stop_arrivals, self._recorder.flush
         self.script = self.traffic.script
-        environment = Environment(
-            user_classes=self.traffic.user_classes,
-            shape_class=self.traffic.shape,
-            host=order.url,
-            events=self.traffic.events,
-        )
-        self.traffic.attach(environment)
-        self.runner: Any = environment.create_local_runner()
-        hook: Any = environment.events.init
-        hook.fire(environment=environment, runner=self.runner, web_ui=None)
+        self._environment = environment = Environment(events=self.traffic.events)
+        try:
+            self.traffic.furnish(environment, "local")
+            self.traffic.attach(environment)
+            self.runner: Any = environment.create_local_runner()
+            self.traffic.init(environment)
+        except GeneratorError:
+            self.traffic.close()
+            self._recorder.close()
+            raise
 
     @property
     def users(self) -> int:
@@ -145,6 +145,7 @@ class LocalDriver:
         """End the users and the stream."""
         try:
             self.runner.quit()
+            self.traffic.quit(self._environment)
             self.traffic.close()
         finally:
             self._recorder.close()
@@ -266,7 +267,7 @@ class Session:
     def _is_warm(self) -> bool:
         """All users have been spawned, and every one has had an answer."""
         traffic = self._driver.traffic
-        is_complete = traffic.shape is not None or self._driver.runner.user_count >= traffic.users
+        is_complete = traffic.shape is not None or self._driver.users >= traffic.users
         return is_complete and self._driver.is_warm()
 
     def _window(self, census: Census) -> tuple[Slice, ...]:

@@ -5,7 +5,7 @@ Declared endpoints are here; locustfile.py makes traffic from a Locust file, pai
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 from locust.env import Environment
@@ -22,6 +22,8 @@ from loopwise.servers.origin import Origin, resolve
 
 CANARY_RATE_RPS = 20.0
 CANARY_CONNECTIONS = 64
+Role = Literal["local", "master", "worker"]
+"""Of a generator process: alone, or one of several."""
 PART_CONNECTIONS = 10_000_000
 """Connection numbers of one generator process; those of the next begin behind them."""
 
@@ -51,6 +53,23 @@ class Traffic:
         first = order.part * PART_CONNECTIONS
         self.reactor = Reactor(recorder, order.load.timeout_s, first_connection=first)
         self._greenlet = gevent.spawn(self.reactor.run)
+
+    def furnish(self, environment: Environment, role: Role) -> None:
+        """Tell Locust's environment what to run, before anything is spawned in it."""
+        del role
+        environment.user_classes = self.user_classes
+        environment.shape_class = self.shape
+        environment.host = self._order.url
+        if self.shape is not None:
+            self.shape.runner = environment.runner
+
+    def init(self, environment: Environment) -> None:
+        """Fire Locust's event `init`: environment and runner are ready."""
+        hooks: Any = environment.events
+        hooks.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+
+    def quit(self, environment: Environment) -> None:
+        """Fire the events with which Locust ends a process, where somebody may listen."""
 
     def attach(self, environment: Environment) -> None:
         """Join Locust's environment before its users begin: its statistics are fed from the rows."""

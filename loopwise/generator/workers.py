@@ -58,18 +58,23 @@ class Report:
 
 
 class Workers:
-    """Worker processes and the master that commands them; they live through many runs."""
+    """Worker processes and the master that commands them; they live through many runs of declared load.
 
-    def __init__(self, processes: int) -> None:
+    Args:
+        processes: number of workers.
+        events: Locust's event hooks for the master; None: fresh ones.
+    """
+
+    def __init__(self, processes: int, events: Any = None) -> None:
         self.count = processes
-        self.environment = Environment(user_classes=[])
+        self.environment = Environment(user_classes=[], events=events)
         self.runner: Any = self.environment.create_master_runner(HOST, 0)
         self._death = ""
         self._connected: set[str] = set()
         self.on_report: Callable[[str, Report, bytes], None] | None = None
         self.runner.register_message(REPORT, self._receive)
         address = f"{HOST}:{self.runner.server.port}"
-        argv = [sys.executable, "-m", "loopwise.generator", "--join", address]
+        argv = [sys.executable, "-P", "-m", "loopwise.generator", "--join", address]
         self._processes = [subprocess.Popen(argv, stdin=subprocess.PIPE) for _ in range(processes)]
         # Locust counts a worker as ready when it has connected, which is before it knows our messages.
         self.wait("the generator's workers to connect", lambda: len(self._connected) == processes)
@@ -80,13 +85,13 @@ class Workers:
             self.on_report(msg.node_id, Report(**msg.data["report"]), msg.data["stream"])
 
     def wait(self, purpose: str, until: Callable[[], bool]) -> None:
-        """Wait for the workers.
+        """Wait for the workers; no longer if they have quit.
 
         Raises:
             GeneratorError: one of them has ended, or it takes too long.
         """
         deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-        while not until():
+        while not until() and not self.have_quit:
             self.refuse_dead()
             if time.monotonic() > deadline_s:
                 raise GeneratorError(f"waited {ANSWER_TIMEOUT_S:g} s for {purpose}; see generator.log")
@@ -94,13 +99,25 @@ class Workers:
 
     def refuse_dead(self) -> None:
         """Raise GeneratorError if a worker has ended; the others, which would continue their load, end with it."""
-        statuses = [process.poll() for process in self._processes]
-        status = next((status for status in statuses if status is not None), None)
-        if status is not None and not self._death:
+        status = next((status for process in self._processes if (status := process.poll())), 0)
+        if status and not self._death:
             self._death = f"a generator worker ended with status {status}; see generator.log"
             self.close()
         if self._death:
             raise GeneratorError(self._death)
+
+    @property
+    def have_quit(self) -> bool:
+        """A worker has ended as Locust's runner told it to: the script called `runner.quit()`, or the run is over."""
+        return any(process.poll() == 0 for process in self._processes)
+
+    def quit(self, traffic: Traffic) -> None:
+        """Let Locust end its processes, with the events that it fires then."""
+        traffic.quit(self.environment)
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        while any(process.poll() is None for process in self._processes) and time.monotonic() < deadline_s:
+            gevent.sleep(0.01)
+        self.close()
 
     @property
     def are_ready(self) -> bool:
@@ -140,10 +157,7 @@ class DistributedDriver:
             worker: samples.with_suffix(f".{part}{samples.suffix}").open("wb")
             for part, worker in enumerate(self._reports)
         }
-        environment = workers.environment
-        environment.user_classes = self.traffic.user_classes
-        environment.shape_class = self.traffic.shape
-        environment.host = order.url
+        self.traffic.furnish(workers.environment, "master")
         self.runner._users_dispatcher = None
         workers.on_report = self._receive
         for part, worker in enumerate(self._reports):
@@ -152,6 +166,7 @@ class DistributedDriver:
         self._wait("the workers to prepare", lambda report: report.is_ready)
         if self.failure:
             raise GeneratorError(self.failure)
+        self.traffic.init(workers.environment)
 
     @property
     def _all(self) -> Collection[Report]:
@@ -173,7 +188,7 @@ class DistributedDriver:
     @property
     def users(self) -> int:
         """Locust users by the workers' last reports, which are newer than what Locust's master knows."""
-        return sum(report.users for report in self._all)
+        return 0 if self._workers.have_quit else sum(report.users for report in self._all)
 
     def script(self) -> ScriptFigures | None:
         """Tasks and exceptions of a Locust file: the workers', and of the master, where its shape runs."""
@@ -223,10 +238,13 @@ class DistributedDriver:
         """Stop the users, and collect the last rows."""
         try:
             self._workers.refuse_dead()
-            self.runner.stop()
-            self._workers.wait("the workers to stop", lambda: len(self._workers.ready()) == self._workers.count)
-            self.runner.send_message(FINISH, None)
-            self._wait("the workers' last rows", lambda report: report.is_finished)
+            if not self._workers.have_quit:
+                self.runner.stop()
+                self._workers.wait("the workers to stop", lambda: len(self._workers.ready()) == self._workers.count)
+                self.runner.send_message(FINISH, None)
+                self._wait("the workers' last rows", lambda report: report.is_finished)
+            if self.traffic.events is not None:
+                self._workers.quit(self.traffic)
         finally:
             for stream in self._streams.values():
                 stream.close()
@@ -240,6 +258,7 @@ class Worker:
         self._report = Report()
         self._recorder: Recorder | None = None
         self._traffic: Traffic | None = None
+        self._finished: Traffic | None = None
         self._sink = io.BytesIO()
         self._runner: Any = self._environment.create_worker_runner(host, port)
         for name, act in ((ORDER, self._prepare), (MARK, self._mark), (FINISH, self._finish)):
@@ -247,11 +266,15 @@ class Worker:
         self._send()
 
     def serve(self) -> None:
-        """Report until the process is ended."""
-        while True:
-            gevent.sleep(FLUSH_INTERVAL_S)
+        """Report until Locust's runner quits; then send the last rows, and let the script end, too."""
+        while not self._runner.greenlet.join(timeout=FLUSH_INTERVAL_S):
             if self._recorder is not None:
                 self._send()
+        script = self._traffic or self._finished
+        if self._recorder is not None:
+            self._finish(None)
+        if script is not None:
+            script.quit(self._environment)
 
     def _prepare(self, data: str) -> None:
         order = Order.model_validate_json(data)
@@ -259,13 +282,15 @@ class Worker:
         try:
             recorder = Recorder(self._sink)
             traffic = traffic_of(order, recorder)
+            traffic.furnish(self._environment, "worker")
+            traffic.attach(self._environment)
+            traffic.init(self._environment)
+        except GeneratorError as error:
+            self._report.failure = str(error)
         except Exception as error:
             traceback.print_exc()
             self._report.failure = str(error)
         else:
-            self._environment.user_classes = traffic.user_classes
-            self._environment.host = order.url
-            traffic.attach(self._environment)
             self._recorder, self._traffic = recorder, traffic
         self._send()
 
@@ -283,7 +308,7 @@ class Worker:
             self._recorder.end()
         self._report.is_finished = True
         self._send()
-        self._traffic = self._recorder = None
+        self._finished, self._traffic, self._recorder = self._traffic, None, None
         gc.collect()
 
     def _send(self) -> None:

@@ -53,6 +53,7 @@ def measure(
         url=server.url,
         endpoints=case.endpoints,
         scenario=case.scenario,
+        options=case.options,
         load=case.load,
         seed=testbed.load_seed(case.case_id, run.replicate),
         samples=str(folder / STREAM),

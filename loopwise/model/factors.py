@@ -9,7 +9,7 @@ from loopwise.model.suite import LOAD_KEYS, Case, Server, Suite
 BELONG_TO = {
     "workload": ("params.", "endpoint"),
     "endpoint": ("workload",),
-    "scenario": ("workload",),
+    "scenario": ("workload", "options"),
     "model": tuple(name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])),
 }
 """Factor -> factors (or their prefix) that necessarily differ with it."""
@@ -49,6 +49,7 @@ def case_factors(case: Case) -> dict[str, Any]:
         },
         "url": case.url,
         "scenario": case.scenario,
+        "options": case.options or None,
         "endpoint": " + ".join(endpoint.name for endpoint in case.endpoints) or None if is_own(case) else None,
         "server": server.pop("name"),
         **server,

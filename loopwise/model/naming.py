@@ -54,6 +54,7 @@ DIFFERENCE_TAGS = {
     "cwd": "cwd-",
     "app": "",
     "url": "",
+    "options": "",
 }
 """Factor -> what stands before its value; in an id only where cases would have the same id without it."""
 
@@ -180,6 +181,10 @@ def app_name(case: Case) -> str:
     return f"{case.app.target} in {Path(case.app.app_dir).name}" if case.app else ""
 
 
+def _listed(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 VARIANTS: dict[str, Callable[[Case], str]] = {
     "features": lambda case: f"with {case.features}" if case.features else "plain",
     "app": app_name,
@@ -187,6 +192,7 @@ VARIANTS: dict[str, Callable[[Case], str]] = {
     "cwd": lambda case: f"in {Path(case.app.cwd).name}" if case.app and case.app.cwd else "",
     "factory_args": lambda case: _assigned(case.app.factory_args) if case.app else "",
     "scenario": lambda case: f"as {Path(case.scenario).name}" if case.scenario else "",
+    "options": lambda case: ", ".join(f"{name} {_listed(value)}" for name, value in sorted(case.options.items())),
     **{key: _option(key) for key in OPTIONS if key != "port"},
     "probe": lambda case: "" if case.server is None or case.server.probe else "no probe",
     "env": lambda case: _assigned(case.server.env) if case.server else "",

@@ -236,6 +236,8 @@ class Case(Grown):
     endpoints: tuple[Endpoint, ...]
     scenario: str | None = None
     """Absolute path of a Locust file that sends the requests instead of `endpoints`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the Locust file, and of Locust: scalars, or lists of them."""
     load: Load
     cost: "Cost | None" = None
     needs: tuple[str, ...] = ()

@@ -26,14 +26,14 @@ from loopwise.suite.schema import SERVER_KEYS, Entry, SuiteTable, given
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or a fake of it in tests."""
 
-REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "name", "before_replicate")
+REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name", "before_replicate")
 TARGET_KEYS = ("features", "before_replicate", *SERVER_KEYS)
 APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
 KINDS = {
     "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *APP_KEYS),
     "url": ("url", *REQUEST_KEYS),
     "workload": ("workload", "params", "mode", *TARGET_KEYS),
-    "scenario": ("scenario", "endpoint", "name", "before_replicate", *SERVER_KEYS),
+    "scenario": ("scenario", "options", "endpoint", "name", "before_replicate", *SERVER_KEYS),
     "mix": ("mix", "name", *TARGET_KEYS),
 }
 """Kind of entry, by the key that makes it -> its keys besides `load`. The first kind whose key is there counts."""
@@ -320,7 +320,12 @@ def _requests(place: _Place) -> list[dict[str, Any]]:
     endpoints = tuple(lone_endpoint(table, key, place.source) for table, (_, key) in tables)
     if entry.scenario:
         paths = [locations.locust_file(text, key, place.source) for text, key in place.each("scenario")]
-        return [{"workload": entry.name or Path(path).stem, "endpoints": endpoints, "scenario": path} for path in paths]
+        return [
+            {"workload": entry.name or Path(path).stem, "endpoints": endpoints, "scenario": path, "options": options}
+            for path, options in product(paths, entry.options or [{}])
+        ]
+    if entry.options:
+        raise place.error("options", "belongs to a Locust file; add scenario or remove it")
     if entry.mix:
         mixed = tuple(_mixed(place, index) for index in range(len(entry.mix)))
         return [{"workload": entry.name or " + ".join(part.name for part in mixed), "endpoints": mixed}]

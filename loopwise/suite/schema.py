@@ -37,6 +37,12 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _option(value: Any) -> Any:
+    for each in value if isinstance(value, list) else [value]:
+        _scalar(each)
+    return value
+
+
 def _path(value: Any) -> Any:
     """Refuse paths that leave the server they are sent to, such as `//host` and `http://host`."""
     if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
@@ -172,6 +178,7 @@ INSTEAD_OF = {"WEB_CONCURRENCY": "workers"}
 """Variables that servers read -> the key of a suite that says the same."""
 Variable = Annotated[str, BeforeValidator(as_variable)]
 Scalar = Annotated[Any, BeforeValidator(_scalar)]
+OptionValue = Annotated[Any, BeforeValidator(_option)]
 RequestPath = Annotated[str, BeforeValidator(_path)]
 VictimPath = Annotated[str, BeforeValidator(lambda value: value if value == "" else _path(value))]
 """An empty string removes the victim that [load] set."""
@@ -317,6 +324,7 @@ class Entry(ServerTable):
     mix: list[MixTable] = Field(default_factory=list, min_length=1)
     journey: list[StepText] = Field(default_factory=list, min_length=1)
     scenario: Factor[str] = Field(default_factory=list)
+    options: Factor[dict[str, OptionValue]] = Field(default_factory=list)
     name: str | None = Field(default=None, min_length=1, max_length=80)
     load: LoadTable = Field(default_factory=LoadTable)
 

@@ -113,7 +113,8 @@ def _requests(case: Case) -> dict[str, Any]:
     endpoints = [_endpoint(each) for each in case.endpoints]
     if case.scenario is not None:
         asked = {"endpoint": endpoints} if endpoints else {}
-        return {"scenario": case.scenario, "name": case.workload, **asked}
+        options = {"options": case.options} if case.options else {}
+        return {"scenario": case.scenario, **options, "name": case.workload, **asked}
     if case.endpoints[0].step is not None:
         return {"journey": endpoints, "name": case.workload}
     if len(endpoints) > 1:

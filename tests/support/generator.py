@@ -44,9 +44,10 @@ def generate(
     endpoints: Iterable[Endpoint] = (),
     *,
     scenario: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    processes: int = 1,
     seed: int = 1,
     on_event: Callable[[Event], object] | None = None,
-    processes: int = 1,
     load: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Generated:
@@ -62,6 +63,7 @@ def generate(
         url=url,
         endpoints=tuple(endpoints),
         scenario=None if scenario is None else str(scenario),
+        options=dict(options or {}),
         load=Load(
             **{"warmup_s": 0.0, "warmup_max_s": 0.0, "measure_s": 0.2, "timeout_s": 5.0} | dict(load or {}) | more
         ),
