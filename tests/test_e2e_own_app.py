@@ -79,6 +79,19 @@ def test_try_measures_an_app_of_ones_own_on_one_and_two_workers(shop: Path, tmp_
     assert {path: path.read_bytes() for path in shop.glob("shop/*.py")} == before
 
 
+def test_the_examples_journey_takes_both_steps_without_an_error(shop: Path, tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    short = ["load.measure_s=0.4", "load.warmup_s=0.1", "load.users=4", "replicates.min=1", "replicates.max=1"]
+    options = [part for each in [*short, "replicates.repeats=0", "matrix.workers=[1]"] for part in ("--set", each)]
+    status, output = bench("run", shop / "journey.toml", "--out", result, "--quiet", *options)
+    assert status == 0, output
+    (run,) = runs_of(result)
+    rows = ResultFolder(result).samples(run)
+    finished = rows.filter(pc.not_equal(pc.fill_null(rows["error"].cast("string"), ""), "unfinished"))
+    assert set(finished["endpoint"].to_pylist()) == {"GET /items/{item_id}", "POST /orders"}
+    assert set(finished["error"].to_pylist()) == {None}
+
+
 def test_the_examples_suite_measures_every_endpoint(shop: Path, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     short = [
