@@ -50,6 +50,167 @@ def test_an_app_that_cannot_be_imported_is_a_sentence_and_exit_3(tmp_path: Path)
     assert bench.left_behind() == []
 
 
+ZOO = """
+import asyncio
+import os
+import re
+import threading
+import time
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
+
+scope = {}
+exec("def generated():\\n    time.sleep(0.02)", {"time": time}, scope)
+
+
+async def tick():
+    while True:
+        await asyncio.sleep(0.2)
+        time.sleep(0.02)  # background
+
+
+@asynccontextmanager
+async def lifespan(_app):
+    task = asyncio.create_task(tick())
+    yield
+    task.cancel()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/stuck")
+async def stuck():
+    threading.Event().wait()  # stuck
+
+
+@app.get("/gil")
+async def gil():
+    return re.match("(a+)+$", "a" * 40 + "b")  # gil
+
+
+@app.get("/exits")
+async def exits():
+    time.sleep(0.03)  # exits
+    os._exit(7)
+
+
+@app.get("/raises")
+async def raises():
+    raise RuntimeError("no database")
+
+
+@app.get("/thread")
+def in_thread():
+    threading.Event().wait()  # thread
+
+
+@app.get("/feed")
+async def feed():
+    async def events():
+        while True:
+            yield "data"
+            await asyncio.sleep(0.05)  # feed
+
+    return StreamingResponse(events())
+
+
+@app.get("/generated")
+async def generated():
+    scope["generated"]()  # generated
+
+
+@app.get("/short")
+async def short():
+    for _ in range(20):
+        time.sleep(0.0015)  # short
+        await asyncio.sleep(0)
+
+
+@app.websocket("/socket")
+async def socket(peer: WebSocket):
+    await peer.accept()
+    time.sleep(0.02)  # socket
+    await peer.close()
+"""
+
+
+def marked(text: str) -> dict[str, int]:
+    """Numbers of the lines that end in a comment of one word."""
+    lines = enumerate(text.splitlines(), start=1)
+    return {line.rpartition("  # ")[2]: number for number, line in lines if "  # " in line}
+
+
+def test_endpoints_that_hang_exit_or_fail_are_named_and_falsify_no_other(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench")
+    (tmp_path / "zoo.py").write_text(ZOO, encoding="utf-8")
+    lines = marked(ZOO)
+    names = [f"GET /{name}" for name in ("stuck", "raises", "gil", "exits", "thread", "feed", "generated", "short")]
+    options = [word for name in [*names, "WS /socket"] for word in ("--endpoint", name)]
+    log = tmp_path / "log.sarif"
+    bounds = ("--requests", "6", "--timeout-s", "1", "--idle-s", "0.5", "--fail-on", "500ms", "--sarif", log)
+    status, output = bench("blame", "zoo:app", "--app-dir", tmp_path, *options, *bounds, "--json", timeout_s=60)
+    assert status == 1, output
+    found = json.loads(output)
+    held = {
+        (each["endpoint"], each["line"]): each for each in found["lines"] if each["path"] == str(tmp_path / "zoo.py")
+    }
+    for name in ("stuck", "gil", "exits", "generated"):
+        assert (f"GET /{name}", lines[name]) in held
+    assert {("background", lines["background"]), ("WS /socket", lines["socket"])} <= set(held)
+    assert held[("GET /generated", lines["generated"])]["times"] == 6
+    assert {"200": 6} == found["answers"]["GET /generated"] == found["answers"]["GET /short"]
+    assert found["answers"]["GET /raises"] == {"500": 6}
+    assert [each["line"] for each in found["many_short"] if each["endpoint"] == "GET /short"] == [lines["short"]]
+    given_up = {each["endpoint"].partition("/")[2]: each for each in found["unanswered"]}
+    assert {name: each["outcome"] for name, each in given_up.items()} == {
+        **dict.fromkeys(("stuck", "gil", "thread"), "no_answer"),
+        "feed": "no_end",
+        "exits": "server_ended",
+    }
+    assert {name: each["holds_loop"] for name, each in given_up.items() if each["holds_loop"]} == {
+        "stuck": True,
+        "gil": True,
+    }
+    for name in ("stuck", "gil", "thread", "feed"):
+        assert given_up[name]["line"] == lines[name], name
+    (run,) = json.loads(log.read_text(encoding="utf-8"))["runs"]
+    levels = {
+        result["locations"][0]["physicalLocation"]["region"]["startLine"]: result["level"] for result in run["results"]
+    }
+    assert levels[lines["stuck"]] == "error"
+    assert bench.left_behind() == []
+
+
+@pytest.mark.parametrize("server", ["hypercorn", "granian", "gunicorn"])
+def test_the_server_and_the_locust_file_of_a_suite_are_used(server: str, tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench")
+    (tmp_path / "own.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "users.py").write_text(LOCUST, encoding="utf-8")
+    entry = f'app = "own:app"\nserver = "{server}"\nloop = "asyncio"\nscenario = "users.py"'
+    suite = f"[load]\nusers = 2\n[[matrix]]\n{entry}\n"
+    (tmp_path / "suite.toml").write_text(suite, encoding="utf-8")
+    status, output = bench("blame", tmp_path / "suite.toml", "--json")
+    assert status == 0, output
+    found = json.loads(output)
+    worst = found["lines"][0]
+    assert (worst["endpoint"], worst["line"]) == ("GET /held", 11)
+    assert found["loops"] == ["asyncio"]
+    assert found["asked"][0]["requests"] == sum(found["answers"]["GET /held"].values()) > 0
+    assert bench.left_behind() == []
+
+
+LOCUST = """
+from locust import HttpUser, task
+
+
+class Visitor(HttpUser):
+    @task
+    def held(self):
+        self.client.get("/held")
+"""
 APP = """
 import time
 

@@ -8,7 +8,7 @@ from support.fakes import case_of, suite_with
 from support.suite import suite_file
 
 from loopwise.blame import session
-from loopwise.blame.findings import ProbeReport
+from loopwise.blame.subjects import subjects
 from loopwise.measure import duel, experiment
 from loopwise.model import App, Case, Part
 from loopwise.servers import target
@@ -66,11 +66,11 @@ def test_blame_calibrates_every_workload_that_computes(
 ) -> None:
     given: list[Any] = []
 
-    def observe(_case: Case, _settings: Any, calibration: Any, _services: Any) -> session.Observation:
-        given.append(calibration)
-        return session.Observation(ProbeReport(endpoints={}, files={}), {}, "asyncio", "")
+    def observe(seen: session.Pass) -> session.Observation:
+        given.append(seen.calibration)
+        return session.Observation()
 
-    monkeypatch.setattr(session, "observe", observe)
+    monkeypatch.setattr(session.Pass, "endpoints", observe)
     path = suite_file(tmp_path, f"[[matrix]]\n{entry}")
-    session.blame(session.subjects(str(path), [], Path(), None), session.Settings())
+    session.blame(subjects(str(path), [], Path(), None).cases, session.Settings())
     assert given == [CONSTANTS if is_calibrated else {}]

@@ -42,7 +42,12 @@ def frame(path: str, line: int, module: str = "m") -> Frame:
         ("/usr/lib/python3/dist-packages/lib.py", "library"),
         (DISPATCHER, "dispatcher"),
         (MACHINERY, "machinery"),
-        (f"{OURS}/loopwise_probe.py", "machinery"),
+        (f"{OURS}/loopwise_probe.py", "own"),
+        (f"{OURS}/loopwise_blame/probe.py", "border"),
+        (f"{OURS}/aiocop/core.py", "machinery"),
+        ("<string>", "synthetic"),
+        ("<attrs generated init shop.Item>", "synthetic"),
+        ("templates_index_html", "synthetic"),
         ("<frozen importlib._bootstrap>", "machinery"),
         (json.__file__, "standard"),
         (asyncio.__file__, "machinery"),
@@ -61,6 +66,10 @@ def test_a_path_belongs_to_the_app_a_library_or_what_runs_the_loop(path: str, ki
         ([(DISPATCHER, 1), (f"{APP}/middleware.py", 4)], (DISPATCHER, 1, False)),
         ([(json.__file__, 5), (MACHINERY, 2)], (json.__file__, 5, False)),
         ([(MACHINERY, 2)], None),
+        ([("<string>", 4), (f"{APP}/a.py", 3)], (f"{APP}/a.py", 3, True)),
+        ([("<string>", 4), (LIBRARY, 9), (DISPATCHER, 1)], (LIBRARY, 9, False)),
+        ([(json.__file__, 5), (f"{OURS}/loopwise_probe.py", 2)], None),
+        ([(LIBRARY, 9), (f"{OURS}/loopwise_blame/probe.py", 2), (f"{OURS}/loopwise_probe.py", 1)], (LIBRARY, 9, False)),
         ([], None),
     ],
 )
@@ -86,7 +95,7 @@ def test_a_stack_is_copied_from_the_innermost_frame_outwards() -> None:
 
 
 def look(since: int, at: int, *lines: tuple[str, int]) -> Sample:
-    return Sample(since, at, [frame(path, line) for path, line in lines])
+    return Sample(since, at, Places(APP, OURS).spot([frame(path, line) for path, line in lines]))
 
 
 MINE, OTHER = (f"{APP}/a.py", 3), (f"{APP}/a.py", 4)
@@ -126,6 +135,28 @@ def test_a_tally_adds_up_what_lines_had_and_what_nobody_saw(places: Places) -> N
         for each in told["spots"]
     }
     assert found == {3: (65, 40, 2, "a.py"), 4: (75, 75, 1, "a.py")}
+
+
+def test_short_callbacks_of_equal_length_stand_for_those_that_no_sample_hit(places: Places) -> None:
+    mine, other = (places.spot([frame(*each)]) for each in (MINE, OTHER))
+    assert mine is not None
+    assert other is not None
+    tally = Tally()
+    for number in range(100):
+        found = {} if number % 2 else {mine: 1.0} if number % 4 else {other: 1.0}
+        tally.pass_over(1_400_000, found, sampled=number % 2 == 0)
+    tally.pass_over(9_000, {mine: 1.0}, sampled=True)
+    found_lines = {each["line"]: (each["times"], each["total_ns"]) for each in tally.as_json()["brief"]}
+    assert found_lines == {3: (50, 70_000_000), 4: (50, 70_000_000)}
+
+
+def test_a_few_sampled_callbacks_do_not_stand_for_thousands(places: Places) -> None:
+    mine = places.spot([frame(*MINE)])
+    assert mine is not None
+    tally = Tally()
+    for number in range(1000):
+        tally.pass_over(400_000, {mine: 1.0} if number < 4 else {}, sampled=number < 4)
+    assert tally.as_json()["brief"] == []
 
 
 def test_an_instruction_without_a_line_has_the_one_before() -> None:

@@ -1,59 +1,25 @@
-"""Findings of a blame pass: lines that held the event loop, and short calls that could."""
+"""Findings of a blame pass: lines that held the event loop, short calls that could, and what was asked."""
 
 import ast
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from loopwise.blame.watched import Spot, Tally, added
 from loopwise.model import Noun
 
-FRAME_SEPARATOR = " <- "
-
-
-class Spot(BaseModel):
-    """A line and the time for which it held the loop, as the probe counts it."""
-
-    path: str
-    line: int
-    is_app: bool
-    columns: tuple[int, int, int, int] | None
-    """First and last line, first and last column of what was executed; None before Python 3.11."""
-    callee: str | None
-    total_ns: int
-    longest_ns: int
-    times: int
-
-
-class Call(BaseModel):
-    """A call that can block, with its stack: `path:line:function <- path:line:function …`, innermost first."""
-
-    call: str
-    frame: str
-    times: int
-
-
-class Tally(BaseModel):
-    """Spots and calls of one endpoint."""
-
-    held_ns: int
-    unseen_ns: int
-    """Part of held_ns in which no line could be named."""
-    spots: list[Spot]
-    calls: list[Call]
-
-
-class ProbeReport(BaseModel):
-    """The blame probe's answer (target_app/blame)."""
-
-    endpoints: dict[str, Tally]
-    """By the number that the session gave the endpoint, or the probe's name for requests that are nobody's."""
-    files: dict[str, str]
-    """Files of the app: as the stacks name them -> path."""
+LISTED = 8
+"""Endpoints that a sentence lists one by one."""
+SHORT_MS_PER_REQUEST = 1.0
+"""Callbacks below the threshold are told where a line takes so much of the loop for each request."""
+SHORT_SHARE_OF_TIME = 0.02
+"""The same for callbacks that belong to no request: of the time in which the loop was watched."""
 
 
 class BlamedLine(Noun):
@@ -78,7 +44,7 @@ class BlamedLine(Noun):
     @property
     def place(self) -> str:
         """`shop/main.py:12`, marked where it is a library's line."""
-        return f"{_shown(self.path)}:{self.line}{'' if self.is_app else ' (library)'}"
+        return _place(self)
 
     def __str__(self) -> str:
         return (
@@ -103,12 +69,95 @@ class ShortCall(Noun):
         )
 
 
+class ManyShort(Noun):
+    """A line in many callbacks that are each below the threshold, and add up."""
+
+    endpoint: str
+    path: str
+    line: int
+    is_app: bool
+    function: str | None
+    """As in BlamedLine."""
+    source: str
+    times: int
+    """Callbacks, estimated from those that were sampled."""
+    mean_ms: float
+    total_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"adds up: {self.endpoint}: {self.times:,} of {self.mean_ms:.1f} ms at {_place(self)} "
+            f"({self.function or self.source}), {self.total_ms:.1f} ms in all"
+        )
+
+
+class Load(Noun):
+    """The requests that an endpoint got."""
+
+    endpoint: str
+    requests: int
+    seconds: float
+    expect_status: int | None = None
+    """The status that counts as success; None: any 2xx."""
+
+    def succeeded(self, status: str) -> bool:
+        """Whether an answer is as expected; `101` is the status of a WebSocket that was opened."""
+        if self.expect_status is not None:
+            return status == str(self.expect_status)
+        return status.startswith("2") or status == "101"
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} {self.requests}× in {self.seconds:.1f} s"
+
+
+class LeftOut(Noun):
+    """An endpoint of the app that was not asked."""
+
+    endpoint: str
+    reason: str = ""
+    """Empty where the name says it: `/ws (WebSocket)`."""
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} ({self.reason})" if self.reason else self.endpoint
+
+
+class Unanswered(Noun):
+    """An endpoint that was given up."""
+
+    endpoint: str
+    outcome: Literal["no_answer", "no_end", "server_ended"]
+    after_s: float
+    requests: int
+    """Requests that counted before."""
+    holds_loop: bool
+    path: str | None = None
+    line: int | None = None
+    """Where it holds the loop, or waits; None: not known."""
+    exit_status: int | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.path is None else f" at {_shown(self.path)}:{self.line}"
+        if self.outcome == "server_ended":
+            return (
+                f"{self.endpoint}: the server ended with status {self.exit_status} while it was asked; was it meant to?"
+            )
+        what = "no answer" if self.outcome == "no_answer" else "the answer began and did not end"
+        where = f"it holds the event loop{place}" if self.holds_loop else f"the loop is free, it waits{place}"
+        return f"{self.endpoint}: {what} in {self.after_s:g} s, so it was given up: {where}"
+
+
 class Findings(Noun):
     """The outcome of a pass; `blame --json` prints it."""
 
     lines: list[BlamedLine] = Field(default_factory=list)
     """Most time first."""
     short_calls: list[ShortCall] = Field(default_factory=list)
+    many_short: list[ManyShort] = Field(default_factory=list)
+    unanswered: list[Unanswered] = Field(default_factory=list)
+    asked: list[Load] = Field(default_factory=list)
+    left_out: list[LeftOut] = Field(default_factory=list)
+    idle_s: float = 0.0
+    """Time for which the loop was watched without requests."""
     answers: dict[str, dict[str, int]] = Field(default_factory=dict)
     """Endpoint -> status, or name of the error -> requests."""
     loops: list[str] = Field(default_factory=list)
@@ -119,48 +168,113 @@ class Findings(Noun):
     def complaints(self) -> list[str]:
         """A sentence for each endpoint that answered otherwise than with success."""
         return [
-            f"{name}: answered {', '.join(f'{count}× {status}' for status, count in statuses.items())}; "
+            f"{load.endpoint}: answered {', '.join(f'{count}× {status}' for status, count in statuses.items())}; "
             "is it asked as it should be?"
-            for name, statuses in self.answers.items()
-            if any(not status.startswith("2") for status in statuses)
+            for load in self.asked
+            if (statuses := self.answers.get(load.endpoint, {})) and not all(map(load.succeeded, statuses))
         ]
 
+    def joined(self, other: "Findings") -> "Findings":
+        """These findings and those of another app."""
+        lines = [*self.lines, *other.lines]
+        return Findings(
+            lines=sorted(lines, key=lambda each: -each.total_ms),
+            short_calls=[*self.short_calls, *other.short_calls],
+            many_short=[*self.many_short, *other.many_short],
+            unanswered=[*self.unanswered, *other.unanswered],
+            asked=[*self.asked, *other.asked],
+            left_out=[*self.left_out, *other.left_out],
+            idle_s=self.idle_s,
+            answers=self.answers | other.answers,
+            loops=sorted({*self.loops, *other.loops}),
+            notes=list(dict.fromkeys([*self.notes, *other.notes])),
+        )
 
-def blamed_lines(report: ProbeReport, names: Mapping[str, str]) -> list[BlamedLine]:
+    @property
+    def scope(self) -> list[str]:
+        """Sentences that say what was asked, how often and for how long, and what was left out."""
+        sentences = []
+        if len(self.asked) > LISTED:
+            requests, seconds = sum(each.requests for each in self.asked), sum(each.seconds for each in self.asked)
+            sentences.append(f"asked {len(self.asked)} endpoints {requests}× in {seconds:.1f} s (each: --json)")
+        elif self.asked:
+            sentences.append(f"asked {'; '.join(map(str, self.asked))}")
+        if self.idle_s:
+            sentences.append(f"watched {self.idle_s:g} s without requests")
+        if self.left_out:
+            more = f"; and {rest} more (all: --json)" if (rest := len(self.left_out) - LISTED) > 0 else ""
+            sentences.append(f"left out {'; '.join(map(str, self.left_out[:LISTED]))}{more}")
+        return sentences
+
+    def over(self, limit_ms: float) -> list[BlamedLine]:
+        """Lines that held the loop for longer in one callback."""
+        return [line for line in self.lines if line.longest_ms > limit_ms]
+
+
+def blamed_lines(tallies: Mapping[str, Tally], names: Mapping[str, str]) -> list[BlamedLine]:
     """The lines of all endpoints, most time first. `names`: the probe's key of an endpoint -> its name."""
     lines = [
         BlamedLine(
             endpoint=names.get(key, key),
-            path=spot.path,
-            line=spot.line,
-            is_app=spot.is_app,
-            function=called(spot.path, spot.columns) or spot.callee,
-            source=_source_line(spot.path, spot.line),
+            **_line(spot),
             total_ms=spot.total_ns / 1e6,
             longest_ms=spot.longest_ns / 1e6,
             times=spot.times,
             share=spot.total_ns / seen_ns if (seen_ns := tally.held_ns - tally.unseen_ns) else 0.0,
         )
-        for key, tally in report.endpoints.items()
+        for key, tally in tallies.items()
         for spot in tally.spots
     ]
     return sorted(lines, key=lambda each: -each.total_ms)
 
 
-def short_calls(report: ProbeReport, names: Mapping[str, str]) -> list[ShortCall]:
+def many_short(
+    tallies: Mapping[str, Tally], names: Mapping[str, str], requests: Mapping[str, int], watched_s: float
+) -> list[ManyShort]:
+    """Lines whose short callbacks add up, most time first. `requests`: by the endpoint's name."""
+    found = []
+    for key, tally in tallies.items():
+        name = names.get(key, key)
+        asked = requests.get(name)
+        least_ms = SHORT_MS_PER_REQUEST * asked if asked else SHORT_SHARE_OF_TIME * watched_s * 1e3
+        found += [
+            ManyShort(
+                endpoint=name,
+                **_line(spot),
+                times=spot.times,
+                mean_ms=spot.total_ns / 1e6 / spot.times,
+                total_ms=spot.total_ns / 1e6,
+            )
+            for spot in added(tally.brief)
+            if spot.total_ns / 1e6 >= least_ms and spot.times
+        ]
+    return sorted(found, key=lambda each: -each.total_ms)
+
+
+def short_calls(tallies: Mapping[str, Tally], names: Mapping[str, str]) -> list[ShortCall]:
     """Calls that can block, from lines of the app that are not blamed: they may be slow elsewhere."""
     counted: dict[tuple[str, str, str, int], int] = {}
-    for key, tally in report.endpoints.items():
+    for key, tally in tallies.items():
         blamed = {(spot.path, spot.line) for spot in tally.spots}
         for call in tally.calls:
-            place = _app_frame(call.frame, report.files)
-            if place is not None and place not in blamed:
-                row = (names.get(key, key), call.call, *place)
+            if (call.path, call.line) not in blamed:
+                row = (names.get(key, key), call.call, call.path, call.line)
                 counted[row] = counted.get(row, 0) + call.times
     return [
         ShortCall(endpoint=endpoint, call=call, path=path, line=line, times=times)
         for (endpoint, call, path, line), times in counted.items()
     ]
+
+
+def _line(spot: Spot) -> dict[str, Any]:
+    """Fields that BlamedLine and ManyShort share."""
+    return {
+        "path": spot.path,
+        "line": spot.line,
+        "is_app": spot.is_app,
+        "function": called(spot.path, spot.columns) or spot.callee,
+        "source": _source_line(spot.path, spot.line),
+    }
 
 
 def blame_table(lines: Sequence[BlamedLine]) -> Table:
@@ -200,21 +314,16 @@ def called(path: str, columns: Sequence[int] | None) -> str | None:
     return ast.unparse(node.func) if isinstance(node, ast.Call) else None
 
 
-def _app_frame(stack: str, files: Mapping[str, str]) -> tuple[str, int] | None:
-    """Path and line of the innermost frame that lies in the app."""
-    for frame in stack.split(FRAME_SEPARATOR):
-        path, _, line = frame.rpartition(":")[0].rpartition(":")
-        if path in files:
-            return files[path], int(line)
-    return None
-
-
 def _source_line(path: str, line: int) -> str:
     """The line's text without indent; empty where it can't be read."""
     try:
         return Path(path).read_text(encoding="utf-8").splitlines()[line - 1].strip()
     except (OSError, IndexError, UnicodeDecodeError):
         return ""
+
+
+def _place(each: BlamedLine | ManyShort) -> str:
+    return f"{_shown(each.path)}:{each.line}{'' if each.is_app else ' (library)'}"
 
 
 def _shown(path: str) -> str:

@@ -3,117 +3,101 @@
 import importlib.metadata
 import importlib.util
 import json
-import re
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from loopwise.blame.findings import Findings, ProbeReport, blamed_lines, short_calls
-from loopwise.errors import ServerError, UsageError
-from loopwise.model import App, Case, Endpoint, Server, ServerFacts
+from pyarrow import parquet
+
+from loopwise.blame.asking import CONCURRENCY, FIRST, Asked, Client
+from loopwise.blame.findings import Findings, Load, Unanswered, blamed_lines, many_short, short_calls
+from loopwise.blame.watched import (
+    Place,
+    ProbeReport,
+    Spot,
+    Tally,
+    merge,
+    read_reports,
+    stuck_place,
+)
+from loopwise.errors import ServerError
+from loopwise.generator.client import generators
+from loopwise.generator.protocol import Order
+from loopwise.model import App, Case, Endpoint, ServerFacts
 from loopwise.paths import target_app_dir
+from loopwise.results.folder import STREAM, seal_samples
 from loopwise.servers import lifecycle
 from loopwise.servers.environment import environment
-from loopwise.servers.exchange import Answer, NoAnswerError, ask
-from loopwise.servers.expectations import Expectation
-from loopwise.servers.feeds import first_row
-from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.preparation import prepare
 from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
-from loopwise.servers.templates import Template, Values
-from loopwise.servers.wire import endpoint_bytes
-from loopwise.suite import load_suite, make_suite
-from loopwise.suite.locations import APP_TARGET
-from loopwise.suite.own_app import listing, named_app
-from loopwise.suite.scaffold import trial_document
 
-CONCURRENCY = 4
-"""Requests in flight in the second half: enough that callbacks of several requests meet."""
-ENDPOINT_HEADER = "x-loopwise-endpoint"
+SCENARIO_S = 5.0
+"""How long a Locust file is run."""
 FACTORY_ARGS = "LOOPWISE_FACTORY_ARGS"
 """Comes with the server's environment, where the paths of copies are known."""
-REPORT_PATH = "/.loopwise/blame"
+DEATH_S = 0.2
+"""A server whose answers fail may be about to end; whether it did is known after so long."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """Options of a pass."""
 
-    loop: str = "auto"
+    loop: str | None = None
+    """None: as the case says."""
     requests: int = 20
     threshold_ms: float = 5.0
+    timeout_s: float = 10.0
+    idle_s: float = 0.0
+    """How long the loop is watched without requests, for background tasks."""
 
 
-class Observation(NamedTuple):
-    """The outcome of serving one app."""
+@dataclass
+class Observation:
+    """The outcome of serving one case's app."""
 
-    report: ProbeReport
-    answers: dict[str, dict[str, int]]
-    loop: str
-    note: str
+    reports: list[ProbeReport] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
+    answers: dict[str, dict[str, int]] = field(default_factory=dict)
+    unanswered: list[Unanswered] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    """The probe's key of an endpoint -> its name."""
+    stuck: list[tuple[str, Place, float]] = field(default_factory=list)
+    """Endpoint's key, line and seconds for which C code kept the loop and the GIL."""
+    loop: str = ""
+    note: str = ""
     """A sentence where it is not the loop that the server would rather have had; or empty."""
 
-
-def subjects(
-    target: str, endpoints: Sequence[str], app_dir: Path, python: Path | None, *, include_unsafe: bool = False
-) -> list[Case]:
-    """A case for every server that has to be started: of an app, or of a suite, each app once.
-
-    Raises:
-        UsageError: the arguments are wrong, or nothing is left that can be served.
-    """
-    if not re.fullmatch(APP_TARGET, target):
-        if endpoints or python is not None or app_dir != Path():
-            raise UsageError(
-                "blame: --endpoint, --app-dir and --python go with an app (module:app), and "
-                f"{target!r} is read as a suite; leave them out"
-            )
-        return distinct(load_suite(target).cases)
-    wanted: list[str | dict[str, Any]] = list(endpoints)
-    if not wanted:
-        offered = listing(named_app("blame", target, app_dir, python))
-        wanted = [each.endpoint for each in offered.active(include_unsafe=include_unsafe)]
-    if not wanted:
-        raise UsageError(
-            f"blame: {target} names no route that can be asked unasked (GET or HEAD, without parameters and login); "
-            "give --endpoint 'GET /x' yourself"
+    def findings(self, idle_s: float) -> Findings:
+        """What was found, as it is told."""
+        tallies = {
+            key: tally for key, tally in merge(self.reports).items() if not key.startswith(FIRST) or key in self.names
+        }
+        for key, place, held_s in self.stuck:
+            held_ns = round(held_s * 1e9)
+            spot = Spot(**place._asdict(), is_app=True, total_ns=held_ns, longest_ns=held_ns, times=1)
+            tallies[key] = Tally(held_ns=held_ns, spots=[spot])
+        requests = {load.endpoint: load.requests for load in self.loads}
+        watched_s = sum(report.watched_s for report in self.reports)
+        return Findings(
+            lines=blamed_lines(tallies, self.names),
+            short_calls=short_calls(tallies, self.names),
+            many_short=many_short(tallies, self.names, requests, watched_s),
+            unanswered=self.unanswered,
+            asked=self.loads,
+            idle_s=idle_s,
+            answers=self.answers,
+            loops=[self.loop],
+            notes=[self.note] if self.note else [],
         )
-    document = trial_document(target, wanted, workers="1", users=1, app_dir=app_dir, python=python)
-    return distinct(make_suite(document, label="blame", folder=Path.cwd()).cases)
-
-
-def distinct(cases: Sequence[Case]) -> list[Case]:
-    """One case for each app, or workload and mode, with the endpoints of all its cases.
-
-    Raises:
-        UsageError: no case has a server that we start.
-    """
-    merged: dict[tuple[str, ...], Case] = {}
-    for case in cases:
-        if case.server is None or case.scenario is not None:
-            continue
-        app = case.app
-        key = (
-            (app.model_dump_json(), case.server.model_dump_json(include={"env", "env_file"}))
-            if app
-            else (case.workload, *case.modes, repr(case.features), repr(case.parts))
-        )
-        known = merged.setdefault(key, case)
-        names = {each.name for each in known.endpoints}
-        new = tuple(each for each in case.endpoints if each.name not in names)
-        merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
-    if not merged:
-        raise UsageError(
-            "blame: no case starts a server and names its endpoints; a running server (url) or a Locust "
-            "file (scenario) can't be observed from inside, so name the app itself"
-        )
-    return list(merged.values())
 
 
 def blame(cases: Sequence[Case], settings: Settings) -> Findings:
@@ -124,56 +108,204 @@ def blame(cases: Sequence[Case], settings: Settings) -> Findings:
     """
     calibrated = calibration(cases)
     refuse_missing({need for case in cases for need in case.needs})
-    merged = Findings()
+    merged = Findings(idle_s=settings.idle_s)
     with (
         tempfile.TemporaryDirectory(prefix="loopwise-") as folder,
         Services(Path(folder)) as services,
     ):
         for case in cases:
             with services.during(case.needs, "blame") as variables:
-                seen = observe(case, settings, calibrated, variables)
-            names = {str(number): each.name for number, each in enumerate(case.endpoints)}
-            lines = [*merged.lines, *blamed_lines(seen.report, names)]
-            merged = Findings(
-                lines=sorted(lines, key=lambda each: -each.total_ms),
-                short_calls=[*merged.short_calls, *short_calls(seen.report, names)],
-                answers=merged.answers | seen.answers,
-                loops=sorted({*merged.loops, seen.loop}),
-                notes=list(dict.fromkeys([*merged.notes, seen.note] if seen.note else merged.notes)),
-            )
+                pass_ = Pass(case, settings, calibrated, variables)
+                seen = pass_.scenario() if case.scenario else pass_.endpoints()
+            merged = merged.joined(seen.findings(settings.idle_s))
     return merged
 
 
-def observe(
-    case: Case, settings: Settings, calibration: Mapping[str, float], services: Mapping[str, str]
-) -> Observation:
-    """Serve one case's app behind the probe and request its endpoints.
+class Pass:
+    """Observes one case's app.
 
-    Raises:
-        ServerError: the app can't be served behind the probe.
+    Args:
+        case: what to serve.
+        settings: options.
+        calibration: Experiment.calibration.
+        services: environment variables with the addresses of services.
     """
-    assert case.server is not None
-    with tempfile.TemporaryDirectory(prefix="loopwise-") as name:
-        scratch = Path(name)
-        same = case.server.model_dump(include={"threads", "pool_processes", "startup_timeout_s", "env", "env_file"})
+
+    def __init__(
+        self, case: Case, settings: Settings, calibration: Mapping[str, float], services: Mapping[str, str]
+    ) -> None:
+        assert case.server is not None
         # The timed runs' probe stays off: it would be one more thread that wants the GIL.
-        server = Server.model_validate({**same, "loop": settings.loop, "probe": False})
-        plain = case.model_copy(update={"server": server})
-        app_dir = _install_probe(scratch, plain, settings, calibration)
-        own = dict(case.app) if case.app else {"python": sys.executable}
-        app = App.model_validate({**own, "target": "loopwise_blame.probe:app", "app_dir": app_dir})
-        probed = plain.model_copy(update={"app": app, "endpoints": ()})
-        log = scratch / "server.log"
-        prepare([case], 1, log)
-        with lifecycle.serve(probed, scratch=scratch, log=log, calibration=calibration, services=services) as running:
-            report, answers = _request_all(running.url, case.endpoints, settings.requests, case.load.timeout_s)
-            return Observation(report, answers, *_loop(running.facts, settings.loop, app.python))
+        changes: dict[str, object] = {"probe": False, "workers": 1}
+        if settings.loop is not None:
+            changes["loop"] = settings.loop
+        self.case = case.model_copy(update={"server": case.server.model_copy(update=changes)})
+        self.settings = settings
+        self.timeout_s = min(settings.timeout_s, case.load.timeout_s)
+        self.seen = Observation()
+        self.calibration = calibration
+        self._services = services
+        self._values: dict[str, Any] = {}
+
+    def scenario(self) -> Observation:
+        """Let the case's Locust file make the requests, for a few seconds and with a few users."""
+        assert self.case.scenario is not None
+        with self._served() as watched:
+            load = self.case.load.model_copy(
+                update={"users": min(self.case.load.users, CONCURRENCY), "warmup_s": 0.0, "measure_s": SCENARIO_S}
+            )
+            order = Order(
+                url=watched.url, scenario=self.case.scenario, load=load, samples=str(watched.scratch / STREAM)
+            )
+            with generators(watched.scratch / "generator.log") as pool:
+                pool.run(order, lambda _: None)
+            seal_samples(watched.scratch)
+            self._count_rows(watched.scratch)
+            self._idle(watched)
+        return self.seen
+
+    def endpoints(self) -> Observation:
+        """Request the case's endpoints; the server is started again if one of them holds it or ends it."""
+        waiting = [*enumerate(self.case.endpoints)]
+        while waiting:
+            with self._served() as watched:
+                is_usable = True
+                while waiting and is_usable:
+                    is_usable = self._ask(watched, *waiting.pop(0))
+                if is_usable:
+                    self._idle(watched)
+        return self.seen
+
+    def _ask(self, watched: "Watched", number: int, endpoint: Endpoint) -> bool:
+        """Ask one endpoint; whether the server can be asked another one."""
+        asked = Client(watched.url, self.timeout_s, self._values).ask(
+            endpoint, number, self.settings.requests, lambda: watched.exit_status() is None
+        )
+        name = endpoint.name
+        self.seen.names[str(number)] = name
+        self.seen.loads.append(
+            Load(
+                endpoint=name,
+                requests=max(1, len(asked.answers)),
+                seconds=asked.seconds,
+                expect_status=endpoint.expect_status,
+            )
+        )
+        self.seen.answers[name] = asked.counts
+        if not asked.answers:
+            self.seen.names[f"{FIRST}{number}"] = name
+        if asked.given_up is None:
+            return True
+        return self._explain(watched, number, endpoint, asked)
+
+    def _explain(self, watched: "Watched", number: int, endpoint: Endpoint, asked: Asked) -> bool:
+        """Note why an endpoint was given up, and where it stood then; whether the server can go on."""
+        assert asked.given_up is not None
+        status = watched.exit_status()
+        outcome: Literal["no_answer", "no_end", "server_ended"] = "server_ended"
+        is_free = False
+        if status is None:
+            outcome = "no_end" if asked.given_up.status.isdecimal() else "no_answer"
+            is_free = Client(watched.url, self.timeout_s).is_free(lifecycle.READY_PATH)
+        reports = read_reports(watched.folder, fresh=status is None)
+        key = str(number) if asked.answers else f"{FIRST}{number}"
+        place = None if is_free else stuck_place(watched.folder, reports, watched.app_dir)
+        if place is not None:
+            self.seen.stuck.append((key, place, self.timeout_s))
+        elif is_free:
+            place = next((Place(*line) for each in reports for line in each.waits.get(key, ())), None)
+        else:
+            spots = merge(reports).get(key, Tally()).spots
+            worst = max(spots, key=lambda spot: spot.longest_ns, default=None)
+            place = None if worst is None else Place(worst.path, worst.line)
+        self.seen.unanswered.append(
+            Unanswered(
+                endpoint=endpoint.name,
+                outcome=outcome,
+                after_s=self.timeout_s,
+                requests=len(asked.answers),
+                holds_loop=status is None and not is_free,
+                path=place and place.path,
+                line=place and place.line,
+                exit_status=status,
+            )
+        )
+        if not is_free:
+            watched.kill()
+        return is_free
+
+    def _idle(self, watched: "Watched") -> None:
+        """Go on watching without requests."""
+        deadline_s = time.monotonic() + self.settings.idle_s
+        while time.monotonic() < deadline_s and watched.process.poll() is None:
+            time.sleep(min(0.1, max(0.0, deadline_s - time.monotonic())))
+
+    def _count_rows(self, folder: Path) -> None:
+        """Note what a Locust file asked."""
+        rows = parquet.read_table(folder / "samples.parquet", columns=["endpoint", "status", "error"])
+        for row in rows.to_pylist():
+            counts = self.seen.answers.setdefault(row["endpoint"], {})
+            status = row["error"] or str(row["status"])
+            counts[status] = counts.get(status, 0) + 1
+        self.seen.loads += [
+            Load(endpoint=name, requests=sum(counts.values()), seconds=SCENARIO_S)
+            for name, counts in self.seen.answers.items()
+        ]
+
+    @contextmanager
+    def _served(self) -> Iterator["Watched"]:
+        """Serve the app behind the probe; its findings are kept at the end, however it ends."""
+        with tempfile.TemporaryDirectory(prefix="loopwise-") as name:
+            scratch = Path(name)
+            app_dir = _install_probe(scratch, self.case, self.settings, self.calibration)
+            own = dict(self.case.app) if self.case.app else {"python": sys.executable}
+            app = App.model_validate({**own, "target": "loopwise_blame.probe:app", "app_dir": app_dir})
+            prepare([self.case], 1, scratch / "server.log")
+            probed = self.case.model_copy(update={"app": app, "endpoints": ()})
+            with lifecycle.serve(
+                probed,
+                scratch=scratch,
+                log=scratch / "server.log",
+                calibration=self.calibration,
+                services=self._services,
+            ) as running:
+                assert running.process is not None
+                watched = Watched(running.url, running.process, scratch, Path(app_dir).resolve())
+                yield watched
+                self.seen.reports += read_reports(watched.folder, fresh=watched.process.poll() is None)
+                self.seen.loop, self.seen.note = _loop(running.facts, self.settings.loop, app.python)
 
 
-def _loop(facts: ServerFacts, wanted: str, python: str) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Watched:
+    """A server behind the probe."""
+
+    url: str
+    process: subprocess.Popen[str]
+    scratch: Path
+    app_dir: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the probe writes its findings."""
+        return self.scratch / "loopwise_blame"
+
+    def kill(self) -> None:
+        """End a server that is held: it could not shut down in an orderly way."""
+        self.process.kill()
+        self.process.wait()
+
+    def exit_status(self) -> int | None:
+        """The exit status of a server that has ended, or is about to; None: it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(DEATH_S)
+        return None
+
+
+def _loop(facts: ServerFacts, wanted: str | None, python: str) -> tuple[str, str]:
     """The loop that was observed, and a note; uvicorn takes uvloop by itself where that is installed."""
     loop = (facts.loop or "").partition(".")[0]
-    if wanted != "auto" or loop != "asyncio" or "uvloop" in facts.versions:
+    if wanted not in {None, "auto"} or loop != "asyncio" or "uvloop" in facts.versions:
         return loop, ""
     return loop, (
         f"observed on asyncio's loop, since {python} has no uvloop; that is no fault: "
@@ -205,46 +337,3 @@ def _install_probe(scratch: Path, case: Case, settings: Settings, calibration: M
     }
     (probe / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return env["LOOPWISE_APP_DIR"]
-
-
-def _request_all(
-    url: str, endpoints: Sequence[Endpoint], requests: int, timeout_s: float
-) -> tuple[ProbeReport, dict[str, dict[str, int]]]:
-    """Request each endpoint, half one by one and half concurrently; returns the probe's report and the answers."""
-    answers: dict[str, dict[str, int]] = {}
-    origin = resolve(url)
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        values: dict[str, Any] = {}
-        for number, endpoint in enumerate(endpoints):
-            values |= first_row(endpoint.feed) if endpoint.feed else {}
-            # The first pays for imports and connections of the app's own; later steps of a journey need what it gave.
-            first = _exchange(origin, endpoint, values, timeout_s)
-            values |= Expectation(endpoint).capture(first.body)[0] if isinstance(first, Answer) else {}
-            alone = requests - requests // 2
-            asked = (origin, endpoint, values, timeout_s, number)
-            got = [_request(*asked) for _ in range(alone)]
-            together = [pool.submit(_request, *asked) for _ in range(requests // 2)]
-            got += [each.result() for each in together]
-            answers[endpoint.name] = {outcome: got.count(outcome) for outcome in sorted(set(got))}
-    try:
-        report = ask(origin, endpoint_bytes(Endpoint(path=REPORT_PATH), origin.host_header), timeout_s=timeout_s)
-    except NoAnswerError as error:
-        raise ServerError(f"the app was requested, but {REPORT_PATH} gave {error}") from None
-    return ProbeReport.model_validate_json(report.body), answers
-
-
-def _request(origin: Origin, endpoint: Endpoint, values: Values, timeout_s: float, number: int) -> str:
-    """The status of a request that is counted for the endpoint of this number, or why there is none."""
-    headers = {**endpoint.headers, ENDPOINT_HEADER: str(number)}
-    answer = _exchange(origin, endpoint.model_copy(update={"headers": headers}), values, timeout_s)
-    return str(answer.status) if isinstance(answer, Answer) else answer
-
-
-def _exchange(origin: Origin, endpoint: Endpoint, values: Values, timeout_s: float) -> Answer | str:
-    """The answer to one request, or why there is none."""
-    try:
-        return ask(origin, Template(endpoint, origin.host_header).fill(values), timeout_s=timeout_s)
-    except NoAnswerError as error:
-        return error.what
-    except KeyError as error:
-        return f"no value for {{{error.args[0]}}}, which an earlier step did not give"

@@ -1,13 +1,30 @@
 """`blame`: name the lines that block the event loop."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, IncludeUnsafe, Json, Python, console
-from loopwise.errors import UsageError
+from loopwise.cli.options import (
+    AppDir,
+    Body,
+    ExpectStatus,
+    Headers,
+    IncludeUnsafe,
+    Json,
+    Python,
+    Sets,
+    StartupTimeout,
+    console,
+    overrides_of,
+    request_of,
+)
+from loopwise.errors import FAILED_RUNS, GATE_FAILED, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
+
+if TYPE_CHECKING:
+    from loopwise.blame.findings import Findings
 
 LOOPS = ("auto", "asyncio", "uvloop")
 
@@ -19,29 +36,86 @@ def blame(
     ],
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(metavar="'GET /x'", help="What to ask; default: the app's GET routes that need nothing."),
+        typer.Option(
+            metavar="'GET /x'",
+            help="What to ask, a WebSocket as 'WS /x'; default: the app's GET routes that need nothing.",
+        ),
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
-    loop: Annotated[str, typer.Option(metavar=f"[{'|'.join(LOOPS)}]", help="The server's event loop.")] = "auto",
+    loop: Annotated[
+        str | None, typer.Option(metavar=f"[{'|'.join(LOOPS)}]", help="The server's event loop; default: the suite's.")
+    ] = None,
     requests: Annotated[int, typer.Option(min=1, max=1000, help="Requests per endpoint.")] = 20,
     threshold_ms: Annotated[
-        float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault.")
+        float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault, unless many add up.")
     ] = 5.0,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, max=600, help="An endpoint whose answer takes longer is given up.")
+    ] = 10.0,
+    idle_s: Annotated[
+        float, typer.Option(min=0, max=600, help="Watch so long without requests: background tasks.")
+    ] = 0.0,
+    header: Headers = None,
+    body: Body = None,
+    expect_status: ExpectStatus = None,
+    startup_timeout_s: StartupTimeout = None,
+    set_: Sets = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="20ms", help="Exit with 1 where a line holds the loop for longer.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write findings as SARIF, for annotations of code scanning.")
+    ] = None,
     include_unsafe: IncludeUnsafe = False,
     as_json: Json = False,
 ) -> int:
     """Name the lines that hold the event loop, most time first; an untimed pass of its own."""
+    from loopwise.blame import sarif as sarif_log
     from loopwise.blame import session
-    from loopwise.blame.findings import blame_table
+    from loopwise.blame.subjects import subjects
 
-    if loop not in LOOPS:
+    if loop is not None and loop not in LOOPS:
         raise UsageError(f"--loop: got {loop!r}, allowed are {', '.join(LOOPS)}; choose one of them")
-    cases = session.subjects(target, endpoint or (), app_dir, python, include_unsafe=include_unsafe)
-    found = session.blame(cases, session.Settings(loop, requests, threshold_ms))
+    limit_ms = None if fail_on is None else parse_limit_ms(fail_on)
+    chosen = subjects(
+        target,
+        endpoint or (),
+        app_dir,
+        python,
+        request=request_of(header, body, expect_status),
+        overrides=overrides_of(set_, startup_timeout_s),
+        include_unsafe=include_unsafe,
+    )
+    settings = session.Settings(loop, requests, threshold_ms, timeout_s, idle_s)
+    found = session.blame(chosen.cases, settings).model_copy(update={"left_out": chosen.left_out})
+    if sarif is not None:
+        with writing("--sarif", sarif, is_file=True):
+            sarif.write_text(sarif_log.sarif(found, Path.cwd(), limit_ms), encoding="utf-8")
     if as_json:
         print_json(found.model_dump())
-        return 0
+    else:
+        _print(found, threshold_ms)
+    if limit_ms is not None and found.over(limit_ms):
+        return GATE_FAILED
+    return FAILED_RUNS if any(each.outcome != "no_end" for each in found.unanswered) else 0
+
+
+def parse_limit_ms(text: str) -> float:
+    """The milliseconds of `20ms` or `0.5s`.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text.strip())
+    if match is None:
+        raise UsageError(f"--fail-on: got {text!r}, allowed is a time such as 20ms or 0.5s; correct it")
+    return float(match[1]) * (1000 if match[2] == "s" else 1)
+
+
+def _print(found: "Findings", threshold_ms: float) -> None:
+    from loopwise.blame.findings import blame_table
+
     screen = console()
     if not found.lines:
         screen.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
@@ -50,6 +124,6 @@ def blame(
     else:
         for line in found.lines:
             say(screen, str(line))
-    for sentence in (*map(str, found.short_calls), *found.notes, *found.complaints):
+    sentences = (*map(str, found.many_short), *map(str, found.short_calls), *map(str, found.unanswered))
+    for sentence in (*sentences, *found.notes, *found.complaints, *found.scope):
         say(screen, sentence)
-    return 0

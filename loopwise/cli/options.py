@@ -1,10 +1,11 @@
 """Options that several commands share, the checks of their values, and the terminal."""
 
+import json
 import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +13,7 @@ from loopwise.errors import UsageError
 from loopwise.report.terminal.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -46,6 +47,48 @@ IncludeUnsafe = Annotated[
     bool,
     typer.Option("--include-unsafe", help="Also ask by itself what may change data: POST, DELETE, GET /reset."),
 ]
+
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="'NAME: VALUE'", help="Header of every request; may be repeated."),
+]
+Body = Annotated[str | None, typer.Option("--body", metavar="JSON", help="Body of every request, sent as JSON.")]
+ExpectStatus = Annotated[
+    int | None,
+    typer.Option("--expect-status", min=100, max=599, help="The status that counts as success; default: any 2xx."),
+]
+StartupTimeout = Annotated[
+    float | None,
+    typer.Option("--startup-timeout-s", min=0.1, max=3600, help="Give the app so long to start; default: the suite's."),
+]
+
+
+def request_of(headers: "Sequence[str] | None", body: str | None, expect_status: int | None) -> dict[str, Any]:
+    """`headers`, `json` and `expect_status` of a suite's endpoint, as far as options give them.
+
+    Raises:
+        UsageError: a header without a name, or a body that is no JSON.
+    """
+    request: dict[str, Any] = {}
+    for text in headers or ():
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"--header: got {text!r}, allowed is 'NAME: VALUE'; correct it")
+        request.setdefault("headers", {})[name.strip()] = value.strip()
+    if body is not None:
+        try:
+            request["json"] = json.loads(body)
+        except ValueError as error:
+            raise UsageError(f"--body: got {body!r}, which is no JSON ({error}); correct it") from None
+    if expect_status is not None:
+        request["expect_status"] = expect_status
+    return request
+
+
+def overrides_of(sets: "Sequence[str] | None", startup_timeout_s: float | None) -> list[str]:
+    """The `--set` strings, with those that other options stand for."""
+    short = [] if startup_timeout_s is None else [f"matrix.startup_timeout_s={float(startup_timeout_s)}"]
+    return [*(sets or ()), *short]
 
 
 def checked_label(label: str | None) -> str | None:

@@ -20,11 +20,13 @@ class NoAnswerError(Exception):
     Args:
         what: such as `no complete answer within 2 s`.
         advice: what to do about it.
+        is_late: it did not come in time.
+        status: of an answer that began; None: none did.
     """
 
-    def __init__(self, what: str, advice: str) -> None:
+    def __init__(self, what: str, advice: str, *, is_late: bool = False, status: int | None = None) -> None:
         super().__init__(f"{what}; {advice}")
-        self.what, self.advice = what, advice
+        self.what, self.advice, self.is_late, self.status = what, advice, is_late, status
 
 
 class Answer(NamedTuple):
@@ -45,6 +47,14 @@ class Answer(NamedTuple):
         return " ".join(self.body.decode(errors="replace").split())
 
 
+class _EndlessAnswerError(TimeoutError):
+    """The time is over, and an answer has begun."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+
 class _Parser:
     """Callbacks of httptools; of informational answers nothing is kept."""
 
@@ -58,7 +68,7 @@ class _Parser:
         self.reason, self.server = b"", ""
         self.body = bytearray()
         self.names: set[bytes] = set()
-        self.is_complete = self._has_head = False
+        self.is_complete = self.has_head = False
 
     def on_status(self, reason: bytes) -> None:
         self.reason += reason
@@ -69,15 +79,15 @@ class _Parser:
             self.server = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        self._has_head = self.status >= 200
-        self.is_complete = self._is_head and self._has_head
+        self.has_head = self.status >= 200
+        self.is_complete = self._is_head and self.has_head
 
     def on_body(self, data: bytes) -> None:
         if len(self.body) < KEPT_BYTES:
             self.body += data
 
     def on_message_complete(self) -> None:
-        self.is_complete = self._has_head
+        self.is_complete = self.has_head
 
     @property
     def status(self) -> int:
@@ -86,7 +96,7 @@ class _Parser:
     @property
     def ends_with_stream(self) -> bool:
         """The answer has neither a length nor chunks."""
-        return self._has_head and not self.names & {b"content-length", b"transfer-encoding"}
+        return self.has_head and not self.names & {b"content-length", b"transfer-encoding"}
 
 
 def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
@@ -104,10 +114,12 @@ def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
     try:
         answer = _ask(origin, request, started_s + timeout_s)
         return answer._replace(duration_s=time.monotonic() - started_s)
-    except TimeoutError:
+    except TimeoutError as error:
         raise NoAnswerError(
             f"no complete answer within {timeout_s:g} s",
             "one that never ends, such as server-sent events, can't be measured; a slow one needs a longer timeout_s",
+            is_late=True,
+            status=error.status if isinstance(error, _EndlessAnswerError) else None,
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise NoAnswerError(
@@ -135,8 +147,13 @@ def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> A
     connection.settimeout(_left_s(deadline_s))
     connection.sendall(request)
     while not parser.is_complete:
-        connection.settimeout(_left_s(deadline_s))
-        data = connection.recv(READ_BYTES)
+        try:
+            connection.settimeout(_left_s(deadline_s))
+            data = connection.recv(READ_BYTES)
+        except TimeoutError:
+            if parser.has_head:
+                raise _EndlessAnswerError(parser.status) from None
+            raise
         if not data:
             if parser.ends_with_stream:
                 break

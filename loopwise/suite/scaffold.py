@@ -1,7 +1,7 @@
 """Suites that Loopwise writes: a commented one to start from (`init`), and the one behind `try`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,6 +145,7 @@ def trial_document(
     python: Path | None,
     cwd: Path | None = None,
     env_file: Path | None = None,
+    request: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the document of a suite that measures endpoints of an app, or of a server that already runs.
 
@@ -157,11 +158,12 @@ def trial_document(
         python: interpreter of the app; None: ours.
         cwd: the server's working directory; None: `app_dir`.
         env_file: file with variables of the app.
+        request: `headers`, `json` and `expect_status` of every endpoint.
 
     Raises:
         UsageError: `workers` is not a list of numbers, or `target` is an address without a scheme.
     """
-    entry: dict[str, Any] = {"endpoint": list(endpoints)}
+    entry: dict[str, Any] = {"endpoint": with_request(endpoints, request or {})}
     document: dict[str, Any] = {
         "name": "try",
         "load": {"users": users, "warmup_s": 1.0, "measure_s": 3.0},
@@ -180,6 +182,24 @@ def trial_document(
     if len(entry["workers"]) > 1:
         document["compare"] = {"baseline": {"workers": entry["workers"][0]}}
     return document
+
+
+def with_request(endpoints: Sequence[str | dict[str, Any]], request: Mapping[str, Any]) -> list[str | dict[str, Any]]:
+    """Endpoints as a suite writes them, with the same headers, body and expected status for each.
+
+    A text that is no endpoint stays one that the suite refuses.
+    """
+    if not request:
+        return list(endpoints)
+    tables: list[str | dict[str, Any]] = []
+    for each in endpoints:
+        if isinstance(each, str):
+            method, _, path = each.strip().rpartition(" ")
+            tables.append({"method": method.strip() or "GET", "path": path, **request})
+        else:
+            headers = {**each.get("headers", {}), **request.get("headers", {})}
+            tables.append({**each, **request, **({"headers": headers} if headers else {})})
+    return tables
 
 
 def _numbers(text: str) -> list[int]:

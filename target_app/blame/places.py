@@ -7,7 +7,10 @@ import sysconfig
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-MACHINERY = ("asyncio", "uvloop", "uvicorn", "aiocop", "selectors.py", "runpy.py", "click", "contextlib.py")
+MACHINERY = (
+    *("asyncio", "uvloop", "uvicorn", "uvicorn_worker", "gunicorn", "hypercorn", "granian"),
+    *("aiocop", "selectors.py", "runpy.py", "click", "contextlib.py", "multiprocessing", "threading.py"),
+)
 """Packages and modules that are never to blame: they run the loop."""
 DISPATCHERS = (
     "fastapi/routing.py",
@@ -56,41 +59,67 @@ class Places:
 
     def __init__(self, app_dir: str, ours: str) -> None:
         self.app_dir = os.path.realpath(app_dir) + os.sep
+        self.cwd = os.getcwd()  # noqa: PTH109 - an app may leave it; file names stay relative to this one
         self.ours = os.path.realpath(ours) + os.sep
         paths = sysconfig.get_paths()
         self.standard = tuple(os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib"))
+        self.borders = {
+            f"{self.ours}loopwise_probe.py": "own",
+            f"{self.ours}{os.path.join('loopwise_blame', 'probe.py')}": "border",  # noqa: PTH118
+        }
         self._kinds: dict[str, str] = {}
+        self._reals: dict[str, str] = {}
+        self._columns: dict[tuple[CodeType, int], tuple[int, int, int, int] | None] = {}
 
     def kind(self, path: str) -> str:
-        """One of `app`, `library`, `standard`, `machinery`, `dispatcher`."""
+        """One of `app`, `library`, `standard`, `dispatcher`, `machinery`, and the following.
+
+        `synthetic`: code that is in no file. `own`: the probe of timed runs. `border`: our wrapper, which calls it.
+        """
         known = self._kinds.get(path)
         if known is None:
             known = self._kinds[path] = self._kind(path)
         return known
 
+    def real(self, path: str) -> str:
+        """The file that a code object names, with links resolved."""
+        return os.path.realpath(os.path.join(self.cwd, path))  # noqa: PTH118
+
     def _kind(self, path: str) -> str:
-        real = os.path.realpath(path)
+        real = self.real(path)
+        if path.startswith("<frozen"):
+            return "machinery"
+        if path.startswith("<") or not (os.path.isabs(path) or os.path.exists(real)):  # noqa: PTH110, PTH117
+            return "synthetic"
         installed = next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
         name = real.rpartition(f"/{installed}/")[2] if installed else ""
         if not installed and real.startswith(self.standard):
             installed, name = "standard", real.rpartition("/python")[2].partition("/")[2]
-        if real.startswith(self.ours) or path.startswith("<frozen") or name.startswith(MACHINERY):
-            return "machinery"
-        if installed == "standard":
-            return "standard"
-        if installed:
-            return "dispatcher" if name.startswith(DISPATCHERS) else "library"
-        return "app" if real.startswith(self.app_dir) else "library"
+        kind = "app" if real.startswith(self.app_dir) else "library"
+        if real.startswith(self.ours) or name.startswith(MACHINERY):
+            kind = self.borders.get(real, "machinery")
+        elif installed == "standard":
+            kind = "standard"
+        elif installed:
+            kind = "dispatcher" if name.startswith(DISPATCHERS) else "library"
+        return kind
 
     def spot(self, stack: Stack) -> Spot | None:
-        """The line to blame for what the stack's first frame does: the user's own if there is one, else a library's."""
+        """The line to blame for what the stack's first frame does: the user's own if there is one, else a library's.
+
+        Generated code (`<string>`) is passed over: the line to blame is the one that called it.
+        """
         above: Frame | None = None
         fallback: tuple[Frame, Frame | None] | None = None
         plain: tuple[Frame, Frame | None] | None = None
         for frame in stack:
             kind = self.kind(frame.code.co_filename)
+            if kind == "own":
+                return None  # it describes its process
+            if kind == "border":
+                break
             if kind == "app":
-                return _spot(frame, above, is_app=True)
+                return self._spot(frame, above, is_app=True)
             if kind == "library" and (fallback is None or fallback[0].code is frame.code):
                 # The outermost of a recursion: one line instead of as many as it is deep.
                 fallback = frame, above
@@ -102,21 +131,19 @@ class Places:
             if kind != "machinery" or above is not None:
                 above = frame
         chosen = fallback or plain
-        return chosen and _spot(*chosen, is_app=False)
+        return chosen and self._spot(*chosen, is_app=False)
 
-
-_columns: dict[tuple[CodeType, int], tuple[int, int, int, int] | None] = {}
-
-
-def _spot(frame: Frame, above: Frame | None, *, is_app: bool) -> Spot:
-    key = (frame.code, frame.at)
-    if key not in _columns:
-        _columns[key] = _columns_at(*key)
-    callee = None
-    if above is not None:
-        callee = f"{above.module}.{getattr(above.code, 'co_qualname', above.code.co_name)}"
-    path = os.path.realpath(frame.code.co_filename)
-    return Spot(path, frame.line, is_app, _columns[key], callee)
+    def _spot(self, frame: Frame, above: Frame | None, *, is_app: bool) -> Spot:
+        key = (frame.code, frame.at)
+        if key not in self._columns:
+            self._columns[key] = _columns_at(*key)
+        callee = None
+        if above is not None:
+            callee = f"{above.module}.{getattr(above.code, 'co_qualname', above.code.co_name)}"
+        name = frame.code.co_filename
+        if name not in self._reals:
+            self._reals[name] = self.real(name)
+        return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee)
 
 
 def stack_of(frame: FrameType | None) -> Stack:

@@ -1,0 +1,92 @@
+"""Findings as SARIF 2.1.0, which code scanning shows as annotations of lines.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from loopwise import __version__
+from loopwise.blame.findings import BlamedLine, Findings, ManyShort, ShortCall, Unanswered
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+ROOT = "SRCROOT"
+"""Symbol of the folder that relative paths begin at: the checkout."""
+RULES = {
+    "loop-held": "A line holds the event loop, so that no other request is answered meanwhile",
+    "loop-held-by-many": "Many short callbacks at a line hold the event loop for long in all",
+    "may-block": "A call on the event loop that can block, though it was short here",
+    "no-answer": "An endpoint did not answer",
+}
+"""By id, in the order of the document's rules."""
+
+
+def sarif(findings: Findings, root: Path, limit_ms: float | None = None) -> str:
+    """The findings that have a line, as a SARIF log.
+
+    Args:
+        findings: of a pass.
+        root: paths below it are written relative to it.
+        limit_ms: lines that held the loop for longer are errors; None: all are warnings.
+    """
+    results = [
+        _result(rule, level, place, message, root=root) for rule, level, place, message in _rows(findings, limit_ms)
+    ]
+    driver = {
+        "name": "Loopwise blame",
+        "version": __version__,
+        "rules": [{"id": name, "shortDescription": {"text": text}} for name, text in RULES.items()],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "originalUriBaseIds": {ROOT: {"uri": f"{root.resolve().as_uri()}/"}},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+Row = tuple[str, str, tuple[str, int], str]
+
+
+def _rows(findings: Findings, limit_ms: float | None) -> Iterator[Row]:
+    """Rule, level, place and message of each result."""
+    for line in findings.lines:
+        is_over = limit_ms is not None and line.longest_ms > limit_ms
+        yield "loop-held", "error" if is_over else "warning", (line.path, line.line), _held(line)
+    others: Iterable[tuple[str, str, ManyShort | ShortCall | Unanswered]] = [
+        *(("loop-held-by-many", "warning", each) for each in findings.many_short),
+        *(("may-block", "note", each) for each in findings.short_calls),
+        *(("no-answer", "error", each) for each in findings.unanswered),
+    ]
+    for rule, level, each in others:
+        if each.path is not None and each.line is not None:
+            yield rule, level, (each.path, each.line), str(each)
+
+
+def _held(line: BlamedLine) -> str:
+    return (
+        f"{line.function or line.source} holds the event loop for up to {line.longest_ms:.1f} ms "
+        f"({line.endpoint}: {line.times} times, {line.total_ms:.1f} ms in all)"
+    )
+
+
+def _result(rule: str, level: str, where: tuple[str, int], message: str, *, root: Path) -> dict[str, Any]:
+    path, line = Path(where[0]), where[1]
+    artifact = {"uri": path.as_uri() if path.is_absolute() else str(path)}
+    if path.is_relative_to(root.resolve()):
+        artifact = {"uri": _quoted(path.relative_to(root.resolve())), "uriBaseId": ROOT}
+    region = {"startLine": max(1, line)}
+    return {
+        "ruleId": rule,
+        "ruleIndex": list(RULES).index(rule),
+        "level": level,
+        "message": {"text": message},
+        "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
+    }
+
+
+def _quoted(path: Path) -> str:
+    return (Path("/") / path).as_uri().removeprefix("file:///")

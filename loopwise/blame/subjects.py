@@ -1,0 +1,120 @@
+"""The apps that a blame pass serves: one of somebody's own, or those of a suite, each once."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopwise.blame.asking import WEBSOCKET
+from loopwise.blame.findings import LeftOut
+from loopwise.errors import UsageError
+from loopwise.model import Case, Endpoint
+from loopwise.suite import load_suite, make_suite
+from loopwise.suite.locations import APP_TARGET
+from loopwise.suite.own_app import listing, named_app
+from loopwise.suite.scaffold import trial_document
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What is served and asked."""
+
+    cases: list[Case]
+    left_out: list[LeftOut] = field(default_factory=list)
+    """Endpoints of the app that are not asked, with the reason; empty where they were named."""
+
+
+def subjects(
+    target: str,
+    endpoints: Sequence[str],
+    app_dir: Path,
+    python: Path | None,
+    *,
+    request: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    include_unsafe: bool = False,
+) -> Subjects:
+    """A case for every server that has to be started: of an app, or of a suite, each app once.
+
+    Args:
+        target: `module:app`, or a suite.
+        endpoints: `GET /x`, or `WS /x` for a WebSocket.
+        app_dir: folder that the app is imported from.
+        python: its interpreter; None: ours.
+        request: `headers`, `json` and `expect_status` of every endpoint, as in a suite.
+        overrides: `--set` strings.
+        include_unsafe: without `endpoints`, what may change data is asked, too.
+
+    Raises:
+        UsageError: the arguments are wrong, or nothing is left that can be served.
+    """
+    if not re.fullmatch(APP_TARGET, target):
+        if endpoints or python is not None or app_dir != Path() or request:
+            raise UsageError(
+                "blame: --endpoint, --app-dir, --python, --header, --body and --expect-status go with an app "
+                f"(module:app), and {target!r} is read as a suite; leave them out"
+            )
+        return Subjects(distinct(load_suite(target, overrides).cases))
+    sockets = [each.partition(" ")[2] for each in endpoints if each.startswith(f"{WEBSOCKET} ")]
+    wanted: list[str | dict[str, Any]] = [each for each in endpoints if not each.startswith(f"{WEBSOCKET} ")]
+    left_out: list[LeftOut] = []
+    if not endpoints:
+        wanted, left_out = offered(target, app_dir, python, include_unsafe=include_unsafe)
+    document = trial_document(
+        target, wanted or ["GET /"], workers="1", users=1, app_dir=app_dir, python=python, request=request
+    )
+    cases = make_suite(document, label="blame", folder=Path.cwd(), overrides=overrides).cases
+    added = tuple(Endpoint.model_validate({"method": WEBSOCKET, "path": path, **(request or {})}) for path in sockets)
+    (case,) = distinct(cases)
+    case = case.model_copy(update={"endpoints": (*(case.endpoints if wanted else ()), *added)})
+    return Subjects([case], left_out)
+
+
+def offered(
+    target: str, app_dir: Path, python: Path | None, *, include_unsafe: bool
+) -> tuple[list[str | dict[str, Any]], list[LeftOut]]:
+    """What an app offers: requests that may be made although nobody named them, and the rest with a reason for each.
+
+    Raises:
+        UsageError: the app can't be imported, or nothing may be asked.
+    """
+    found = listing(named_app("blame", target, app_dir, python))
+    wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
+    if not wanted:
+        raise UsageError(
+            f"blame: {target} names no route that can be asked unasked (GET or HEAD, without parameters and login); "
+            "give --endpoint 'GET /x' yourself"
+        )
+    reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
+    left_out = [LeftOut(endpoint=name, reason=reason) for name, reason in reasons if reason]
+    return wanted, [*left_out, *(LeftOut(endpoint=each) for each in found.left_out)]
+
+
+def distinct(cases: Sequence[Case]) -> list[Case]:
+    """One case for each app, or workload and mode, with the endpoints of all its cases.
+
+    Raises:
+        UsageError: no case has a server that we start.
+    """
+    merged: dict[tuple[str, ...], Case] = {}
+    for case in cases:
+        if case.server is None:
+            continue
+        app = case.app
+        subject = (
+            (app.model_dump_json(), case.server.model_dump_json(include={"env", "env_file"}))
+            if app
+            else (case.workload, *case.modes, repr(case.features), repr(case.parts))
+        )
+        key = (*subject, case.scenario or "")
+        known = merged.setdefault(key, case)
+        names = {each.name for each in known.endpoints}
+        new = tuple(each for each in case.endpoints if each.name not in names)
+        merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
+    if not merged:
+        raise UsageError(
+            "blame: no case starts a server; a running server (url) can't be observed from inside, "
+            "so name the app itself"
+        )
+    return list(merged.values())
