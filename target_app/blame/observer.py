@@ -93,7 +93,7 @@ class Observer:
         self._samples: deque[Sample] = deque()
         self._lock, self._writing = threading.Lock(), threading.Lock()
         self._written_ns = 0
-        self._told: set[str] = set()
+        self._told: set[tuple[str, int]] = set()
         self._open: tuple[Subject, int] | None = None
         self._delay_ns = 0
         self._schedstat: int | None = None
@@ -182,26 +182,26 @@ class Observer:
         while True:
             sleep(SAMPLE_S)
             at_ns = time.perf_counter_ns()
-            running = self._open
+            running, spot = self._open, None
             if running is not None:
                 spot = self.places.spot(stack_of(sys._current_frames().get(self._thread)))
                 self._samples.append(Sample(since_ns, at_ns, spot))
             since_ns = at_ns
-            if self._is_due(running, at_ns):
+            if self._is_due(running, spot, at_ns):
                 stuck.seek(0)
                 stuck.truncate()
                 faulthandler.dump_traceback_later(STUCK_S, file=stuck)
                 self._write()
 
-    def _is_due(self, running: tuple[Subject, int] | None, at_ns: int) -> bool:
+    def _is_due(self, running: tuple[Subject, int] | None, spot: Spot | None, at_ns: int) -> bool:
         """Whether the watching thread is to write now."""
         is_old = at_ns - self._written_ns > WRITE_S * 1e9
         if running is None:
             return is_old
         held_ns = at_ns - running[1]
-        if held_ns > self.threshold_ns and (name := self.name_of(running[0])) not in self._told:
-            self._told.add(name)
-            return True  # at once, for it may end the process
+        if held_ns > self.threshold_ns and spot is not None and spot.is_app and spot[:2] not in self._told:
+            self._told.add(spot[:2])
+            return True  # a line is written at once the first time, for it may end the process
         return is_old and held_ns > HELD_S * 1e9
 
     def name_of(self, subject: Subject) -> str:
