@@ -93,7 +93,7 @@ async def gil():
 
 @app.get("/exits")
 async def exits():
-    time.sleep(0.03)  # exits
+    time.sleep(0.8)  # exits
     os._exit(7)
 
 
