@@ -178,7 +178,7 @@ class Observer:
 
     def _watch(self) -> None:
         stuck = (self.folder / f"stuck-{os.getpid()}.txt").open("w", encoding="utf-8")
-        since_ns = time.perf_counter_ns()
+        since_ns, armed_ns = time.perf_counter_ns(), 0
         while True:
             sleep(SAMPLE_S)
             at_ns = time.perf_counter_ns()
@@ -187,10 +187,12 @@ class Observer:
                 spot = self.places.spot(stack_of(sys._current_frames().get(self._thread)))
                 self._samples.append(Sample(since_ns, at_ns, spot))
             since_ns = at_ns
-            if self._is_due(running, spot, at_ns):
+            if at_ns - armed_ns > WRITE_S * 1e9:
+                armed_ns = at_ns
                 stuck.seek(0)
                 stuck.truncate()
                 faulthandler.dump_traceback_later(STUCK_S, file=stuck)
+            if self._is_due(running, spot, at_ns):
                 self._write()
 
     def _is_due(self, running: tuple[Subject, int] | None, spot: Spot | None, at_ns: int) -> bool:
