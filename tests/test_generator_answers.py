@@ -24,6 +24,8 @@ class Log:
     """A reactor and an owner at once: keeps rows and does nothing else."""
 
     keeps_answers = False
+    progressed = None
+    on_behalf_of = None
 
     def __init__(self, address: Any = ("127.0.0.1", 9)) -> None:
         self.origin = Origin("localhost", "localhost", socket.AF_INET, address, None)
@@ -32,7 +34,7 @@ class Log:
         self.opened: list[tuple[Any, Request | None, int | None]] = []
         self.later: list[Callable[[], None]] = []
         self.errors = Names()
-        self.timeout_ns = 10**9
+        self.timeout_ns = self.connect_timeout_ns = 10**9
 
     def _keep(self, row: Row) -> None:
         self.rows.append(dict(zip(SCHEMA.names, row, strict=False)))

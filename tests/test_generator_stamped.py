@@ -52,7 +52,7 @@ def test_request_listeners_are_called_once_per_request(pool: Generators, tmp_pat
 
         @events.request.add_listener
         def listen(request_type, name, response, response_length, exception, context, **_):
-            failure = None if exception is None else str(exception)
+            failure = None if exception is None else type(exception).__name__
             calls.append([request_type, name, response.status_code, response_length, failure, context])
 
         class Visitor(StampedUser):
@@ -70,7 +70,7 @@ def test_request_listeners_are_called_once_per_request(pool: Generators, tmp_pat
     )
     assert asked.facts["calls"] == [
         ["GET", "/ok", 200, 2, None, {"user": "ann", "step": 1}],
-        ["GET", "broken", 500, 0, "status_500", {"user": "ann"}],
+        ["GET", "broken", 500, 0, "LocustBadStatusCode", {"user": "ann"}],
     ]
     assert len(asked.run.rows) == 3
 

@@ -82,10 +82,23 @@ class Owner(Protocol):
 
     origin: Origin
     """Where its connections lead."""
-    record: Callable[[Row], None]
-    """Takes the row of each request."""
+    timeout_ns: int
+    """How long a request may be without its complete answer."""
+    connect_timeout_ns: int
     keeps_answers: bool
     """Whether connections keep the answers' headers and bodies, for a script that reads them."""
+
+    @property
+    def on_behalf_of(self) -> "Owner | None":
+        """Whose request it is, if not its own."""
+
+    @property
+    def record(self) -> Callable[[Row], None]:
+        """Takes the row of each request."""
+
+    @property
+    def progressed(self) -> Callable[["Connection"], None] | None:
+        """Called when headers or a piece of a body have come, if answers are kept; None: not called."""
 
     def connected(self, connection: "Connection") -> None:
         """A connection that was opened without a request can carry one now."""
@@ -109,9 +122,10 @@ class Resent:
     """
 
     def __init__(self, owner: Owner, sent_ns: int) -> None:
-        self.origin, self.keeps_answers = owner.origin, owner.keeps_answers
+        self.origin, self.keeps_answers, self.progressed = owner.origin, owner.keeps_answers, owner.progressed
+        self.timeout_ns, self.connect_timeout_ns = owner.timeout_ns, owner.connect_timeout_ns
         self.record: Callable[[Row], None] = self._record
-        self._owner = owner
+        self._owner = self.on_behalf_of = owner
         self._sent_ns = sent_ns
 
     def _record(self, row: Row) -> None:
@@ -131,18 +145,13 @@ class Resent:
 
 
 class Answer:
-    """Parser callbacks for answers whose headers and body are kept, and for answers to HEAD.
+    """Parser callbacks for answers whose headers and body are kept."""
 
-    An answer to HEAD is complete after its headers, whatever length they announce.
-    """
-
-    def __init__(self, on_complete: Callable[[], None], *, is_head: bool) -> None:
+    def __init__(self, connection: "Connection") -> None:
         self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
-        if is_head:
-            self.on_headers_complete = on_complete
-        else:
-            self.on_message_complete = on_complete
+        self._connection = connection
+        self.on_message_complete: Callable[[], None] = connection.on_message_complete
 
     def on_message_begin(self) -> None:
         """Forget the answer before this one."""
@@ -152,9 +161,30 @@ class Answer:
         """Keep a header."""
         self.headers.append((name, value))
 
+    def on_headers_complete(self) -> None:
+        """Tell an owner who wants to know."""
+        progressed = self._connection.owner.progressed
+        if progressed is not None:
+            progressed(self._connection)
+
     def on_body(self, data: bytes) -> None:
         """Keep a piece of the body."""
         self.body.append(data)
+        progressed = self._connection.owner.progressed
+        if progressed is not None:
+            progressed(self._connection)
+
+
+class AnswerToHead(Answer):
+    """Is complete after its headers, whatever length they announce."""
+
+    def __init__(self, connection: "Connection") -> None:
+        super().__init__(connection)
+        self.on_message_complete = lambda: None
+
+    def on_headers_complete(self) -> None:
+        """Complete the answer."""
+        self._connection.on_message_complete()
 
 
 class Connection:
@@ -192,7 +222,7 @@ class Connection:
         is_head = self.request is not None and self.request.head
         callbacks: object = self
         if self.owner.keeps_answers or is_head:
-            callbacks = self.answer = Answer(self.on_message_complete, is_head=is_head)
+            callbacks = self.answer = AnswerToHead(self) if is_head else Answer(self)
         self._parser = HttpResponseParser(callbacks)
         self._feed: Callable[[bytes], None] = self._parser.feed_data
         self._last = self._known = b""
@@ -372,12 +402,24 @@ class Connection:
     def _end_of_stream(self, read_ns: int) -> None:
         """The peer closed: that ends an answer without a length, and is an error in the middle of any other."""
         if self.request is not None and self._length and _ends_with_stream(self._start_of_answer):
-            self._status = self._parser.get_status_code()
-            self._keep_alive = False
-            self._messages = 1
-            self._complete(read_ns, read_ns, USER_STAMP)
+            self._end_answer(read_ns)
             return
         self.fail(ErrorKind.CLOSED_EARLY if self._length else ErrorKind.CLOSED)
+
+    def let_go(self) -> None:
+        """End the answer in flight where it is, as an answer, and close: its reader has had enough of it."""
+        self._end_answer(time_ns())
+
+    def _end_answer(self, now_ns: int) -> None:
+        self._status = self._parser.get_status_code()
+        self._keep_alive = False
+        self._messages = 1
+        self._complete(now_ns, now_ns, USER_STAMP)
+
+    @property
+    def status_so_far(self) -> int:
+        """Status of the answer that is being read."""
+        return int(self._parser.get_status_code())
 
     def fail(self, kind: str) -> None:
         """Record the request in flight as an error, close, and inform the owner; or send it once more."""

@@ -46,6 +46,11 @@ class ErrorKind(StrEnum):
     TOO_MANY_FILES = "too_many_files", "the generator may open no more sockets", errno.EMFILE, errno.ENFILE
     BODY = "body", "the body of the answer is not what `expect_body` says"
     CAPTURE = "capture", "the answer has no value for a `capture`, whose JSON path follows: `capture $.token`"
+    REDIRECT_REFUSED = (
+        "redirect_refused",
+        "a `StampedUser` was redirected too often, or to a host that is neither the target nor this machine",
+    )
+    UNDECODABLE = "undecodable", "the body is not what its Content-Encoding says (`StampedUser`)"
     UNFINISHED = (
         UNFINISHED,
         "cut off by the end of the run: not a failure, and in closed load outside the window",
@@ -59,7 +64,7 @@ class ErrorKind(StrEnum):
         return kind
 
 
-ANSWERED = frozenset({ErrorKind.BODY, ErrorKind.CAPTURE})
+ANSWERED = frozenset({ErrorKind.BODY, ErrorKind.CAPTURE, ErrorKind.REDIRECT_REFUSED, ErrorKind.UNDECODABLE})
 """Kinds whose rows have the status of the answer."""
 _BY_ERRNO = {code: kind for kind in ErrorKind for code in kind.errnos}
 

@@ -1,6 +1,5 @@
 """Traffic from a Locust file: its users on their target, in an environment as Locust's `main()` makes it."""
 
-import ipaddress
 import itertools
 import os
 import socket
@@ -18,13 +17,15 @@ from locust.env import Environment
 from locust.user.task import filter_tasks_by_tags
 
 from loopwise.errors import GeneratorError
+from loopwise.generator.carrier import Carrier
+from loopwise.generator.hosts import is_loopback_address
 from loopwise.generator.parsed_options import parse_options, strict_listeners
 from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.request_events import record_interrupted, record_requests
 from loopwise.generator.script import Script, load_script, refusing
 from loopwise.generator.script_errors import ScriptWatch
-from loopwise.generator.stamped_user import CARRIER, Carrier, StampedUser
+from loopwise.generator.stamped_user import CARRIER, StampedUser
 from loopwise.generator.traffic import Role, Traffic
 from loopwise.generator.users import ScheduleUser
 from loopwise.model import ScriptFigures
@@ -71,7 +72,7 @@ def forbid_other_hosts(url: str) -> None:
 
 
 def _refuse_other_host(host: str, ip: str, named: set[str]) -> None:
-    if ip not in named and not ipaddress.ip_address(ip.partition("%")[0]).is_loopback:
+    if ip not in named and not is_loopback_address(ip):
         raise ConnectionRefusedError(
             f"{host} is neither the target nor loopback; Loopwise does not follow requests there"
         )
@@ -128,7 +129,8 @@ class ScriptedTraffic(Traffic):
         """
         super().attach(environment)
         self._watch.join(environment)
-        setattr(environment, CARRIER, Carrier(self.reactor, self.origin))
+        self._carrier = Carrier(self.reactor, self.origin, self._order.url)
+        setattr(environment, CARRIER, self._carrier)
         record_requests(environment, self.reactor.recorder)
         path = self._order.load.victim
         if path is not None and self._order.part == 0:

@@ -111,9 +111,7 @@ class Reactor:
             self._run_timers()
         if self._to_open:
             self._open_all()
-        now_ns = monotonic_ns()
-        if now_ns >= self._next_sweep_ns:
-            self._next_sweep_ns = now_ns + SWEEP_NS
+        if monotonic_ns() >= self._next_sweep_ns:
             self._fail_overdue()
         return bool(events)
 
@@ -136,10 +134,29 @@ class Reactor:
             Connection(self, owner, request, scheduled_ns, number=self._opened).connect()
 
     def _fail_overdue(self) -> None:
-        late_ns = time_ns() - self.timeout_ns
+        """Fail what is overdue; the next sweep comes with the next deadline, if that is sooner than usual."""
+        now_ns, wait_ns = time_ns(), SWEEP_NS
         for connection in list(self._connections.values()):
-            if connection.sent_ns < late_ns and connection.request is not None:
+            if connection.request is None:
+                continue
+            owner = connection.owner
+            left_ns = (
+                connection.sent_ns - now_ns + (owner.timeout_ns if connection.is_open else owner.connect_timeout_ns)
+            )
+            if left_ns < 0:
                 connection.fail(ErrorKind.TIMEOUT if connection.is_open else ErrorKind.CONNECT_TIMEOUT)
+            else:
+                wait_ns = min(wait_ns, left_ns + 1)
+        self._next_sweep_ns = monotonic_ns() + wait_ns
+
+    def give_up(self, owner: Owner, kind: ErrorKind) -> bool:
+        """Fail the owner's request in flight; returns False if it was not sent yet, and then never is."""
+        for connection in self._connections.values():
+            if owner in {connection.owner, connection.owner.on_behalf_of} and connection.request is not None:
+                connection.fail(kind)
+                return True
+        self._to_open = [wanted for wanted in self._to_open if owner not in {wanted[0], wanted[0].on_behalf_of}]
+        return False
 
     def keep(self, connection: Connection) -> None:
         """Remember a connection that has its socket now."""

@@ -9,12 +9,11 @@ from typing import Any
 
 from gevent import GreenletExit
 from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession, LocustBadStatusCode
+from locust.contrib.fasthttp import FastHttpSession
 from locust.env import Environment
-from locust.exception import CatchResponseError
-from requests.exceptions import HTTPError
 
-from loopwise.generator.error_kinds import ErrorKind, status_kind
+from loopwise.generator.error_kinds import ErrorKind
+from loopwise.generator.failures import failure_text
 from loopwise.generator.recorder import USER_STAMP, Recorder
 from loopwise.generator.response import StampedResponse
 
@@ -45,7 +44,7 @@ def record_requests(environment: Environment, recorder: Recorder) -> None:
         sent_ns = _sent_ns(start_time, elapsed_ns)
         received_ns = sent_ns + elapsed_ns
         status = int(getattr(response, "status_code", 0) or 0)
-        error = recorder.errors.number(_kind(exception, status)) if exception else None
+        error = recorder.errors.number(failure_text(exception, status)) if exception else None
         endpoint = recorder.endpoints.number(f"{request_type} {name}")
         length = int(response_length or 0)
         recorder.append((None, sent_ns, received_ns, received_ns, endpoint, status, error, length, None, USER_STAMP))
@@ -83,15 +82,3 @@ def _sent_ns(start_time: Any, elapsed_ns: int) -> int:
     now_s = time.time()
     is_reported = isinstance(start_time, int | float) and abs(now_s - start_time) < CLOCK_TOLERANCE_S
     return int(start_time * 1e9) if is_reported else int(now_s * 1e9) - elapsed_ns
-
-
-def _kind(exception: object, status: int) -> str:
-    """Text of the error column: the status that a client refused, or else the script's words.
-
-    An exception without an answer is named by its type: its text may differ from request to request.
-    """
-    if status and isinstance(exception, HTTPError | LocustBadStatusCode):
-        return status_kind(status)
-    if isinstance(exception, Exception) and not (status or isinstance(exception, CatchResponseError)):
-        return type(exception).__name__
-    return str(exception) or type(exception).__name__

@@ -42,6 +42,8 @@ class RecordUser(User):
     origin: Origin
     supply: Supply
     new_connection_per_request: bool
+    progressed = None
+    on_behalf_of = None
 
     @classmethod
     def with_attributes(cls, name: str, **attributes: Any) -> type[Self]:
@@ -53,6 +55,7 @@ class RecordUser(User):
         self.record = self.reactor.recorder.append
         self.requests: Iterator[Request] = self.supply.of_user()
         self.keeps_answers = self.supply.keeps_answers
+        self.timeout_ns = self.connect_timeout_ns = self.reactor.timeout_ns
         self.args = (self,)
         self.name = type(self).__name__
         self.stopped = False
