@@ -37,6 +37,8 @@ from pathlib import Path
 from typing import Any
 
 READY_PATH = "/.loopwise/ready"
+PROBE_ERROR = "loopwise_probe.AppError: "
+"""Begins the line that the harness takes for the reason of a failed start, as a traceback's last line does."""
 REPORTED_PACKAGES = [
     "fastapi",
     "starlette",
@@ -201,7 +203,9 @@ class Probe:
 
         async def watch(message: Message) -> None:
             nonlocal failed
-            failed = failed or message["type"] == "lifespan.startup.failed"
+            if message["type"] == "lifespan.startup.failed":
+                failed = True
+                _tell_failed_start(str(message.get("message", "")))
             self._ready = self._ready or message["type"] == "lifespan.startup.complete"
             await send(message)
 
@@ -234,6 +238,16 @@ class Probe:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _tell_failed_start(message: str) -> None:
+    """Write why the app's lifespan failed to the log, as an import's failure ends: a supervisor may try for ever."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    # Starlette sends a traceback, others a sentence: its last line says it.
+    reason = f": {lines[-1].strip()}" if lines else "; its log says why"
+    target = os.environ.get("LOOPWISE_APP", "the app")
+    text = f'{PROBE_ERROR}cannot serve "{target}" with {sys.executable}: its start-up failed{reason}\n'
+    os.write(2, text.encode(errors="replace"))
 
 
 def describe_process() -> dict[str, Any]:

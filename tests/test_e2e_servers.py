@@ -177,11 +177,11 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "fails in its lifespan": (
         {"app": "startup:app"},
-        ["before it answered", "no database today"],
+        ["its start-up failed: no database today"],
     ),
     "fails in its lifespan, two workers": (
         {"app": "startup:app", "workers": 2},
-        ["before it answered", "no database today"],
+        ["its start-up failed: no database today"],
     ),
     "answers 404": (
         {"app": "plain:app", "endpoint": "GET /missing"},

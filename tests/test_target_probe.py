@@ -213,6 +213,17 @@ def test_an_app_without_lifespan_is_ready_all_the_same(attribute: str, probed: P
     assert asyncio.run(session()) == 200
 
 
+def test_a_failed_start_is_told_with_its_exception(probed: Probed, capfd: pytest.CaptureFixture[str]) -> None:
+    async def session() -> None:
+        with pytest.raises(RuntimeError):
+            await (await Server(probed("probed_shop:broken").app).start())
+
+    asyncio.run(session())
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("loopwise_probe.AppError: ")
+    assert line.endswith("its start-up failed: no database")
+
+
 def test_an_app_whose_start_failed_is_never_ready(probed: Probed) -> None:
     async def session() -> None:
         probe = probed("probed_shop:broken").app
