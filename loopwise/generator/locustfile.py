@@ -160,6 +160,7 @@ class ScriptedTraffic(Traffic):
             self._probe.stopped = True
             self._probe.end()
         super().close()
+        self._carrier.close()
 
 
 def prepare_script(order: Order) -> tuple[Script, Namespace]:

@@ -138,6 +138,9 @@ class StampedResponse(FastResponse):
         """An answer with a status below 400; FastHttpUser's says so without an answer, too."""
         return 0 < self.status_code < 400
 
+    def __len__(self) -> int:
+        return self.length
+
     @property
     def is_streamed(self) -> bool:
         """The script reads the body while it comes."""
@@ -196,6 +199,7 @@ class StampedResponse(FastResponse):
         """Fail, and be to the script as if no answer had come; the row keeps its status."""
         self.fail(kind, error)
         self.status_code, self.raw_headers = 0, None
+        self.__dict__.pop("_headers", None)
 
     def record(self, recorder: Recorder) -> None:
         """Record the row as FastHttpUser judges it; that of a stream when it ends."""
