@@ -98,6 +98,7 @@ class ScriptedTraffic(Traffic):
         is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)
         self.reactor.running = is_stamped or order.load.victim is not None
         self._probe: ScheduleUser | None = None
+        self._carrier: Carrier | None = None
 
     def furnish(self, environment: Environment, role: Role) -> None:
         """Set what Locust's command line sets, too: options, host, classes by name."""
@@ -160,7 +161,8 @@ class ScriptedTraffic(Traffic):
             self._probe.stopped = True
             self._probe.end()
         super().close()
-        self._carrier.close()
+        if self._carrier is not None:  # a master spawns no users and attaches nothing
+            self._carrier.close()
 
 
 def prepare_script(order: Order) -> tuple[Script, Namespace]:
