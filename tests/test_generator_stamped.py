@@ -141,3 +141,75 @@ def test_requests_of_one_user_follow_each_other_after_pauses(pool: Generators, t
     assert all(one["received_ns"] <= two["sent_ns"] for one, two in pairwise(rows))
     # A pause may last longer on a busy machine, never shorter: 0.5 s holds six rounds at most.
     assert 2 <= len(rows) <= 14
+
+
+def test_blocks_that_the_end_cuts_off_have_rows_as_judged_so_far(pool: Generators, tmp_path: Path) -> None:
+    asked = ask(
+        pool,
+        tmp_path,
+        """
+        import gevent
+
+        class Visitor(StampedUser):
+            @task
+            def look(self):
+                gevent.spawn(self.judge, "child")
+                self.judge("own")
+
+            def judge(self, name):
+                self.client.get("/ok", name=f"{name}, not in a block", catch_response=True)
+                with self.client.get("/ok", name=f"{name}, judged", catch_response=True) as response:
+                    response.failure("no")
+                    with self.client.get("/breaks", name=f"{name}, undecided", catch_response=True):
+                        gevent.sleep(30)
+        """,
+    )
+    outcomes = {("not in a block", 200, None), ("judged", 200, "no"), ("undecided", 500, "status_500")}
+    assert asked.outcomes == {(f"GET {who}, {name}", *rest) for who in ("own", "child") for name, *rest in outcomes}
+    assert len(asked.run.rows) == len(asked.requests) == 6
+
+
+def test_redirects_are_rows_and_never_lead_to_another_host(pool: Generators, tmp_path: Path) -> None:
+    asked = ask(
+        pool,
+        tmp_path,
+        """
+        class Visitor(StampedUser):
+            wait_time = constant(30)
+
+            @task
+            def look(self):
+                answer = self.client.get("/moved", name="elsewhere")
+                self.client.post("/tell", json=["error", [answer.status_code, answer.error_kind]])
+                for option in ({"hooks": {}}, {"proxies": {"http": "http://127.0.0.1:1"}}):
+                    try:
+                        self.client.get("/ok", **option)
+                    except Exception as error:
+                        self.client.post("/tell", json=[type(error).__name__, next(iter(option)) in str(error)])
+                try:
+                    self.client.hooks = {}
+                except AttributeError as error:
+                    self.client.post("/tell", json=["attribute", "hooks" in str(error)])
+        """,
+    )
+    assert asked.facts == {"error": [0, "redirect_refused"], "TypeError": True, "LocustError": True, "attribute": True}
+    assert ("GET elsewhere", 302, "redirect_refused") in asked.outcomes
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_lines_of_a_stream_come_decompressed_one_by_one(packed: bool, pool: Generators, tmp_path: Path) -> None:
+    asked = ask(
+        pool,
+        tmp_path,
+        f"""
+        class Visitor(StampedUser):
+            wait_time = constant(30)
+
+            @task
+            def look(self):
+                response = self.client.get("/{"packed" if packed else ""}lines", stream=True)
+                lines = list(response.iter_lines(decode_unicode=True))
+                self.client.post("/tell", json=["lines", lines])
+        """,
+    )
+    assert asked.facts["lines"] == ["one", "zwei Käse", "three"]

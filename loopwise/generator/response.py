@@ -1,11 +1,13 @@
 """Answers as a script sees them: those of Locust's FastHttpUser, made of what the reactor received."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import brotli
 from geventhttpclient.header import Headers
 from locust.contrib.fasthttp import FastRequest, FastResponse, ResponseContextManager
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
@@ -19,6 +21,8 @@ from loopwise.generator.streams import Stream
 
 CONTROL_FLOW = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
 """What leaves a `with` block without being anybody's failure; so does GreenletExit, which is no Exception."""
+AUTO_WINDOW = 32 + zlib.MAX_WBITS
+"""zlib recognizes by itself whether it is gzip or deflate."""
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -59,6 +63,10 @@ class Body:
         count = len(self._rest) if length is None else length
         taken, self._rest = self._rest[:count], self._rest[count:]
         return taken
+
+    def pieces(self) -> Iterator[bytes]:
+        """What is left, at once."""
+        yield self.read()
 
     def readline(self) -> bytes:
         """The next line, with its end."""
@@ -168,6 +176,28 @@ class StampedResponse(FastResponse):
     def history(self) -> list["StampedResponse"]:
         """The redirects that led here."""
         return list(self.__dict__.get("_hops", ()))
+
+    def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False) -> Iterator[Any]:
+        """The lines of the body while they come, as bytes or text; as HttpUser's answers have it."""
+        del chunk_size
+        decompress, rest = self._decompressor(), b""
+        for piece in self._response.pieces():
+            *lines, rest = (rest + decompress(piece)).split(b"\n")
+            yield from (self._line(line, decode_unicode) for line in lines)
+        if rest:
+            yield self._line(rest, decode_unicode)
+
+    def _line(self, line: bytes, is_text: bool) -> str | bytes:
+        line = line.removesuffix(b"\r")
+        return line.decode(str(self.encoding or "utf-8"), errors="replace") if is_text else line
+
+    def _decompressor(self) -> Callable[[bytes], bytes]:
+        """Decompresses the pieces of the body as they come."""
+        encoding = self.headers.get("Content-Encoding") if self.headers else None
+        if encoding == "br":
+            process: Callable[[bytes], bytes] = brotli.Decompressor().process
+            return process
+        return zlib.decompressobj(AUTO_WINDOW).decompress if encoding in {"gzip", "deflate"} else bytes
 
     @property
     def elapsed_ms(self) -> float:

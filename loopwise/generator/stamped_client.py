@@ -191,6 +191,7 @@ class StampedClient(FastHttpSession):
         cookies: Mapping[str, str] | CookieJar | None = None,
         timeout: float | tuple[float | None, float | None] | None = None,
         verify: bool | str | None = None,
+        proxies: Mapping[str, str | None] | None = None,
     ) -> Any:
         """Send a request and wait for its answer, a StampedResponse.
 
@@ -211,11 +212,14 @@ class StampedClient(FastHttpSession):
             cookies: of this request only, besides the user's.
             timeout: in seconds, or (to connect, to answer).
             verify: whether certificates are verified, or the path of a bundle of authorities.
+            proxies: none, as scripts of HttpUser may say.
 
         Raises:
-            LocustError: the URL leads to a host that is neither the target nor this machine.
+            LocustError: the URL leads to a host that is neither the target nor this machine, or over a proxy.
             TypeError, ValueError: the request can't be sent like that.
         """
+        if proxies and any(proxies.values()):
+            raise LocustError(f"proxies={proxies}: a proxy would be measured in place of the target; leave it out")
         shown = name or self.request_name or url
         content = (data, headers, auth, json, params, files, cookies, verify)
         if content == _NOTHING and not _is_absolute(url):

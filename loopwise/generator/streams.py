@@ -121,6 +121,16 @@ class Stream(Exchange):
         del self._rest[:count]
         return taken
 
+    def pieces(self) -> Iterator[bytes]:
+        """The rest as it comes. Raises as `read` does."""
+        while self.row is None or self._pieces or self._rest:
+            self._gather()
+            if self._rest:
+                yield self.read(len(self._rest))
+            else:
+                self._wait_for_more()
+        self.read(0)
+
     def readline(self) -> bytes:
         """The next line, with its end."""
         self._gather()

@@ -3,6 +3,7 @@
 import json
 import socket
 import textwrap
+from gzip import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ def answer(body: bytes = b"ok", *headers: str, status: str = "200 OK") -> bytes:
     return "\r\n".join(lines).encode("latin-1") + body
 
 
+LINES = "one\r\nzwei Käse\nthree".encode()
 ANSWERS = {
     "/tell": OK,
     "/find?q=a+b&tag=1&tag=2": OK,
@@ -28,6 +30,8 @@ ANSWERS = {
     "/latin": answer("Käse".encode("latin-1"), "Content-Type: text/plain; charset=ISO-8859-1"),
     "/login": answer(b"ok", "Set-Cookie: sid=42; Path=/; HttpOnly", "Set-Cookie: lang=de"),
     "/logout": answer(b"ok", "Set-Cookie: sid=; Max-Age=0"),
+    "/lines": answer(LINES),
+    "/packedlines": answer(compress(LINES), "Content-Encoding: gzip"),
     "/moved": answer(b"", f"Location: {OTHER_HOST}/", status="302 Found"),
 }
 
