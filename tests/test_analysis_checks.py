@@ -345,3 +345,16 @@ def test_a_script_that_ended_its_users_is_named_with_its_line() -> None:
     assert reason is not None
     assert "no user of 10 was left 0.4 s into the window: journey.py ended them" in reason
     assert "StopUser or StopTest in journey.py:7" in reason
+
+
+def test_users_that_a_script_ended_before_the_window_are_a_flag() -> None:
+    script = ScriptFigures(tasks=9, stopped_at="journey.py:7")
+    steady = check(facts_of(scenario=SCRIPT, generator={"users": 9, "users_mean": 9.0, "script": script}))
+    assert void_reason(steady) is None
+    (users,) = (each for each in steady if each.name == "users")
+    assert (users.ok, users.detail) == (
+        False,
+        "9 of 10 users ran: the script ended the others before the window (journey.py:7)",
+    )
+    fewer = check(facts_of(scenario=SCRIPT, generator={"users": 9, "users_mean": 9.4, "script": script}))
+    assert (void_reason(fewer) or "").startswith("users: 9 of 10 users ran at the end of the window")

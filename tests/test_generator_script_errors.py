@@ -39,10 +39,12 @@ def server() -> Iterator[FaultServer]:
         yield server
 
 
-def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, processes: int = 1) -> Generated:
+def scripted(
+    pool: Generators, folder: Path, server: FaultServer, text: str, processes: int = 1, **load: float
+) -> Generated:
     path = folder / "journey.py"
     path.write_text(HEAD + textwrap.dedent(text), "utf-8")
-    return generate(pool, folder, server.url, scenario=path, users=2, measure_s=0.4, processes=processes)
+    return generate(pool, folder, server.url, scenario=path, users=2, measure_s=0.4, processes=processes, load=load)
 
 
 def script_of(run: Generated) -> ScriptFigures:
@@ -213,6 +215,28 @@ def test_users_that_stop_are_told_from_where(
     assert (script.errors, script.stopped_at) == (0, line_of(tmp_path, "# here"))
     assert (figures.users, figures.users_wanted) == (0, 2)
     assert figures.users_gone_s is not None
+
+
+@pytest.mark.e2e
+def test_warm_up_does_not_wait_for_users_that_the_script_ended(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    text = """
+        class Visitor(FastHttpUser):
+            wait_time = constant(0.02)
+            made = 0
+
+            def on_start(self):
+                Visitor.made += 1
+                if Visitor.made == 2:
+                    raise StopUser()
+
+            @task
+            def look(self):
+                self.client.get("/ok")
+        """
+    figures = scripted(pool, tmp_path, server, text, warmup_max_s=60.0).events[-1].figures
+    assert (figures.users, figures.users_wanted, figures.users_mean) == (1, 2, 1.0)
 
 
 @pytest.mark.e2e

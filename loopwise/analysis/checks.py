@@ -317,10 +317,14 @@ def users(facts: Facts) -> Reading | None:
     if wanted is None or had is None:
         return None
     sentence = f"{had} of {wanted} users ran at the end of the window; see generator.log"
-    gone_s = facts.run.generator.users_gone_s
+    generator = facts.run.generator
+    gone_s, script = generator.users_gone_s, generator.script
+    if had and generator.users_mean == had and script is not None and script.stopped_at:
+        ended = f"{had} of {wanted} users ran: the script ended the others before the window ({script.stopped_at})"
+        return Reading(had, wanted, ended, had == wanted, "flag")
     if gone_s is not None and facts.run.case.scenario is not None:
         when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
-        script, name = facts.run.generator.script, Path(facts.run.case.scenario).name
+        name = Path(facts.run.case.scenario).name
         by = "a shape that returned None, StopUser or runner.quit()"
         if script is not None and script.stopped_at:
             by = f"StopUser or StopTest in {script.stopped_at}"

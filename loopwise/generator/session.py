@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 import gevent
 import gevent.select
 from locust.env import Environment
-from locust.runners import STATE_SPAWNING
+from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from loopwise.errors import GeneratorError, RunError
 from loopwise.generator.locustfile import ScriptedTraffic
@@ -265,9 +265,9 @@ class Session:
             gevent.spawn(runner.start, traffic.users, spawn_rate=spawn_rate)
 
     def _is_warm(self) -> bool:
-        """All users have been spawned, and every one has had an answer."""
-        traffic = self._driver.traffic
-        is_complete = traffic.shape is not None or self._driver.users >= traffic.users
+        """All users have been spawned, and every one that is there has had an answer: a script may have ended some."""
+        runner, traffic = self._driver.runner, self._driver.traffic
+        is_complete = traffic.shape is not None or runner.state == STATE_RUNNING
         return is_complete and self._driver.is_warm()
 
     def _window(self, census: Census) -> tuple[Slice, ...]:
