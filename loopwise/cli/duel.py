@@ -9,15 +9,22 @@ import typer
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, write_ci_reports
 from loopwise.cli.options import (
+    Body,
+    ExpectStatus,
+    Headers,
     Json,
     Label,
     Out,
     Quietly,
     Seed,
+    Sets,
+    StartupTimeout,
     checked_label,
     command_line,
     console,
     new_folder,
+    overrides_of,
+    request_of,
 )
 from loopwise.errors import UsageError, writing
 from loopwise.report.terminal.console import print_json, say
@@ -58,6 +65,11 @@ def duel(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
     suite: Annotated[str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")] = None,
+    header: Headers = None,
+    body: Body = None,
+    expect_status: ExpectStatus = None,
+    startup_timeout_s: StartupTimeout = None,
+    set_: Sets = None,
     fail_on: FailOn = None,
     margin: Annotated[float, typer.Option(min=0, max=0.5, help="Differences within it do not matter.")] = 0.01,
     users: Annotated[int, typer.Option(min=1, max=10_000, help="Users of each side.")] = 16,
@@ -76,7 +88,7 @@ def duel(
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.duel import WARMUP_S, Effort, design, fight
-    from loopwise.measure.sides import Version, sides_of_apps, sides_of_suite
+    from loopwise.measure.sides import Asked, Version, sides_of_apps, sides_of_suite
     from loopwise.results.folder import ResultFolder
 
     label = checked_label(label)
@@ -95,12 +107,18 @@ def duel(
         raise UsageError("duel: the cases of --suite say how they are started; leave out --base-set, --candidate-set")
     load = {"users": users, "measure_s": seconds, "warmup_s": WARMUP_S}
     effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
+    asked = Asked(
+        endpoint or (),
+        load,
+        request_of(header, body, expect_status),
+        overrides_of(set_, startup_timeout_s),
+    )
     raise_open_files_limit()
     with ExitStack() as stack:
         if suite is None:
-            sides = stack.enter_context(sides_of_apps(versions, endpoint or (), load))
+            sides = stack.enter_context(sides_of_apps(versions, asked))
         else:
-            sides = sides_of_suite(suite, (baseline, candidate), endpoint or (), load)
+            sides = sides_of_suite(suite, (baseline, candidate), asked)
         path = new_folder(out, "duel", label)
         stack.enter_context(crashes_logged(path))
         result = ResultFolder(path)

@@ -5,7 +5,25 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import AppDir, Cwd, EnvFile, Label, Out, Python, Quietly, Remotes, Seed, Sets, checked_label
+from loopwise.cli.options import (
+    AppDir,
+    Body,
+    Cwd,
+    EnvFile,
+    ExpectStatus,
+    Headers,
+    Label,
+    Out,
+    Python,
+    Quietly,
+    Remotes,
+    Seed,
+    Sets,
+    StartupTimeout,
+    checked_label,
+    overrides_of,
+    request_of,
+)
 from loopwise.cli.run import measure
 
 
@@ -18,6 +36,10 @@ def try_(
     python: Python = None,
     cwd: Cwd = None,
     env_file: EnvFile = None,
+    header: Headers = None,
+    body: Body = None,
+    expect_status: ExpectStatus = None,
+    startup_timeout_s: StartupTimeout = None,
     out: Out = None,
     label: Label = None,
     set_: Sets = None,
@@ -38,6 +60,8 @@ def try_(
         python=python,
         cwd=cwd,
         env_file=env_file,
+        request=request_of(header, body, expect_status),
     )
-    suite = make_suite(document, label="try", folder=Path.cwd(), overrides=set_ or (), allow_remote=allow_remote or ())
+    overrides = overrides_of(set_, startup_timeout_s)
+    suite = make_suite(document, label="try", folder=Path.cwd(), overrides=overrides, allow_remote=allow_remote or ())
     return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet)

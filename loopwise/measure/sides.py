@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from loopwise.model.naming import shown_names
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.expand import KINDS, REQUEST_KEYS
 from loopwise.suite.locations import meant_url
+from loopwise.suite.scaffold import with_request
 
 REVISION = "git:"
 SIDE_KEYS = (
@@ -22,6 +23,9 @@ SIDE_KEYS = (
     "before_replicate",
 )
 """Keys of an entry in which the two sides of a duel may differ."""
+
+TIMING = ("measure_s", "warmup_s")
+"""Keys of [load] that a duel sets."""
 
 
 @dataclass(frozen=True)
@@ -61,38 +65,63 @@ class Version:
         return self.app
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What both sides have in common."""
+
+    endpoints: Sequence[str]
+    load: Mapping[str, Any]
+    """Keys of [load]."""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """`headers`, `json` and `expect_status` of every endpoint."""
+    overrides: Sequence[str] = ()
+    """`--set` strings, on the entry and on [load]."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that a duel makes by itself.
+
+        Raises:
+            UsageError: a key that has no effect here.
+        """
+        for setting in self.overrides:
+            table, _, name = setting.partition("=")[0].strip().partition(".")
+            if table not in {"matrix", "load"} or name in TIMING:
+                raise UsageError(
+                    f"duel: --set {setting}: allowed are keys of matrix and load but for {', '.join(TIMING)}; "
+                    "a duel has --seconds, --rounds, --margin and --seed for the rest"
+                )
+
+
 @contextmanager
-def sides_of_apps(
-    versions: tuple[Version, Version], endpoints: Sequence[str], load: Mapping[str, Any]
-) -> Iterator[tuple[Case, Case]]:
+def sides_of_apps(versions: tuple[Version, Version], asked: Asked) -> Iterator[tuple[Case, Case]]:
     """Make cases of both versions; checkouts of revisions last until the `with` block ends.
 
     Raises:
         UsageError: a side can't be served, or there is no endpoint.
     """
-    if not endpoints:
+    if not asked.endpoints:
         raise UsageError("duel: nothing says what to ask; add --endpoint 'GET /x', or --suite SUITE")
     with served_from(*versions) as folders:
         names = names_of(versions[0].text, versions[1].text)
         one, two = (
-            case_of(version, folder, endpoints, load, case_id=name)
+            case_of(version, folder, asked, case_id=name)
             for version, folder, name in zip(versions, folders, names, strict=True)
         )
         yield one, two
 
 
-def sides_of_suite(
-    suite: str, case_ids: tuple[str, str], endpoints: Sequence[str], load: Mapping[str, Any]
-) -> tuple[Case, Case]:
+def sides_of_suite(suite: str, case_ids: tuple[str, str], asked: Asked) -> tuple[Case, Case]:
     """Take both sides from a suite, with the suite's users and the duel's timing.
 
     Raises:
         UsageError: there is no such case, it can't be served beside another, or the loads differ.
     """
-    if endpoints:
-        raise UsageError("duel: the cases of --suite say what is asked; leave out --endpoint")
-    cases = {case.case_id: case for case in load_suite(suite).cases}
-    one, two = (_with_load(_case(cases, case_id, suite), load) for case_id in case_ids)
+    if asked.endpoints or asked.request:
+        raise UsageError(
+            "duel: the cases of --suite say what is asked; leave out --endpoint, --header, --body and --expect-status"
+        )
+    cases = {case.case_id: case for case in load_suite(suite, asked.overrides).cases}
+    one, two = (_with_load(_case(cases, case_id, suite), asked.load) for case_id in case_ids)
     if one.load != two.load:
         raise UsageError(f"duel: {' and '.join(case_ids)} have different loads; choose cases with the same one")
     if one.case_id != two.case_id:
@@ -192,7 +221,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         raise UsageError("duel: git is not installed; install it, or name module:app for both sides") from None
 
 
-def case_of(version: Version, folder: Path, endpoints: Sequence[str], load: Mapping[str, Any], *, case_id: str) -> Case:
+def case_of(version: Version, folder: Path, asked: Asked, *, case_id: str) -> Case:
     """Make a case of a version.
 
     Raises:
@@ -201,18 +230,19 @@ def case_of(version: Version, folder: Path, endpoints: Sequence[str], load: Mapp
     entry: dict[str, Any] = {"app": version.target, "app_dir": str(folder)}
     if version.python is not None:
         entry["python"] = str(version.python)
+    endpoints = with_request(asked.endpoints, asked.request)
     if len(endpoints) == 1:
         entry["endpoint"] = endpoints[0]
     else:
         entry["mix"] = [{"endpoint": endpoint} for endpoint in endpoints]
-    document = {"name": "duel", "load": dict(load), "matrix": [entry]}
+    document = {"name": "duel", "load": dict(asked.load), "matrix": [entry]}
     for setting in version.settings:
         key = setting.partition("=")[0].split(".")[0].strip()
         if key not in SIDE_KEYS:
             raise UsageError(
                 f"duel: --base-set, --candidate-set: got {setting!r}, allowed keys are {', '.join(SIDE_KEYS)}"
             )
-    overrides = [f"matrix.{setting}" for setting in version.settings]
+    overrides = [*asked.overrides, *(f"matrix.{setting}" for setting in version.settings)]
     case, *others = make_suite(document, label="duel", folder=Path.cwd(), overrides=overrides).cases
     if others:
         raise UsageError(f"duel: {version.text}: its settings make {1 + len(others)} cases; give each key one value")
