@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -68,6 +69,8 @@ class Instruments:
         self._loop: Any = None
         self._executor: ThreadPoolExecutor | None = None
         self._schedule = -1
+        # Granian's own threads aren't Python's either, and serve.
+        self._natives = None if "granian" in sys.modules else NativeThreads()
         self._sink = -1
 
     def start(self, loop: Any) -> None:
@@ -158,7 +161,7 @@ class Instruments:
         """Take one sample; marks left by the loop since the last one are consumed.
 
         `lags` counts by bucket, `…_max_ms` and `stall_ms` are of the time since the last sample; `blocked_s`, `gc_s`,
-        `loop_cpu_s`, `loop_wait_s`, `started` and `done` are sums since the beginning.
+        `loop_cpu_s`, `loop_wait_s`, `native_cpu_s`, `native_wait_s`, `started` and `done` are sums since the beginning.
         """
         lags, lag_max_s = self._drain_lags()
         stall_s = self._drain_stalls()
@@ -168,6 +171,7 @@ class Instruments:
         open_s = now_s - self._stall_began_s() if min(overdue_s, silent_s) > STALL_S else 0.0
         pause_s = self._drain_pauses()
         cpu_s, wait_s = self._loop_schedule()
+        natives = self._natives.figures() if self._natives is not None else (None, None, None)
         done = self._done
         return {
             "time_ns": time.time_ns(),
@@ -178,6 +182,7 @@ class Instruments:
             "blocked_s": round(self._blocked_s + open_s, 6),
             "loop_cpu_s": cpu_s,
             "loop_wait_s": wait_s,
+            **dict(zip(("native_threads", "native_cpu_s", "native_wait_s"), natives)),  # noqa: B905 - Python 3.9
             "limiter": self._limiter(),
             "executor": self._executor_figures(),
             "gauges": self._gauge_figures(),
@@ -259,3 +264,33 @@ class Instruments:
             except Exception:
                 continue  # A gauge is anybody's code; the others must go on.
         return found
+
+
+class NativeThreads:
+    """Threads of this process that Python didn't start: those of BLAS, OpenMP and other libraries."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, int]] = {}
+        """By thread: nanoseconds in which it ran, and in which it was ready but had no core; ended ones included."""
+
+    def figures(self) -> tuple[int | None, float | None, float | None]:
+        """Return how many ran since the last call, and the seconds in which all ran and waited for a core."""
+        try:
+            threads = os.listdir("/proc/self/task")  # noqa: PTH208 - no pathlib in anybody's hot start-up
+        except OSError:
+            return None, None, None  # Only Linux tells.
+        ours = {str(thread.native_id) for thread in threading.enumerate()}
+        running = 0
+        for thread in threads:
+            if thread in ours:
+                self._seen.pop(thread, None)
+                continue
+            try:
+                with open(f"/proc/self/task/{thread}/schedstat", "rb") as source:  # noqa: PTH123
+                    ran_ns, waited_ns = map(int, source.read().split()[:2])
+            except (OSError, ValueError):
+                continue  # It has ended.
+            running += ran_ns > self._seen.get(thread, (0, 0))[0]
+            self._seen[thread] = ran_ns, waited_ns
+        ran_s, waited_s = (sum(each[part] for each in self._seen.values()) / 1e9 for part in (0, 1))
+        return running, ran_s, waited_s

@@ -50,6 +50,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "process pool": Provocation("process_pool_full", _target("sleep", "process", 20, ms=50)),
     "many short computations": Provocation("cpu_saturated", _target("cpu", "async", 8, ms=2)),
     "computing threads": Provocation("cpu_saturated", _target("cpu", "sync", 8, ms=5)),
+    "eight threads of BLAS": Provocation("cpu_oversubscribed", _own("/blas", 2)),
     "all connections to one worker": Provocation("worker_imbalance", _own("/compute", 8, "uneven()", workers=2)),
     "a slow generator": Provocation("generator_bound", _own("/", 10, scenario="slow.py")),
     "four places, unseen": Provocation("dependency_bound", _own("/depend", 40)),

@@ -10,9 +10,10 @@ import pytest
 from support.fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
 from loopwise.analysis.causes import CAUSES, find, rank
+from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.signals import PoolSignals, Signals, WorkerSignals
-from loopwise.model import Run, Worker
+from loopwise.model import Run, Window, Worker
 from loopwise.results.columns import TELEMETRY
 
 QUIET = WorkerSignals(share=1.0, cpu_ratio=0.2, wait_ratio=0.01, held_ratio=0.002, stall_ms=4.2)
@@ -51,6 +52,9 @@ def pool(full: float, places: int = 40, queued: int = 20) -> PoolSignals:
 
 
 BUSY = {"cpu_ratio": 0.97}
+COMPUTING = {"cpu_ratio": 0.9, "native_threads": 3, "native_cpu_ratio": 0.6, "native_wait_ratio": 0.9}
+SLACK = replace(QUIET, share=0.5, cpu_ratio=0.6, native_threads=3, native_cpu_ratio=0.5, native_wait_ratio=0.5)
+BLAS = replace(two(COMPUTING, COMPUTING), cores=2, server_cpu_ratio=1.9)
 TABLE: list[tuple[str, Signals, list[str]]] = [
     ("a healthy run", HEALTHY, []),
     ("two healthy workers", two({}, {}), []),
@@ -84,6 +88,15 @@ TABLE: list[tuple[str, Signals, list[str]]] = [
         ["cpu_saturated", "process_pool_full"],
     ),
     ("half the machine is somebody else's", run(machine_ratio=0.99, server_cpu_ratio=0.4), []),
+    ("more threads of BLAS than cores", BLAS, ["cpu_oversubscribed", "cpu_saturated"]),
+    (
+        "the same, of workers with time",
+        replace(BLAS, workers=(SLACK, SLACK), server_cpu_ratio=1.2),
+        ["cpu_oversubscribed"],
+    ),
+    ("as many threads of BLAS as cores", replace(BLAS, cores=8, server_cpu_ratio=7.8), ["cpu_saturated"]),
+    ("threads of BLAS that had their core", two(*2 * [COMPUTING | {"native_wait_ratio": 0.1, "cpu_ratio": 0.5}]), []),
+    ("threads of a library that does little", replace(BLAS, server_cpu_ratio=5.0), ["cpu_saturated"]),
     ("two workers compute", two(BUSY, BUSY), ["cpu_saturated"]),
     (
         "one of two has all",
@@ -155,7 +168,18 @@ def test_every_cause_has_a_row_in_which_it_is_alone() -> None:
             one(pools={"limiter": pool(1.0)}),
             "thread pool full 100 % of the window: 40 of 40 tokens in use, 20 waiting",
         ),
-        (one(**BUSY), "CPU saturated: 1 worker computed 98 % of the window"),
+        (one(**BUSY), "CPU saturated: 1 worker computed 97 % of the window and waited for a core 1 %"),
+        (one(cpu_ratio=1.4, wait_ratio=0.3), "CPU saturated: 1 worker computed 100 % of the window"),
+        (one(cpu_ratio=0.5, wait_ratio=0.9), "computed 50 % of the window and waited for a core 50 %"),
+        (
+            BLAS,
+            "more computing threads than cores: 8 of BLAS or OpenMP in 2 workers on 2 cores waited for a core 60 % of",
+        ),
+        (BLAS, "set OMP_NUM_THREADS=1 "),
+        (
+            run(rss_growth_mb=30.0, growth=Growth(1.5, 1.25, 1.75)),
+            "to 60 MB: 1.5 [1.25, 1.75] MB per 1,000 requests",
+        ),
         (run(server_cpu_ratio=0.95), "CPU saturated: the server used 0.95 of 1 core"),
         (run(low_ms=200.0, alone_ms=20.0), "even the fastest tenth took 10.0 × as long as the first, 200 ms"),
         (run(rss_growth_mb=30.0), "memory grew steadily by 30 MB within the window, to 60 MB"),
@@ -222,6 +246,21 @@ def test_causes_are_found_in_tables_as_they_are_on_disk(
 ) -> None:
     found = find(RunRows(table_of(ROWS, tmp_path), measured()), telemetry_of(**columns))
     assert [cause.cause for cause in found] == expected
+
+
+def test_growth_of_a_long_run_is_told_per_1000_requests(tmp_path: Path) -> None:
+    end_ns = EPOCH_NS + 50_000_000_000
+    samples = [
+        {"time_ns": EPOCH_NS + at * 10**9, "role": "server", "pid": 7, "rss_mb": 50 + at + at % 2} for at in range(51)
+    ]
+    telemetry = pa.Table.from_pylist(samples, schema=TELEMETRY)
+    answers = [FakeRow(received_ns=step * 250_000_000, service_ns=1_000_000) for step in range(200)]
+    rows = RunRows(table_of(answers, tmp_path), measured(window=Window(start_ns=EPOCH_NS, end_ns=end_ns)))
+    growth = memory_growth(rows, telemetry)
+    assert growth is not None
+    assert growth.mb == pytest.approx(1000 * 50 / 200)
+    assert growth.low_mb < growth.mb < growth.high_mb < 2 * growth.mb
+    assert memory_growth(RunRows(table_of(answers, tmp_path), measured()), telemetry) is None
 
 
 def one_stall(step: int) -> float:

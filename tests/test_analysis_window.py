@@ -1,5 +1,7 @@
 """Shares, event loops and memory of workers in a window."""
 
+from dataclasses import replace
+
 import pytest
 
 from loopwise.analysis.window import loop_figures, steady_growth, window_figures, worker_figures
@@ -147,6 +149,13 @@ def test_window_figures_are_differences_between_its_ends() -> None:
             "server_context_switches": 10 + 60,
         }
     )
+
+
+def test_shared_memory_is_that_at_the_end_of_the_processes_that_live() -> None:
+    known = [replace(sample, pss_mb=sample.rss_mb) if sample.role == "server" else sample for sample in SAMPLES]
+    assert window_figures(known, 10, 20)["server_pss_mb"] == 95.0
+    assert window_figures(known, 10, 30)["server_pss_mb"] == 20.0
+    assert "server_pss_mb" not in window_figures([*known[:-3], SAMPLES[9]], 10, 30)
 
 
 def test_running_server_has_no_figures_but_the_machine_has() -> None:

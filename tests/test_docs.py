@@ -56,7 +56,10 @@ def written_counts(folder: Path) -> list[str]:
 def window_keys() -> list[str]:
     """What `window_figures` gives."""
     samples = [Sample(at, 0, "host", at / 2, steal_s=0.0, total_s=at) for at in (1, 2)]
-    samples += [Sample(at, 7, "server", at / 4, rss_mb=1, threads=1, context_switches=at, lags={1: 1}) for at in (1, 2)]
+    samples += [
+        Sample(at, 7, "server", at / 4, rss_mb=1, pss_mb=1, threads=1, context_switches=at, lags={1: 1})
+        for at in (1, 2)
+    ]
     return list(window_figures(samples, 1, 2))
 
 

@@ -1,11 +1,14 @@
 """Samples of the machine and of the server's processes."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
+import pytest
 from support.e2e import until
 
 from loopwise.analysis.window import window_figures
@@ -69,3 +72,23 @@ def test_zombie_has_no_row() -> None:
         assert [sample.time_ns for sample in telemetry.samples if sample.pid == child.pid] == [before_ns]
     finally:
         child.communicate()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells")
+def test_pages_that_processes_share_are_counted_once() -> None:
+    """A child has the parent's 64 MB without a copy."""
+    shared = bytearray(os.urandom(2**20) * 64)
+    child = os.fork()
+    if not child:
+        signal.pause()
+    try:
+        telemetry = Telemetry(os.getpid())
+        now_ns = telemetry.sample(is_thorough=True)
+        figures = window_figures(telemetry.samples, now_ns, now_ns)
+        assert len(shared) == 64 * 2**20
+        assert figures["server_pss_mb"] < figures["server_rss_mb"] - 48
+        telemetry.sample()
+        assert telemetry.samples[-1].pss_mb is None
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

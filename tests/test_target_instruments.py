@@ -4,6 +4,8 @@ import ast
 import asyncio
 import gc
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +18,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import uvloop
+from support import provoking_app
 from support.probe import PACKAGE, load_file
 
 from loopwise.results import lags
@@ -239,3 +242,34 @@ def test_the_instruments_need_nothing_but_python_3_9() -> None:
 
 def test_the_harness_counts_lag_in_the_same_buckets() -> None:
     assert lags.SUB_BUCKETS == instruments_file.SUB_BUCKETS
+
+
+def test_threads_that_python_did_not_start_are_told_apart(tmp_path: Path) -> None:
+    """OpenBLAS's threads compute; Python's own are none of them."""
+    script = f"""
+import importlib.util, json, os, threading, time
+spec = importlib.util.spec_from_file_location("instruments", {str(PACKAGE / "instruments.py")!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+def spin():
+    end = time.thread_time() + 0.05
+    while time.thread_time() < end: pass
+own = threading.Thread(target=spin)
+own.start()
+own.join(0.01)
+natives = module.NativeThreads()
+before = natives.figures()
+own.join()
+import provoking_app
+for _ in range(30): provoking_app.multiply_on(4)
+print(json.dumps([before, natives.figures()]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(provoking_app.__file__).parent)}
+    output = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True, timeout=30
+    ).stdout
+    (none, no_cpu_s, _), (running, cpu_s, wait_s) = json.loads(output)
+    assert (none, no_cpu_s) == (0, 0.0)
+    assert running == 3
+    assert cpu_s > 0.01
+    assert wait_s >= 0.0

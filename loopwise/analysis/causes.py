@@ -22,6 +22,10 @@ NEARLY_FULL = 0.8
 SATURATED = 0.85
 """A server whose next request always waits still idles for the moment in which the generator sends it."""
 MACHINE_FULL = 0.95
+MIN_WAITED = 0.005
+"""A smaller share of the window is shown as 0 %."""
+MIN_NATIVE = 0.25
+"""Threads of a library that have less of the server's CPU don't decide what it does."""
 MIN_BLOCKED = 0.03
 """Below this share stalls are timers, garbage collections and neighbours on the host."""
 MIN_POOL = 0.2
@@ -101,10 +105,40 @@ def cpu_saturated(signals: Signals) -> Sign | None:
     if share < SATURATED:
         return None
     if mean >= SATURATED:
-        workers = count(len(wants), "worker")
-        return Sign(share, f"CPU saturated: {workers} computed {{busy:.0%}} of the window", {"busy": mean})
+        return Sign(share, *_computed(signals))
     words = f"CPU saturated: the server used {{used:.2f}} of {count(signals.cores, 'core')}"
     return Sign(share, words, {"used": signals.server_cpu_ratio})
+
+
+def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
+    """How much of the window the workers computed, and how much they waited for a core: two numbers, two remedies."""
+    used = [min(1.0, worker.cpu_ratio) for worker in signals.workers]
+    # What a worker used and waited for is no more than the window.
+    waited = [min(worker.wait_ratio, 1.0 - own) for worker, own in zip(signals.workers, used, strict=True)]
+    numbers = {"used": sum(used) / len(used), "waited": sum(waited) / len(waited)}
+    words = f"CPU saturated: {count(len(used), 'worker')} computed {{used:.0%}} of the window"
+    return words + (" and waited for a core {waited:.0%}" if numbers["waited"] >= MIN_WAITED else ""), numbers
+
+
+def cpu_oversubscribed(signals: Signals) -> Sign | None:
+    """More threads of BLAS or OpenMP than cores compute, and take the cores from each other."""
+    computing = [worker for worker in signals.workers if worker.native_threads]
+    # The thread that calls takes part.
+    threads = sum(worker.native_threads + 1 for worker in computing)
+    cpu_ratio = sum(worker.native_cpu_ratio for worker in computing)
+    wait_ratio = sum(worker.native_wait_ratio for worker in computing)
+    if threads <= signals.cores or cpu_ratio < MIN_NATIVE * signals.server_cpu_ratio:
+        return None
+    share = wait_ratio / max(wait_ratio + cpu_ratio, 1e-9)
+    if share < MIN_POOL:
+        return None
+    words = (
+        f"more computing threads than cores: {{threads:.0f}} of BLAS or OpenMP in {count(len(computing), 'worker')} on "
+        f"{count(signals.cores, 'core')} waited for a core {{share:.0%}} of their time; set OMP_NUM_THREADS="
+        "{each:.0f} (OPENBLAS_NUM_THREADS, MKL_NUM_THREADS)"
+    )
+    each = max(1, signals.cores // len(computing))
+    return Sign(share, words, {"threads": threads, "each": each})
 
 
 def worker_imbalance(signals: Signals) -> Sign | None:
@@ -197,17 +231,22 @@ def memory_growth(signals: Signals) -> Sign | None:
     if growth_mb < MIN_GROWTH_MB or growth_mb < MIN_GROWTH_RATIO * rss_mb:
         return None
     words = "memory grew steadily by {growth_mb:.0f} MB within the window, to {rss_mb:.0f} MB"
-    return Sign(growth_mb / rss_mb, words, {"growth_mb": growth_mb, "rss_mb": rss_mb})
+    numbers = {"growth_mb": growth_mb, "rss_mb": rss_mb}
+    if signals.growth is not None:
+        words += ": {mb:.3g} [{low_mb:.3g}, {high_mb:.3g}] MB per 1,000 requests"
+        numbers |= signals.growth._asdict()
+    return Sign(growth_mb / rss_mb, words, numbers)
 
 
 _SPECS = (
     CauseSpec("generator_bound", 0, generator_bound),
-    CauseSpec("cpu_saturated", 1, cpu_saturated, "cpu"),
-    CauseSpec("worker_imbalance", 2, worker_imbalance),
-    CauseSpec("loop_blocked", 4, loop_blocked, "blocking"),
+    CauseSpec("cpu_oversubscribed", 1, cpu_oversubscribed),
+    CauseSpec("cpu_saturated", 2, cpu_saturated, "cpu"),
+    CauseSpec("worker_imbalance", 3, worker_imbalance),
+    CauseSpec("loop_blocked", 5, loop_blocked, "blocking"),
     CauseSpec(
         "thread_pool_full",
-        4,
+        5,
         full_pool(
             "limiter",
             "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
@@ -216,7 +255,7 @@ _SPECS = (
     ),
     CauseSpec(
         "executor_full",
-        4,
+        5,
         full_pool(
             "executor",
             "asyncio's default executor full {share:.0%} of the window: all {places} threads busy, "
@@ -226,15 +265,15 @@ _SPECS = (
     ),
     CauseSpec(
         "process_pool_full",
-        4,
+        5,
         full_pool(
             "process_pool",
             "process pool full {share:.0%} of the window: all {places} processes busy, {queued} calls waiting",
         ),
         "process",
     ),
-    CauseSpec("dependency_bound", 3, dependency_bound),
-    CauseSpec("memory_growth", 5, memory_growth),
+    CauseSpec("dependency_bound", 4, dependency_bound),
+    CauseSpec("memory_growth", 6, memory_growth),
 )
 CAUSES = {spec.name: spec for spec in _SPECS}
 """By name, in the order of docs/schema.md."""

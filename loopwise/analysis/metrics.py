@@ -149,6 +149,14 @@ _SPECS = (
         of_run=lambda rows: rows.run.host.server_rss_mb,
     ),
     MetricSpec(
+        "pss_mb",
+        "MB",
+        "lower",
+        "memory, shared once",
+        "the server's memory at the window's end, with what its processes share counted once; Linux",
+        of_run=lambda rows: rows.run.host.server_pss_mb,
+    ),
+    MetricSpec(
         "loop_lag_p99_ms",
         "ms",
         "lower",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
@@ -40,6 +41,11 @@ class WorkerSignals:
     held_ratio: float
     """Of which code on the loop kept it; what the machine and other threads had of its stalls is taken off."""
     stall_ms: float
+    native_threads: int = 0
+    """Threads of BLAS, OpenMP and the like at work, most of the time."""
+    native_cpu_ratio: float = 0.0
+    native_wait_ratio: float = 0.0
+    """Time in which they could have run, but had no core, all of them together."""
     pools: dict[str, PoolSignals] = field(default_factory=dict)
 
     def want_ratio(self, left_ratio: float) -> float:
@@ -66,6 +72,8 @@ class Signals:
     """CPU of the busiest generator process ÷ time."""
     rss_mb: float = 0.0
     rss_growth_mb: float = 0.0
+    growth: Growth | None = None
+    """Of long windows."""
     low_ms: float | None = None
     """Fastest tenth of the window's service times."""
     alone_ms: float | None = None
@@ -101,6 +109,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         generator_ratio=run.generator.cpu_ratio or 0.0,
         rss_mb=host.server_rss_mb or 0.0,
         rss_growth_mb=host.server_rss_growth_mb or 0.0,
+        growth=memory_growth(rows, telemetry),
         low_ms=low_ms,
         alone_ms=alone_ms,
     )
@@ -133,6 +142,9 @@ def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> 
         wait_ratio=ratio("loop_wait_s"),
         held_ratio=min(1.0, _held_s(samples, stolen_s) / length_s),
         stall_ms=float(samples["loop_stall_max_ms"].iloc[1:].max()),
+        native_threads=int(samples["native_threads"].fillna(0).median()),
+        native_cpu_ratio=ratio("native_cpu_s"),
+        native_wait_ratio=ratio("native_wait_s"),
         pools={pool: _pool(samples, pool) for pool in POOLS if samples[f"{pool}_max"].notna().any()},
     )
 

@@ -117,7 +117,7 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
     Returns:
         steal_ratio and cpu_ratio of the machine (0–1); with a server, server_cpu_s (user and system, all its
         processes), server_rss_mb (their greatest sum), server_rss_growth_mb (0 unless it grew steadily), server_threads
-        and server_context_switches; and, with probes, those of `loop_figures`.
+        and server_context_switches; server_pss_mb where every process told; and, with probes, those of `loop_figures`.
     """
     inside = [s for s in samples if start_ns <= s.time_ns <= end_ns]
     hosts = [s for s in inside if s.role == "host"]
@@ -136,6 +136,9 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
     if by_pid:
         figures["server_cpu_s"] = sum(rows[-1].cpu_s - rows[0].cpu_s for rows in by_pid.values())
         figures["server_rss_mb"] = max(by_time.values())
+        shared = [rows[-1].pss_mb for rows in by_pid.values() if rows[-1].time_ns == max(by_time)]
+        if all(pss_mb is not None for pss_mb in shared):
+            figures["server_pss_mb"] = sum(pss_mb or 0.0 for pss_mb in shared)
         figures["server_rss_growth_mb"] = steady_growth(list(by_time.values()))
         figures["server_threads"] = float(sum(rows[-1].threads or 0 for rows in by_pid.values()))
         figures["server_context_switches"] = float(

@@ -225,6 +225,8 @@ class HostFigures(Recorded):
     """CPU of all processes of the server, user and system."""
     server_rss_mb: float | None = None
     """Greatest sum of their resident memory."""
+    server_pss_mb: float | None = None
+    """Their memory at the window's end, with what they share counted once."""
     server_rss_growth_mb: float | None = None
     """Its growth from the window's first fifth to the last; 0 unless each fifth rose above the one before."""
     server_threads: float | None = None

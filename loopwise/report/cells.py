@@ -152,6 +152,12 @@ class Cells:
         """The same metric of several cases."""
         return [self.cell(case, metric) for case in cases]
 
+    def memory(self, cases: Iterable[Case]) -> list[Cell]:
+        """Memory of several cases: what is shared counted once, if that is known of all of them."""
+        cases = list(cases)
+        once = self.row(cases, "pss_mb")
+        return once if all(cell.usable for cell in once if not cell.invalid) else self.row(cases, "rss_mb")
+
     def why_invalid(self, case: Case) -> str | None:
         """Why nothing about this case can be used, or None."""
         return self.cell(case, "throughput_rps").invalid

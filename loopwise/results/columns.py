@@ -34,6 +34,11 @@ def greatest(key: str) -> Merge:
     return lambda lines: max(line[key] for line in lines)
 
 
+def greatest_known(key: str) -> Merge:
+    """The same, of the lines that have it; None: none has."""
+    return lambda lines: max((line[key] for line in lines if line.get(key) is not None), default=None)
+
+
 def lag(quantile: float) -> Merge:
     """For quantiles of the lag: of all lines' counts together."""
     return lambda lines: lag_ms(merge_counts(line["lags"] for line in lines), quantile)
@@ -106,6 +111,8 @@ TELEMETRY_COLUMNS = (
     Column("context_switches", INT64, "since it began, voluntary or not; null for the host"),
     Column("steal_s", FLOAT, "host: CPU seconds that the hypervisor took since boot; null for processes"),
     Column("total_s", FLOAT, "host: CPU seconds of all cores since boot, idle ones included; null for processes"),
+    Column("pss_mb", FLOAT,
+        meaning="memory, each page divided by its processes; only at the window's ends, and where Linux tells"),
     Column("loop_lag_p50_ms", FLOAT, merge=lag(0.5),
         meaning="how long a callback that was due waited, since the row before; null while the loop is blocked"),
     Column("loop_lag_p99_ms", FLOAT, "the same, 99th percentile, within 3 %", merge=lag(0.99)),
@@ -118,6 +125,11 @@ TELEMETRY_COLUMNS = (
     Column("loop_cpu_s", FLOAT, "CPU of the loop's thread", merge=last("loop_cpu_s")),
     Column("loop_wait_s", FLOAT, merge=last("loop_wait_s"),
         meaning="time in which the loop's thread could have run, but had no core"),
+    Column("native_threads", INT32, merge=greatest_known("native_threads"),
+        meaning="threads that Python didn't start (BLAS, OpenMP) and that ran since the row before; not under granian"),
+    Column("native_cpu_s", FLOAT, "CPU of such threads", merge=last("native_cpu_s")),
+    Column("native_wait_s", FLOAT, merge=last("native_wait_s"),
+        meaning="time in which they could have run, but had no core, all of them together"),
     Column("limiter_max", INT32, merge=pool("limiter", 0),
         meaning="tokens of AnyIO's default limiter, the threads of `def` routes; null while AnyIO is not loaded"),
     Column("limiter_busy", INT32, "tokens in use", merge=pool("limiter", 1)),
@@ -162,6 +174,7 @@ class Sample:
     context_switches: int | None = None
     steal_s: float | None = None
     total_s: float | None = None
+    pss_mb: float | None = None
     probe: Mapping[str, float | None] = field(default_factory=dict)
     """Columns that the probe in a worker measured; empty for other processes, or where it is off."""
     lags: Mapping[int, int] | None = None

@@ -55,7 +55,8 @@ class Telemetry:
         """Take a sample of everything now; returns its time, nanoseconds since the epoch.
 
         Args:
-            is_thorough: look for new child processes first, so that none is missed at an end of the window.
+            is_thorough: look for new child processes first, so that none is missed at an end of the window; and ask for
+                their shared memory, which the kernel counts page by page.
         """
         with self._lock:
             if is_thorough:
@@ -68,7 +69,16 @@ class Telemetry:
             for process in self._processes():
                 with suppress(psutil.NoSuchProcess):
                     self.samples.append(_sample_process(process, now_ns))
+            if is_thorough:  # after all of them: it takes milliseconds, and the times must be alike
+                self._add_shared_memory(now_ns)
             return now_ns
+
+    def _add_shared_memory(self, now_ns: int) -> None:
+        for sample in reversed(self.samples):
+            if sample.time_ns != now_ns:
+                return
+            if sample.role == "server":
+                sample.pss_mb = pss_mb(sample.pid)
 
     def _watch(self) -> None:
         while not self._ended.wait(INTERVAL_S):
@@ -104,6 +114,15 @@ def _sample_process(process: psutil.Process, now_ns: int) -> Sample:
             threads=process.num_threads(),
             context_switches=switches.voluntary + switches.involuntary,
         )
+
+
+def pss_mb(pid: int) -> float | None:
+    """Memory of a process, each page divided by the number of processes that share it; None where Linux tells not."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), None)
 
 
 def _cpu_s(pid: int) -> float | None:

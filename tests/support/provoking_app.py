@@ -1,6 +1,10 @@
-"""An ASGI app that misbehaves on purpose, in one way per path. Standard library only; served by path."""
+"""An ASGI app that misbehaves on purpose, in one way per path; served by path.
+
+Standard library and, for one path, NumPy.
+"""
 
 import asyncio
+import ctypes
 import os
 import sys
 import time
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PLACES = 4
+BLAS_THREADS = 8
 STALL_S = 0.05
 LEAK_BYTES = 60_000
 MAX_LEAKS = 5_000
@@ -15,6 +20,7 @@ MAX_LEAKS = 5_000
 HOLD_OUT_S = 60.0
 
 leaks: list[bytes] = []
+chosen: list[int] = []
 places = asyncio.Semaphore(PLACES)
 waiting = 0
 served = 0
@@ -71,11 +77,28 @@ async def depend() -> None:
         waiting -= 1
 
 
+def multiply_on(threads: int) -> None:
+    """Multiply in so many threads; OpenBLAS lets variables set no more than there are cores, unlike MKL."""
+    import numpy as np  # noqa: PLC0415 - the other paths need the standard library alone
+
+    if threads not in chosen:
+        chosen.append(threads)
+        (path,) = (Path(np.__file__).parents[1] / "numpy.libs").glob("libscipy_openblas64_*.so")
+        ctypes.CDLL(str(path)).scipy_openblas_set_num_threads64_(threads)
+    grid = np.ones((400, 400))
+    grid @ grid
+
+
+async def multiply() -> None:
+    """Some milliseconds in BLAS, in a thread; it lets the loop go."""
+    await asyncio.to_thread(multiply_on, BLAS_THREADS)
+
+
 async def answer() -> None:
     """Does nothing."""
 
 
-PATHS = {"/": answer, "/compute": compute, "/leak": leak, "/depend": depend}
+PATHS = {"/": answer, "/compute": compute, "/leak": leak, "/depend": depend, "/blas": multiply}
 behind: list[Any] = []
 """Coroutine functions that go on behind the requests."""
 

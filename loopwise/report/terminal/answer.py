@@ -37,7 +37,7 @@ ERRORS_SHOWN = 5
 """Rows of a case in the table of errors; the page has all."""
 NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
 """Room of a name before other columns are left out for it; before one that matters is left out."""
-_AGAINST, _P50, _BAR, _BOUND, _CPU, _CAUSE = range(1, 7)
+_AGAINST, _P50, _BAR, _BOUND, _CPU, _MEMORY, _CAUSE = range(1, 8)
 """The order in which columns are left out, the last first."""
 _MATTERS = _P50
 """Columns up to this one are left out only where names are as narrow as they can be."""
@@ -179,6 +179,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     ]
     reached = [Text(fmt.number(cell.predicted_ratio)) for cell in row]
     against = [_against(verdicts.get(cell.case.case_id) if cell.usable else None, is_wide=is_wide) for cell in row]
+    memory = [Text(f"{fmt.number(cell.value)} MB" if cell.usable else fmt.NONE) for cell in cells.memory(facet.cases)]
     cause = [_plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
     columns = [
         _Column("mode × workers" if split else "case", names, is_name=True, is_right=False),
@@ -188,10 +189,11 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
         _Column("p50", p50, _P50),
         _Column("p99", p99),
         _Column("CPU/req", cpu, _CPU),
+        _Column("memory", memory, _MEMORY),
         _Column("vs baseline", against, _AGAINST, is_right=False),
         _Column("cause", cause, _CAUSE, is_right=False),
     ]
-    optional = {_BOUND, _CPU, _AGAINST, _CAUSE}
+    optional = {_BOUND, _CPU, _MEMORY, _AGAINST, _CAUSE}
     return [
         column
         for column in columns

@@ -1,0 +1,42 @@
+"""Growth of memory per request within one long run."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from loopwise.analysis.rows import RunRows
+from loopwise.analysis.stats import t_half_width
+
+MIN_S = 30.0
+"""A shorter window holds what caches and the allocator take at first."""
+PARTS = 10
+"""Growth within each tenth of the window is one observation: memory at one sample depends on that before it."""
+CONFIDENCE = 0.95
+
+
+class Growth(NamedTuple):
+    """Megabytes per 1,000 requests, with the ends of their interval (95 %)."""
+
+    mb: float
+    low_mb: float
+    high_mb: float
+
+
+def memory_growth(rows: RunRows, telemetry: pa.Table) -> Growth | None:
+    """How much the server's memory grew per 1,000 requests; None in short windows, or without memory or requests."""
+    window = rows.run.window
+    if window is None or window.duration_s < MIN_S or not rows.served:
+        return None
+    samples = telemetry.select(["time_ns", "role", "rss_mb"]).to_pandas()
+    inside = samples["time_ns"].between(window.start_ns, window.end_ns) & (samples["role"] == "server")
+    rss_mb = samples[inside].groupby("time_ns")["rss_mb"].sum()
+    if len(rss_mb) < 2 * PARTS:
+        return None
+    edges_ns = np.linspace(window.start_ns, window.end_ns, PARTS + 1)
+    at_edges = np.interp(edges_ns, rss_mb.index.to_numpy(dtype=float), rss_mb.to_numpy(dtype=float))
+    # The same time has each part, and close to the same requests.
+    per_part = rows.served / PARTS / 1e3
+    grown = (np.diff(at_edges) / per_part).tolist()
+    mean, half = float(np.mean(grown)), t_half_width(grown, CONFIDENCE)
+    return Growth(mean, mean - half, mean + half)
