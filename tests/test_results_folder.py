@@ -18,13 +18,13 @@ from loopwise.errors import ResultError
 from loopwise.generator.recorder import Recorder
 from loopwise.model import SCHEMA_VERSION
 from loopwise.results.columns import Sample
+from loopwise.results.files import write_atomically
 from loopwise.results.folder import (
     STREAM,
     ResultFolder,
     find_results,
     result_name,
     seal_samples,
-    write_atomically,
 )
 
 TYPES = {

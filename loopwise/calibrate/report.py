@@ -14,7 +14,7 @@ from loopwise.calibrate.records import DECLARED, Calibration, LatencyTruth
 from loopwise.calibrate.targets import spread
 from loopwise.errors import writing
 from loopwise.report import format as fmt
-from loopwise.results.folder import write_atomically
+from loopwise.results.files import write_atomically
 
 JSON, MARKDOWN = "calibration.json", "calibration.md"
 PERCENTILE_NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}

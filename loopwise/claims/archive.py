@@ -16,7 +16,8 @@ from loopwise.claims.evidence import merged
 from loopwise.claims.finding import CLAIMS_SCHEMA_VERSION, Finding
 from loopwise.errors import ResultError
 from loopwise.paths import results_dir
-from loopwise.results.folder import EXPERIMENT, ResultFolder, write_atomically
+from loopwise.results.files import write_atomically
+from loopwise.results.folder import EXPERIMENT, ResultFolder
 
 FINDING, SEARCHED, PAGE = "finding.json", "searched", "claims.html"
 

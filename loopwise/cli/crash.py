@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loopwise import __version__
 from loopwise.errors import InternalError, LoopwiseError
+from loopwise.results.files import open_to_append
 
 CRASH_LOG = "crash.log"
 """In the folder of the result that was being made or read."""
@@ -54,7 +55,7 @@ def _write(error: Exception, folder: Path | None) -> Path | None:
     try:
         if folder is not None and folder.is_dir():
             path = folder / CRASH_LOG
-            with path.open("a", encoding="utf-8", errors="replace") as file:
+            with open_to_append(path) as file:
                 file.write(text)
             return path
     except OSError:

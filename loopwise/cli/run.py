@@ -37,11 +37,15 @@ def run(
         typer.Option(metavar="DIR", help="Go on with an interrupted result; measures nothing twice."),
     ] = None,
     allow_remote: Remotes = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Resume a result that you did not make on this machine.")
+    ] = False,
     quiet: Quietly = False,
 ) -> int:
     """Measure a suite and report it."""
     from loopwise.results.folder import ResultFolder
     from loopwise.suite import load_suite
+    from loopwise.suite.resumed import resumable
 
     if resume is not None:
         given = {"SUITE": suite, "--out": out, "--label": label, "--set": set_, "--seed": seed}
@@ -49,7 +53,10 @@ def run(
         if extra:
             raise UsageError(f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}")
         result = ResultFolder(resume)
-        return execute(result, result.experiment(), quiet=quiet)
+        experiment = resumable(result.experiment(), resume, trust=trust, allow_remote=allow_remote or ())
+        return execute(result, experiment, quiet=quiet)
+    if trust:
+        raise UsageError("--trust is about a result that is resumed; leave it out, or add --resume DIR")
     if suite is None:
         raise UsageError("run: name a suite (see `bench.py list suites`), or give --resume DIR")
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
@@ -82,6 +89,7 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
     from loopwise.model.naming import shown_names
     from loopwise.report.terminal.progress import watching
     from loopwise.servers.services import refuse_missing
+    from loopwise.suite.resumed import remote_hosts
 
     raise_open_files_limit()
     names = shown_names(experiment.suite.cases)
@@ -93,9 +101,10 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
     except Interrupted as error:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
+        allowed = "".join(f" --allow-remote {host}" for host in remote_hosts(experiment.suite))
         raise Interrupted(
             f"{error}: {done} of {len(experiment.plan)} runs are kept; "
-            f"go on with: bench.py run --resume {result.path}, or see them with: bench.py report {result.path}"
+            f"go on with: bench.py run --resume {result.path}{allowed}, or see them with: bench.py report {result.path}"
         ) from None
     make_report(result.path, quiet=quiet)
     bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)

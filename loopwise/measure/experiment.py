@@ -18,6 +18,7 @@ from loopwise.measure.slices import Escalation, undecided
 from loopwise.measure.testbed import Serve, Testbed
 from loopwise.model import Case, Experiment, PlannedRun, Round, Run, RunState, Suite
 from loopwise.results.folder import ResultFolder
+from loopwise.results.trust import sealed
 from loopwise.servers import lifecycle, target
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning, pin
@@ -48,7 +49,7 @@ class Watcher(Protocol):
 def design(suite: Suite, *, seed: int | None, label: str | None, name: str, command: str | None = None) -> Experiment:
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
-    return Experiment(
+    experiment = Experiment(
         name=name,
         label=label,
         created_at=_now(),
@@ -59,6 +60,7 @@ def design(suite: Suite, *, seed: int | None, label: str | None, name: str, comm
         plan=plan(suite, seed),
         command=command,
     )
+    return sealed(experiment)
 
 
 def _now() -> str:

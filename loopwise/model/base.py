@@ -1,8 +1,11 @@
 """Base classes of all models."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,149}$")]
+"""Letters, digits, dots, dashes and underscores: it becomes the name of a folder."""
 
 SCHEMA_VERSION = 2
 """Version of experiment.json, run.json and round.json. History: 1, first; 2, rounds of pairs, attempts, causes."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from loopwise.model.base import SCHEMA_VERSION, Noun, Recorded
+from loopwise.model.base import SCHEMA_VERSION, CaseId, Noun, Recorded
 from loopwise.model.suite import Case, Suite
 
 RunState = Literal["planned", "ok", "invalid", "failed", "disturbed"]
@@ -21,10 +21,10 @@ VICTIM = "victim "
 class PlannedRun(Noun):
     """One run of the plan: a case, its replicate and its state."""
 
-    case_id: str
-    replicate: int
+    case_id: CaseId
+    replicate: int = Field(ge=1)
     """From 1; replicate k of every case lies in block k."""
-    attempt: int = 1
+    attempt: int = Field(default=1, ge=1)
     """Above 1: repeats a run during which the machine was disturbed, at the end of its block."""
     state: RunState = "planned"
 
@@ -49,6 +49,18 @@ class Experiment(Noun):
     finished_at: str | None = None
     command: str | None = None
     """The command line that started it."""
+    seal: str | None = None
+    """Tells the user and the machine that made it (loopwise.results.trust)."""
+
+    @model_validator(mode="after")
+    def _has_ids(self) -> "Experiment":
+        """Folders have the names of cases, and only cases of the suite are measured."""
+        ids = [case.case_id for case in self.suite.cases]
+        if len({*ids, ""}) <= len(ids):
+            raise ValueError("two cases have the same case_id, or one has none")
+        if not {each.case_id for each in self.plan} <= set(ids):
+            raise ValueError("the plan has a case_id that no case has")
+        return self
 
 
 class Window(Noun):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from loopwise.model.base import Grown, Noun
+from loopwise.model.base import CaseId, Grown, Noun
 
 Arrivals = Literal["poisson", "constant"]
 FeedOrder = Literal["sequence", "shuffle", "per_user"]
@@ -217,7 +217,8 @@ class Case(Grown):
 
     added: ClassVar[frozenset[str]] = frozenset({"before_replicate"})
 
-    case_id: str
+    case_id: CaseId | Literal[""]
+    """Names the folder of its runs; empty until `assign_ids` has given it."""
     workload: str
     """A workload of target_app, or for other apps the endpoint's name."""
     params: dict[str, Any] = Field(default_factory=dict)

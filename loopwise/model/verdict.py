@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from loopwise.model.base import SCHEMA_VERSION, Noun
+from loopwise.model.base import SCHEMA_VERSION, CaseId, Noun
 from loopwise.model.run import Check, ErrorCount, GeneratorFigures, HostFigures, ServerFacts
 
 Pairing = Literal["blocks", "slices", "duel", "none"]
@@ -46,10 +46,10 @@ class Round(Noun):
 
     schema_version: int = SCHEMA_VERSION
     pairing: Literal["slices", "duel"]
-    number: int
+    number: int = Field(ge=1)
     """From 1."""
-    baseline_case: str
-    candidate_case: str
+    baseline_case: CaseId
+    candidate_case: CaseId
     status: Literal["ok", "invalid", "failed"]
     error: str | None = None
     started_at: str

@@ -8,7 +8,8 @@ from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report.charts.specs import save
 from loopwise.report.html.report import write_report
-from loopwise.results.folder import ResultFolder, write_atomically
+from loopwise.results.files import write_atomically
+from loopwise.results.folder import ResultFolder
 
 
 def build(result: ResultFolder) -> Summary:

@@ -6,6 +6,7 @@ Writing is atomic: a reader sees the old file or the new one.
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
 from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
+from loopwise.results.files import replacing, write_atomically
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
 ASIDE = "-disturbed-"
@@ -30,16 +32,6 @@ STREAM, STREAMS = "samples.arrow", "samples*.arrow"
 """The generator's rows while it runs; they become samples.parquet at the end of the run."""
 DELTA_COLUMNS = [field.name for field in SAMPLES if pa.types.is_integer(field.type)]
 """Differences of successive rows are small: stored as differences (Parquet's DELTA_BINARY_PACKED)."""
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's text so that neither a reader nor a crash leaves half of it."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    temporary.replace(path)
 
 
 def result_name(suite: str, label: str | None, now: datetime) -> str:
@@ -108,7 +100,7 @@ class ResultFolder:
         """Read experiment.json.
 
         Raises:
-            ResultError: the folder is no result, is damaged, or is of a newer version.
+            ResultError: the folder is no result, is damaged, is of a newer version, or holds links.
         """
         path = self.path / EXPERIMENT
         if not path.is_file():
@@ -116,6 +108,7 @@ class ResultFolder:
                 f"{self.path}: is no result (it has no {EXPERIMENT}); name a folder made by `bench.py run`, "
                 "or see `bench.py list results`"
             )
+        _refuse_links(self.path)
         return _read(path, Experiment)
 
     def write_run(self, run: Run) -> None:
@@ -135,10 +128,15 @@ class ResultFolder:
         Returns:
             The runs, and a sentence for each that can't be read.
         """
-        paths, runs, damaged = _read_all(self.path, RUNS, Run)
-        for index, path in enumerate(paths):
-            if ASIDE in path.parent.name:  # decides: a kill may have come before run.json said so
-                runs[index] = runs[index].model_copy(update={"status": "disturbed"})
+        runs: list[Run] = []
+        found, damaged = _read_all(self.path, RUNS, Run)
+        for path, run in found:
+            # The folder's name decides: a kill may have come before run.json said so.
+            marked = run.model_copy(update={"status": "disturbed"}) if ASIDE in path.parent.name else run
+            if path.parent == self.folder_of(marked):
+                runs.append(marked)
+            else:
+                damaged.append(_misplaced(path, self.folder_of(marked)))
         return sorted(runs, key=lambda run: run.order), damaged
 
     def round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
@@ -162,7 +160,13 @@ class ResultFolder:
         Returns:
             The rounds, by pair and in the order of their numbers, and a sentence for each that can't be read.
         """
-        _, rounds, damaged = _read_all(self.path, ROUNDS, Round)
+        found, damaged = _read_all(self.path, ROUNDS, Round)
+        rounds = [each for path, each in found if path.parent == self._folder_of_round(each)]
+        damaged += [
+            _misplaced(path, self._folder_of_round(each))
+            for path, each in found
+            if path.parent != self._folder_of_round(each)
+        ]
         return sorted(rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)), damaged
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
@@ -264,9 +268,8 @@ def _complete_batches(stream: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    pq.write_table(table, temporary, **options)
-    temporary.replace(path)
+    with replacing(path) as sink:
+        pq.write_table(table, sink, **options)
 
 
 def _emptied(folder: Path) -> Path:
@@ -275,16 +278,33 @@ def _emptied(folder: Path) -> Path:
     return folder
 
 
-def _read_all(folder: Path, pattern: str, noun: type[T]) -> tuple[list[Path], list[T], list[str]]:
-    """The files of a pattern that can be read, what they hold, and a sentence for each that can't."""
-    paths, nouns, damaged = [], [], []
+def _refuse_links(folder: Path) -> None:
+    """Refuse a result in which a link would lead a write elsewhere, or a pipe or device would never end."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode)):
+                what = "link" if stat.S_ISLNK(mode) else "pipe or a device"
+                raise ResultError(
+                    f"{path}: is a {what}, and a result holds files and folders only; remove it, "
+                    "or put there what it stands for"
+                )
+
+
+def _misplaced(path: Path, own: Path) -> str:
+    return f"{path}: belongs to {own}, and not to the folder where it is; move it back, or delete it"
+
+
+def _read_all(folder: Path, pattern: str, noun: type[T]) -> tuple[list[tuple[Path, T]], list[str]]:
+    """The files of a pattern that can be read, each with what it holds, and a sentence for each that can't."""
+    found, damaged = [], []
     for path in sorted(folder.glob(pattern)):
         try:
-            nouns.append(_read(path, noun))
-            paths.append(path)
+            found.append((path, _read(path, noun)))
         except ResultError as error:
             damaged.append(str(error))
-    return paths, nouns, damaged
+    return found, damaged
 
 
 def _read(path: Path, noun: type[T]) -> T:
@@ -292,7 +312,7 @@ def _read(path: Path, noun: type[T]) -> T:
     remedy = "restore it, or measure again"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):

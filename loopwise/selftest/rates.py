@@ -13,7 +13,7 @@ from rich.text import Text
 from scipy.stats import binomtest
 
 from loopwise.model import Estimate, Verdict
-from loopwise.results.folder import write_atomically
+from loopwise.results.files import write_atomically
 
 ALARMS = frozenset({"better", "worse"})
 MARKDOWN, JSON = "selftest.md", "selftest.json"

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import psutil
 
+from loopwise.results.files import open_to_append
+
 POLL_S = 0.005
 KILL_TIMEOUT_S = 5.0
 """A killed process ends at once, unless the kernel holds it, and then nothing helps."""
@@ -43,7 +45,7 @@ def start(
         cores: it and its children run on these alone; empty: on any.
     """
     pinned = ",".join(map(str, cores)) or "-"
-    with log.open("ab") as sink:
+    with open_to_append(log) as sink:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), pinned, *argv],
             stdin=stdin,

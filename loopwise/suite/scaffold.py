@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from loopwise.errors import UsageError
 from loopwise.model import App
-from loopwise.results.folder import write_atomically
+from loopwise.results.files import write_atomically
 from loopwise.servers.origin import UNIX
 from loopwise.suite.locations import meant_url
 from loopwise.suite.openapi import Listing

@@ -38,6 +38,7 @@ from loopwise.report.terminal.progress import Quiet
 from loopwise.results.columns import KERNEL
 from loopwise.results.columns import SAMPLES as SCHEMA
 from loopwise.results.folder import ResultFolder
+from loopwise.results.trust import sealed
 from loopwise.servers.lifecycle import RunningServer
 
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -292,7 +293,7 @@ def experiment_of(suite: Suite, name: str = "fake-1", **options: Any) -> Experim
 def new_result(folder: Path, suite: Suite, **options: Any) -> tuple[ResultFolder, Experiment]:
     """A result of which nothing is measured yet."""
     result = ResultFolder(folder)
-    experiment = experiment_of(suite, folder.name, **options)
+    experiment = sealed(experiment_of(suite, folder.name, **options))
     result.write_experiment(experiment)
     return result, experiment
 

@@ -9,6 +9,7 @@ from loopwise.analysis.summary import Summary
 from loopwise.errors import UsageError
 from loopwise.report.export import hgrm, k6, locust, markdown, tidy
 from loopwise.report.export.tallies import CaseTally
+from loopwise.results.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,5 @@ def _write(spec: Export, summary: Summary, folder: Path, tallies: Mapping[str, C
             if case.case_id in tallies:
                 contents |= spec.of_case(tallies[case.case_id])
     for name, content in contents.items():
-        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        write_atomically(folder / name, content)
     return [folder / name for name in contents]

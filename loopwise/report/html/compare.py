@@ -18,7 +18,7 @@ from loopwise.report.charts.kit.chart import ChartFile, save_sheets
 from loopwise.report.comparison import Side, only_in, shared_facets
 from loopwise.report.html import page
 from loopwise.report.words import URGENCY, case_names
-from loopwise.results.folder import write_atomically
+from loopwise.results.files import write_atomically
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
 MOST_NAMES = 100

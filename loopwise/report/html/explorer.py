@@ -23,6 +23,7 @@ from loopwise.report.charts.kit.style import MODES
 from loopwise.report.format import clean
 from loopwise.report.html.cases import anchors
 from loopwise.report.words import case_name, metric_name
+from loopwise.results.files import write_atomically
 
 DIGITS = 6
 """Significant digits in the page; summary.csv has all of them."""
@@ -128,9 +129,7 @@ def packed() -> bytes:
     made = make_library()
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_name(f".{kept.name}.{os.getpid()}")
-        beside.write_bytes(made)
-        beside.replace(kept)  # nobody ever reads half of it
+        write_atomically(kept, made)
     return made
 
 

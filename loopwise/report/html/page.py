@@ -24,7 +24,7 @@ from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.charts.kit.style import MODES
 from loopwise.report.format import clean
 from loopwise.report.words import ICONS
-from loopwise.results.folder import write_atomically
+from loopwise.results.files import write_atomically
 
 HEAD_SCRIPT = "theme.js"
 

@@ -13,6 +13,7 @@ from loopwise.report.charts.kit import frame, style
 from loopwise.report.charts.kit.frame import Panel
 from loopwise.report.charts.kit.svg import inline, panels_of, svg_of
 from loopwise.report.format import clean
+from loopwise.results.files import replacing, write_atomically
 
 _PNG_DPI = 150
 _MAX_SHEET_IN = 40.0
@@ -109,9 +110,9 @@ def _save_sheet(
     """Write a sheet as SVG and PNG, and cut its panels out of it."""
     svg, png = files
     text = svg_of(figure, title)
-    svg.write_text(text, encoding="utf-8")
-    with style.figure_style():
-        figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    write_atomically(svg, text)
+    with style.figure_style(), replacing(png) as sink:
+        figure.savefig(sink, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     cut = panels_of(text, figure, [panel.height_in for panel in panels])
     return tuple(InlinePanel(each, panel.describe()) for each, panel in zip(cut, panels, strict=True))
 
