@@ -31,6 +31,7 @@ import inspect
 import json
 import os
 import platform
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
@@ -193,7 +194,7 @@ class Probe:
             self._set_up()
             self._ready = True
         if scope["path"] == READY_PATH and scope["type"] == "http" and scope["method"] == "GET":
-            await self._answer(send)
+            await self._answer(scope, send)
         else:
             await self.app(scope, receive, send)
 
@@ -229,11 +230,11 @@ class Probe:
             self._instruments.start(asyncio.get_running_loop())
             self._instruments.limiter = _limiter()
 
-    async def _answer(self, send: Send) -> None:
+    async def _answer(self, scope: Message, send: Send) -> None:
         if self._instruments is not None and self._instruments.limiter is None:
             self._instruments.limiter = _limiter()
         if self._ready and self._facts is None:
-            self._facts = json.dumps(describe_process()).encode()
+            self._facts = json.dumps({**describe_process(), "nodelay": has_nodelay(scope)}).encode()
         status, body = (200, self._facts) if self._facts is not None else (503, b'{"detail": "starting"}')
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -261,6 +262,19 @@ def describe_process() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": _versions(),
     }
+
+
+def has_nodelay(scope: Message) -> bool | None:
+    """Return whether a request's connection sends at once (TCP_NODELAY); None on other loops than asyncio's.
+
+    asyncio sets it only where the listening socket names its protocol, which those that supervisors share don't.
+    """
+    peer = tuple(scope.get("client") or ())[:2]
+    for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
+        if tuple(transport.get_extra_info("peername") or ())[:2] == peer != ():
+            found = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            return bool(found)
+    return None
 
 
 def _tokens_in_use() -> int | None:

@@ -52,6 +52,7 @@ def pool(full: float, places: int = 40, queued: int = 20) -> PoolSignals:
 
 
 BUSY = {"cpu_ratio": 0.97}
+NAGLE = run(nodelay=False, low_ms=43.0, median_ms=44.0, alone_ms=0.7, inside_ms=0.4)
 COMPUTING = {"cpu_ratio": 0.9, "native_threads": 3, "native_cpu_ratio": 0.6, "native_wait_ratio": 0.9}
 SLACK = replace(QUIET, share=0.5, cpu_ratio=0.6, native_threads=3, native_cpu_ratio=0.5, native_wait_ratio=0.5)
 BLAS = replace(two(COMPUTING, COMPUTING), cores=2, server_cpu_ratio=1.9)
@@ -135,6 +136,11 @@ TABLE: list[tuple[str, Signals, list[str]]] = [
         replace(one(held_ratio=0.6, stall_ms=9.0), low_ms=500.0),
         ["loop_blocked"],
     ),
+    ("answers in two writes", NAGLE, ["small_writes"]),
+    ("the same, sent at once", replace(NAGLE, nodelay=True), ["dependency_bound"]),
+    ("the same, on another loop", replace(NAGLE, nodelay=None), ["dependency_bound"]),
+    ("two writes, and time in the app", replace(NAGLE, low_ms=60.0, alone_ms=58.0, median_ms=62.0, inside_ms=58.0), []),
+    ("two writes, and no probe", replace(NAGLE, inside_ms=None, workers=()), []),
     ("a leak", run(rss_growth_mb=30.0), ["memory_growth"]),
     ("growth of caches", run(rss_growth_mb=7.9), []),
     ("a little of much", run(rss_growth_mb=20.0, rss_mb=1000.0), []),
@@ -181,6 +187,7 @@ def test_every_cause_has_a_row_in_which_it_is_alone() -> None:
             "to 60 MB: 1.5 [1.25, 1.75] MB per 1,000 requests",
         ),
         (run(server_cpu_ratio=0.95), "CPU saturated: the server used 0.95 of 1 core"),
+        (NAGLE, "answers wait 44 ms of 44 ms outside the app (busy 21 %)"),
         (run(low_ms=200.0, alone_ms=20.0), "even the fastest tenth took 10.0 × as long as the first, 200 ms"),
         (run(rss_growth_mb=30.0), "memory grew steadily by 30 MB within the window, to 60 MB"),
     ],

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -245,7 +246,7 @@ def test_ready_tells_who_serves(probed: Probed) -> None:
         return (await Server(probe.app).get("/.loopwise/ready")).json()
 
     facts = asyncio.run(session())
-    assert set(facts) == {"pid", "ppid", "threads", "loop", "python", "versions"}
+    assert set(facts) == {"pid", "ppid", "threads", "loop", "python", "versions", "nodelay"}
     assert facts["threads"] == 7
     assert facts["loop"].startswith("asyncio.")
     assert facts["versions"]["fastapi"]
@@ -342,3 +343,28 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
     assert (look["started"], look["done"]) == (4, 4)
     assert look["limiter"] == [40, 0, 0]
     assert [path.suffix for path in (tmp_path / "telemetry").iterdir()] == [".jsonl"]
+
+
+@pytest.mark.parametrize(("is_shared", "expected"), [(True, False), (False, True)])
+def test_a_socket_that_a_supervisor_shares_lacks_nodelay_on_asyncio(
+    is_shared: bool, expected: bool, probed: Probed
+) -> None:
+    probe = probed("probed_shop:raw")
+
+    async def session() -> bool | None:
+        found: list[bool | None] = []
+
+        async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            found.append(probe.has_nodelay({"client": writer.get_extra_info("peername")}))
+            writer.close()
+
+        shared = socket.create_server(("127.0.0.1", 0)) if is_shared else None
+        places: dict[str, Any] = {"sock": shared} if shared else {"host": "127.0.0.1", "port": 0}
+        async with await asyncio.start_server(serve, **places) as server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return found[0]
+
+    assert asyncio.run(session()) is expected

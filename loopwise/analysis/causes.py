@@ -26,6 +26,8 @@ MIN_WAITED = 0.005
 """A smaller share of the window is shown as 0 %."""
 MIN_NATIVE = 0.25
 """Threads of a library that have less of the server's CPU don't decide what it does."""
+MIN_DELAYED_MS = 30.0
+"""Linux delays an acknowledgement by 40 ms at least."""
 MIN_BLOCKED = 0.03
 """Below this share stalls are timers, garbage collections and neighbours on the host."""
 MIN_POOL = 0.2
@@ -164,6 +166,23 @@ def _load(worker: WorkerSignals, signals: Signals) -> float:
     return max(worker.want_ratio(signals.left_ratio), worker.held_ratio, *pools, 0.0)
 
 
+def small_writes(signals: Signals) -> Sign | None:
+    """Each answer waits for the client's delayed acknowledgement, since it leaves in several writes (Nagle)."""
+    if signals.nodelay is not False or signals.median_ms is None or signals.inside_ms is None:
+        return None
+    outside_ms = signals.median_ms - signals.inside_ms
+    load = max(max(worker.want_ratio(signals.left_ratio), worker.held_ratio) for worker in signals.workers)
+    if outside_ms < MIN_DELAYED_MS or load >= FREE:
+        return None
+    words = (
+        "answers wait {outside_ms:.0f} ms of {median_ms:.0f} ms outside the app (busy {load:.0%}): asyncio sends each "
+        "in several writes without TCP_NODELAY, and all but the first wait for the client's delayed acknowledgement "
+        "(Nagle's algorithm); serve with uvloop, or send each answer in one write"
+    )
+    numbers = {"outside_ms": outside_ms, "median_ms": signals.median_ms, "load": load}
+    return Sign(outside_ms / signals.median_ms, words, numbers)
+
+
 def loop_blocked(signals: Signals) -> Sign | None:
     """Code on the event loop kept it, and everybody else waited."""
     worst = max(signals.workers, key=lambda worker: worker.held_ratio, default=None)
@@ -218,7 +237,7 @@ def dependency_bound(signals: Signals) -> Sign | None:
 
 def _has_own_cause(signals: Signals) -> bool:
     """Whether something of the server's own, or the generator, already explains a queue."""
-    own = ("generator_bound", "cpu_saturated", "worker_imbalance", "thread_pool_full", "executor_full")
+    own = ("generator_bound", "cpu_saturated", "small_writes", "worker_imbalance", "thread_pool_full", "executor_full")
     if any(CAUSES[name].find(signals) for name in (*own, "process_pool_full")):
         return True
     blocked = loop_blocked(signals)
@@ -243,6 +262,7 @@ _SPECS = (
     CauseSpec("cpu_oversubscribed", 1, cpu_oversubscribed),
     CauseSpec("cpu_saturated", 2, cpu_saturated, "cpu"),
     CauseSpec("worker_imbalance", 3, worker_imbalance),
+    CauseSpec("small_writes", 3, small_writes),
     CauseSpec("loop_blocked", 5, loop_blocked, "blocking"),
     CauseSpec(
         "thread_pool_full",

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
-from loopwise.analysis.stats import nearest_rank
+from loopwise.analysis.stats import rank
 from loopwise.model import Run
 from loopwise.results.columns import POOLS
 
@@ -76,6 +76,12 @@ class Signals:
     """Of long windows."""
     low_ms: float | None = None
     """Fastest tenth of the window's service times."""
+    median_ms: float | None = None
+    """Of the window's service times."""
+    inside_ms: float | None = None
+    """Time that a request spent in the app, on average: by Little's law from those in flight there."""
+    nodelay: bool | None = None
+    """Whether the server's connections send at once; None: not known."""
     alone_ms: float | None = None
     """Service time without a queue: of the whole run's fastest rows."""
 
@@ -98,7 +104,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
     window_s = run.window.duration_s
     host, machine_cores = run.host, run.generator.cores
     steal = host.steal_ratio or 0.0
-    low_ms, alone_ms = _service_times(rows)
+    low_ms, median_ms, alone_ms = _service_times(rows)
     return Signals(
         workers=_workers(run, telemetry),
         cores=len(run.server.pinned_to) or machine_cores,
@@ -111,6 +117,9 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         rss_growth_mb=host.server_rss_growth_mb or 0.0,
         growth=memory_growth(rows, telemetry),
         low_ms=low_ms,
+        median_ms=median_ms,
+        inside_ms=_inside_ms(run, telemetry),
+        nodelay=run.server.nodelay,
         alone_ms=alone_ms,
     )
 
@@ -126,6 +135,19 @@ def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerSignals, ...]:
         for pid, mine in samples[samples["requests_done"].notna()].groupby("pid")
         if len(mine) >= 2
     )
+
+
+def _inside_ms(run: Run, telemetry: pa.Table) -> float | None:
+    """Mean time of a request within the app, all workers together; None where no probe counted, or nothing."""
+    assert run.window is not None
+    samples = telemetry.select(["time_ns", "pid", "in_flight", "requests_done"]).to_pandas().dropna()
+    samples = samples[(samples["time_ns"] >= run.window.start_ns) & (samples["time_ns"] <= run.window.end_ns)]
+    workers = [mine for _, mine in samples.groupby("pid") if len(mine) >= 2]
+    done = sum(float(mine["requests_done"].iloc[-1] - mine["requests_done"].iloc[0]) for mine in workers)
+    spent_ns = sum(
+        float(mine["in_flight"].mean()) * float(mine["time_ns"].iloc[-1] - mine["time_ns"].iloc[0]) for mine in workers
+    )
+    return spent_ns / done / 1e6 if done else None
 
 
 def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> WorkerSignals:
@@ -181,8 +203,8 @@ def _pool(samples: pd.DataFrame, pool: str) -> PoolSignals:
     return PoolSignals(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
 
 
-def _service_times(rows: RunRows) -> tuple[float | None, float | None]:
-    """Fastest tenth in the window, and fastest in the whole run, of the endpoint with most successes.
+def _service_times(rows: RunRows) -> tuple[float | None, float | None, float | None]:
+    """Fastest tenth and median in the window, and fastest in the whole run, of the endpoint with most successes.
 
     Only one endpoint: several may differ by what they do.
     """
@@ -190,6 +212,7 @@ def _service_times(rows: RunRows) -> tuple[float | None, float | None]:
     busiest = max(successes.values(), key=lambda mine: int(mine.sum()), default=np.zeros(0, dtype=bool))
     inside = rows.duration_ns("service", busiest & rows.arrived)
     if inside.size < MIN_ROWS:
-        return None, None
-    whole = np.sort(rows.duration_ns("service", busiest))
-    return nearest_rank(np.sort(inside), 0.1) / 1e6, float(whole[FIRST_ROWS - 1]) / 1e6
+        return None, None, None
+    whole, ascending = np.sort(rows.duration_ns("service", busiest)), np.sort(inside)
+    low, median = (ascending[rank(quantile, inside.size) - 1] for quantile in (0.1, 0.5))
+    return float(low) / 1e6, float(median) / 1e6, float(whole[FIRST_ROWS - 1]) / 1e6

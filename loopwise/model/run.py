@@ -153,6 +153,8 @@ class ServerFacts(Recorded):
     """Class of the event loop in use."""
     threads: int | None = None
     """Tokens of AnyIO's thread limiter; None: the app has not loaded AnyIO."""
+    nodelay: bool | None = None
+    """Whether all workers' connections send at once (TCP_NODELAY); None: the loop is not asyncio's, or doesn't tell."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Packages of the app's environment."""
     pool_deaths: int | None = None

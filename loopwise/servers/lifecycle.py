@@ -133,6 +133,7 @@ def serve(
                 pinned_to=tuple(cores),
                 pids=tuple(sorted(worker["pid"] for worker in workers)),
                 start_s=round(time.monotonic() - started_s, 3),
+                nodelay=None if (told := {worker["nodelay"] for worker in workers}) == {None} else False not in told,
                 **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
