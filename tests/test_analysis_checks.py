@@ -93,6 +93,7 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("redirects", facts_of(redirects={("GET /items", 307): 21}), FLAG),
     ("redirects", facts_of(redirects={("GET /items", 307): 1500, ("GET /", 301): 499}), FLAG),
     ("redirects", facts_of(redirects={("GET /items", 307): 1500, ("GET /", 301): 500}), VOID),
+    ("redirects", facts_of(scenario=SCRIPT, redirects={("GET /items", 307): 2000}), FLAG),
     ("redirects", facts_of(counts={"window_rows": 0}), ABSENT),
     ("rows", facts_of(counts={"window_rows": 20}), PASS),
     ("rows", facts_of(counts={"window_rows": 19}), FLAG),

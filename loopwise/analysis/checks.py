@@ -184,17 +184,21 @@ def unanswered(facts: Facts) -> Reading | None:
 def redirects(facts: Facts) -> Reading | None:
     """Few of the successes only lead elsewhere.
 
-    Void where nothing else was answered: then the figures are those of the redirects. Else a flag, since redirects may
-    be part of a script's journey.
+    Void where declared endpoints answered nothing else: then the figures are those of the redirects. A flag in scripts,
+    since redirects may be part of a journey.
     """
     answered = facts.run.counts.get("window_rows", 0) - facts.run.counts.get("errors", 0)
     if answered <= 0:
         return None
     led = sum(facts.redirects.values())
     (endpoint, status), _ = max(facts.redirects.items(), key=lambda each: each[1], default=(("", 0), 0))
-    sentence = (
-        f"{100 * led / answered:.1f} % of the answers are redirects, most of them {status} of {endpoint}; ask for the "
-        f"address that they lead to (to measure a redirect itself, declare the endpoint with expect_status = {status})"
+    sentence = f"{100 * led / answered:.1f} % of the answers are redirects, most of them {status} of {endpoint}; "
+    if facts.run.case.scenario is not None:
+        sentence += "each is a row of its own, so its time is not part of the answer that it leads to"
+        return Reading(led / answered, MAX_REDIRECT_RATIO, sentence, effect="flag")
+    sentence += (
+        "ask for the address that they lead to (to measure a redirect itself, declare the endpoint with "
+        f"expect_status = {status})"
     )
     return Reading(led / answered, MAX_REDIRECT_RATIO, sentence, effect="void" if led == answered else "flag")
 
@@ -206,8 +210,8 @@ def script_errors(facts: Facts) -> Reading | None:
         return None
     place = f" ({script.first_error_at})" if script.first_error_at else ""
     sentence = (
-        f"{script.errors} exceptions in {script.tasks} executions of the script's tasks, the first: "
-        f"{script.first_error}{place}; correct the script (generator.log has the traceback), "
+        f"{script.errors} exception{'s' * (script.errors != 1)} in {script.tasks} executions of the script's tasks, "
+        f"the first: {script.first_error}{place}; correct the script (generator.log has the traceback), "
         "or set script_errors_allowed in [load]"
     )
     return Reading(script.errors / max(script.tasks, 1), load.script_errors_allowed, sentence)
