@@ -172,8 +172,12 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["ended with status 7 before it answered", "out of luck"],
     ),
     "dies at import, two workers": (
-        {"app": "dies:app", "workers": 2, "startup_timeout_s": 1.5},
-        ["0 of 2 workers", "out of luck"],
+        {"app": "dies:app", "workers": 2},
+        ["worker processes have ended one after the other, none has answered", "out of luck"],
+    ),
+    "dies at import, gunicorn": (
+        {"app": "dies:app", "workers": 1, "server": "gunicorn"},
+        ["worker processes have ended one after the other, none has answered", "out of luck"],
     ),
     "fails in its lifespan": (
         {"app": "startup:app"},

@@ -36,6 +36,7 @@ from loopwise.results.folder import STREAM, seal_samples
 from loopwise.servers import lifecycle
 from loopwise.servers.environment import environment
 from loopwise.servers.preparation import prepare
+from loopwise.servers.processes import READY_PATH
 from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
 
@@ -206,7 +207,7 @@ class Pass:
         is_free = False
         if status is None:
             outcome = "no_end" if asked.given_up.status.isdecimal() else "no_answer"
-            is_free = Client(watched.url, self.timeout_s).is_free(lifecycle.READY_PATH)
+            is_free = Client(watched.url, self.timeout_s).is_free(READY_PATH)
         reports = read_reports(watched.folder, fresh=status is None)
         key = str(number) if asked.answers else f"{FIRST}{number}"
         place = None if is_free else stuck_place(watched.folder, reports, watched.app_dir)

@@ -28,8 +28,9 @@ from loopwise.paths import scenarios_dir
 from loopwise.results.columns import KERNEL, UNFINISHED
 from loopwise.results.folder import seal_samples
 from loopwise.servers import processes
-from loopwise.servers.lifecycle import POLL_S, free_port
+from loopwise.servers.lifecycle import free_port
 from loopwise.servers.spec import HOST
+from loopwise.servers.startup import POLL_S
 
 PROGRAM = Path(__file__).with_name("fixed_answer.py")
 START_TIMEOUT_S = 10.0

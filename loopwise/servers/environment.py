@@ -12,6 +12,7 @@ from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
 from loopwise.servers.fresh import Copies
 from loopwise.servers.specs import PACKAGES
+from loopwise.servers.startup import longest_s
 from loopwise.servers.target import served_workloads
 
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -40,7 +41,7 @@ def environment(
         "LOOPWISE_HTTP": server.http,
         "LOOPWISE_THREADS": server.threads,
         "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
-        "LOOPWISE_STARTUP_TIMEOUT_S": server.startup_timeout_s,
+        "LOOPWISE_STARTUP_TIMEOUT_S": longest_s(server),
         "LOOPWISE_POOL_PROCESSES": server.pool_processes,
         "LOOPWISE_ACCESS_LOG": "on" if server.access_log else None,
         "LOOPWISE_FEATURES": case.features or None,

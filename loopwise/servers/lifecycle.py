@@ -3,7 +3,6 @@
 SERVERS in specs.py says how each server is started and stopped.
 """
 
-import json
 import os
 import shutil
 import socket
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +25,15 @@ from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.expectations import Expectation
 from loopwise.servers.feeds import first_row
 from loopwise.servers.fresh import Copies, copied
-from loopwise.servers.origin import Origin, resolve
+from loopwise.servers.origin import resolve
 from loopwise.servers.spec import HOST
 from loopwise.servers.specs import SERVERS
+from loopwise.servers.startup import wait_ready
 from loopwise.servers.templates import Template
-from loopwise.servers.wire import RequestError, encode
+from loopwise.servers.wire import RequestError
 
-READY_PATH = "/.loopwise/ready"
 POOL_LOST = "loopwise_pool: "
 """Begins the line that target_app prints when its process pool lost a process (target_app/process_pool.py)."""
-PROBE_ERROR = "loopwise_probe.AppError: "
-"""Begins the probe's last line when the app can't be served."""
-READY_ANSWER_S = 1.0
-POLL_S = 0.02
-REPEAT_S = 0.002
-"""Pause after an answer of a worker that is known already: the others still start and need the CPU."""
 LOG_DELAY_S = 0.1
 """What a server writes about a request may reach its log a moment after the answer."""
 LOG_LINES = 8
@@ -198,64 +190,6 @@ def _refuse_taken_port(port: int) -> None:
             ) from None
 
 
-def wait_ready(
-    process: subprocess.Popen[str],
-    server: Server,
-    port: int,
-    log: Path,
-    python: str,
-    *,
-    hold: Callable[[], float] = lambda: 0.0,
-) -> list[dict[str, Any]]:
-    """Wait until every worker has answered a request over HTTP; returns each one's description of itself.
-
-    The time spent in `hold` does not count as start-up time.
-
-    Raises:
-        ServerError: the server ended, reported that it can't serve the app, or was not ready in time.
-    """
-    workers: dict[int, dict[str, Any]] = {}
-    deadline_s = time.monotonic() + server.startup_timeout_s
-    origin = resolve(f"http://{HOST}:{port}")
-    while len(workers) < server.workers:
-        deadline_s += hold()
-        worker = _worker_that_answers(origin)
-        if worker is not None and worker["pid"] not in workers:
-            workers[worker["pid"]] = worker
-            continue
-        _refuse_failed_start(process, server, log, python)
-        if time.monotonic() > deadline_s:
-            raise ServerError(
-                f"{server.name} was not ready within {server.startup_timeout_s:g} s: "
-                f"{len(workers)} of {server.workers} workers answered; raise `startup_timeout_s` if the app "
-                f"needs longer to start. {processes.quoted(log)}"
-            )
-        time.sleep(POLL_S if worker is None else REPEAT_S)
-    return list(workers.values())
-
-
-def _worker_that_answers(origin: Origin) -> dict[str, Any] | None:
-    """The description of the worker that accepted the connection; None while none is ready."""
-    request = encode("GET", READY_PATH, {"Host": origin.host_header, "Connection": "close"})
-    try:
-        answer = ask(origin, request, timeout_s=READY_ANSWER_S)
-    except NoAnswerError:
-        return None
-    return json.loads(answer.body) if answer.status == HTTPStatus.OK else None
-
-
-def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Path, python: str) -> None:
-    """Raise as soon as it is clear that no worker will ever answer."""
-    lines = processes.last_lines(log, 400)
-    if PROBE_ERROR in lines:  # supervisors restart a failing worker for ever
-        raise ServerError(lines.rpartition(PROBE_ERROR)[2].splitlines()[0])
-    if process.poll() is not None:
-        raise ServerError(
-            f"the server ended with status {process.returncode} before it answered; "
-            f"{SERVERS[server.name].remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
-        )
-
-
 @contextmanager
 def quoting(log: Path) -> Iterator[None]:
     """Add to an EndpointError what the server wrote to its log meanwhile: the app's own words."""
@@ -264,10 +198,10 @@ def quoting(log: Path) -> Iterator[None]:
         yield
     except EndpointError as error:
         time.sleep(LOG_DELAY_S)
-        written = log.read_bytes()[begin:].decode(errors="replace").strip() if log.exists() else ""
+        written = processes.lines_of(log, begin)
         if not written:
             raise
-        lines = "".join(f"\n    {line}" for line in written.splitlines()[-LOG_LINES:])
+        lines = "".join(f"\n    {line}" for line in written[-LOG_LINES:])
         raise EndpointError(f"{error}. Its log says of it:{lines}") from None
 
 

@@ -20,6 +20,8 @@ KILL_TIMEOUT_S = 5.0
 """A killed process ends at once, unless the kernel holds it, and then nothing helps."""
 SUPERVISOR_LEAD_S = 0.02
 """Time for workers to answer their supervisor's ping."""
+READY_PATH = "/.loopwise/ready"
+"""What the harness asks a server until it answers (target_app/probe.py); an access log may be full of it."""
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -67,7 +69,7 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
         root_alone: send SIGTERM to the process alone; it ends its children itself.
     """
     with _uninterrupted():
-        family = _family(process)
+        members = family(process.pid)
         if grace_s > 0:
             if root_alone:
                 process.terminate()
@@ -75,13 +77,13 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
                 _signal_group(process, signal.SIGTERM)
             # A suspended process receives SIGTERM only after it has been resumed.
             _signal_group(process, signal.SIGCONT)
-            _wait(family, grace_s)
+            _wait(members, grace_s)
         _signal_group(process, signal.SIGKILL)
-        for member in family + _family(process):
+        for member in members + family(process.pid):
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         process.wait()
-        _wait(family, KILL_TIMEOUT_S)
+        _wait(members, KILL_TIMEOUT_S)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):
@@ -93,20 +95,20 @@ def suspend(roots: Iterable[subprocess.Popen[str]]) -> None:
 
     A supervisor is suspended a moment before its children, so that their answers await it when it resumes.
     """
-    families = [_family(root) for root in roots]
-    _signal_all((family[0] for family in families if family), signal.SIGSTOP)
-    if any(len(family) > 1 for family in families):
+    families = [family(root.pid) for root in roots]
+    _signal_all((members[0] for members in families if members), signal.SIGSTOP)
+    if any(len(members) > 1 for members in families):
         time.sleep(SUPERVISOR_LEAD_S)
-    _signal_all((member for family in families for member in family[1:]), signal.SIGSTOP)
+    _signal_all((member for members in families for member in members[1:]), signal.SIGSTOP)
 
 
 def resume(roots: Iterable[subprocess.Popen[str]]) -> None:
     """Resume suspended processes, children a moment before their supervisor, which must not take them for dead."""
-    families = [_family(root) for root in roots]
-    _signal_all((member for family in families for member in family[1:]), signal.SIGCONT)
-    if any(len(family) > 1 for family in families):
+    families = [family(root.pid) for root in roots]
+    _signal_all((member for members in families for member in members[1:]), signal.SIGCONT)
+    if any(len(members) > 1 for members in families):
         time.sleep(SUPERVISOR_LEAD_S)
-    _signal_all((family[0] for family in families if family), signal.SIGCONT)
+    _signal_all((members[0] for members in families if members), signal.SIGCONT)
 
 
 def _signal_all(members: Iterable[psutil.Process], number: signal.Signals) -> None:
@@ -134,10 +136,10 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _wait(family: Sequence[psutil.Process], timeout_s: float) -> None:
+def _wait(members: Sequence[psutil.Process], timeout_s: float) -> None:
     """Wait until all have ended. Zombies count as ended: their new parent may reap them late."""
     deadline_s = time.monotonic() + timeout_s
-    while any(map(_runs, family)) and time.monotonic() < deadline_s:
+    while any(map(_runs, members)) and time.monotonic() < deadline_s:
         time.sleep(POLL_S)
 
 
@@ -148,9 +150,10 @@ def _runs(process: psutil.Process) -> bool:
         return False
 
 
-def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants; [] if it has ended."""
     try:
-        root = psutil.Process(process.pid)
+        root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
@@ -170,8 +173,13 @@ def quoted(log: Path) -> str:
 
 def last_lines(log: Path, count: int = 12) -> str:
     """The end of a log, indented."""
+    return "\n".join(f"    {line}" for line in lines_of(log)[-count:])
+
+
+def lines_of(log: Path, begin: int = 0) -> list[str]:
+    """The lines of a log from a byte on, without those about our own requests; [] where there is no log."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        written = log.read_bytes()[begin:].decode(errors="replace")
     except OSError:
-        return ""
-    return "\n".join(f"    {line}" for line in lines[-count:])
+        return []
+    return [line for line in written.strip().splitlines() if READY_PATH not in line]

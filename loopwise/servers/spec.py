@@ -84,6 +84,8 @@ class ServerSpec:
     """Text in its log that shows that the first package of `needs` is too old."""
     changes: tuple[str, ...] = ()
     """Defaults that Loopwise changes, in words, each with the server's own in brackets."""
+    lone_worker: bool = False
+    """A single worker runs in the process that was started, without a supervisor."""
     stop_root_alone: bool = False
     """Its workers die of a SIGTERM at once, without the app's shutdown: only the supervisor gets one."""
 

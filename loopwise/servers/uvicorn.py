@@ -25,6 +25,7 @@ UVICORN = ServerSpec(
     name="uvicorn",
     description="uvicorn; several workers run under its own supervisor and share one listening socket",
     argv=_argv,
+    lone_worker=True,
     needs={"uvicorn": "uvicorn"},
     changes=("no access log (on)", "log level warning (info)", "2 s to end (no limit)"),
 )

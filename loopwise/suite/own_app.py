@@ -18,7 +18,8 @@ from loopwise.suite import locations
 from loopwise.suite.file import Source
 from loopwise.suite.openapi import Listing, base_path, hidden, operations
 
-IMPORT_TIMEOUT_S = 60.0
+IMPORT_TIMEOUT_S = 180.0
+"""Models may be loaded at import."""
 PROBE_ERROR = "AppError: "
 
 
