@@ -188,3 +188,13 @@ def test_the_real_process_ends_the_same_way(line: str, words: str, tmp_path: Pat
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_argument_that_is_no_text_is_refused_by_its_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.py", "run", "quick", "--out", "r\udcff"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == ("error: an argument is no UTF-8: 'r\\xff'; rename the file, or correct it\n")

@@ -1,8 +1,9 @@
 """The command line: a module per command, and `main`, which turns every failure into a sentence and an exit status."""
 
 import io
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -23,7 +24,7 @@ from loopwise.cli import (
 )
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.interrupts import interruptible
-from loopwise.errors import Interrupted, LoopwiseError
+from loopwise.errors import Interrupted, LoopwiseError, UsageError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run.run,
@@ -64,6 +65,16 @@ for _name, _command in COMMANDS.items():
 app.add_typer(claims.app)
 
 
+def _refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Refuse arguments that are no text: a result's files, which are UTF-8, could not record them."""
+    for text in arguments:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            got = ascii(os.fsencode(text))[1:]
+            raise UsageError(f"an argument is no UTF-8: {got[:60]}; rename the file, or correct it") from None
+
+
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
     for stream in (sys.stdout, sys.stderr):
@@ -71,6 +82,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # `×` in an ASCII locale must not be fatal
     try:
         with interruptible(), crashes_logged():
+            _refuse_unreadable(sys.argv[1:])
             app()
     except LoopwiseError as error:
         sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")

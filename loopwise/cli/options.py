@@ -78,7 +78,7 @@ def request_of(headers: "Sequence[str] | None", body: str | None, expect_status:
     if body is not None:
         try:
             request["json"] = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"--body: got {body!r}, which is no JSON ({error}); correct it") from None
     if expect_status is not None:
         request["expect_status"] = expect_status

@@ -106,13 +106,13 @@ class Load(Grown):
     model: Literal["closed", "open"] = "closed"
     users: int = Field(default=50, ge=1, le=100_000)
     """Closed load: virtual users, each with one request in flight at most."""
-    think_s: float = Field(default=0.0, ge=0)
+    think_s: float = Field(default=0.0, ge=0, le=86_400)
     """Closed load: pause of a user between an answer and the next request."""
-    spawn_rate: float | None = Field(default=None, gt=0)
+    spawn_rate: float | None = Field(default=None, ge=0.001, le=1_000_000)
     """Closed load: users that begin per second; None: all at once."""
-    rate_rps: float = Field(default=100.0, gt=0, le=1_000_000)
+    rate_rps: float = Field(default=100.0, ge=0.001, le=1_000_000)
     """Open load: requests a second, whatever the answers do."""
-    ramp_to_rps: float | None = Field(default=None, gt=0, le=1_000_000)
+    ramp_to_rps: float | None = Field(default=None, ge=0.001, le=1_000_000)
     """Open load: the rate at the window's end, reached evenly from rate_rps; None: a steady rate."""
     steps: int | None = Field(default=None, ge=2, le=1000)
     """Open load: number of equal steps to ramp_to_rps; None: evenly."""
@@ -123,9 +123,9 @@ class Load(Grown):
     """Shortest warm-up; in closed load it also lasts until every user has had an answer."""
     warmup_max_s: float = Field(default=15.0, ge=0, le=3600)
     """Longest warm-up; a run that is not warm by then is measured and flagged."""
-    measure_s: float = Field(default=3.0, gt=0, le=86_400)
+    measure_s: float = Field(default=3.0, ge=0.001, le=86_400)
     new_connection_per_request: bool = False
-    timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    timeout_s: float = Field(default=30.0, ge=0.001, le=3600)
     """A request without a complete answer after this time is an error."""
     script_errors_allowed: float = Field(default=0.0, ge=0, le=1)
     """A Locust file's exceptions ÷ task executions up to which a run is valid."""
@@ -163,11 +163,11 @@ class Server(Grown):
     """Tokens of AnyIO's thread limiter per worker; None: its default (40)."""
     pool_processes: int | None = Field(default=None, ge=1, le=1024)
     """Processes of target_app's pool (mode process), per worker; None: one per CPU of the machine."""
-    limit_concurrency: int | None = Field(default=None, ge=1)
+    limit_concurrency: int | None = Field(default=None, ge=1, le=1_000_000_000)
     backlog: int | None = Field(default=None, ge=1, le=65_535)
     port: int | None = Field(default=None, ge=1, le=65_535)
     """None: a free port for every run."""
-    startup_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    startup_timeout_s: float = Field(default=30.0, ge=0.001, le=3600)
     probe: bool = True
     """Whether every worker records figures of its event loop and pools."""
     env: dict[str, str] = Field(default_factory=dict)

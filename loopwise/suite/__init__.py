@@ -21,6 +21,7 @@ from loopwise.suite.file import (
     suggestion,
     suite_paths,
 )
+from loopwise.suite.limits import refuse_unusable
 from loopwise.suite.schema import as_variable, given, parse_suite
 
 __all__ = ["baseline_pairs", "case_factors", "load_suite", "make_suite", "suite_paths"]
@@ -87,6 +88,7 @@ def _suite(
     allow_remote: Collection[str],
     describe: Describe,
 ) -> Suite:
+    refuse_unusable(document, source)
     table = parse_suite(document, source)
     replicates = _replicates(table.replicates, source)
     suite = Suite(

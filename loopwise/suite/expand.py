@@ -39,7 +39,7 @@ KINDS = {
 """Kind of entry, by the key that makes it -> its keys besides `load`. The first kind whose key is there counts."""
 
 MAX_CASES = 10_000
-"""Of one entry. More would run for weeks: a mistake in a list."""
+"""Of a suite. More would run for weeks: a mistake in a list."""
 
 OWN_FILES = 256
 """Files and connections that a generator or server needs besides those of the load."""
@@ -82,11 +82,14 @@ def expand(suite: SuiteTable, source: Source, *, allow_remote: Collection[str], 
         SuiteError: keys that don't go together, or a value that this machine or target_app refuses.
     """
     _refuse_unused_load_keys(suite, source)
-    drafts = [
-        draft
-        for index, entry in enumerate(suite.matrix)
-        for draft in _drafts(_Place(entry, ("matrix", index), source, allow_remote), suite)
-    ]
+    drafts: list[Draft] = []
+    for index, entry in enumerate(suite.matrix):
+        for draft in _drafts(_Place(entry, ("matrix", index), source, allow_remote), suite):
+            if len(drafts) == MAX_CASES:
+                raise source.error(
+                    ("matrix",), f"makes more than {MAX_CASES} cases in all; shorten its lists, or make several suites"
+                )
+            drafts.append(draft)
     return assign_ids(list(_described(drafts, source, describe)))
 
 
@@ -205,7 +208,20 @@ def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
     if values.get("steps") is not None and values.get("ramp_to_rps") is None:
         raise source.error((*key, "steps"), "steps lead to ramp_to_rps, which is missing; add it or remove steps")
     values["victim"] = values.get("victim") or None
-    return Load(**values)
+    load = Load(**values)
+    _refuse_empty_window(load, key, source)
+    return load
+
+
+def _refuse_empty_window(load: Load, key: Key, source: Source) -> None:
+    """A rate must make a request due in the window; else there is nothing to measure."""
+    mean_rps = load.rate_rps if load.ramp_to_rps is None else (load.rate_rps + load.ramp_to_rps) / 2
+    if load.model == "open" and mean_rps * load.measure_s < 1:
+        raise source.error(
+            (*key, "rate_rps"),
+            f"got {mean_rps:g} a second, so that no request is due in the window of {load.measure_s:g} s; "
+            "raise the rate or measure_s",
+        )
 
 
 def _refuse_pace(place: _Place, loads: list[Load]) -> None:

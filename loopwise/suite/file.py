@@ -3,8 +3,9 @@
 import difflib
 import json
 import re
+import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ def suggestion(word: str, allowed: Iterable[str]) -> str:
     return f' (did you mean "{near[0]}"?)' if near else ""
 
 
+def is_there(path: Path, is_kind: Callable[[Path], bool]) -> bool:
+    """Whether the path leads to something of a kind; a name that no file can have leads to nothing."""
+    try:
+        return is_kind(path)
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
+
+
 def suite_paths() -> dict[str, Path]:
     """Files of the suites that come with Loopwise, by name."""
     return {path.stem: path for path in sorted(scenarios_dir().glob("*.toml"))}
@@ -68,9 +77,9 @@ def find_suite(name_or_path: str) -> Path:
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path)
-    if path.is_file():
+    if is_there(path, Path.is_file):
         return path
-    if path.is_dir():
+    if is_there(path, Path.is_dir):
         raise SuiteError(f"{name_or_path}: is a folder, no suite; give the path of a .toml file in it")
     guess = suggestion(path.stem, shipped)
     raise SuiteError(
@@ -88,13 +97,36 @@ def read_suite(path: Path) -> tuple[dict[str, Any], Source]:
     absolute = path.resolve()
     source = Source(label=_label(path), folder=absolute.parent)
     try:
-        return tomllib.loads(absolute.read_text(encoding="utf-8-sig")), source
+        return _toml(absolute.read_text(encoding="utf-8-sig")), source
     except OSError as error:
         raise source.error((), f"can't be read ({error.strerror}); check path and permissions") from None
     except UnicodeDecodeError as error:
         raise source.error((), f"byte {error.start} is no UTF-8; save the file as UTF-8") from None
+    except _UnreadableError as error:
+        raise source.error((), str(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise source.error((), _syntax_sentence(str(error))) from None
+
+
+class _UnreadableError(Exception):
+    """TOML beyond what its parser can take; the message is the sentence."""
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        TOMLDecodeError: it is none.
+        _UnreadableError: it is nested too deep, or has a number too long.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise _UnreadableError("its values are nested too deep to be read; flatten them") from None
+    except ValueError:  # of int(), beyond sys.get_int_max_str_digits()
+        raise _UnreadableError("has a whole number of thousands of digits, allowed are 64 bits; correct it") from None
 
 
 def _label(path: Path) -> str:
@@ -132,7 +164,9 @@ def _parse(text: str) -> tuple[list[str], Any]:
     if not equals or not all(parts):
         raise SuiteError(f"--set {text}: got no KEY=VALUE; write for example --set load.users=20")
     try:
-        table = tomllib.loads(f"value = {value}")
+        table = _toml(f"value = {value}")
+    except _UnreadableError as error:
+        raise SuiteError(f"--set {shown(text)}: {error}") from None
     except tomllib.TOMLDecodeError:
         return parts, value.strip()
     return parts, table["value"] if set(table) == {"value"} else value
@@ -145,9 +179,9 @@ def _spread(key: list[str], document: Mapping[str, Any]) -> list[Key]:
         return [tuple(key)]
     if not key[1].isdecimal():
         return [("matrix", index, *key[1:]) for index in range(len(entries))]
-    if int(key[1]) >= len(entries):
+    if len(key[1]) > len(str(sys.maxsize)) or int(key[1]) >= len(entries):
         raise SuiteError(
-            f"--set {'.'.join(key)}: got entry {key[1]}, the matrix has entries 0 to {len(entries) - 1}; "
+            f"--set {'.'.join(key)[:60]}: got entry {key[1][:20]}, the matrix has entries 0 to {len(entries) - 1}; "
             "take one of these"
         )
     return [("matrix", int(key[1]), *key[2:])]

@@ -12,6 +12,7 @@ from loopwise.errors import ServerError
 from loopwise.servers.environment import read_env_file
 from loopwise.servers.origin import UNIX
 from loopwise.suite.file import Key, Source, shown
+from loopwise.suite.limits import text_fault
 
 APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 """`module:attribute` or `module:factory()`."""
@@ -28,6 +29,20 @@ def meant_url(text: str) -> str | None:
     return f"http://{text}" if re.fullmatch(ADDRESS, text) else None
 
 
+def _absolute(text: str, key: Key, source: Source, *, follow: bool = True) -> Path:
+    """The path of a text, from the suite's folder; refused where no file can have that name."""
+    path = source.folder / text
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # whoever needs it says so
+    except OSError as error:
+        raise source.error(key, f"got {shown(text)}, which can be no path ({error.strerror}); correct it") from None
+    except ValueError:
+        raise source.error(key, f"got {shown(text)}, which {text_fault(text)}; correct it") from None
+    return path.resolve() if follow else path
+
+
 def app_target(text: str, key: Key, source: Source) -> str:
     """Return the text if it has the form of an app; whether it can be imported shows when the server starts."""
     if url := meant_url(text):
@@ -41,7 +56,7 @@ def app_target(text: str, key: Key, source: Source) -> str:
 
 def folder(text: str, key: Key, source: Source) -> str:
     """Return the absolute path of a folder that exists."""
-    path = (source.folder / text).resolve()
+    path = _absolute(text, key, source)
     if not path.is_dir():
         raise source.error(
             key, f"got {shown(text)}, but there is no folder {path}; paths start from the suite's folder"
@@ -54,7 +69,7 @@ def interpreter(text: str, key: Key, source: Source) -> str:
 
     The file itself stays a symlink: through it a virtual environment's Python finds its packages.
     """
-    path = source.folder / text
+    path = _absolute(text, key, source, follow=False)
     if path.name == text and not path.exists():
         path = Path(shutil.which(text) or path)
     absolute = path.parent.resolve() / path.name
@@ -72,7 +87,7 @@ def interpreter(text: str, key: Key, source: Source) -> str:
 
 def env_file(text: str, key: Key, source: Source) -> str:
     """Return the absolute path of a file of NAME=VALUE lines."""
-    path = (source.folder / text).resolve()
+    path = _absolute(text, key, source)
     try:
         read_env_file(path)
     except ServerError as error:
@@ -82,7 +97,7 @@ def env_file(text: str, key: Key, source: Source) -> str:
 
 def fresh(paths: Mapping[str, str], key: Key, source: Source) -> dict[str, str]:
     """Return the absolute paths of what is copied for every start, by its name."""
-    found = {name: (source.folder / text).resolve() for name, text in paths.items()}
+    found = {name: _absolute(text, key, source) for name, text in paths.items()}
     for name, path in found.items():
         if not path.is_file() and not path.is_dir():
             raise source.error(
@@ -93,7 +108,7 @@ def fresh(paths: Mapping[str, str], key: Key, source: Source) -> dict[str, str]:
 
 def existing_file(text: str, key: Key, source: Source) -> Path:
     """Return the absolute path of a file that exists."""
-    path = (source.folder / text).resolve()
+    path = _absolute(text, key, source)
     if not path.is_file():
         raise source.error(key, f"got {shown(text)}, but there is no file {path}; paths start from the suite's folder")
     return path

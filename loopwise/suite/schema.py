@@ -14,6 +14,7 @@ from loopwise.servers.specs import SERVERS
 from loopwise.servers.templates import names_in
 from loopwise.servers.wire import FRAMING, name_fault, value_fault
 from loopwise.suite.file import Key, Source, shown, suggestion
+from loopwise.suite.limits import PATH_CHARACTERS, text_fault
 
 T = TypeVar("T")
 
@@ -45,6 +46,8 @@ def _option(value: Any) -> Any:
 
 def _path(value: Any) -> Any:
     """Refuse paths that leave the server they are sent to, such as `//host` and `http://host`."""
+    if isinstance(value, str) and len(value) > PATH_CHARACTERS:
+        raise _wrong(f"got {len(value):,} characters, allowed are {PATH_CHARACTERS:,}; send long values in the body")
     if isinstance(value, str) and not re.fullmatch(r"/(?!/)[^\s#\\\x00-\x1f\x7f]*", value):
         raise _wrong(f"got {shown(value)}, allowed is a path such as /items/1 without spaces, # and //; correct it")
     return value
@@ -91,7 +94,14 @@ def _server_name(value: Any) -> Any:
 def as_variable(value: Any) -> Any:
     """A variable's value as text: numbers and booleans as TOML writes them."""
     _scalar(value)
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return json.dumps(value) if isinstance(value, bool) else _system_text(str(value))
+
+
+def _system_text(value: str) -> str:
+    """Refuse a text that no process could be given."""
+    if fault := text_fault(value):
+        raise _wrong(f"got {shown(value)}, which {fault}; correct it")
+    return value
 
 
 def _variables(value: Any) -> Any:
@@ -296,7 +306,7 @@ else:
                 Field(default_factory=dict),
             ),
             "server_args": (
-                Annotated[list[list[str]], BeforeValidator(_argument_lists)],
+                Annotated[list[list[Annotated[str, AfterValidator(_system_text)]]], BeforeValidator(_argument_lists)],
                 Field(default_factory=list, min_length=1),
             ),
         },
@@ -318,7 +328,7 @@ class Entry(ServerTable):
     cwd: Factor[str] = Field(default_factory=list)
     factory_args: dict[str, Factor[Annotated[Any, BeforeValidator(_json)]]] = Field(default_factory=dict)
     fresh: Annotated[list[str] | dict[str, str], BeforeValidator(_as_paths)] = Field(default_factory=list)
-    before_replicate: str | None = Field(default=None, min_length=1)
+    before_replicate: Annotated[str, AfterValidator(_system_text)] | None = Field(default=None, min_length=1)
     url: Factor[str] = Field(default_factory=list)
     endpoint: Factor[EndpointText] = Field(default_factory=list)
     mix: list[MixTable] = Field(default_factory=list, min_length=1)
