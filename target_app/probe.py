@@ -31,9 +31,10 @@ import inspect
 import json
 import os
 import platform
+import re
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,7 @@ def describe_process() -> dict[str, Any]:
         "loop": f"{loop.__module__}.{loop.__qualname__}",
         "python": platform.python_version(),
         "versions": _versions(),
+        "distributions": distributions(sys.path),
     }
 
 
@@ -298,6 +300,24 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def distributions(folders: Iterable[str]) -> dict[str, str]:
+    """Return all installed distributions by normalized name, read from the names of their folders, which is fast."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        try:
+            entries = sorted(Path(folder or os.curdir).iterdir())
+        except OSError:
+            continue  # a zip file, or a folder that isn't there
+        for entry in entries:
+            kind = entry.suffix
+            name, _, version = entry.stem.partition("-")
+            if kind in (".dist-info", ".egg-info") and version:
+                version = version.partition("-py")[0] if kind == ".egg-info" else version
+                # The first one on the path is the one that is imported.
+                found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    return dict(sorted(found.items()))
 
 
 def telemetry_folder(environ: Mapping[str, str]) -> str | None:

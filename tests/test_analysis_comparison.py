@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
-from loopwise.analysis.comparison import CALIBRATION, compare_results, differences, refuse_different
+from loopwise.analysis.comparison import CALIBRATION, compare_results, differences, refuse_different, served_differences
 from loopwise.analysis.gates import Gate, Outcome, complaints, failures, parse_gate, unjudged
 from loopwise.analysis.metrics import COMPARED
 from loopwise.analysis.summary import Summary, summarise
@@ -194,6 +194,18 @@ def in_other_surroundings(summary: Summary, **environment: Any) -> Summary:
         summary,
         experiment=summary.experiment.model_copy(update={"environment": changed, "created_at": "later"}),
     )
+
+
+def test_all_distributions_are_compared_and_only_shown() -> None:
+    versions = {"fastapi": "1"}
+    base = ServerFacts(python="3.12.1", versions=versions, distributions={"fastapi": "1", "idna": "3.4"})
+    other = base.model_copy(update={"distributions": {"fastapi": "1", "idna": "3.5", "orjson": "3"}})
+    found = served_differences(base, other)
+    assert found == [("distributions.idna", "3.4", "3.5"), ("distributions.orjson", None, "3")]
+    assert not any(each.forbids for each in found)
+    # results of earlier versions recorded none
+    assert served_differences(base, base.model_copy(update={"distributions": {}})) == []
+    assert served_differences(base, base.model_copy(update={"python": "3.13"})) == [("server.python", "3.12.1", "3.13")]
 
 
 def test_differences_name_versions_and_the_servers_interpreter(tmp_path: Path) -> None:

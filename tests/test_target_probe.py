@@ -246,11 +246,26 @@ def test_ready_tells_who_serves(probed: Probed) -> None:
         return (await Server(probe.app).get("/.loopwise/ready")).json()
 
     facts = asyncio.run(session())
-    assert set(facts) == {"pid", "ppid", "threads", "loop", "python", "versions", "nodelay"}
+    assert set(facts) == {"pid", "ppid", "threads", "loop", "python", "versions", "distributions", "nodelay"}
     assert facts["threads"] == 7
     assert facts["loop"].startswith("asyncio.")
     assert facts["versions"]["fastapi"]
     assert "a-package-that-nobody-installs" not in facts["versions"]
+    assert facts["distributions"]["pydantic-core"]
+
+
+def test_distributions_are_those_that_are_imported_by_normalized_name(probed: Probed, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (
+        first / "Foo_Bar-1.2.dist-info",
+        second / "foo.bar-1.1.dist-info",
+        second / "old-0.3-py3.9.egg-info",
+        second / "no_version.egg-info",
+        second / "foo_bar",
+    ):
+        folder.mkdir(parents=True)
+    found = probed("probed_shop:raw").distributions([str(first), str(second), str(tmp_path / "python39.zip")])
+    assert found == {"foo-bar": "1.2", "old": "0.3"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from loopwise.analysis.stats import LogRatio, unpaired
 from loopwise.analysis.summary import Summary
 from loopwise.analysis.verdicts import judge_family
 from loopwise.errors import UsageError
-from loopwise.model import Case, Experiment, Run, Verdict
+from loopwise.model import Case, Experiment, Run, ServerFacts, Verdict
 from loopwise.model.factors import case_factors
 
 CALIBRATION = "cpu_iterations_per_ms"
@@ -47,7 +47,34 @@ def differences(base: Summary, other: Summary) -> list[Difference]:
         | _started(each.cases[case_id].case for case_id in shared)
         for each in (base, other)
     )
+    facts = [[run.server for run in each.runs if run.case.case_id in shared] for each in (base, other)]
+    one, two = (each | more for each, more in zip((one, two), _installed(*facts), strict=True))
     return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
+
+
+def served_differences(base: ServerFacts, other: ServerFacts) -> list[Difference]:
+    """What differs in the interpreters and packages that two servers ran on; by key."""
+    one, two = (
+        {f"server.{key}": str(value) for key, value in _flat(each.model_dump(include=set(SERVER_KEYS))).items()}
+        for each in (base, other)
+    )
+    one, two = (each | more for each, more in zip((one, two), _installed([base], [other]), strict=True))
+    return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
+
+
+def _installed(base: Iterable[ServerFacts], other: Iterable[ServerFacts]) -> list[dict[str, str]]:
+    """Distributions of both, without those in `versions`; none where one of them is of a version that recorded none."""
+    sides: list[dict[str, set[str]]] = []
+    for facts in (base, other):
+        found: dict[str, set[str]] = {}
+        for each in facts:
+            for name, version in each.distributions.items():
+                if name not in each.versions:
+                    found.setdefault(f"distributions.{name}", set()).add(version)
+        sides.append(found)
+    if not all(sides):
+        return [{}, {}]
+    return [{key: " and ".join(sorted(several)) for key, several in side.items()} for side in sides]
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:

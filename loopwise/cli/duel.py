@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -142,6 +142,7 @@ def duel(
         settings.margin,
         settings.confidence,
         gates,
+        different=_different(result),
         names={two.case_id: f"{two.case_id}, {two.subject}"},
     )
     result.write_verdicts(verdicts)
@@ -167,6 +168,14 @@ def _progress(rounds: int, *, silent: bool) -> "OnRound":
             say(screen, f"{place}: {done.status}: {done.error}")
 
     return tell
+
+
+def _different(result: "ResultFolder") -> "tuple[tuple[str, Any, Any], ...]":
+    """What the two sides ran on, where it is not equal."""
+    from loopwise.analysis.comparison import served_differences
+
+    sides = [(each.baseline.server, each.candidate.server) for each in result.rounds()[0] if each.status == "ok"]
+    return tuple(tuple(each) for each in served_differences(*sides[-1])) if sides else ()
 
 
 def _so_far(verdicts: "Sequence[Verdict]") -> str:

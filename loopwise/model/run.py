@@ -156,7 +156,9 @@ class ServerFacts(Recorded):
     nodelay: bool | None = None
     """Whether all workers' connections send at once (TCP_NODELAY); None: the loop is not asyncio's, or doesn't tell."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Packages of the app's environment."""
+    """Packages of the app's environment that move numbers, and those of servers."""
+    distributions: dict[str, str] = Field(default_factory=dict)
+    """All that are installed in the app's interpreter, by normalized name; empty in results of earlier versions."""
     pool_deaths: int | None = None
     """How often target_app's process pool lost a process and was replaced; None: the case has no such pool."""
 

@@ -126,7 +126,7 @@ def serve(
                 pids=tuple(sorted(worker["pid"] for worker in workers)),
                 start_s=round(time.monotonic() - started_s, 3),
                 nodelay=None if (told := {worker["nodelay"] for worker in workers}) == {None} else False not in told,
-                **{key: workers[0][key] for key in ("python", "loop", "threads", "versions")},
+                **{key: workers[0][key] for key in ("python", "loop", "threads", "versions", "distributions")},
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
             url = f"http://{HOST}:{port}"
