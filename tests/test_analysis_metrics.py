@@ -186,12 +186,14 @@ def test_every_figure_is_a_known_metric(tmp_path: Path) -> None:
     due = [FakeRow(row.received_ns, row.service_ns, scheduled_ns=row.received_ns - 6 * MS) for row in steady(12_000)]
     victim = FakeRow(300 * MS, 2 * MS, "victim /health", scheduled_ns=250 * MS)
     run = opened(
-        host=HOST | {"loop_lag_p99_ms": 2.0, "loop_stall_max_ms": 0.0},
+        host=HOST | {"server_pss_mb": 40.0, "loop_lag_p99_ms": 2.0, "loop_stall_max_ms": 0.0},
+        canary_idle_p99_ms=25.0,
         generator={"cpu_s": 0.3, "busiest_cpu_s": 0.3, "wall_s": 1.0},
         workers=(Worker(pid=1, requests=3, share=0.75), Worker(pid=2, requests=1, share=0.25)),
     )
-    produced = {metric for _, metric in found([*due, victim], run, tmp_path).metrics}
-    assert produced == set(METRICS)
+    metrics = found([*due, victim], run, tmp_path).metrics
+    assert {metric for _, metric in metrics} == set(METRICS)
+    assert metrics["GET /", "victim_slowdown"] == 2.0
     assert EPOCH_NS > 2**53  # nanoseconds since the epoch are beyond float64, and came through exactly
 
 

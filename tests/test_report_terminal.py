@@ -75,8 +75,8 @@ def test_lines_fit_the_terminal_and_no_figure_is_cut(shape: Callable[[], Summary
 @pytest.mark.parametrize(
     ("width", "head"),
     [
-        (130, "case requests/s ÷bound p50 p99 CPU/req memory vs baseline cause"),
-        (80, "case requests/s ÷bound p50 p99 CPU/req vs baseline"),
+        (130, "case requests/s ÷bound p50 p99 canary p99 CPU/req memory vs baseline cause"),
+        (80, "case requests/s ÷bound p50 p99 canary p99 vs baseline"),
         (70, "case requests/s ÷bound p50 p99 vs baseline"),
         (60, "case requests/s p50 p99 vs baseline"),
         (40, "case requests/s p99"),

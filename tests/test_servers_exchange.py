@@ -11,7 +11,7 @@ from support.generator import generate
 from loopwise.errors import EndpointError
 from loopwise.generator.client import GeneratorProcess
 from loopwise.model import Case, Endpoint, Load
-from loopwise.servers.exchange import NoAnswerError, ask
+from loopwise.servers.exchange import NoAnswerError, ask, time_answers
 from loopwise.servers.lifecycle import check_endpoints, free_port
 from loopwise.servers.origin import resolve
 from loopwise.servers.wire import encode
@@ -116,3 +116,11 @@ def test_the_address_that_listens_is_taken(monkeypatch: pytest.MonkeyPatch, serv
     origin = resolve(f"http://localhost:{server.port}")
     assert (origin.family, origin.address) == (socket.AF_INET, ("127.0.0.1", server.port))
     assert origin.host_header == f"localhost:{server.port}"
+
+
+def test_answers_are_timed_over_one_connection_until_one_fails(server: FaultServer) -> None:
+    origin, before = resolve(server.url), len(server.sent)
+    assert len(time_answers(origin, encode("GET", "/ok", {"Host": "x"}), most=5, most_s=5.0)) == 5
+    assert time_answers(origin, encode("GET", "/not-found", {"Host": "x"}), most=5, most_s=5.0) == []
+    assert len(time_answers(origin, encode("GET", "/goodbye", {"Host": "x"}), most=5, most_s=5.0)) == 1
+    assert before < len(server.sent)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from types import MappingProxyType
 
+from loopwise.analysis.canary import canary_sentence
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.paired import within_blocks
 from loopwise.analysis.verdicts import judge_family
@@ -90,8 +91,10 @@ def _answer(
     ]
     against = _against(best, verdicts, cases, causes) or _against_slowest(best, list(known.values()), causes)
     invalid = len(rivals) - len(known)
+    canary = canary_sentence(best, margin=margin, confidence=confidence)
+    canary = f" {canary[0].upper()}{canary[1:]}." if canary else ""
     note = f" {invalid} of {len(rivals)} cases have no valid run." if invalid else ""
-    return f"{text}{against}.{_no_clear_difference(open_, rivals)}{note}"
+    return f"{text}{against}.{_no_clear_difference(open_, rivals)}{canary}{note}"
 
 
 def _no_clear_difference(others: list[CaseFigures], rivals: list[CaseFigures]) -> str:

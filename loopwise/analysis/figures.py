@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.metrics import CANARY, METRICS
 from loopwise.analysis.rows import Requests, RunRows
 from loopwise.analysis.stats import estimate
 from loopwise.model import TOTAL, Case, Estimate
@@ -63,6 +63,11 @@ class CaseFigures:
         """Name of the whole case among its endpoints."""
         measured = [*self.runs.values(), *self.spoilt.values()]
         return measured[0].endpoint if measured else whole_of(self.case)
+
+    @property
+    def has_canary(self) -> bool:
+        """Whether a valid run timed it."""
+        return bool(self.values(CANARY))
 
     def values(self, metric: str, endpoint: str | None = None) -> dict[int, float]:
         """A metric's value by replicate, over the valid runs that have it."""

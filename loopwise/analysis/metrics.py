@@ -87,6 +87,11 @@ def _cpu_ms_per_request(rows: RunRows) -> float | None:
     return None if cpu_s is None or not rows.served else cpu_s * 1e3 / rows.served
 
 
+def _victim_slowdown(rows: RunRows) -> float | None:
+    idle_ms, loaded_ms = rows.run.canary_idle_p99_ms, _percentile_ms(rows.victim_ns, 0.99)
+    return loaded_ms / idle_ms if idle_ms and loaded_ms is not None else None
+
+
 def _worker_share(rows: RunRows) -> float | None:
     shares = [worker.share for worker in rows.run.workers if worker.share is not None]
     return max(shares) if len(shares) > 1 else None
@@ -197,7 +202,16 @@ _SPECS = (
         "lower",
         "p99 of the canary",
         "the canary's 99th percentile, counted from when it was due",
+        phrase="takes {ratio} the p99 time of the canary's answers of",
         of_run=lambda rows: _percentile_ms(rows.victim_ns, 0.99),
+    ),
+    MetricSpec(
+        "victim_slowdown",
+        "",
+        "lower",
+        "canary against the idle app",
+        "the canary's 99th percentile ÷ that of the idle app before the load",
+        of_run=_victim_slowdown,
     ),
     MetricSpec(
         "generator_lag_mean_ms",
@@ -236,5 +250,7 @@ _SPECS = (
 )
 METRICS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of tables."""
-COMPARED = tuple(spec.name for spec in _SPECS if spec.phrase)
+CANARY = "victim_p99_ms"
+"""Gets verdicts where both cases have a canary; in blocks alone, for pairs are measured without it."""
+COMPARED = tuple(spec.name for spec in _SPECS if spec.phrase and spec.name != CANARY)
 """Metrics that get verdicts."""

@@ -16,7 +16,7 @@ from loopwise.analysis.conclusions import answer_all, duel_answers
 from loopwise.analysis.digest import Digest, digest
 from loopwise.analysis.errors import CaseError, errors_of_run, listed, over_runs
 from loopwise.analysis.figures import CaseFigures, RunFigures, figures_of
-from loopwise.analysis.metrics import COMPARED, METRICS
+from loopwise.analysis.metrics import CANARY, COMPARED, METRICS
 from loopwise.analysis.paired import explain, settled_by_slices, within_blocks
 from loopwise.analysis.predictions import Prediction, predict
 from loopwise.analysis.rounds import duel_rounds, errors_in_rounds, figures_in_rounds
@@ -305,7 +305,7 @@ def _verdicts(experiment: Experiment, cases: dict[str, CaseFigures], rounds: Seq
     for baseline_id, candidate_id in baseline_pairs(experiment.suite):
         baseline, candidate = cases[baseline_id], cases[candidate_id]
         why = explain(baseline.case, candidate.case, measured_rps, cores)
-        for metric in COMPARED:
+        for metric in (*COMPARED, CANARY) if baseline.has_canary and candidate.has_canary else COMPARED:
             one = within_blocks(baseline, candidate, metric, why if metric == "throughput_rps" else None)
             if one is not None:
                 comparisons.append(settled_by_slices(one, rounds, TOTAL))

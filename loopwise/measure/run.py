@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from loopwise.analysis.assess import assess
 from loopwise.errors import RunError
 from loopwise.generator.protocol import Order
+from loopwise.measure.canary import idle_p99_ms
 from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import Case, HostFigures, PlannedRun, Run
 from loopwise.results.folder import STREAM, ResultFolder, seal_samples
@@ -61,6 +62,7 @@ def measure(
         processes=testbed.experiment.suite.generator.processes,
         cores=pinning.generator,
     )
+    canary_idle_p99_ms = idle_p99_ms(case, server.url)
     try:
         testbed.load(recording, order)
     finally:  # whatever became of the load, the telemetry is kept
@@ -71,6 +73,7 @@ def measure(
             "window": recording.window(),
             "server": server.known(),
             "generator": recording.done.figures,
+            "canary_idle_p99_ms": canary_idle_p99_ms,
             "counts": {"rows": rows},
             "host": HostFigures(**recording.figures(SERVER), **recording.changes()),
             "workers": recording.workers(SERVER),

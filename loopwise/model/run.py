@@ -288,6 +288,8 @@ class Run(Noun):
     window: Window | None = None
     server: ServerFacts = ServerFacts()
     generator: GeneratorFigures = GeneratorFigures()
+    canary_idle_p99_ms: float | None = None
+    """The canary's 99th percentile before the load, of 100 answers one after another; None: no canary, or too slow."""
     counts: dict[str, int] = Field(default_factory=dict)
     """rows, window_rows, ok, errors, unfinished, …"""
     errors: tuple[ErrorCount, ...] = ()

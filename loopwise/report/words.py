@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from loopwise.analysis.canary import canary_sentence
 from loopwise.analysis.causes import first_cause_names
 from loopwise.analysis.checks import DISTURBANCES
 from loopwise.analysis.metrics import METRICS
@@ -94,6 +95,14 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
 def short_causes(runs: Sequence[Run]) -> dict[str, str]:
     """The first cause of each case in two or three words, by case_id: `loop blocked`."""
     return {case_id: words(name) for case_id, name in first_cause_names(runs).items()}
+
+
+def canary_words(summary: Summary, case_id: str) -> str:
+    """What became of a case's canary; empty where it has none, or nothing was measured."""
+    settings, figures = summary.experiment.suite.compare, summary.cases.get(case_id)
+    if figures is None:
+        return ""
+    return canary_sentence(figures, margin=settings.margin, confidence=settings.confidence)
 
 
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:

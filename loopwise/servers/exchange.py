@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -140,6 +141,29 @@ def _ask(origin: Origin, request: bytes, deadline_s: float) -> Answer:
             return _exchange(plain, request, deadline_s)
         with origin.tls.wrap_socket(plain, server_hostname=origin.host) as encrypted:
             return _exchange(encrypted, request, deadline_s)
+
+
+def time_answers(origin: Origin, request: bytes, *, most: int, most_s: float) -> list[float]:
+    """Send a request again and again over one connection; seconds of each answer, up to one that fails.
+
+    Raises:
+        OSError: no connection.
+    """
+    deadline_s = time.monotonic() + most_s
+    times_s: list[float] = []
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.socket(origin.family, socket.SOCK_STREAM))
+        connection.settimeout(most_s)
+        connection.connect(origin.address)
+        if origin.tls is not None:
+            connection = stack.enter_context(origin.tls.wrap_socket(connection, server_hostname=origin.host))
+        with suppress(OSError, NoAnswerError):
+            while len(times_s) < most:
+                sent_s = time.monotonic()
+                if not 200 <= _exchange(connection, request, deadline_s).status < 300:
+                    break
+                times_s.append(time.monotonic() - sent_s)
+    return times_s
 
 
 def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> Answer:

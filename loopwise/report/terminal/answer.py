@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise.analysis.causes import first_causes
+from loopwise.analysis.metrics import CANARY
 from loopwise.analysis.summary import Summary
 from loopwise.model import Verdict
 from loopwise.model.modes import MODES, OWN
@@ -17,7 +18,7 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import error_lines, has_several, retries
 from loopwise.report.terminal.console import say
-from loopwise.report.words import far_off, flagged, short_causes, verdicts_by_candidate
+from loopwise.report.words import canary_words, far_off, flagged, short_causes, verdicts_by_candidate
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
@@ -37,7 +38,7 @@ ERRORS_SHOWN = 5
 """Rows of a case in the table of errors; the page has all."""
 NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
 """Room of a name before other columns are left out for it; before one that matters is left out."""
-_AGAINST, _P50, _BAR, _BOUND, _CPU, _MEMORY, _CAUSE = range(1, 8)
+_AGAINST, _P50, _BAR, _BOUND, _CANARY, _CPU, _MEMORY, _CAUSE = range(1, 9)
 """The order in which columns are left out, the last first."""
 _MATTERS = _P50
 """Columns up to this one are left out only where names are as narrow as they can be."""
@@ -85,6 +86,7 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     marks, causes = flagged(summary.runs), first_causes(summary.runs)
     invalid = _by_text((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
     caused = _by_text((name, causes[key]) for key, name in names.items() if key in causes)
+    canaries = _by_text((name, text) for key, name in names.items() if (text := canary_words(summary, key)))
     marked = _by_text((name, ", ".join(marks[key])) for key, name in names.items() if key in marks)
     sent_again = retries(summary)
     again = _by_text((name, sent_again[key]) for key, name in names.items() if key in sent_again)
@@ -93,6 +95,7 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
         *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in again.items()),
         *(Text.assemble((f"{_are(some)} invalid: ", "red"), reason) for reason, some in invalid.items()),
         *(_plain(f"{_listed(some)}: {evidence}", "dim") for evidence, some in caused.items()),
+        *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in canaries.items()),
         *(_plain(sentence) for sentence in far_off(summary, names).values()),
         *(_plain(f"{_are(some)} marked by a check: {checks}", "yellow") for checks, some in marked.items()),
     ]
@@ -173,6 +176,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
         [Text(fmt.duration(cell.value) if cell.usable else fmt.NONE) for cell in cells.row(facet.cases, metric)]
         for metric in ("service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
     )
+    canary = [_canary(cells, cell) for cell in cells.row(facet.cases, CANARY)]
     bars = [
         Text(bar(ratio, WIDE_BAR if is_wide else NARROW_BAR, is_ascii=is_ascii), style=colour)
         for ratio, colour in zip(bar_ratios(row), colours, strict=True)
@@ -188,12 +192,13 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
         _Column("÷bound", reached, _BOUND),
         _Column("p50", p50, _P50),
         _Column("p99", p99),
+        _Column("canary p99", canary, _CANARY),
         _Column("CPU/req", cpu, _CPU),
         _Column("memory", memory, _MEMORY),
         _Column("vs baseline", against, _AGAINST, is_right=False),
         _Column("cause", cause, _CAUSE, is_right=False),
     ]
-    optional = {_BOUND, _CPU, _MEMORY, _AGAINST, _CAUSE}
+    optional = {_CANARY, _BOUND, _CPU, _MEMORY, _AGAINST, _CAUSE}
     return [
         column
         for column in columns
@@ -205,6 +210,13 @@ def _throughput(cell: Cell) -> Text:
     if not cell.usable:
         return _plain("invalid" if cell.invalid else fmt.NONE, "red")
     return _plain(fmt.estimate(cell.value, cell.low, cell.high))
+
+
+def _canary(cells: Cells, cell: Cell) -> Text:
+    """The canary's p99; nothing where a case has none."""
+    if cell.case.load.victim is None or cells.why_invalid(cell.case):
+        return Text()
+    return Text(fmt.duration(cell.value)) if cell.usable else Text("no answer", style="red")
 
 
 def _against(verdict: Verdict | None, *, is_wide: bool) -> Text:
