@@ -1,4 +1,4 @@
-"""Turns Ctrl-C and SIGTERM into one exception, so that every `finally` runs and no process is left behind."""
+"""Turns Ctrl-C, SIGTERM and SIGHUP into one exception, so that every `finally` runs and no process is left behind."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,10 @@ from loopwise.errors import Interrupted
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted in the main thread on SIGINT or SIGTERM; while that cleans up, further signals are ignored."""
+    """Raise Interrupted in the main thread on SIGINT, SIGTERM or SIGHUP; further signals are ignored.
+
+    Under nohup, SIGHUP stays ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del frame
@@ -18,7 +21,9 @@ def interruptible() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(f"interrupted by {signal.Signals(number).name}")
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
     for number in before:
         signal.signal(number, interrupt)
     try:

@@ -54,9 +54,7 @@ def refuse_scripts(suite: Suite) -> None:
             continue
         tried.add(text)
         try:
-            done = subprocess.run(
-                argv, env=env, input=text + "\n", capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False
-            )
+            done = processes.ask(argv, env=env, question=text + "\n", timeout_s=START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             name = Path(case.scenario).name
             raise SuiteError(

@@ -2,7 +2,7 @@
 
 A server needs about a second of CPU to start; a run that waits for it spends half its time on that. So the next servers
 start during warm-ups and between runs. While a window is open they are suspended (SIGSTOP): a suspended process gets no
-CPU and disturbs nothing. If the harness is killed meanwhile, the watchdog kills the suspended servers.
+CPU and disturbs nothing. If the harness is killed meanwhile, the watchdog ends the suspended servers.
 """
 
 import subprocess
@@ -17,7 +17,6 @@ from loopwise.measure.plan import Key, key_of
 from loopwise.model import PlannedRun
 from loopwise.servers import processes
 from loopwise.servers.lifecycle import RunningServer
-from loopwise.servers.watchdog import Watchdog
 
 DEPTH = 4
 """Servers that may wait at a time; warm-ups of blocked loops are long enough to start as many."""
@@ -37,24 +36,13 @@ class Start:
     was_suspended: bool = False
     """It was suspended in the middle, so a failure proves nothing."""
     is_suspended: Callable[[], bool] = lambda: False
-    watchdog: Watchdog | None = None
-    """Watches the server while it may be suspended."""
 
     def note(self, process: "subprocess.Popen[str]") -> None:
         """Keep the process, which may not be ready yet."""
         self.process = process
-        if self.watchdog is not None:
-            self.watchdog.watch(process.pid)
-        self.stack.callback(self.release)
         if self.is_suspended():
             processes.suspend([process])
         self.stack.callback(processes.end, process, grace_s=0.0)
-
-    def release(self) -> None:
-        """Take the server from the watchdog: it has ended, or is not suspended any more."""
-        if self.watchdog is not None and self.process is not None:
-            self.watchdog.forget(self.process.pid)
-            self.watchdog = None
 
     def end(self) -> None:
         """End the server if there is one."""
@@ -85,12 +73,9 @@ class Prestart:
         self._changed = threading.Condition()
         # One thread for all: Linux ends a child together with the thread that started it (PR_SET_PDEATHSIG).
         self._thread = threading.Thread(target=self._work, name="prestart", daemon=True)
-        self._watchdog: Watchdog | None = None
-        self._watching = ExitStack()
 
     def __enter__(self) -> "Prestart":
         if self._depth:
-            self._watchdog = self._watching.enter_context(Watchdog())
             self._thread.start()
         return self
 
@@ -109,7 +94,6 @@ class Prestart:
         for start in self._ready.values():
             start.end()
         self._ready.clear()
-        self._watching.close()
 
     @property
     def waiting(self) -> int:
@@ -163,7 +147,6 @@ class Prestart:
         if start.error is not None:
             start.end()
             raise start.error
-        start.release()
         return start
 
     def suspend(self) -> None:
@@ -201,7 +184,7 @@ class Prestart:
                 if self._is_closed:
                     return
                 planned = self._coming.pop(0)
-                start = Start(self._hold, is_suspended=self._must_wait, watchdog=self._watchdog)
+                start = Start(self._hold, is_suspended=self._must_wait)
                 self._starting = key_of(planned), start
             self._carry_out(planned, start)
             with self._changed:

@@ -1,6 +1,7 @@
 """Start processes that end with the harness; suspend, resume and end whole process trees."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from typing import IO, Any
 import psutil
 
 from loopwise.results.files import open_to_append
+from loopwise.servers.watchdog import MARK, Watchdog, members
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.005
 KILL_TIMEOUT_S = 5.0
 """A killed process ends at once, unless the kernel holds it, and then nothing helps."""
@@ -23,6 +26,8 @@ SUPERVISOR_LEAD_S = 0.02
 READY_PATH = "/.loopwise/ready"
 """What the harness asks a server until it answers (target_app/probe.py); an access log may be full of it."""
 LAUNCHER = Path(__file__).with_name("launch.py")
+WATCHDOG = Watchdog()
+"""Knows every process from its start until it has been seen to end."""
 
 
 def start(
@@ -46,18 +51,53 @@ def start(
         stdout: as in subprocess; None: the log.
         cores: it and its children run on these alone; empty: on any.
     """
-    pinned = ",".join(map(str, cores)) or "-"
     with open_to_append(log) as sink:
-        return subprocess.Popen(
+        output = sink if stdout is None else stdout
+        return _spawn(argv, cores, env, stdin=stdin, stdout=output, stderr=sink, cwd=cwd)
+
+
+def ask(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    question: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end as `start` does, and end whatever it has started.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+    """
+    pipe = subprocess.PIPE
+    process = _spawn(argv, (), env, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd)
+    try:
+        answer, errors = process.communicate(question, timeout_s)
+    finally:
+        end(process, grace_s=0.0)
+    return subprocess.CompletedProcess(argv, process.returncode, answer, errors)
+
+
+def _spawn(
+    argv: Sequence[str], cores: Sequence[int], env: Mapping[str, str] | None, **options: Any
+) -> subprocess.Popen[str]:
+    """Start a program under the eyes of the watchdog, which knows it before it runs."""
+    pinned, mark = ",".join(map(str, cores)) or "-", secrets.token_hex(8)
+    WATCHDOG.watch(mark)
+    try:
+        process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), pinned, *argv],
-            stdin=stdin,
-            stdout=sink if stdout is None else stdout,
-            stderr=sink,
-            env=None if env is None else dict(env),
-            cwd=cwd,
+            env={**(os.environ if env is None else env), MARK: mark},
             text=True,
+            errors="replace",
             start_new_session=True,
+            **options,
         )
+    except BaseException:
+        WATCHDOG.forget(mark)
+        raise
+    WATCHDOG.watch(mark, process.pid)
+    return process
 
 
 def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = False) -> None:
@@ -69,7 +109,8 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
         root_alone: send SIGTERM to the process alone; it ends its children itself.
     """
     with _uninterrupted():
-        members = family(process.pid)
+        mark = WATCHDOG.mark_of(process.pid)
+        living = family(process.pid)
         if grace_s > 0:
             if root_alone:
                 process.terminate()
@@ -77,17 +118,20 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
                 _signal_group(process, signal.SIGTERM)
             # A suspended process receives SIGTERM only after it has been resumed.
             _signal_group(process, signal.SIGCONT)
-            _wait(members, grace_s)
+            _wait(living, grace_s)
         _signal_group(process, signal.SIGKILL)
-        for member in members + family(process.pid):
+        living += family(process.pid) + _strays(process, mark)
+        for member in living:
             with suppress(psutil.NoSuchProcess):
                 member.kill()
         process.wait()
-        _wait(members, KILL_TIMEOUT_S)
-        for pipe in (process.stdin, process.stdout):
+        _wait(living, KILL_TIMEOUT_S)
+        for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+        if mark is not None and not any(map(_runs, living)):
+            WATCHDOG.forget(mark)
 
 
 def suspend(roots: Iterable[subprocess.Popen[str]]) -> None:
@@ -119,14 +163,12 @@ def _signal_all(members: Iterable[psutil.Process], number: signal.Signals) -> No
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM: an exception while processes are being ended would leave some of them."""
+    """Delay SIGINT, SIGTERM and SIGHUP: an exception while processes are being ended would leave some of them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    before = {
-        each: signal.signal(each, lambda number, _: caught.append(number)) for each in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {each: signal.signal(each, lambda number, _: caught.append(number)) for each in INTERRUPTS}
     try:
         yield
     finally:
@@ -157,6 +199,15 @@ def family(pid: int) -> list[psutil.Process]:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _strays(process: subprocess.Popen[str], mark: str | None) -> list[psutil.Process]:
+    """What a process has started that is no descendant of it any more."""
+    found = []
+    for pid, _ in members({mark: process.pid}) if mark is not None else ():
+        with suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found
 
 
 def _signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:

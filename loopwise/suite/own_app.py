@@ -12,6 +12,7 @@ from typing import Any
 from loopwise.errors import UsageError
 from loopwise.model import App, Server
 from loopwise.paths import target_app_dir
+from loopwise.servers import processes
 from loopwise.servers.environment import app_variables, base_environment, with_variables
 from loopwise.servers.fresh import Copies
 from loopwise.suite import locations
@@ -77,16 +78,11 @@ def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     answer = scratch / "routes.json"
     try:
-        asked = subprocess.run(
+        asked = processes.ask(
             [app.python, str(scratch / "loopwise_routes.py"), str(answer)],
-            capture_output=True,
-            text=True,
-            errors="replace",
             env=env,
             cwd=app.folder,
-            timeout=IMPORT_TIMEOUT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
+            timeout_s=IMPORT_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
         raise UsageError(
