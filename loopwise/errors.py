@@ -10,6 +10,7 @@ LoopwiseError
 │   ├── DataError            a file that requests are made of is missing, broken or another than before
 │   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
+├── RefusedError          3  the system refuses what every run needs: disk full, read-only; names the remedy
 ├── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
 └── InternalError        70  a fault of Loopwise itself; names the file with the traceback
 
@@ -69,6 +70,12 @@ class ServiceError(RunError):
 
 class GeneratorError(RunError):
     """The load generator ended early or broke its protocol."""
+
+
+class RefusedError(LoopwiseError):
+    """The system refuses what every run needs, such as room on the disk; what was measured is kept."""
+
+    exit_status = 3
 
 
 class Interrupted(LoopwiseError):  # noqa: N818 - it is a request to stop, not an error

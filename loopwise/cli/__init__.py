@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -75,6 +76,13 @@ def _refuse_unreadable(arguments: Sequence[str]) -> None:
             raise UsageError(f"an argument is no UTF-8: {got[:60]}; rename the file, or correct it") from None
 
 
+def _make_temporary_folder_absolute() -> None:
+    """Servers work in other folders, from where a relative TMPDIR leads elsewhere."""
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        if folder := os.environ.get(name):
+            os.environ[name] = str(Path(folder).absolute())
+
+
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status (errors.py)."""
     for stream in (sys.stdout, sys.stderr):
@@ -83,6 +91,7 @@ def main() -> None:
     try:
         with interruptible(), crashes_logged():
             _refuse_unreadable(sys.argv[1:])
+            _make_temporary_folder_absolute()
             app()
     except LoopwiseError as error:
         sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")

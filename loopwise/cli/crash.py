@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loopwise import __version__
+from loopwise.cli.refused import refusal_of
 from loopwise.errors import InternalError, LoopwiseError
 from loopwise.results.files import open_to_append
 
@@ -27,13 +28,17 @@ def crashes_logged(folder: Path | None = None) -> Iterator[None]:
         folder: of the result; the log goes to its crash.log. None: to a temporary file, which is kept.
 
     Raises:
-        InternalError: the block raised an exception that Loopwise does not raise on purpose.
+        RefusedError: the system refused what the block needs; no fault of ours.
+        UsageError: a name is too long for a file.
+        InternalError: the block raised another exception that Loopwise does not raise on purpose.
     """
     try:
         yield
     except (LoopwiseError, BrokenPipeError):  # a reader that went away (`| head`) is no fault of ours
         raise
     except Exception as error:
+        if refusal := refusal_of(error, folder):
+            raise refusal from error
         raise InternalError(_sentence(error, _write(error, folder))) from error
 
 

@@ -19,7 +19,7 @@ from loopwise.cli.options import (
     new_folder,
 )
 from loopwise.cli.report import make_report
-from loopwise.errors import FAILED_RUNS, Interrupted, UsageError, writing
+from loopwise.errors import FAILED_RUNS, Interrupted, RefusedError, ResultError, UsageError, writing
 
 if TYPE_CHECKING:
     from loopwise.model import Experiment, Suite
@@ -89,7 +89,6 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
     from loopwise.model.naming import shown_names
     from loopwise.report.terminal.progress import watching
     from loopwise.servers.services import refuse_missing
-    from loopwise.suite.resumed import remote_hosts
 
     raise_open_files_limit()
     names = shown_names(experiment.suite.cases)
@@ -99,13 +98,26 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
             pool.warm_up()
             with watching(console(), quiet=quiet, names=names) as watcher:
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
-    except Interrupted as error:
-        done = sum(planned.state != "planned" for planned in result.experiment().plan)
-        allowed = "".join(f" --allow-remote {host}" for host in remote_hosts(experiment.suite))
-        raise Interrupted(
-            f"{error}: {done} of {len(experiment.plan)} runs are kept; "
-            f"go on with: bench.py run --resume {result.path}{allowed}, or see them with: bench.py report {result.path}"
-        ) from None
-    make_report(result.path, quiet=quiet)
+    except (Interrupted, RefusedError) as error:
+        raise type(error)(f"{error}: {_how_to_go_on(result, experiment)}") from None
+    try:
+        make_report(result.path, quiet=quiet)
+    except (Interrupted, RefusedError) as error:
+        raise type(error)(f"{error}: every run is kept; then: bench.py report {result.path}") from None
     bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
     return FAILED_RUNS if bad else 0
+
+
+def _how_to_go_on(result: "ResultFolder", experiment: "Experiment") -> str:
+    """What is kept of a result that ended early, and the commands that go on with it."""
+    from loopwise.suite.resumed import remote_hosts
+
+    try:
+        done = sum(planned.state != "planned" for planned in result.experiment().plan)
+    except ResultError:
+        return "nothing is kept"
+    allowed = "".join(f" --allow-remote {host}" for host in remote_hosts(experiment.suite))
+    return (
+        f"{done} of {len(experiment.plan)} runs are kept; go on with: bench.py run --resume {result.path}{allowed}, "
+        f"or see them with: bench.py report {result.path}"
+    )

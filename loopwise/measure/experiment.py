@@ -18,6 +18,7 @@ from loopwise.measure.slices import Escalation, undecided
 from loopwise.measure.testbed import Serve, Testbed
 from loopwise.model import Case, Experiment, PlannedRun, Round, Run, RunState, Suite
 from loopwise.results.folder import ResultFolder
+from loopwise.results.room import check_room
 from loopwise.results.trust import sealed
 from loopwise.servers import lifecycle, target
 from loopwise.servers.lifecycle import RunningServer
@@ -159,6 +160,7 @@ class Execution:
 
     def _run_one(self, position: int, planned: PlannedRun) -> None:
         case = self._cases[planned.case_id]
+        check_room(self.result.path)
         self.watcher.run_began(planned, case, position, len(self.experiment.plan))
         self._set_aside_repeated(planned)
         run, throughput_rps = begin(case, planned, position), None
@@ -168,6 +170,7 @@ class Execution:
             run, throughput_rps = self._measure(planned, run)
             self._failures[case.case_id] = 0
         except RunError as error:
+            check_room(self.result.path)  # a run that failed for want of room stays planned
             self._failures[case.case_id] = self._failures.get(case.case_id, 0) + (
                 MAX_FAILURES if isinstance(error, EndpointError) else 1
             )

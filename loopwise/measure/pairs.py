@@ -13,6 +13,7 @@ from loopwise.generator.protocol import Order, Rival, Slice
 from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import SIDES, Case, HostFigures, Pairing, Round, Side, SideName
 from loopwise.results.folder import STREAM, seal_samples
+from loopwise.results.room import check_room
 from loopwise.servers.pinning import Pinning, pin
 from loopwise.servers.preparation import prepare
 
@@ -42,6 +43,7 @@ class Pair:
 
 def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
     """Measure one round, write it and return it; if a side can't be measured, the round has failed."""
+    check_room(testbed.result.path)
     folder = testbed.result.new_round_folder(*pair.names, number)
     record = Round(
         pairing="duel" if pair.slice_s is None else "slices",
@@ -56,6 +58,7 @@ def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
     try:
         record = _evaluate(testbed, record, _load(testbed, pair, record, folder))
     except RunError as error:
+        check_room(testbed.result.path)
         record = record.model_copy(update={"error": str(error)})
         keep_partial_rows(folder)
     testbed.result.write_round(record)
