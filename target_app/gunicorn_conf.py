@@ -32,7 +32,7 @@ class LoopwiseWorker(UvicornWorker):  # type: ignore[misc]
     CONFIG_KWARGS = _uvicorn_options()
 
 
-worker_class = LoopwiseWorker
+worker_class = f"{__name__}.{LoopwiseWorker.__name__}"  # gunicorn before 21 takes no class itself
 loglevel = "warning"
 errorlog = "-"
 accesslog = "-" if os.environ.get("LOOPWISE_ACCESS_LOG") == "on" else None

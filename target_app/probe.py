@@ -125,6 +125,9 @@ def _check_asgi(app: Any, target: str, where: str) -> None:
     """Refuse an object that cannot be called with scope, receive and send, before any request."""
     if not callable(app):
         raise AppError(f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself")
+    if inspect.isclass(app) and not hasattr(app, "__await__"):
+        hint = f'if it makes the app, write "{target}()"' if not target.endswith("()") else "name the app itself"
+        raise AppError(f"{where}: it is a class, whose instances can't be awaited as an answer; {hint}")
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from support.fakes import case_of
 
 from loopwise.errors import ServerError
 from loopwise.model import App, Case, Command, Server
-from loopwise.servers.environment import environment, read_env_file
+from loopwise.servers.environment import base_environment, environment, read_env_file
 from loopwise.servers.fresh import Copies, copied
 from loopwise.servers.preparation import prepare
 
@@ -151,3 +151,11 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("loopwise.servers.preparation.TIMEOUT_S", 0.05)
     with pytest.raises(ServerError, match=r"did not end within 0\.05 s; start what"):
         prepare([before(tmp_path, "sleep 60")], 1, tmp_path / "log")
+
+
+def test_a_relative_python_path_counts_from_where_loopwise_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "src::/opt/lib")
+    assert base_environment(Server(), Copies())["PYTHONPATH"] == f"{tmp_path}/src:/opt/lib"

@@ -18,14 +18,14 @@ def test_gunicorn_is_told_the_options_that_it_has_no_flags_for(monkeypatch: pyte
     monkeypatch.setenv("LOOPWISE_LOOP", "asyncio")
     monkeypatch.setenv("LOOPWISE_HTTP", "h11")
     monkeypatch.setenv("LOOPWISE_LIMIT_CONCURRENCY", "64")
-    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
+    options = load_file("gunicorn_conf.py").LoopwiseWorker.CONFIG_KWARGS
     assert options == {"loop": "asyncio", "http": "h11", "limit_concurrency": 64}
 
 
 def test_gunicorn_gets_defaults_where_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOOPWISE_LOOP", "LOOPWISE_HTTP", "LOOPWISE_LIMIT_CONCURRENCY"):
         monkeypatch.delenv(name, raising=False)
-    options = load_file("gunicorn_conf.py").worker_class.CONFIG_KWARGS
+    options = load_file("gunicorn_conf.py").LoopwiseWorker.CONFIG_KWARGS
     assert options == {"loop": "auto", "http": "auto", "limit_concurrency": None}
 
 

@@ -67,6 +67,10 @@ class Flask:
 
 flask = Flask()
 
+class LooksLikeAsgi:
+    def __init__(self, scope, receive, send):
+        pass
+
 number = 3
 '''
 
@@ -148,12 +152,13 @@ def test_an_app_is_found_by_attribute_factory_or_dotted_factory(app: str, probed
         ("probed_typo:app", "ModuleNotFoundError: No module named 'package_that_is_missing'"),
         ("probed_exit:app", "importing probed_exit raised SystemExit: set SECRET first"),
         ("probed_shop:create_ap()", 'probed_shop has no attribute "create_ap"; did you mean create_app?'),
-        ("probed_shop:zzz", 'probed_shop has no attribute "zzz"; it has Factory, Flask, alive'),
+        ("probed_shop:zzz", 'probed_shop has no attribute "zzz"; it has Factory, Flask, LooksLikeAsgi, alive'),
         ("probed_shop:Factory.mak()", 'Factory has no attribute "mak"; did you mean make?'),
         ("probed_shop:fail()", "calling fail() raised KeyError: 'DATABASE_URL'"),
         ("probed_shop:number", "it is of type int, which is no ASGI app"),
         ("probed_shop:create_app", 'if it makes the app, write "probed_shop:create_app()"'),
         ("probed_shop:Factory", 'if it makes the app, write "probed_shop:Factory()"'),
+        ("probed_shop:LooksLikeAsgi", "it is a class, whose instances can't be awaited as an answer"),
         ("probed_shop:wsgi()", "calling wsgi() raised TypeError"),
         ("probed_shop:flask", "it takes (environ, start_response), an ASGI app takes (scope, receive, send)"),
     ],

@@ -65,6 +65,10 @@ def base_environment(server: Server, copies: Copies) -> dict[str, str]:
         ServerError: `env_file` can't be read.
     """
     env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    if "PYTHONPATH" in env:  # relative to the folder that we were started in, not to the server's
+        env["PYTHONPATH"] = os.pathsep.join(
+            str(Path.cwd() / each) for each in env["PYTHONPATH"].split(os.pathsep) if each
+        )
     env |= read_env_file(Path(server.env_file)) if server.env_file is not None else {}
     return {**env, **copies.fill(server.env)}
 

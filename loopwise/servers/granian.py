@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loopwise.model import Server
-from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, at_least, backlog, never, only
+from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, Since, at_least, backlog, never, only
 
 CONNECTIONS = 1024
 """Connections that it accepts in all, divided among its workers: as many as its default backlog."""
@@ -24,6 +24,11 @@ GRANIAN = ServerSpec(
     description="granian, whose HTTP is written in Rust; each worker has its own listening socket (SO_REUSEPORT)",
     argv=_argv,
     needs={"granian": "granian"},
+    since={
+        "--workers-kill-timeout": Since((1, 7)),
+        "--backpressure": Since((1, 4)),
+        "--access-log": Since((1, 4), is_needed=True),
+    },
     changes=("log level warning (info)", "2 s to end (no limit)"),
     refuses={
         "http": only("auto", because="it parses HTTP by itself, in Rust"),

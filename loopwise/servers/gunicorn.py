@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loopwise.model import Server
-from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, backlog, never, only
+from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, Since, backlog, never, only
 
 CONFIGURATION = "gunicorn_conf.py"
 
@@ -41,6 +41,7 @@ GUNICORN_ASGI = ServerSpec(
     description="gunicorn with its own ASGI worker, which parses HTTP itself",
     argv=_asgi_argv,
     needs={"gunicorn": "gunicorn>=25"},
+    since={"--no-control-socket": Since((25, 1))},
     too_old="class uri",
     changes=CHANGES,
     refuses={

@@ -25,6 +25,7 @@ from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.expectations import Expectation
 from loopwise.servers.feeds import first_row
 from loopwise.servers.fresh import Copies, copied
+from loopwise.servers.installed import installed_version
 from loopwise.servers.origin import resolve
 from loopwise.servers.spec import HOST
 from loopwise.servers.specs import SERVERS
@@ -110,9 +111,10 @@ def serve(
     spec = SERVERS[case.server.name]
     _copy_probe(scratch, spec.configuration)
     started_s = time.monotonic()
-    argv = [*spec.argv(case.server, python, port, scratch), *case.server.server_args]
+    argv = spec.argv(case.server, python, port, scratch)
     with copied(case.app.fresh if case.app else {}, scratch) as copies:
         env = {**environment(case, scratch, calibration, copies), **(services or {})}
+        argv = [*spec.argv_for(argv, installed_version(python, spec.packages[0], env)), *case.server.server_args]
         process = _start(argv, log, env, case.app.folder if case.app else target_app_dir(), cores)
         grace_s = 0.0
         on_start(process)

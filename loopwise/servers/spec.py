@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from loopwise.errors import ServerError
 from loopwise.model import Server
 
 HOST = "127.0.0.1"
@@ -66,6 +67,14 @@ def at_least(minimum: int, because: str) -> Refusal:
     return Refusal(lambda value: value >= minimum, f"{minimum} or more", because)
 
 
+class Since(NamedTuple):
+    """The first version of a server that has an option."""
+
+    version: tuple[int, ...]
+    is_needed: bool = False
+    """Older versions are refused; else they are started without the option."""
+
+
 @dataclass(frozen=True)
 class ServerSpec:
     """One server process manager: how it is started and stopped, what it needs and what it refuses."""
@@ -78,6 +87,8 @@ class ServerSpec:
     """Module that the app's interpreter must have -> the requirement to install for it."""
     refuses: Mapping[str, Refusal] = field(default_factory=dict)
     """By suite key."""
+    since: Mapping[str, Since] = field(default_factory=dict)
+    """By option: those that older versions lack."""
     configuration: str | None = None
     """File of target_app that it reads from the scratch folder."""
     too_old: str | None = None
@@ -93,6 +104,31 @@ class ServerSpec:
     def packages(self) -> tuple[str, ...]:
         """Names of the packages in `needs`."""
         return tuple(re.split(r"[<>=!~ ]", requirement)[0] for requirement in self.needs.values())
+
+    def argv_for(self, argv: Sequence[str], version: tuple[int, ...] | None) -> list[str]:
+        """The command line without what the installed version lacks; None: it is not known, nothing is left out.
+
+        Raises:
+            ServerError: it lacks something that can't be left out.
+        """
+        kept: list[str] = []
+        is_gone = False
+        for each in argv:
+            rule = self.since.get(each)
+            if rule is not None and version is not None and version < rule.version:
+                if rule.is_needed:
+                    wanted, has = (".".join(map(str, numbers)) for numbers in (rule.version, version))
+                    raise ServerError(
+                        f"{self.name} {has} has no {each}, which {wanted} or newer has; "
+                        f"install {self.packages[0]}>={wanted} beside the app, or change what asks for it"
+                    )
+                is_gone = True
+            elif not is_gone or each.startswith("-"):
+                is_gone = False
+                kept.append(each)
+            else:
+                is_gone = False  # it was the value
+        return kept
 
     def refusal(self, server: Server) -> tuple[str, str] | None:
         """The first key that cannot be done as asked, and the sentence for it; None if all can."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from loopwise.model import Server
-from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, backlog
+from loopwise.servers.spec import ENTRY, GRACE_S, HOST, ServerSpec, Since, backlog
 
 
 def _argv(server: Server, python: str, port: int, _scratch: Path) -> list[str]:
@@ -25,6 +25,7 @@ UVICORN = ServerSpec(
     name="uvicorn",
     description="uvicorn; several workers run under its own supervisor and share one listening socket",
     argv=_argv,
+    since={"--timeout-graceful-shutdown": Since((0, 22))},
     lone_worker=True,
     needs={"uvicorn": "uvicorn"},
     changes=("no access log (on)", "log level warning (info)", "2 s to end (no limit)"),

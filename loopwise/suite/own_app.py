@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from loopwise.errors import UsageError
+from loopwise.errors import ServerError, UsageError
 from loopwise.model import App, Server
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
 from loopwise.servers.environment import app_variables, base_environment, with_variables
 from loopwise.servers.fresh import Copies
+from loopwise.servers.installed import installed_version
+from loopwise.servers.specs import PACKAGES
 from loopwise.suite import locations
 from loopwise.suite.file import Source
 from loopwise.suite.openapi import Listing, base_path, hidden, operations
@@ -76,6 +78,10 @@ def listing(app: App, env_file: str | None = None) -> Listing:
 def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
     env = with_variables(base_environment(Server(env_file=env_file), Copies()), app_variables(app, Copies()))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
+    try:
+        installed_version(app.python, PACKAGES[0], env)
+    except ServerError as error:
+        raise UsageError(f"{app.target}: {error}") from None
     answer = scratch / "routes.json"
     try:
         asked = processes.ask(
