@@ -10,6 +10,7 @@ from loopwise.analysis.drift import Drift, drift
 from loopwise.analysis.endings import ending
 from loopwise.analysis.errors import errors_of_run
 from loopwise.analysis.figures import figures_of
+from loopwise.analysis.production import kills
 from loopwise.analysis.rows import RunRows, retried
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
@@ -61,6 +62,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         "checks": checks,
         "status": "ok" if void_reason(checks) is None else "invalid",
         "causes": () if telemetry is None else causes.find(rows, telemetry),
+        "kills": () if telemetry is None else kills(rows, telemetry),
     }
     return run.model_copy(update=update), throughput_rps
 

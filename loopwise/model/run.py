@@ -115,6 +115,15 @@ class Cause(Noun):
     """The observation in words."""
 
 
+class Kill(Noun):
+    """What would have ended the server, or its requests, in production."""
+
+    rule: str
+    """A name in loopwise.analysis.production.RULES."""
+    evidence: str
+    """The observation in words."""
+
+
 class ErrorCount(Noun):
     """How many requests of an endpoint failed in one way."""
 
@@ -300,3 +309,5 @@ class Run(Noun):
     checks: tuple[Check, ...] = ()
     causes: tuple[Cause, ...] = ()
     """The most decisive first (loopwise.analysis.causes)."""
+    kills: tuple[Kill, ...] = ()
+    """What would have ended it in production (loopwise.analysis.production)."""

@@ -74,7 +74,8 @@ def trouble(summary: Summary) -> list[str]:
         for where, each in [*(("", each) for each in summary.duel), *sliced]
         if each.status != "ok" or not all(check.ok for check in each.checks)
     ]
-    return [*sentences, *rounds, *summary.damaged]
+    killed = [f"{names[case_id]}: in production, {text}" for case_id, text in kill_words(summary.runs).items()]
+    return [*sentences, *killed, *rounds, *summary.damaged]
 
 
 def _sides(each: Round, names: Mapping[str, str]) -> str:
@@ -95,6 +96,15 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
 def short_causes(runs: Sequence[Run]) -> dict[str, str]:
     """The first cause of each case in two or three words, by case_id: `loop blocked`."""
     return {case_id: words(name) for case_id, name in first_cause_names(runs).items()}
+
+
+def kill_words(runs: Sequence[Run]) -> dict[str, str]:
+    """What would have ended each case in production, by case_id, from the first run in which each rule fired."""
+    found: dict[str, dict[str, str]] = {}
+    for run in runs:
+        for kill in run.kills if run.status in {"ok", "invalid"} else ():
+            found.setdefault(run.case.case_id, {}).setdefault(kill.rule, kill.evidence)
+    return {case_id: "; ".join(evidence.values()) for case_id, evidence in found.items()}
 
 
 def canary_words(summary: Summary, case_id: str) -> str:

@@ -18,7 +18,7 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import error_lines, has_several, retries
 from loopwise.report.terminal.console import say
-from loopwise.report.words import canary_words, far_off, flagged, short_causes, verdicts_by_candidate
+from loopwise.report.words import canary_words, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
@@ -87,6 +87,8 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     invalid = _by_text((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
     caused = _by_text((name, causes[key]) for key, name in names.items() if key in causes)
     canaries = _by_text((name, text) for key, name in names.items() if (text := canary_words(summary, key)))
+    kills = kill_words(summary.runs)
+    killed = _by_text((name, kills[key]) for key, name in names.items() if key in kills)
     marked = _by_text((name, ", ".join(marks[key])) for key, name in names.items() if key in marks)
     sent_again = retries(summary)
     again = _by_text((name, sent_again[key]) for key, name in names.items() if key in sent_again)
@@ -96,6 +98,7 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
         *(Text.assemble((f"{_are(some)} invalid: ", "red"), reason) for reason, some in invalid.items()),
         *(_plain(f"{_listed(some)}: {evidence}", "dim") for evidence, some in caused.items()),
         *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in canaries.items()),
+        *(_plain(f"{_listed(some)}: in production, {sentence}", "red") for sentence, some in killed.items()),
         *(_plain(sentence) for sentence in far_off(summary, names).values()),
         *(_plain(f"{_are(some)} marked by a check: {checks}", "yellow") for checks, some in marked.items()),
     ]
