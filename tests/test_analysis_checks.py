@@ -348,6 +348,21 @@ def test_a_script_that_ended_its_users_is_named_with_its_line() -> None:
     assert "StopUser or StopTest in journey.py:7" in reason
 
 
+def test_a_load_shape_that_ended_its_users_is_named() -> None:
+    load = CLOSED.model_copy(update={"shape": "/srv/shapes.py:Steps"})
+    for wanted in (10, 0):
+        gone = {"users": 0, "users_wanted": wanted, "users_gone_s": 0.4}
+        reason = void_reason(check(facts_of(load, generator=gone)))
+        assert reason is not None
+        assert "0.4 s into the window: shapes.py ended them, by a shape that returned None or 0 users" in reason
+
+
+def test_what_needs_a_number_of_users_says_nothing_of_a_shape() -> None:
+    load = CLOSED.model_copy(update={"shape": "/srv/shapes.py:Steps"})
+    names = {each.name for each in check(facts_of(load, connections=3, throughput_rps=1.0))}
+    assert not names & {"littles_law", "connections"}
+
+
 def test_users_that_a_script_ended_before_the_window_are_a_flag() -> None:
     script = ScriptFigures(tasks=9, stopped_at="journey.py:7")
     steady = check(facts_of(scenario=SCRIPT, generator={"users": 9, "users_mean": 9.0, "script": script}))

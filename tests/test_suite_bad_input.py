@@ -120,6 +120,18 @@ WRONG_TOGETHER = [
     ('[[matrix]]\nscenario = "x.toml"', "allowed is a Locust file ending in .py"),
     ('[load]\nmodel = "open"\n[[matrix]]\nscenario = "ok.py"', 'scenario: needs model = "closed"'),
     ('[load]\nthink_s = 1\n[[matrix]]\nscenario = "ok.py"', "scenario: allows no think_s"),
+    ('[load]\nshape = "ok.py:Steps"\n[[matrix]]\nscenario = "ok.py"', "scenario: allows no shape in its load; put"),
+    (ENTRY + 'load = { shape = "no.py:Steps" }', 'matrix[0].load.shape: got "no.py", but there is no file'),
+    (
+        ENTRY + 'load = { shape = "ok.py" }',
+        'matrix[0].load.shape: got "ok.py", allowed is a file and its LoadTestShape',
+    ),
+    ('[load]\nshape = "ok.py:Steps"\nusers = 5\n' + ENTRY, "load.users: is decided by shape; remove it"),
+    (
+        '[load]\nshape = "ok.py:Steps"\n' + ENTRY + "load = { spawn_rate = 2.0 }",
+        "matrix[0].load.spawn_rate: is decided by shape; remove it",
+    ),
+    ('[load]\nmodel = "open"\nshape = "ok.py:Steps"\n' + ENTRY, 'load.shape: has no meaning with model = "open"'),
     (
         ENTRY + "params = { ms = [-5] }",
         "matrix[0].params.ms: got -5, allowed is more than 0; correct the value or",

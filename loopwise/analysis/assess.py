@@ -99,9 +99,9 @@ def _redirects(rows: RunRows, table: pa.Table) -> dict[tuple[str, int], int]:
 
 
 def _drift(rows: RunRows) -> Drift | None:
-    """Whether the load's good answers still changed in the window. A ramp is meant to."""
-    window = rows.run.window
-    if window is None or rows.run.case.load.ramp_to_rps is not None:
+    """Whether the load's good answers still changed in the window. A ramp or a shape is meant to."""
+    window, load = rows.run.window, rows.run.case.load
+    if window is None or load.ramp_to_rps is not None or load.shape is not None:
         return None
     good = ~rows.is_victim & rows.due & rows.is_ok
     clock_ns = rows.column["scheduled_ns" if rows.is_open else "received_ns"][good]

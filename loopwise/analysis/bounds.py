@@ -67,7 +67,7 @@ def bounds(case: Case, cores: int) -> list[Bound]:
     total_s = sum(share.total_s for share in shares)
     if total_s <= 0:
         return []
-    limits = [_load(case, total_s), *_slots(shares, server, cores), *_cpu(shares, server, cores)]
+    limits = [*_load(case, total_s), *_slots(shares, server, cores), *_cpu(shares, server, cores)]
     return sorted(limits, key=lambda bound: bound.throughput_rps)
 
 
@@ -114,9 +114,11 @@ def _cpu(shares: Sequence[_Share], server: Server, cores: int) -> Iterator[Bound
             yield Bound("cpu", count / cpu_s, count)
 
 
-def _load(case: Case, total_s: float) -> Bound:
+def _load(case: Case, total_s: float) -> Iterator[Bound]:
+    """A rate, or users that wait; none where a shape decides how many these are."""
     load = case.load
     if load.model == "open":
         rate_rps = (load.rate_rps + (load.ramp_to_rps or load.rate_rps)) / 2
-        return Bound("arrivals", rate_rps, rate_rps)
-    return Bound("users", load.users / (total_s + load.think_s), load.users)
+        yield Bound("arrivals", rate_rps, rate_rps)
+    if load.fixed_users is not None:
+        yield Bound("users", load.users / (total_s + load.think_s), load.users)

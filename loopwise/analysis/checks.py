@@ -258,8 +258,9 @@ def _log(run: Run) -> str:
 
 
 def _users_of(run: Run) -> float:
-    """The users of closed load: those asked for, or on average there where a script decides; 0 if that is unknown."""
-    return run.case.load.users if run.case.scenario is None else run.generator.users_mean or 0.0
+    """The users of closed load: those asked for, or on average there where a file decides; 0 if that is unknown."""
+    decides = run.case.scenario is not None or run.case.load.shape is not None
+    return run.generator.users_mean or 0.0 if decides else run.case.load.users
 
 
 def rows(facts: Facts) -> Reading:
@@ -326,17 +327,20 @@ def users(facts: Facts) -> Reading | None:
     if had and generator.users_mean == had and script is not None and script.stopped_at:
         ended = f"{had} of {wanted} users ran: the script ended the others before the window ({script.stopped_at})"
         return Reading(had, wanted, ended, had == wanted, "flag")
-    if gone_s is not None and facts.run.case.scenario is not None:
+    file = facts.run.case.scenario or (facts.run.case.load.shape or "").rpartition(":")[0]
+    if gone_s is not None and file:
         when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
-        name = Path(facts.run.case.scenario).name
-        by = "a shape that returned None, StopUser or runner.quit()"
+        name = Path(file).name
+        by = "a shape that returned None" + (
+            ", StopUser or runner.quit()" if facts.run.case.scenario else " or 0 users"
+        )
         if script is not None and script.stopped_at:
             by = f"StopUser or StopTest in {script.stopped_at}"
         sentence = (
             f"no user of {wanted} was left {when}: {name} ended them, by {by}; "
             "let it run for as long as warm-up and window take"
         )
-    return Reading(had, wanted, sentence, had == wanted)
+    return Reading(had, wanted, sentence, had == wanted and (gone_s is None or not facts.run.case.load.shape))
 
 
 def connections(facts: Facts) -> Reading | None:
@@ -348,7 +352,7 @@ def connections(facts: Facts) -> Reading | None:
     load, used = facts.run.case.load, facts.connections
     if load.model != "closed" or load.new_connection_per_request or facts.run.case.scenario is not None:
         return None
-    if used is None:
+    if used is None or load.shape is not None:  # as many as its users, some of whom leave
         return None
     if used < load.users:
         short = f"only {used} of {load.users} users ever had a connection; see server.log and its limit of connections"
@@ -392,11 +396,12 @@ def littles_law(facts: Facts) -> Reading | None:
     """Closed load: users = throughput × (service time + lag + think time), or something is not counted.
 
     A user whose answer has arrived and was not read yet is neither at the server nor thinking: lag counts, too. Users
-    of a script wait as long as it says, so that theirs is only an upper limit: none has two requests in flight.
+    of a script wait as long as it says, so that theirs is only an upper limit: none has two requests in flight. Those
+    of a shape come and go, and no number of them holds for the whole window.
     """
     load, mean_ms = facts.run.case.load, facts.service_time_mean_ms
     is_scripted, users = facts.run.case.scenario is not None, _users_of(facts.run)
-    if load.model != "closed" or mean_ms is None or not users:
+    if load.model != "closed" or mean_ms is None or not users or load.shape is not None:
         return None
     think_s = 0.0 if is_scripted else load.think_s
     implied = facts.throughput_rps * ((mean_ms + (facts.generator_lag_mean_ms or 0.0)) / 1e3 + think_s)

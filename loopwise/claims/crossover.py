@@ -67,7 +67,7 @@ def _put_workers(case: Case, value: float) -> Case:
 USERS = Axis(
     words="users",
     name="users",
-    get=lambda case: float(case.load.users) if case.load.model == "closed" else None,
+    get=lambda case: None if case.load.fixed_users is None else float(case.load.users),
     put=lambda case, value: _put_load(case, users=int(value)),
     value=_whole,
     precise=math.log(1.2),

@@ -1,7 +1,7 @@
 """A generator's process: orders come on stdin, events go to stdout, the log to stderr. It ends when stdin closes.
 
 With `--join HOST:PORT` it is a worker of another generator process, which sends the orders and takes the rows; with
-`--examine` it only tries the Locust file of one order.
+`--examine` it only tries the Locust file or load shape of one order.
 """
 
 # ruff: noqa: E402 - gevent must patch the standard library before anything else is imported
@@ -38,11 +38,10 @@ class Drivers:
         """A driver for one run."""
         if order.processes == 1:
             return LocalDriver(order)
-        is_scripted = order.scenario is not None
         workers = self._workers
-        if workers is None or workers.count != order.processes or not workers.are_ready or is_scripted:
+        if workers is None or workers.count != order.processes or not workers.are_ready or order.runs_code:
             self.close()
-            self._workers = workers = Workers(order.processes, locust.events if is_scripted else None)
+            self._workers = workers = Workers(order.processes, locust.events if order.scenario is not None else None)
         return DistributedDriver(order, workers)
 
     def close(self) -> None:
@@ -70,7 +69,7 @@ def _pipe() -> Callable[[Event], None]:
 
 
 def examine_order() -> None:
-    """Tell whether the Locust file of the order on stdin can be used."""
+    """Tell whether the Locust file or load shape of the order on stdin can be used."""
     send = _pipe()
     try:
         examine(Order.model_validate_json(sys.stdin.readline()))

@@ -36,7 +36,7 @@ def _command(*arguments: str) -> tuple[list[str], dict[str, str]]:
 
 
 def refuse_scripts(suite: Suite) -> None:
-    """Try every Locust file of a suite with its options, each in a process of its own.
+    """Try every Locust file of a suite with its options, and every load shape, each in a process of its own.
 
     Raises:
         SuiteError: one can't be used.
@@ -44,11 +44,11 @@ def refuse_scripts(suite: Suite) -> None:
     argv, env = _command("--examine")
     tried: set[str] = set()
     for case in suite.cases:
-        if case.scenario is None:
-            continue
         order = Order(
             url=case.url or "http://127.0.0.1", scenario=case.scenario, options=case.options, load=case.load, samples=""
         )
+        if not order.runs_code:
+            continue
         text = order.model_dump_json()
         if text in tried:
             continue
@@ -56,7 +56,7 @@ def refuse_scripts(suite: Suite) -> None:
         try:
             done = processes.ask(argv, env=env, question=text + "\n", timeout_s=START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            name = Path(case.scenario).name
+            name = Path(case.scenario or case.load.shape or "").name
             raise SuiteError(
                 f"{name}: it is not loaded after {START_TIMEOUT_S:g} s; shorten what it does then"
             ) from None
@@ -147,9 +147,9 @@ class GeneratorProcess:
 
 
 class Generators:
-    """One shared generator for an experiment, and a fresh one for each run of a Locust file.
+    """One shared generator for an experiment, and a fresh one for each run of a Locust file or load shape.
 
-    A Locust file may keep state in its module or add listeners when it is imported.
+    Such a file may keep state in its module or add listeners when it is imported.
     """
 
     def __init__(self, log: Path) -> None:
@@ -159,7 +159,7 @@ class Generators:
 
     def run(self, order: Order, on_event: OnEvent) -> Event:
         """Generate one run; see GeneratorProcess.run."""
-        if order.scenario is not None:
+        if order.runs_code:
             self._active = own = GeneratorProcess(self._log)
             try:
                 return own.run(order, on_event)

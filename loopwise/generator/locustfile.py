@@ -27,7 +27,6 @@ from loopwise.generator.script import Script, load_script, refusing
 from loopwise.generator.script_errors import ScriptWatch
 from loopwise.generator.stamped_user import CARRIER, StampedUser
 from loopwise.generator.traffic import Role, Traffic
-from loopwise.generator.users import ScheduleUser
 from loopwise.model import ScriptFigures
 from loopwise.servers.origin import UNIX
 
@@ -97,7 +96,6 @@ class ScriptedTraffic(Traffic):
         super().__init__(order, recorder)
         is_stamped = any(issubclass(user_class, StampedUser) for user_class in self.user_classes)
         self.reactor.running = is_stamped or order.load.victim is not None
-        self._probe: ScheduleUser | None = None
         self._carrier: Carrier | None = None
 
     def furnish(self, environment: Environment, role: Role) -> None:
@@ -133,10 +131,7 @@ class ScriptedTraffic(Traffic):
         self._carrier = Carrier(self.reactor, self.origin, self._order.url)
         setattr(environment, CARRIER, self._carrier)
         record_requests(environment, self.reactor.recorder)
-        path = self._order.load.victim
-        if path is not None and self._order.part == 0:
-            self._probe = self._canary(path)(environment)
-            self._probe.begin()
+        self._begin_probe(environment)
 
     def script(self) -> ScriptFigures | None:
         """Tasks and exceptions of the Locust file in this process."""
@@ -156,10 +151,7 @@ class ScriptedTraffic(Traffic):
         hooks.quit.fire(exit_code=_exit_code(environment))
 
     def close(self) -> None:
-        """Stop the canary probe, too."""
-        if self._probe is not None:
-            self._probe.stopped = True
-            self._probe.end()
+        """Close what StampedUsers use, too."""
         super().close()
         if self._carrier is not None:  # a master spawns no users and attaches nothing
             self._carrier.close()

@@ -59,6 +59,11 @@ class Order(Noun):
     cores: tuple[int, ...] = ()
     """Cores the generator is pinned to for this run; empty: not pinned."""
 
+    @property
+    def runs_code(self) -> bool:
+        """Whether a file of the user's is executed. It may keep state, so the run has processes of its own."""
+        return self.scenario is not None or self.load.shape is not None
+
 
 class Event(Noun):
     """A step of a run; `done` and `failed` end it."""

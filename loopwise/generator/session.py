@@ -230,7 +230,7 @@ class Session:
         )
 
     def _users_wanted(self) -> int:
-        """The users that the load or the script's shape wants now; those that are there while Locust is spawning."""
+        """The users that the load or a shape wants now; those that are there while Locust is spawning."""
         runner, traffic = self._driver.runner, self._driver.traffic
         if traffic.shape is None:
             return traffic.users
@@ -246,17 +246,25 @@ class Session:
         self._wait("drain", start_s + load.timeout_s, until=driver.is_drained)
 
     def _warm_up(self) -> None:
-        load, start_s = self._order.load, time.monotonic()
+        load, is_shaped = self._order.load, self._driver.traffic.shape is not None
+        if is_shaped:  # its clock starts with its users: the window lies at the same place of it in every run
+            self._hold()
+        start_s = time.monotonic()
         self._start_users()
         self._wait("warm-up", start_s + load.warmup_s)
         if load.model == "closed":
             self._wait("warm-up", start_s + max(load.warmup_s, load.warmup_max_s), until=self._is_warm)
+        if not is_shaped:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Wait for the harness, if the order says so."""
         if self._order.holds:
             self._on_event(Event(event="warm", time_ns=time.time_ns()))
             self._wait("warm-up", float("inf"), until=_may_go)
 
     def _start_users(self) -> None:
-        """Let Locust spawn: by the script's shape, or all users at the load's spawn rate."""
+        """Let Locust spawn: by a shape, or all users at the load's spawn rate."""
         runner, traffic = self._driver.runner, self._driver.traffic
         if traffic.shape is not None:
             runner.start_shape()

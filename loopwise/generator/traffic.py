@@ -15,6 +15,7 @@ from loopwise.generator.livestats import feed
 from loopwise.generator.protocol import Order
 from loopwise.generator.reactor import Reactor
 from loopwise.generator.recorder import Recorder
+from loopwise.generator.shape import DeclaredShape
 from loopwise.generator.supply import Supply
 from loopwise.generator.users import ClosedUser, ScheduleUser
 from loopwise.model import VICTIM, Endpoint, Load, ScriptFigures
@@ -41,9 +42,10 @@ class Traffic:
     users: int
     """Locust users to spawn, over all generator processes; the canary probe and each schedule are one each."""
     shape: Any = None
-    """A script's LoadTestShape."""
+    """A script's LoadTestShape, or a DeclaredShape: it decides how many users there are."""
     events: Any = None
     """Locust's event hooks; None: fresh ones."""
+    _probe: ScheduleUser | None = None
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
         self._order = order
@@ -93,6 +95,9 @@ class Traffic:
 
     def close(self) -> None:
         """End the loop and record what is in flight. An error inside the reactor is raised here, never lost."""
+        if self._probe is not None:
+            self._probe.stopped = True
+            self._probe.end()
         self.reactor.running = False
         self._greenlet.join()
         self.reactor.close()
@@ -153,13 +158,22 @@ class Traffic:
         canary.opened_beforehand = CANARY_CONNECTIONS
         return canary
 
+    def _begin_probe(self, environment: Environment) -> None:
+        """Start the canary probe, if any, beside Locust's users: a shape counts these."""
+        path = self._order.load.victim
+        if path is not None and self._order.part == 0:
+            self._probe = self._canary(path)(environment)
+            self._probe.begin()
+
 
 class DeclaredTraffic(Traffic):
     """Declared endpoints, requested by virtual users (closed load) or by a schedule (open load)."""
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
-        super().__init__(order, recorder)
         load = order.load
+        if load.shape is not None:
+            self.shape = DeclaredShape(load.shape)
+        super().__init__(order, recorder)
         self._unanswered: set[ClosedUser] = set()
         supply = self._supply([(endpoint.name, endpoint) for endpoint in order.endpoints], self.origin)
         if load.model == "open":
@@ -172,9 +186,20 @@ class DeclaredTraffic(Traffic):
             shared = {"origin": self.origin, "supply": supply, "unanswered": self._unanswered}
             self.user_classes = [self._closed(ClosedUser, "ClosedLoad", **shared)]
             self.users = load.users
-        if load.victim is not None:
+        if load.victim is not None and self.shape is None:
             self.user_classes.append(self._canary(load.victim))
             self.users += 1
+
+    def attach(self, environment: Environment) -> None:
+        """Feed Locust's statistics; the canary probe is none of a shape's users."""
+        super().attach(environment)
+        if self.shape is not None:
+            self._begin_probe(environment)
+
+    @property
+    def failure(self) -> str:
+        """Why the run can't go on: one sentence, or nothing."""
+        return (self.shape.failure if self.shape is not None else "") or super().failure
 
     def is_warm(self) -> bool:
         """Every user has had an answer."""

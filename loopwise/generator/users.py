@@ -104,12 +104,14 @@ class ClosedUser(RecordUser):
             self.reactor.call_later(SETTLE_S, self._send_next)
 
     def end(self) -> None:
-        """Send nothing more."""
+        """Send nothing more; a connection without a request in flight is closed."""
         self.unanswered.discard(self)
+        if self._connection is not None and self._connection.request is None:
+            self._connection.close()
 
     def connected(self, connection: Connection) -> None:
         """Owner: keep the connection for the first request, unless that already went over another."""
-        if self._connection is None:
+        if self._connection is None and not self.stopped:
             self._connection = connection
         else:
             connection.close()
@@ -122,6 +124,7 @@ class ClosedUser(RecordUser):
         if self.new_connection_per_request:
             connection.close()
         if self.stopped:
+            connection.close()
             return
         if self.think_ns:
             self.reactor.call_at(monotonic_ns() + self.think_ns, self._send_next)

@@ -208,8 +208,8 @@ class DistributedDriver:
 
     @property
     def failure(self) -> str:
-        """Why a worker can't go on: one sentence, or nothing."""
-        return next((report.failure for report in self._all if report.failure), "")
+        """Why a worker or a shape, which is asked here, can't go on: one sentence, or nothing."""
+        return self.traffic.failure or next((report.failure for report in self._all if report.failure), "")
 
     def is_warm(self) -> bool:
         """The users of every worker have been answered."""

@@ -138,7 +138,7 @@ def run_s(case: Case, cores: int) -> float:
     warm_s = load.warmup_s
     limits = [bound for bound in bounds(case, cores) if bound.throughput_rps > 0]
     if load.model == "closed" and limits:
-        first_s = load.users / limits[0].throughput_rps
+        first_s = (load.fixed_users or 0) / limits[0].throughput_rps
         if load.spawn_rate is not None:
             first_s = max(first_s, load.users / load.spawn_rate)
         warm_s = max(warm_s, min(first_s, load.warmup_max_s))

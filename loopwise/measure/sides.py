@@ -85,6 +85,8 @@ class Asked:
         """
         for setting in self.overrides:
             table, _, name = setting.partition("=")[0].strip().partition(".")
+            if name.rpartition(".")[2] == "shape":
+                raise UsageError(f"duel: --set {setting}: both sides have the same fixed users; leave it out")
             if table not in {"matrix", "load"} or name in TIMING:
                 raise UsageError(
                     f"duel: --set {setting}: allowed are keys of matrix and load but for {', '.join(TIMING)}; "
@@ -138,10 +140,10 @@ def _case(cases: Mapping[str, Case], name: str, suite: str) -> Case:
         known = ", ".join(cases)
         raise UsageError(f"duel: {suite} has no case {name!r}, it has {known}; see `bench.py check {suite}`")
     case = cases[case_id]
-    if case.server is None or case.scenario is not None or case.load.model != "closed":
+    if case.server is None or case.scenario is not None or case.load.fixed_users is None:
         raise UsageError(
             f"duel: {name} can't be put head to head: it needs a server that we start, declared "
-            "endpoints and a closed load; choose another case"
+            "endpoints and a closed load with fixed users; choose another case"
         )
     return case
 

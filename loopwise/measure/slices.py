@@ -25,8 +25,8 @@ PRECISE = 0.5
 def sliced(baseline: Case, candidate: Case, throughputs: Mapping[str, float]) -> Pair | None:
     """Pair two cases for slices; None where they can't be loaded by turns.
 
-    Slices need one closed load for both, made from declared endpoints: a script's users keep their own pace, and an
-    open load goes on whatever the answers do.
+    Slices need one closed load for both, made from declared endpoints: a script's users keep their own pace, a shape
+    its own time, and an open load goes on whatever the answers do.
 
     Args:
         baseline: one side.
@@ -35,7 +35,7 @@ def sliced(baseline: Case, candidate: Case, throughputs: Mapping[str, float]) ->
     """
     load = baseline.load
     is_declared = not (baseline.scenario or candidate.scenario)
-    if load.model != "closed" or load != candidate.load or not is_declared:
+    if load.fixed_users is None or load != candidate.load or not is_declared:
         return None
     slowest_rps = min(throughputs.get(case.case_id, 0.0) for case in (baseline, candidate))
     if slowest_rps <= 0:

@@ -26,6 +26,7 @@ from loopwise.model.run import (
 )
 from loopwise.model.suite import (
     LOAD_KEYS,
+    SHAPED_KEYS,
     App,
     Arrivals,
     Case,
@@ -50,6 +51,7 @@ __all__ = [
     "LOAD_KEYS",
     "OTHER",
     "SCHEMA_VERSION",
+    "SHAPED_KEYS",
     "SIDES",
     "TOTAL",
     "VICTIM",

@@ -31,8 +31,7 @@ def case_factors(case: Case) -> dict[str, Any]:
     server = dict(case.server) if case.server else dict.fromkeys(Server.model_fields)
     env = server.pop("env") or {}
     server["server_args"] = server["server_args"] if case.server is None else list(case.server.server_args)
-    load_keys = LOAD_KEYS[case.load.model]
-    load = {key: value if key in load_keys else None for key, value in dict(case.load).items()}
+    load = {key: value if key in case.load.used_keys else None for key, value in dict(case.load).items()}
     return {
         "workload": case.workload,
         **{f"params.{name}": value for name, value in sorted(case.params.items())},

@@ -125,7 +125,9 @@ def _tail(case: Case) -> list[str]:
     parts = [_slug(case.mode), *([_slug(case.features)] if case.features else [])]
     parts += [f"w{server.workers}", server.name] if server else ["url"]
     if load.model == "closed":
-        parts += [f"u{load.users}", *([f"think{_slug(load.think_s)}"] if load.think_s else [])]
+        file, _, shape = (load.shape or "").rpartition(":")
+        parts += [_slug(f"shape-{Path(file).stem}-{shape}") if shape else f"u{load.users}"]
+        parts += [f"think{_slug(load.think_s)}"] if load.think_s else []
     else:
         parts += [f"r{_slug(load.rate_rps)}", *(["constant"] if load.arrivals == "constant" else [])]
         parts += [f"to{_slug(load.ramp_to_rps)}"] if load.ramp_to_rps is not None else []

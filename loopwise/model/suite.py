@@ -101,7 +101,7 @@ _SILENT: tuple[Any, ...] = (None, False, {})
 class Load(Grown):
     """How requests arrive, and for how long."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"script_errors_allowed"})
+    added: ClassVar[frozenset[str]] = frozenset({"script_errors_allowed", "shape"})
 
     model: Literal["closed", "open"] = "closed"
     users: int = Field(default=50, ge=1, le=100_000)
@@ -110,6 +110,8 @@ class Load(Grown):
     """Closed load: pause of a user between an answer and the next request."""
     spawn_rate: float | None = Field(default=None, ge=0.001, le=1_000_000)
     """Closed load: users that begin per second; None: all at once."""
+    shape: str | None = None
+    """Closed load: `/path/of/file.py:Class`, the LoadTestShape that sets users and spawn_rate; None: they are fixed."""
     rate_rps: float = Field(default=100.0, ge=0.001, le=1_000_000)
     """Open load: requests a second, whatever the answers do."""
     ramp_to_rps: float | None = Field(default=None, ge=0.001, le=1_000_000)
@@ -139,10 +141,24 @@ class Load(Grown):
             ramp = "" if self.ramp_to_rps is None else f" to {self.ramp_to_rps:g}"
             return f"{self.rate_rps:g}{ramp}/s {self.arrivals}"
         think = f", think {self.think_s:g} s" if self.think_s else ""
+        if self.shape is not None:
+            return f"shape {self.shape.rpartition(':')[2]}{think}"
         return f"{self.users} user{'s' if self.users != 1 else ''}{think}"
 
+    @property
+    def used_keys(self) -> frozenset[str]:
+        """The fields that have a meaning in this load."""
+        return LOAD_KEYS[self.model] - (SHAPED_KEYS if self.shape is not None else frozenset())
 
-_CLOSED_ONLY = frozenset({"users", "think_s", "spawn_rate"})
+    @property
+    def fixed_users(self) -> int | None:
+        """The users of closed load; None where a rate or a shape decides."""
+        return self.users if "users" in self.used_keys else None
+
+
+SHAPED_KEYS = frozenset({"users", "spawn_rate"})
+"""Fields of Load that a shape decides."""
+_CLOSED_ONLY = SHAPED_KEYS | {"think_s", "shape"}
 _OPEN_ONLY = frozenset({"rate_rps", "ramp_to_rps", "steps", "arrivals", "max_connections"})
 _ANY_LOAD = frozenset(Load.model_fields) - _CLOSED_ONLY - _OPEN_ONLY
 LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}

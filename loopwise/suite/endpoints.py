@@ -207,6 +207,8 @@ def refuse_misfits(case: Case, processes: int, key: Key, source: Source) -> None
 def _least_needed(feed: Feed, case: Case, processes: int) -> int:
     """Rows that a run is sure to need: closed load, one for each user; open load, one for each request that is due."""
     mine = [each for each in case.endpoints if each.feed == feed]
+    if case.load.shape is not None:  # how many users it brings is known afterwards only
+        return 1
     if feed.order == "per_user":
         return case.load.users + processes - 1  # users are spread over the processes, up to one more here or there
     if mine[0].step is not None:

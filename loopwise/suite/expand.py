@@ -11,7 +11,7 @@ from typing import Any
 
 from loopwise import machine
 from loopwise.errors import SuiteError
-from loopwise.model import LOAD_KEYS, App, Case, Command, Endpoint, Load, Part, Server
+from loopwise.model import LOAD_KEYS, SHAPED_KEYS, App, Case, Command, Endpoint, Load, Part, Server
 from loopwise.model.factors import is_own
 from loopwise.model.modes import MIX, OWN, mode_named
 from loopwise.model.naming import assign_ids
@@ -151,7 +151,7 @@ def _loads(place: _Place, suite: SuiteTable) -> list[Load]:
     models = own.get("model") or common.get("model") or DEFAULT_MODELS
     key, source = (*place.key, "load"), place.source
     _refuse_misfits(own, models, key, source)
-    merged = {**common, **own}
+    merged = _with_shapes(common, own, key, source)
     loads = []
     for model in models:
         # In the model's order, whatever their order in the file.
@@ -162,6 +162,23 @@ def _loads(place: _Place, suite: SuiteTable) -> list[Load]:
     if place.entry.scenario:
         _refuse_pace(place, loads)
     return loads
+
+
+def _with_shapes(common: dict[str, Any], own: dict[str, Any], key: Key, source: Source) -> dict[str, Any]:
+    """The keys of an entry's load, its own before those of [load]; shapes have absolute paths, "" is none."""
+    merged = {**common, **own}
+    if "shape" not in merged:
+        return merged
+    if any(merged["shape"]):
+        if "shape" in own:
+            merged = {name: value for name, value in merged.items() if name in own or name not in SHAPED_KEYS}
+        for name in sorted(SHAPED_KEYS & set(merged)):
+            raise source.error(
+                (*(key if name in own else ("load",)), name),
+                'is decided by shape; remove it, or the shape (shape = "" in an entry\'s load)',
+            )
+    at = (*(key if "shape" in own else ("load",)), "shape")
+    return merged | {"shape": [locations.load_shape(text, at, source) if text else None for text in merged["shape"]]}
 
 
 def _refuse_too_many_files(place: _Place, load: Load, processes: float) -> None:
@@ -229,6 +246,8 @@ def _refuse_pace(place: _Place, loads: list[Load]) -> None:
     for load in loads:
         if load.model == "open":
             raise place.error("scenario", 'needs model = "closed", for a Locust file has users; set it in this load')
+        if load.shape is not None:
+            raise place.error("scenario", "allows no shape in its load; put the LoadTestShape into the Locust file")
         if load.think_s:
             raise place.error("scenario", "allows no think_s; write the pause as wait_time in the Locust file")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwise.errors import SuiteError
-from loopwise.model import LOAD_KEYS, Load
+from loopwise.model import LOAD_KEYS, SHAPED_KEYS, Load
 from loopwise.paths import scenarios_dir
 
 Key = tuple[str | int, ...]
@@ -210,4 +210,7 @@ def _write(document: dict[str, Any], path: Key, value: Any) -> None:
 def _forget_other_model(table: dict[str, Any], path: Key, value: Any) -> None:
     if path[-2:] == ("load", "model") and isinstance(value, str) and value in LOAD_KEYS:
         for name in set(table) & set(Load.model_fields) - LOAD_KEYS[value]:
+            del table[name]
+    if path[-2:] == ("load", "shape") and value:
+        for name in set(table) & SHAPED_KEYS:
             del table[name]

@@ -122,6 +122,16 @@ def locust_file(text: str, key: Key, source: Source) -> str:
     return str(path)
 
 
+def load_shape(text: str, key: Key, source: Source) -> str:
+    """Return `FILE:CLASS` with the absolute path of a Python file that exists."""
+    file, _, name = text.rpartition(":")
+    if not file.endswith(".py") or not name.isidentifier():
+        raise source.error(
+            key, f'got {shown(text)}, allowed is a file and its LoadTestShape such as "shapes.py:Steps"; correct it'
+        )
+    return f"{existing_file(file, key, source)}:{name}"
+
+
 SOCKET_PATH_BYTES = 103
 """Longest path of a Unix socket on every system (Linux: 107)."""
 

@@ -65,7 +65,7 @@ def remote_hosts(suite: Suite) -> list[str]:
 
 def _reach(case: Case) -> list[Any]:
     own = case.endpoints if case.app or case.url or case.scenario else ()
-    return [*(getattr(case, name) for name in REACHES), own]
+    return [*(getattr(case, name) for name in REACHES), case.load.shape, own]
 
 
 def _named(suite: Suite) -> str:
@@ -74,7 +74,7 @@ def _named(suite: Suite) -> str:
     for case in suite.cases:
         app = [case.app.python, f"{case.app.target} in {case.app.app_dir}"] if case.app else []
         command = [case.before_replicate.text] if case.before_replicate else []
-        names |= dict.fromkeys([*app, *command, *filter(None, (case.scenario, case.url))])
+        names |= dict.fromkeys([*app, *command, *filter(None, (case.scenario, case.load.shape, case.url))])
     shown = list(names)[:SHOWN]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (", ".join(shown) + more) if shown else "target_app"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from loopwise.model import LOAD_KEYS, App, Case, Endpoint, Experiment, Load, Server
+from loopwise.model import App, Case, Endpoint, Experiment, Load, Server
 
 _DROPPED = {"--out", "--label", "--resume"}
 """Options that a repetition must not have, since it is a result of its own."""
@@ -144,7 +144,7 @@ def _server(case: Case) -> dict[str, Any]:
 
 
 def _load(load: Load) -> dict[str, Any]:
-    changed = load.model_dump(include=set(LOAD_KEYS[load.model]), exclude_defaults=True)
+    changed = load.model_dump(include=set(load.used_keys), exclude_defaults=True)
     return {"model": load.model, **changed}
 
 

@@ -38,7 +38,7 @@ def _metrics(tally: CaseTally) -> dict[str, Any]:
         },
         "data_received": _counter(whole.bytes, window_s),
     }
-    if load.model == "closed":
+    if load.fixed_users is not None:
         for name in ("vus", "vus_max"):
             metrics[name] = dict.fromkeys(("value", "min", "max"), load.users)
     if tally.case.scenario is None:  # a user's turn is one request

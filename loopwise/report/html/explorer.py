@@ -90,7 +90,7 @@ def _case(cells: Cells, case: Case, metrics: list[str], anchor: str) -> dict[str
         "server": served_by(case),
         "load": clean(case.load.label),
         "rate_rps": case.load.rate_rps if is_open and case.load.ramp_to_rps is None else None,
-        "users": None if is_open else case.load.users,
+        "users": case.load.fixed_users,
         "invalid": invalid,
         "cells": [] if invalid is not None else [_numbers(cells.cell(case, name)) for name in metrics],
     }
