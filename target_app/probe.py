@@ -135,7 +135,7 @@ def _check_asgi(app: Any, target: str, where: str) -> None:
     try:
         signature.bind("scope", "receive", "send")
     except TypeError:
-        hint = "name an ASGI app; a WSGI app (Flask, Django's wsgi) is none"
+        hint = "name an ASGI app; of a WSGI app (Flask, Django's wsgi) make one: a2wsgi.WSGIMiddleware(app)"
         if (inspect.isroutine(app) or inspect.isclass(app)) and not target.endswith("()"):
             hint = f'if it makes the app, write "{target}()"'
         takes = ", ".join(signature.parameters)

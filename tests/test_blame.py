@@ -135,7 +135,7 @@ def test_sarif_has_a_result_with_a_relative_path_for_each_line(source: Path) -> 
     assert json.loads(sarif(Findings(lines=lines), source.parent, 20))["runs"][0]["results"][0]["level"] == "warning"
 
 
-@pytest.mark.parametrize("option", [{"request": {"headers": {"a": "b"}}}])
+@pytest.mark.parametrize("option", [{"request": {"headers": {"a": "b"}}}, {"env_file": Path(".env")}, {"cwd": Path()}])
 def test_a_request_of_an_app_is_refused_beside_a_suite(option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="go with an app"):
         subjects("quick", [], Path(), None, **option)
@@ -152,3 +152,21 @@ def test_headers_body_and_status_go_to_every_endpoint_as_in_a_suite(tmp_path: Pa
     assert case.endpoints[0].expect_status == 201
     assert case.server is not None
     assert case.server.startup_timeout_s == 90
+
+
+def test_an_app_is_listed_and_served_with_its_variables_and_folder(tmp_path: Path) -> None:
+    source = (
+        "import os\n\nfrom fastapi import FastAPI\n\napp = FastAPI()\n"
+        "app.add_api_route(os.environ['PREFIX'] + '/x', lambda: 1)\nopen('here.txt')\n"
+    )
+    (tmp_path / "listed_own.py").write_text(source, encoding="utf-8")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "here.txt").touch()
+    variables = tmp_path / ".env"
+    variables.write_text("PREFIX=/v1\n", encoding="utf-8")
+    chosen = subjects("listed_own:app", [], tmp_path, None, cwd=tmp_path / "work", env_file=variables)
+    (case,) = chosen.cases
+    assert [each.name for each in case.endpoints] == ["GET /v1/x"]
+    assert case.app is not None
+    assert case.server is not None
+    assert (case.app.cwd, case.server.env_file) == (str(tmp_path / "work"), str(variables))

@@ -9,10 +9,10 @@ from typing import Any
 from loopwise.blame.asking import WEBSOCKET
 from loopwise.blame.findings import LeftOut
 from loopwise.errors import UsageError
-from loopwise.model import Case, Endpoint
+from loopwise.model import App, Case, Endpoint
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
-from loopwise.suite.own_app import listing, named_app
+from loopwise.suite.own_app import listing, named_app, named_env_file
 from loopwise.suite.scaffold import trial_document
 
 
@@ -31,6 +31,8 @@ def subjects(
     app_dir: Path,
     python: Path | None,
     *,
+    cwd: Path | None = None,
+    env_file: Path | None = None,
     request: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
     include_unsafe: bool = False,
@@ -42,6 +44,8 @@ def subjects(
         endpoints: `GET /x`, or `WS /x` for a WebSocket.
         app_dir: folder that the app is imported from.
         python: its interpreter; None: ours.
+        cwd: the server's working directory; None: `app_dir`.
+        env_file: file with variables of the app.
         request: `headers`, `json` and `expect_status` of every endpoint, as in a suite.
         overrides: `--set` strings.
         include_unsafe: without `endpoints`, what may change data is asked, too.
@@ -50,19 +54,28 @@ def subjects(
         UsageError: the arguments are wrong, or nothing is left that can be served.
     """
     if not re.fullmatch(APP_TARGET, target):
-        if endpoints or python is not None or app_dir != Path() or request:
+        if endpoints or app_dir != Path() or request or any(each is not None for each in (python, cwd, env_file)):
             raise UsageError(
-                "blame: --endpoint, --app-dir, --python, --header, --body and --expect-status go with an app "
-                f"(module:app), and {target!r} is read as a suite; leave them out"
+                "blame: --endpoint, --app-dir, --python, --cwd, --env-file, --header, --body and --expect-status go "
+                f"with an app (module:app), and {target!r} is read as a suite; leave them out"
             )
         return Subjects(distinct(load_suite(target, overrides).cases))
     sockets = [each.partition(" ")[2] for each in endpoints if each.startswith(f"{WEBSOCKET} ")]
     wanted: list[str | dict[str, Any]] = [each for each in endpoints if not each.startswith(f"{WEBSOCKET} ")]
     left_out: list[LeftOut] = []
     if not endpoints:
-        wanted, left_out = offered(target, app_dir, python, include_unsafe=include_unsafe)
+        app = named_app("blame", target, app_dir, python, cwd)
+        wanted, left_out = offered(app, named_env_file("blame", env_file), include_unsafe=include_unsafe)
     document = trial_document(
-        target, wanted or ["GET /"], workers="1", users=1, app_dir=app_dir, python=python, request=request
+        target,
+        wanted or ["GET /"],
+        workers="1",
+        users=1,
+        app_dir=app_dir,
+        python=python,
+        cwd=cwd,
+        env_file=env_file,
+        request=request,
     )
     cases = make_suite(document, label="blame", folder=Path.cwd(), overrides=overrides).cases
     added = tuple(Endpoint.model_validate({"method": WEBSOCKET, "path": path, **(request or {})}) for path in sockets)
@@ -72,19 +85,19 @@ def subjects(
 
 
 def offered(
-    target: str, app_dir: Path, python: Path | None, *, include_unsafe: bool
+    app: App, env_file: str | None, *, include_unsafe: bool
 ) -> tuple[list[str | dict[str, Any]], list[LeftOut]]:
     """What an app offers: requests that may be made although nobody named them, and the rest with a reason for each.
 
     Raises:
         UsageError: the app can't be imported, or nothing may be asked.
     """
-    found = listing(named_app("blame", target, app_dir, python))
+    found = listing(app, env_file)
     wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
     if not wanted:
         raise UsageError(
-            f"blame: {target} names no route that can be asked unasked (GET or HEAD, without parameters and login); "
-            "give --endpoint 'GET /x' yourself"
+            f"blame: {app.target} names no route that can be asked unasked (GET or HEAD, without parameters and "
+            "login); give --endpoint 'GET /x' yourself"
         )
     reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
     left_out = [LeftOut(endpoint=name, reason=reason) for name, reason in reasons if reason]

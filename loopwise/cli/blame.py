@@ -9,6 +9,8 @@ import typer
 from loopwise.cli.options import (
     AppDir,
     Body,
+    Cwd,
+    EnvFile,
     ExpectStatus,
     Headers,
     IncludeUnsafe,
@@ -43,6 +45,8 @@ def blame(
     ] = None,
     app_dir: AppDir = Path(),
     python: Python = None,
+    cwd: Cwd = None,
+    env_file: EnvFile = None,
     loop: Annotated[
         str | None, typer.Option(metavar=f"[{'|'.join(LOOPS)}]", help="The server's event loop; default: the suite's.")
     ] = None,
@@ -83,6 +87,8 @@ def blame(
         endpoint or (),
         app_dir,
         python,
+        cwd=cwd,
+        env_file=env_file,
         request=request_of(header, body, expect_status),
         overrides=overrides_of(set_, startup_timeout_s),
         include_unsafe=include_unsafe,
