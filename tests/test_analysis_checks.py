@@ -23,6 +23,7 @@ GENERATOR = {
     "users": 10,
     "users_wanted": 10,
     "clock_step_ms": 0.0,
+    "longest_pause_s": 0.0,
 }
 HOST = {
     "steal_ratio": 0.0,
@@ -155,6 +156,8 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("clock_step", facts_of(generator={"clock_step_ms": 1.0}), PASS),
     ("clock_step", facts_of(generator={"clock_step_ms": 1.1}), VOID),
     ("clock_step", facts_of(generator={"clock_step_ms": -1.1}), VOID),
+    ("paused", facts_of(generator={"longest_pause_s": 0.5}), PASS),
+    ("paused", facts_of(generator={"longest_pause_s": 0.51}), VOID),
     ("steal", facts_of(host={"steal_ratio": 0.1}), PASS),
     ("steal", facts_of(host={"steal_ratio": 0.11}), FLAG),
     ("connections", facts_of(), PASS),
@@ -232,7 +235,7 @@ def test_every_check_has_rows_for_passing_and_for_failing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["users", "clock_step", "steal", "other_cpu", "core_count", "frequency", "swap", *OF_A_SERVER]
+    "name", ["users", "clock_step", "paused", "steal", "other_cpu", "core_count", "frequency", "swap", *OF_A_SERVER]
 )
 def test_a_check_without_its_figures_does_not_apply(name: str) -> None:
     bare = facts_of()

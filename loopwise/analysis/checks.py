@@ -42,6 +42,9 @@ REMEDIES: dict[str, str] = {
 }
 """Beginning of a kind of error -> what to do about it; the longest that fits."""
 MAX_CLOCK_STEP_MS = 1.0
+MAX_PAUSE_S = 0.5
+"""A busy machine or a script's own work keep the generator from running for tenths of a second; more is a stopped
+process, a suspended machine or a frozen VM, and its length is in latencies and throughput."""
 MAX_STEAL_RATIO = 0.1
 """Above this share of stolen CPU, throughput on this machine varies more than the default margin."""
 MAX_LITTLE_DEVIATION = 0.05
@@ -302,6 +305,18 @@ def clock_step(generator: GeneratorFigures) -> Reading | None:
         return None
     sentence = f"the clock was set by {step_ms:.1f} ms during the measurement; measure again"
     return Reading(abs(step_ms), MAX_CLOCK_STEP_MS, sentence)
+
+
+def paused(generator: GeneratorFigures) -> Reading | None:
+    """The generator ran all through the window: it was not stopped, nor the machine suspended."""
+    pause_s = generator.longest_pause_s
+    if pause_s is None:
+        return None
+    sentence = (
+        f"the generator did not run for {pause_s:.1f} s of the window: it was stopped, the machine was suspended, or a "
+        "script blocked it; measure again, and leave process and machine alone meanwhile"
+    )
+    return Reading(pause_s, MAX_PAUSE_S, sentence)
 
 
 def steal(host: HostFigures) -> Reading | None:
@@ -568,6 +583,7 @@ _SPECS = (
     CheckSpec("littles_law", "flag", littles_law),
     CheckSpec("schedule", "flag", schedule),
     CheckSpec("clock_step", "void", lambda facts: clock_step(facts.run.generator)),
+    CheckSpec("paused", "void", lambda facts: paused(facts.run.generator)),
     CheckSpec("steal", "flag", lambda facts: steal(facts.run.host), lambda ratio, _cores: ratio),
     CheckSpec("other_cpu", "flag", other_cpu, lambda used, cores: used / max(cores, 1)),
     CheckSpec("core_count", "void", core_count),
@@ -604,6 +620,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
     readings += [
         ("generator_cpu", generator_cpu(measured.generator)),
         ("clock_step", clock_step(measured.generator)),
+        ("paused", paused(measured.generator)),
         ("steal", steal(measured.host)),
     ]
     return tuple(CHECKS[name].record(reading) for name, reading in readings if reading is not None)

@@ -187,6 +187,7 @@ class Session:
         self._on_event = on_event
         self._flushed_s = time.monotonic()
         self._slices: tuple[Slice, ...] = ()
+        self._longest_pause_s = 0.0
 
     def run(self) -> Event:
         """Generate the whole run; returns the `done` event."""
@@ -227,6 +228,7 @@ class Session:
             users_mean=census.mean,
             users_gone_s=census.gone_s,
             clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
+            longest_pause_s=self._longest_pause_s,
         )
 
     def _users_wanted(self) -> int:
@@ -292,9 +294,13 @@ class Session:
         return tuple(alternate(traffic, order, wait))
 
     def _wait(self, phase: str, until_s: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait for a time of the monotonic clock or a condition; meanwhile flush and report progress."""
+        """Wait for a time of the monotonic clock or a condition; meanwhile flush, report progress and note pauses."""
+        woke_s = time.monotonic()
         while (left_s := until_s - time.monotonic()) > 0 and not until():
             gevent.sleep(min(TICK_S, left_s))
+            slept_s, woke_s = time.monotonic() - woke_s, time.monotonic()
+            if phase == "window":
+                self._longest_pause_s = max(self._longest_pause_s, slept_s - TICK_S)
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
                 self._driver.flush()

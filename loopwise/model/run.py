@@ -230,6 +230,8 @@ class GeneratorFigures(Recorded):
     """Of a Locust file; None: declared load."""
     clock_step_ms: float | None = None
     """How far the wall clock moved against the monotonic clock during the run."""
+    longest_pause_s: float | None = None
+    """Longest time in the window in which the generator, due to wake every 10 ms, did not run."""
     stamp: str = ""
     """Clocks that stamped the rows: `kernel`, `user` or `kernel+user`."""
 

@@ -171,6 +171,7 @@ def figures_of(order: Order, cpu_ratio: float, requests: int) -> GeneratorFigure
         users=load.users,
         users_wanted=load.users,
         clock_step_ms=0.0,
+        longest_pause_s=0.0,
     )
 
 
