@@ -24,7 +24,8 @@ STOPPED_S = 1.0
 def generator(tmp_path: Path) -> Iterator[tuple[GeneratorProcess, psutil.Process]]:
     before = set(psutil.Process().children())
     with closing(GeneratorProcess(tmp_path / "generator.log")) as own:
-        (process,) = set(psutil.Process().children()) - before
+        started = set(psutil.Process().children()) - before  # the watchdog may be among them
+        (process,) = [each for each in started if "loopwise.generator" in each.cmdline()]
         yield own, process
 
 
