@@ -36,6 +36,7 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "limit_concurrency": ({}, {"server": Server(limit_concurrency=9)}, ("no limit", "limit 9")),
     "backlog": ({}, {"server": Server(backlog=64)}, ("default backlog", "backlog 64")),
     "probe": ({}, {"server": Server(probe=False)}, ("", "no probe")),
+    "timeouts": ({}, {"server": Server(timeouts="production")}, ("no timeouts", "production timeouts")),
     "access_log": ({}, {"server": Server(access_log=True)}, ("no access log", "access log")),
     "server_args": ({}, {"server": Server(server_args=("--preload",))}, ("no more options", "with --preload")),
     "env": ({}, {"server": Server(env={"A": "1", "B": "x"})}, ("", "A=1, B=x")),

@@ -60,6 +60,14 @@ def test_command_lines_leave_out_options_that_are_not_set() -> None:
         assert not {"--backlog", "--limit-concurrency", "--backpressure"} & set(line)
 
 
+@pytest.mark.parametrize("name", ["gunicorn", "gunicorn-asgi"])
+@pytest.mark.parametrize(("timeouts", "seconds"), [(None, "0"), ("production", "30")])
+def test_gunicorn_kills_blocked_workers_only_if_asked(name: str, timeouts: str | None, seconds: str) -> None:
+    server = Server.model_validate({"name": name, "timeouts": timeouts})
+    line = SERVERS[name].argv(server, "python", 1, Path("/scratch"))
+    assert line[line.index("--timeout") + 1] == seconds
+
+
 # server -> values that it refuses, values that it takes
 VALUES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     "uvicorn": ([], [{"http": "h11", "limit_concurrency": 9, "backlog": 9, "threads": 9}]),

@@ -47,8 +47,11 @@ def test_a_list_of_options_can_be_the_baseline(tmp_path: Path) -> None:
 
 
 def test_one_list_of_options_is_one_case(tmp_path: Path) -> None:
-    (case,) = suite_of(tmp_path, HEAD + 'server_args = ["--root-path", "/api"]\naccess_log = true').cases
+    (case,) = suite_of(
+        tmp_path, HEAD + 'server_args = ["--root-path", "/api"]\naccess_log = true\ntimeouts = "production"'
+    ).cases
     assert case.server is not None
+    assert case.server.timeouts == "production"
     assert (case.server.server_args, case.server.access_log) == (("--root-path", "/api"), True)
 
 

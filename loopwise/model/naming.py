@@ -36,6 +36,7 @@ OPTIONS: dict[str, Option] = {
     "backlog": Option("backlog", "backlog {}", "default backlog"),
     "port": Option("port", "port {}", "any port"),
     "access_log": Option("", "access log", "no access log"),
+    "timeouts": Option("", "{} timeouts", "no timeouts"),
     "server_args": Option("", "with {}", "no more options"),
 }
 """By suite key. `probe` and `startup_timeout_s` are no options of the server itself."""

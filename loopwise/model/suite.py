@@ -168,7 +168,7 @@ LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 class Server(Grown):
     """The server process manager and its settings."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"env", "env_file", "server_args", "access_log"})
+    added: ClassVar[frozenset[str]] = frozenset({"env", "env_file", "server_args", "access_log", "timeouts"})
 
     name: str = "uvicorn"
     """A name in loopwise.servers.specs.SERVERS."""
@@ -194,6 +194,8 @@ class Server(Grown):
     """More options of the server's command line."""
     access_log: bool = False
     """Whether the server writes a line for every request."""
+    timeouts: Literal["production"] | None = None
+    """`production`: the server ends workers as it does by default; None: a blocked worker is measured, not killed."""
 
 
 class App(Grown):
