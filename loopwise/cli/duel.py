@@ -20,6 +20,7 @@ from loopwise.cli.options import (
     Sets,
     StartupTimeout,
     checked_label,
+    claimed,
     command_line,
     console,
     new_folder,
@@ -89,7 +90,6 @@ def duel(
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.duel import WARMUP_S, Effort, design, fight
     from loopwise.measure.sides import Asked, Version, sides_of_apps, sides_of_suite
-    from loopwise.results.folder import ResultFolder
 
     label = checked_label(label)
     gates = tuple(parse_gate(text) for text in fail_on or ())
@@ -120,8 +120,8 @@ def duel(
         else:
             sides = sides_of_suite(suite, (baseline, candidate), asked)
         path = new_folder(out, "duel", label)
+        result = stack.enter_context(claimed(path))
         stack.enter_context(crashes_logged(path))
-        result = ResultFolder(path)
         experiment = design(
             *sides,
             name=path.resolve().name,

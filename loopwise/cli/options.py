@@ -4,18 +4,21 @@ import json
 import re
 import shlex
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loopwise.errors import UsageError
+from loopwise.errors import UsageError, writing
 from loopwise.report.terminal.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
+
+    from loopwise.results.folder import ResultFolder
 
 SuiteName = Annotated[str, typer.Argument(help="Name of a suite in scenarios/, or a path.")]
 Sets = Annotated[
@@ -118,6 +121,24 @@ def new_folder(out: Path | None, name: str, label: str | None = None) -> Path:
     return unused(out or results_dir() / result_name(name, label, datetime.now(UTC)))
 
 
+@contextmanager
+def claimed(path: Path) -> "Iterator[ResultFolder]":
+    """A new result's folder, made and locked, so that no other command measures there.
+
+    Raises:
+        UsageError: it can't be made, or something is there already.
+    """
+    from loopwise.results.folder import ResultFolder
+
+    result = ResultFolder(path)
+    with ExitStack() as stack:
+        with writing("--out", path):
+            path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(result.locked())
+        unused(path)  # another may have been quicker
+        yield result
+
+
 def unused(path: Path) -> Path:
     """The path, where no result and no other file is yet.
 
@@ -125,12 +146,13 @@ def unused(path: Path) -> Path:
         UsageError: something is there already.
     """
     from loopwise.results.folder import EXPERIMENT
+    from loopwise.results.lock import LOCK
 
     if (path / EXPERIMENT).exists():
         raise UsageError(
             f"--out: {path} holds a result already; go on with it by --resume {path}, or name another folder"
         )
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(each.name != LOCK for each in path.iterdir())):
         raise UsageError(f"--out: {path} exists and is not an empty folder; name another one")
     return path
 

@@ -1,5 +1,6 @@
 """`run`: measure a suite, or go on with an interrupted result."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from loopwise.cli.options import (
     Seed,
     Sets,
     checked_label,
+    claimed,
     command_line,
     console,
     new_folder,
@@ -53,8 +55,12 @@ def run(
         if extra:
             raise UsageError(f"--resume goes on with a result as it was planned; leave out {', '.join(extra)}")
         result = ResultFolder(resume)
-        experiment = resumable(result.experiment(), resume, trust=trust, allow_remote=allow_remote or ())
-        return execute(result, experiment, quiet=quiet)
+        result.experiment()  # refuses what is no result before a lock is put there
+        with ExitStack() as stack:
+            with writing("--resume", resume):
+                stack.enter_context(result.locked())
+            experiment = resumable(result.experiment(), resume, trust=trust, allow_remote=allow_remote or ())
+            return execute(result, experiment, quiet=quiet)
     if trust:
         raise UsageError("--trust is about a result that is resumed; leave it out, or add --resume DIR")
     if suite is None:
@@ -67,17 +73,16 @@ def measure(suite: "Suite", *, out: Path | None, label: str | None, seed: int | 
     """Run a suite into a new result folder, and report it."""
     from loopwise.generator.client import refuse_scripts
     from loopwise.measure.experiment import design
-    from loopwise.results.folder import ResultFolder
     from loopwise.servers.services import refuse_missing
 
     path = new_folder(out, suite.name, label)
     refuse_missing({need for case in suite.cases for need in case.needs})
     refuse_scripts(suite)
-    result = ResultFolder(path)
-    experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
-    with writing("--out", path):
-        result.write_experiment(experiment)
-    return execute(result, experiment, quiet=quiet)
+    with claimed(path) as result:
+        experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
+        with writing("--out", path):
+            result.write_experiment(experiment)
+        return execute(result, experiment, quiet=quiet)
 
 
 def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) -> int:

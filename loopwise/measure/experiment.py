@@ -85,7 +85,7 @@ class Execution:
         """Measure every planned run, then further blocks while they are wanted; return the finished experiment."""
         self._cases = {case.case_id: case for case in self.experiment.suite.cases}
         self._failures: dict[str, int] = {}
-        with Services(self.result.path) as services:
+        with self.result.locked(), Services(self.result.path) as services:
             self._testbed = Testbed(
                 self.result,
                 self.experiment,

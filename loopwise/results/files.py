@@ -18,8 +18,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Its temporary name is random, so that two processes never write to one file.
     """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.new")
+    handle = os.open(temporary, NEW_FILE, 0o666)  # what stands there already is not ours to remove
     try:
-        with os.fdopen(os.open(temporary, NEW_FILE, 0o666), "wb") as sink:
+        with os.fdopen(handle, "wb") as sink:
             yield sink
             sink.flush()
             os.fsync(sink.fileno())

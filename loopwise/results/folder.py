@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
 from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
 from loopwise.results.files import replacing, write_atomically
+from loopwise.results.lock import locked
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
 ASIDE = "-disturbed-"
@@ -45,6 +46,10 @@ class ResultFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from measuring here within a `with` block; raises ResultError where one does."""
+        return locked(self.path)
 
     @property
     def name(self) -> str:
@@ -209,7 +214,8 @@ class ResultFolder:
     def _rows(self, folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
         path = folder / "samples.parquet"
         if not path.exists() and any(folder.glob(STREAMS)):
-            seal_samples(folder)
+            with self.locked():  # a stream that is being written is left alone
+                seal_samples(folder)
         return self._table(path, columns, "delete this run's folder and measure it again with `run --resume`")
 
     def _table(self, path: Path, columns: Sequence[str] | None, remedy: str) -> pa.Table:
