@@ -53,6 +53,8 @@ class Instruments:
     def __init__(self, folder: str, gauges: Mapping[str, Gauge]) -> None:
         self.limiter: Any = None
         """AnyIO's default limiter of this loop, once it exists."""
+        self.pools: Any = None
+        """Pools of known libraries (waits.py); None: they are not looked for."""
         self._folder = folder
         self._gauges = gauges
         self._started = 0
@@ -263,6 +265,11 @@ class Instruments:
                 found[name] = [int(figures[key]) for key in ("max", "busy", "queued")]
             except Exception:
                 continue  # A gauge is anybody's code; the others must go on.
+        if self.pools is not None and "dependency_pool" not in found:
+            self.pools.look()
+            figures = self.pools.figures()
+            if figures is not None:
+                found["dependency_pool"] = figures
         return found
 
 

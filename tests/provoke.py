@@ -56,6 +56,12 @@ PROVOCATIONS: dict[str, Provocation] = {
     "a slow generator": Provocation("generator_bound", _own("/", 10, scenario="slow.py")),
     "four places, unseen": Provocation("dependency_bound", _own("/depend", 40)),
     "four places, told": Provocation("dependency_bound", _own("/depend", 8, "gauged()")),
+    "threads at four places": Provocation("dependency_bound", _own("/pool", 60)),
+    "40 threads and 4 connections, 43 users": Provocation("dependency_bound", _own("/orders", 43)),
+    "40 threads and 4 connections, 44 users": Provocation(
+        "pool_deadlock", _own("/orders", 44, load={"users": 44, "warmup_max_s": 1.0})
+    ),
+    "threads at a lock": Provocation("dependency_bound", _own("/lock", 60)),
     "a leak": Provocation("memory_growth", _own("/leak", 2)),
     "healthy async": Provocation(None, _target("sleep", "async", 20, ms=20)),
     "healthy async, two workers": Provocation(None, _target("sleep", "async", 10, 2, ms=20)),

@@ -12,7 +12,7 @@ from support.fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 from loopwise.analysis.causes import CAUSES, find, rank
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
-from loopwise.analysis.signals import PoolSignals, Signals, WorkerSignals
+from loopwise.analysis.signals import PoolSignals, Signals, Standstill, WorkerSignals
 from loopwise.model import Run, Window, Worker
 from loopwise.results.columns import TELEMETRY
 
@@ -75,6 +75,20 @@ TABLE: list[tuple[str, Signals, list[str]]] = [
         one(pools={"dependency_pool": pool(0.9, 10), "limiter": pool(1.0)}),
         ["dependency_bound", "thread_pool_full"],
     ),
+    (
+        "threads that wait for fifteen places",
+        replace(one(pools={"limiter": pool(1.0)}), served_at_once=14.6),
+        ["dependency_bound", "thread_pool_full"],
+    ),
+    ("a deadlock", run(standstill=Standstill(0.4, 0.8, 40, 15)), ["pool_deadlock"]),
+    ("threads that all serve", replace(one(pools={"limiter": pool(1.0)}), served_at_once=38.0), ["thread_pool_full"]),
+    (
+        "threads that wait for the GIL",
+        replace(one(**BUSY, pools={"limiter": pool(1.0)}), served_at_once=1.0),
+        ["cpu_saturated", "thread_pool_full"],
+    ),
+    ("users that wait for ten places", run(low_ms=100.0, users=20, served_at_once=9.8), ["dependency_bound"]),
+    ("a time that varies by itself", run(low_ms=52.0, users=20, served_at_once=9.8), []),
     ("one worker computes", one(**BUSY), ["cpu_saturated"]),
     ("one worker nearly computes", one(cpu_ratio=0.8), []),
     ("a computing loop", one(**BUSY, held_ratio=0.9), ["cpu_saturated", "loop_blocked"]),
@@ -317,3 +331,26 @@ def test_a_run_without_a_window_or_rows_has_no_causes(tmp_path: Path) -> None:
     windowless = run_of(case_of("c"), window=None)
     assert find(RunRows(table_of([], tmp_path), windowless), telemetry_of()) == ()
     assert find(RunRows(table_of([], tmp_path), measured()), telemetry_of()) == ()
+
+
+@pytest.mark.parametrize("served", [1.0, 5.2, 14.6])
+def test_threads_that_wait_are_told_the_places_and_what_to_do(served: float) -> None:
+    found = rank(replace(one(pools={"limiter": pool(1.0)}), served_at_once=served))[0]
+    assert f"the 40 threads wait for some {served:.0f} places" in found.evidence
+    assert found.remedy == (
+        f"raise what has {served:.0f} places, or lower `threads` to it; more threads won't help, they only wait there"
+    )
+
+
+def test_every_cause_says_what_to_do_in_remedy_or_evidence() -> None:
+    told = {"cpu_oversubscribed", "small_writes"}
+    assert {name for name, spec in CAUSES.items() if not spec.remedy} == told
+
+
+@pytest.mark.parametrize(("threads", "places", "users"), [(40, 15, 55), (10, 5, 15), (100, 20, 120)])
+def test_a_deadlock_is_predicted_and_told_by_its_arithmetic(threads: int, places: int, users: int) -> None:
+    (found,) = rank(run(standstill=Standstill(0.4, 0.8, threads, places)))
+    assert f"{threads} + {places} = {users} users" in found.evidence
+    pools = {"dependency_pool": pool(0.9, places), "limiter": pool(1.0, threads)}
+    assert f"from {users} users" in rank(one(pools=pools, holds_between=True))[0].evidence
+    assert "deadlock" not in rank(one(pools=pools))[0].evidence

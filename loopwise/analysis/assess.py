@@ -12,6 +12,7 @@ from loopwise.analysis.errors import errors_of_run
 from loopwise.analysis.figures import figures_of
 from loopwise.analysis.production import kills
 from loopwise.analysis.rows import RunRows, retried
+from loopwise.analysis.signals import served_at_once
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
 
@@ -58,7 +59,9 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         redirects=redirects,
     )
     checks = check(facts)
+    served = served_at_once(rows)
     update = {
+        "served_at_once": None if served is None else round(served, 2),
         "checks": checks,
         "status": "ok" if void_reason(checks) is None else "invalid",
         "causes": () if telemetry is None else causes.find(rows, telemetry),

@@ -4,17 +4,20 @@ To add a cause: one function that takes the signals and returns a Sign (or None 
 in CAUSES. No cause is an answer as well: nothing is full, nothing waits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from loopwise.analysis.bounds import Bound
+from loopwise.analysis.concurrency import pool_deadlock, threads_wait, users_wait, with_deadlock
 from loopwise.analysis.rows import RunRows
-from loopwise.analysis.signals import Signals, WorkerSignals, gather
+from loopwise.analysis.sign import Sign
+from loopwise.analysis.signals import MIN_POOL, Signals, WorkerSignals, gather
 from loopwise.analysis.wording import count
 from loopwise.model import Cause, Run
 
+DEADLOCK = "pool_deadlock"
 FULL = 0.9
 """Generator: as the check generator_cpu."""
 NEARLY_FULL = 0.8
@@ -30,8 +33,6 @@ MIN_DELAYED_MS = 30.0
 """Linux delays an acknowledgement by 40 ms at least."""
 MIN_BLOCKED = 0.03
 """Below this share stalls are timers, garbage collections and neighbours on the host."""
-MIN_POOL = 0.2
-"""Ten samples a second: below this share it was full for moments, which a pool may be."""
 UNEVEN = 1.5
 """A worker is overloaded with so many times its fair share, if it is busy (BUSY) while another has time (IDLE)."""
 BUSY, IDLE = 0.7, 0.6
@@ -43,22 +44,6 @@ QUEUEING_MS = 2.0
 """And so much longer than that: fractions of a millisecond are the kernel's and the generator's."""
 MIN_GROWTH_MB, MIN_GROWTH_RATIO = 8.0, 0.05
 """Less is what caches and the allocator take in the first seconds under load."""
-
-
-@dataclass(frozen=True)
-class Sign:
-    """The evidence of one cause in a run: numbers, and the words that they fill."""
-
-    share: float
-    """How much of the window, or of what the cause is about; 0–1, cut off at 1."""
-    words: str
-    """With a place for the share and each number."""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def evidence(self) -> str:
-        """The evidence in words."""
-        return self.words.format(share=min(1.0, self.share), **self.numbers).replace("%", " %")
 
 
 @dataclass(frozen=True)
@@ -75,13 +60,16 @@ class CauseSpec:
     """None where there is no sign of it."""
     mode: str = ""
     """The mode whose slots it fills, or `cpu`: at that bound the case is held by this very cause."""
+    remedy: str = ""
+    """What to do, with places as in Sign; a sign's own goes first. Empty: the evidence says it."""
 
     def cause(self, signals: Signals) -> Cause | None:
         """Look for the cause in a run."""
         sign = self.find(signals)
         if sign is None:
             return None
-        return Cause(cause=self.name, share=round(min(1.0, sign.share), 4), evidence=sign.evidence)
+        remedy = sign.fill(sign.remedy or self.remedy)
+        return Cause(cause=self.name, share=round(min(1.0, sign.share), 4), evidence=sign.evidence, remedy=remedy)
 
     def is_bound(self, bound: Bound) -> bool:
         """Whether the cause and the bound are one thing."""
@@ -220,10 +208,15 @@ def dependency_bound(signals: Signals) -> Sign | None:
     """
     full = _full_dependency(signals)
     if full is not None:
-        return full
+        return with_deadlock(full, signals)
+    busy = max((max(each.want_ratio(signals.left_ratio), each.held_ratio) for each in signals.workers), default=1.0)
+    if busy < FREE and (behind := threads_wait(signals)) is not None:
+        return behind
     if not signals.workers or signals.low_ms is None or not signals.alone_ms:
         return None
     load = max(_load(worker, signals) for worker in signals.workers)
+    if load < FREE and not _has_own_cause(signals) and (queue := users_wait(signals)) is not None:
+        return queue
     factor = signals.low_ms / signals.alone_ms
     is_queueing = factor >= QUEUEING and signals.low_ms - signals.alone_ms >= QUEUEING_MS
     if load >= FREE or _has_own_cause(signals) or not is_queueing:
@@ -258,12 +251,35 @@ def memory_growth(signals: Signals) -> Sign | None:
 
 
 _SPECS = (
-    CauseSpec("generator_bound", 0, generator_bound),
+    CauseSpec(DEADLOCK, -1, pool_deadlock, remedy="make the pool as large as the threads"),
+    CauseSpec(
+        "generator_bound",
+        0,
+        generator_bound,
+        remedy="lower users or rate_rps, or give the load more processes ([generator] processes)",
+    ),
     CauseSpec("cpu_oversubscribed", 1, cpu_oversubscribed),
-    CauseSpec("cpu_saturated", 2, cpu_saturated, "cpu"),
-    CauseSpec("worker_imbalance", 3, worker_imbalance),
+    CauseSpec(
+        "cpu_saturated",
+        2,
+        cpu_saturated,
+        "cpu",
+        "more workers help while cores are free; else only less work for each request does, never more threads",
+    ),
+    CauseSpec(
+        "worker_imbalance",
+        3,
+        worker_imbalance,
+        remedy="more connections than users here, or a balancer in front, spread over all {workers} workers",
+    ),
     CauseSpec("small_writes", 3, small_writes),
-    CauseSpec("loop_blocked", 5, loop_blocked, "blocking"),
+    CauseSpec(
+        "loop_blocked",
+        5,
+        loop_blocked,
+        "blocking",
+        "`blame` names the line; make the route `def`, or await what does not hold the loop",
+    ),
     CauseSpec(
         "thread_pool_full",
         5,
@@ -272,6 +288,7 @@ _SPECS = (
             "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
         ),
         "sync",
+        "raise `threads` above {places}, if what they wait for takes more at once, or make the route `async def`",
     ),
     CauseSpec(
         "executor_full",
@@ -282,6 +299,7 @@ _SPECS = (
             "{queued} calls waiting",
         ),
         "to_thread",
+        "set a default executor of more than {places} threads (loop.set_default_executor), or await without a thread",
     ),
     CauseSpec(
         "process_pool_full",
@@ -291,9 +309,20 @@ _SPECS = (
             "process pool full {share:.0%} of the window: all {places} processes busy, {queued} calls waiting",
         ),
         "process",
+        "raise its max_workers above {places} while cores are free",
     ),
-    CauseSpec("dependency_bound", 4, dependency_bound),
-    CauseSpec("memory_growth", 6, memory_growth),
+    CauseSpec(
+        "dependency_bound",
+        4,
+        dependency_bound,
+        remedy="raise the pool or limit that requests wait for; more threads or workers only wait there, too",
+    ),
+    CauseSpec(
+        "memory_growth",
+        6,
+        memory_growth,
+        remedy="look for what the app keeps of each request; a longer measure_s shows whether it ends",
+    ),
 )
 CAUSES = {spec.name: spec for spec in _SPECS}
 """By name, in the order of docs/schema.md."""
@@ -315,14 +344,20 @@ def rank(signals: Signals) -> tuple[Cause, ...]:
     return tuple(sorted(causes, key=lambda cause: (CAUSES[cause.cause].rank, -cause.share)))
 
 
+def is_deadlock(run: Run) -> bool:
+    """Whether the run found a deadlock: a finding about the app, though it has no numbers."""
+    return any(each.cause == DEADLOCK for each in run.causes)
+
+
 def first_causes(runs: Sequence[Run]) -> dict[str, str]:
-    """Evidence of each case's first cause, by case_id, from the first run that names it."""
+    """Evidence of each case's first cause and what to do, by case_id, from the first run that names it."""
     names = first_cause_names(runs)
     evidence: dict[str, str] = {}
     for run in runs:
         case_id = run.case.case_id
-        if run.status == "ok" and run.causes and run.causes[0].cause == names.get(case_id):
-            evidence.setdefault(case_id, run.causes[0].evidence)
+        if (run.status == "ok" or is_deadlock(run)) and run.causes and run.causes[0].cause == names.get(case_id):
+            first = run.causes[0]
+            evidence.setdefault(case_id, "; ".join(filter(None, (first.evidence, first.remedy))))
     return evidence
 
 
@@ -330,7 +365,7 @@ def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
     """The cause that most usable runs of a case name first, by case_id; left out where most name none."""
     named: dict[str, list[str]] = {}
     for run in runs:
-        if run.status == "ok":
+        if run.status == "ok" or is_deadlock(run):
             named.setdefault(run.case.case_id, []).append(run.causes[0].cause if run.causes else "")
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
     return {case_id: name for case_id, name in most.items() if name}

@@ -15,6 +15,10 @@ from loopwise.results.columns import POOLS
 FIRST_ROWS = 3
 """The service time without a queue is that of the third fastest row: the fastest may be an outlier."""
 MIN_ROWS = 20
+STANDSTILL_S = 1.0
+"""A silence is short of this while connections are opened or a lock is passed on."""
+MIN_POOL = 0.2
+"""Ten samples a second: below this share it was full for moments, which a pool may be."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,25 @@ class WorkerSignals:
     native_wait_ratio: float = 0.0
     """Time in which they could have run, but had no core, all of them together."""
     pools: dict[str, PoolSignals] = field(default_factory=dict)
+    holds_between: bool = False
+    """At times more callers held or awaited a connection than there are threads, all of them taken: holders wait for a
+    thread."""
 
     def want_ratio(self, left_ratio: float) -> float:
         """CPU that it used or waited for, 0–1, of what the hypervisor left."""
         return min(1.0, (self.cpu_ratio + self.wait_ratio) / left_ratio)
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """A server that answers no more, with threads and a pool full to the end."""
+
+    since_s: float | None
+    """Last answer, in seconds after the window opened; below 0: in the warm-up; None: there was none."""
+    silence_ratio: float
+    """Share of the window without an answer."""
+    threads: int
+    places: int
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,11 @@ class Signals:
     """Whether the server's connections send at once; None: not known."""
     alone_ms: float | None = None
     """Service time without a queue: of the whole run's fastest rows."""
+    served_at_once: float | None = None
+    """Requests that were really served at once, by Little's law."""
+    standstill: Standstill | None = None
+    users: int | None = None
+    """Of closed load that never pauses; None: of another load."""
 
     @property
     def left_ratio(self) -> float:
@@ -105,6 +129,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
     host, machine_cores = run.host, run.generator.cores
     steal = host.steal_ratio or 0.0
     low_ms, median_ms, alone_ms = _service_times(rows)
+    is_steady = run.case.load.model == "closed" and not run.case.load.think_s and run.case.scenario is None
     return Signals(
         workers=_workers(run, telemetry),
         cores=len(run.server.pinned_to) or machine_cores,
@@ -121,7 +146,19 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         inside_ms=_inside_ms(run, telemetry),
         nodelay=run.server.nodelay,
         alone_ms=alone_ms,
+        served_at_once=served_at_once(rows),
+        standstill=_standstill(rows, telemetry),
+        users=run.case.load.users if is_steady else None,
     )
+
+
+def served_at_once(rows: RunRows) -> float | None:
+    """Throughput × time alone, summed over the endpoints; None where a time alone is missing."""
+    alone_ms = rows.run.alone_ms
+    if rows.run.window is None or not alone_ms or set(alone_ms) != set(rows.endpoints):
+        return None
+    served = {name: int((rows.of(name) & rows.is_ok & rows.arrived).sum()) for name in alone_ms}
+    return sum(served[name] * alone_ms[name] / 1e3 for name in alone_ms) / rows.window.duration_s
 
 
 def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerSignals, ...]:
@@ -158,6 +195,7 @@ def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> 
         spent = last[column] - first[column]
         return 0.0 if pd.isna(spent) else max(0.0, float(spent)) / length_s
 
+    held = samples["dependency_pool_busy"] + samples["dependency_pool_queued"]
     return WorkerSignals(
         share=share,
         cpu_ratio=ratio("cpu_s"),
@@ -167,6 +205,7 @@ def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> 
         native_threads=int(samples["native_threads"].fillna(0).median()),
         native_cpu_ratio=ratio("native_cpu_s"),
         native_wait_ratio=ratio("native_wait_s"),
+        holds_between=bool((_is_full(samples, "limiter") & (held > samples["limiter_max"])).any()),
         pools={pool: _pool(samples, pool) for pool in POOLS if samples[f"{pool}_max"].notna().any()},
     )
 
@@ -196,9 +235,35 @@ def _held_s(samples: pd.DataFrame, stolen_s: pd.Series) -> float:
     return held_s
 
 
+def _is_full(samples: pd.DataFrame, pool: str) -> pd.Series:
+    return (samples[f"{pool}_busy"] >= samples[f"{pool}_max"]) & (samples[f"{pool}_queued"] > 0)
+
+
+def _standstill(rows: RunRows, telemetry: pa.Table) -> Standstill | None:
+    """Whether a worker's threads and pool stayed full from the last answer to the window's end."""
+    answered_ns = rows.column["received_ns"][rows.is_ok & ~rows.is_victim]
+    window = rows.window
+    answered_ns = answered_ns[answered_ns < window.end_ns]
+    last_ns = int(answered_ns.max()) if answered_ns.size else window.start_ns
+    if window.end_ns - last_ns < STANDSTILL_S * 1e9:
+        return None
+    samples = telemetry.to_pandas()
+    after = (samples["time_ns"] > last_ns + STANDSTILL_S * 1e9 / 2) & (samples["time_ns"] <= window.end_ns)
+    for _, mine in samples[after & samples["requests_done"].notna()].groupby("pid"):
+        if len(mine) >= 2 and (_is_full(mine, "limiter") & _is_full(mine, "dependency_pool")).all():
+            end = mine.iloc[-1]
+            return Standstill(
+                since_s=(last_ns - window.start_ns) / 1e9 if answered_ns.size else None,
+                silence_ratio=min(1.0, (window.end_ns - last_ns) / 1e9 / window.duration_s),
+                threads=int(end["limiter_max"]),
+                places=int(end["dependency_pool_max"]),
+            )
+    return None
+
+
 def _pool(samples: pd.DataFrame, pool: str) -> PoolSignals:
-    most, busy, queued = (samples[f"{pool}_{part}"] for part in ("max", "busy", "queued"))
-    full = (busy >= most) & (queued > 0)
+    most, queued = (samples[f"{pool}_{part}"] for part in ("max", "queued"))
+    full = _is_full(samples, pool)
     waiting = queued[full].median() if full.any() else 0.0
     return PoolSignals(full_ratio=float(full.mean()), places=int(most.dropna().iloc[-1]), queued=int(waiting))
 

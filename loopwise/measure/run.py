@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from loopwise.analysis.assess import assess
 from loopwise.errors import RunError
 from loopwise.generator.protocol import Order
+from loopwise.measure.alone import ask_alone
 from loopwise.measure.canary import idle_p99_ms
 from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import Case, HostFigures, PlannedRun, Run
@@ -63,6 +64,7 @@ def measure(
         cores=pinning.generator,
     )
     canary_idle_p99_ms = idle_p99_ms(case, server.url)
+    run = run.model_copy(update={"alone_ms": ask_alone(case, server.url)})
     try:
         testbed.load(recording, order)
     finally:  # whatever became of the load, the telemetry is kept

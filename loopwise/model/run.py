@@ -113,6 +113,8 @@ class Cause(Noun):
     """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
     evidence: str
     """The observation in words."""
+    remedy: str = ""
+    """What to do; empty where the evidence says it, and in results of earlier versions."""
 
 
 class Kill(Noun):
@@ -306,6 +308,10 @@ class Run(Noun):
     errors: tuple[ErrorCount, ...] = ()
     """By endpoint and kind, the most frequent first; of the rows that count, as `counts["errors"]`."""
     host: HostFigures = HostFigures()
+    alone_ms: dict[str, float] = Field(default_factory=dict)
+    """By endpoint: time of a request while nobody else waits, measured before the load; empty: not measured."""
+    served_at_once: float | None = None
+    """Requests served at once, by Little's law: throughput × time alone; None: not known."""
     workers: tuple[Worker, ...] = ()
     """The server's worker processes; empty for a server that already ran."""
     checks: tuple[Check, ...] = ()

@@ -7,9 +7,13 @@ import asyncio
 import ctypes
 import os
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+from anyio import to_thread
 
 PLACES = 4
 BLAS_THREADS = 8
@@ -22,6 +26,8 @@ HOLD_OUT_S = 60.0
 leaks: list[bytes] = []
 chosen: list[int] = []
 places = asyncio.Semaphore(PLACES)
+thread_places = threading.Semaphore(PLACES)
+lock = threading.Lock()
 waiting = 0
 served = 0
 scratch = Path(os.environ.get("LOOPWISE_SCRATCH", "."))
@@ -77,6 +83,64 @@ async def depend() -> None:
         waiting -= 1
 
 
+def hold_a_place() -> None:
+    """20 ms at something that serves four threads at a time."""
+    with thread_places:
+        time.sleep(0.02)
+
+
+async def depend_in_threads() -> None:
+    """The same from a thread of AnyIO's."""
+    await to_thread.run_sync(hold_a_place)
+
+
+class QueuePool:
+    """What the probe knows of SQLAlchemy's pool."""
+
+    _max_overflow = 0
+
+    def __init__(self, places: int) -> None:
+        self.free = threading.Semaphore(places)
+        self.places = places
+
+    def _do_get(self) -> None:
+        if not self.free.acquire(timeout=30.0):
+            raise TimeoutError("QueuePool limit")
+
+    def size(self) -> int:
+        return self.places
+
+    def checkedout(self) -> int:
+        return self.places - self.free._value
+
+
+sys.modules.setdefault("sqlalchemy.pool.impl", SimpleNamespace(QueuePool=QueuePool))  # type: ignore[arg-type]
+queue_pool = QueuePool(PLACES)
+
+
+def query() -> None:
+    """20 ms with a connection, which is kept."""
+    queue_pool._do_get()
+    time.sleep(0.02)
+
+
+async def keep_a_connection() -> None:
+    """A `def` route with a `yield` dependency: the connection is given back in another thread than it was taken in."""
+    await to_thread.run_sync(query)
+    await to_thread.run_sync(queue_pool.free.release)
+
+
+def hold_the_lock() -> None:
+    """2 ms under a lock."""
+    with lock:
+        time.sleep(0.002)
+
+
+async def lock_in_threads() -> None:
+    """The same from a thread of AnyIO's."""
+    await to_thread.run_sync(hold_the_lock)
+
+
 def multiply_on(threads: int) -> None:
     """Multiply in so many threads; OpenBLAS lets variables set no more than there are cores, unlike MKL."""
     import numpy as np  # noqa: PLC0415 - the other paths need the standard library alone
@@ -98,7 +162,16 @@ async def answer() -> None:
     """Does nothing."""
 
 
-PATHS = {"/": answer, "/compute": compute, "/leak": leak, "/depend": depend, "/blas": multiply}
+PATHS = {
+    "/": answer,
+    "/compute": compute,
+    "/leak": leak,
+    "/depend": depend,
+    "/pool": depend_in_threads,
+    "/orders": keep_a_connection,
+    "/lock": lock_in_threads,
+    "/blas": multiply,
+}
 behind: list[Any] = []
 """Coroutine functions that go on behind the requests."""
 
