@@ -13,6 +13,8 @@ from support.cli import Bench, commanding
 from support.fakes import measured, new_result
 
 from loopwise.errors import ResultError
+from loopwise.measure.slices import undecided
+from loopwise.model import Round
 from loopwise.results.files import write_atomically
 from loopwise.results.folder import ResultFolder
 from loopwise.results.trust import is_own, key_file
@@ -169,6 +171,14 @@ def test_a_run_that_says_it_is_another_changes_nothing_there(tmp_path: Path) -> 
     assert len(runs) == 8
     assert [sentence for sentence in damaged if "belongs to" in sentence] == damaged != []
     assert (victim / "samples.arrow").exists()
+
+
+def test_rounds_of_cases_that_no_suite_has_are_not_gone_on_with(tmp_path: Path) -> None:
+    result = measured(tmp_path / "r")
+    round_ = Round(pairing="slices", number=1, baseline_case="x", candidate_case="y", status="failed", started_at="")
+    result.new_round_folder("x", "y", 1)
+    result.write_round(round_)
+    assert {name for pair, _ in undecided(result) for name in pair.names} <= {"sync", "async", "blocking"}
 
 
 LINKS = [

@@ -59,7 +59,8 @@ def undecided(result: ResultFolder) -> list[tuple[Pair, float]]:
     These are comparisons that blocks left undecided, and those whose slices were interrupted.
     """
     summary = summarise(result)
-    begun = {(each.baseline_case, each.candidate_case) for each in result.rounds()[0]}
+    pairs_on_disk = {(each.baseline_case, each.candidate_case) for each in result.rounds()[0]}
+    begun = {names for names in pairs_on_disk if summary.cases.keys() >= set(names)}
     throughputs = {
         case_id: known.value
         for case_id, each in summary.cases.items()
