@@ -28,6 +28,7 @@ DATA = {
     "items.jsonl": '{"id": 1}\n',
     "rows.bin": "",
     "sea.jpg": "",
+    "shapes.py": "",
 }
 """Files that the examples name."""
 
@@ -35,7 +36,7 @@ DATA = {
 @pytest.mark.parametrize("page", ["suites.md", "scenarios.md"])
 def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
     here = tmp_path / "suites"
-    for file in (here / "customer.py", tmp_path / "shop" / ".venv" / "bin" / "python"):
+    for file in (here / "customer.py", here / "shopper.py", tmp_path / "shop" / ".venv" / "bin" / "python"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("", encoding="utf-8")
         file.chmod(0o755)
@@ -62,8 +63,8 @@ monkey.patch_all()
 from pathlib import Path
 from loopwise.generator.locustfile import load_script
 for path in sys.argv[1:]:
-    users, shape = load_script(Path(path))
-    print(*sorted(user.__name__ for user in users), type(shape).__name__)
+    script = load_script(Path(path))
+    print(*sorted(user.__name__ for user in script.user_classes), type(script.shape).__name__)
 """
 
 
@@ -75,7 +76,8 @@ def test_every_locust_file_in_the_page_of_scenarios_is_one_that_the_generator_ta
     argv = [sys.executable, "-c", LOAD, *map(str, paths)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["Customer NoneType", "Reader Writer NoneType", "Visitor Steps"]
+    without_shape = ["Customer NoneType", "Reader Writer NoneType", "Shopper NoneType"]
+    assert done.stdout.splitlines() == [*without_shape, "Visitor Steps"]
 
 
 def example(file: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_an_answer_is_a_row_with_its_status_and_users_go_on(
     path: str, generator: GeneratorProcess, server: FaultServer, tmp_path: Path
 ) -> None:
     status, error, stamp = ANSWERS[path]
-    run = generate(generator, tmp_path, server.url, get(path), users=USERS)
+    run = generate(generator, tmp_path, server.url, get(path), users=USERS, measure_s=0.5)
     rows = run.finished
     assert {(row["status"], row["error"], row["stamp"]) for row in rows} == {(status, error, stamp)}
     assert len(rows) > USERS

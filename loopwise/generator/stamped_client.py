@@ -30,12 +30,15 @@ from loopwise.generator.request import Request
 from loopwise.generator.response import JudgedResponse, Sent, StampedResponse
 from loopwise.generator.streams import Stream
 from loopwise.servers.multipart import Pairs
+from loopwise.servers.origin import UNIX
 from loopwise.servers.wire import DEFAULT_HEADERS, encode, target_of
 
 OWN_LISTENERS = frozenset({"locust.runners", "loopwise.generator.request_events"})
 """Modules whose listeners need no event for a request of a StampedUser: it is recorded and counted without."""
 BASE_HEADERS = {**DEFAULT_HEADERS, "Accept-Encoding": "gzip, deflate, br"}
 """Sent unless the script has others: what geventhttpclient's responses can decompress."""
+SOCKET_BASE = "http://localhost"
+"""Begins the URLs of requests that go to a Unix socket."""
 ATTRIBUTES = ("base_url", "headers", "cookies", "cookiejar", "auth", "verify", "max_redirects", "request_name", "user")
 _OF_REQUESTS = frozenset({"auth", "auth_header", "verify"})
 NEVER = float("inf")
@@ -121,7 +124,7 @@ class StampedClient(FastHttpSession):
         path = parts.path if parts.netloc else ""
         self._base_path = path.rstrip("/")
         self._base_url = self._base + path
-        self._root = (self._base if parts.netloc else "http://localhost") + self._base_path
+        self._root = (self._base if parts.netloc else SOCKET_BASE) + self._base_path
         self._forget()
 
     @property
@@ -337,6 +340,8 @@ class StampedClient(FastHttpSession):
 
     def _place(self, base: str, verify: bool | str | None) -> Place:
         """Where a base URL leads, with the connections that are kept there."""
+        if base == SOCKET_BASE and self._base.startswith(UNIX):
+            base = self._base
         factory = self.user.ssl_context_factory
         verify = self.verify if verify is None else verify
         key = (base, verify, factory)
