@@ -233,7 +233,7 @@ class Command(Noun):
 class Case(Grown):
     """One cell of the matrix: server × workers × workload × mode × load."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"before_replicate"})
+    added: ClassVar[frozenset[str]] = frozenset({"before_replicate", "options"})
 
     case_id: CaseId | Literal[""]
     """Names the folder of its runs; empty until `assign_ids` has given it."""

@@ -328,7 +328,7 @@ class Entry(ServerTable):
     cwd: Factor[str] = Field(default_factory=list)
     factory_args: dict[str, Factor[Annotated[Any, BeforeValidator(_json)]]] = Field(default_factory=dict)
     fresh: Annotated[list[str] | dict[str, str], BeforeValidator(_as_paths)] = Field(default_factory=list)
-    before_replicate: Annotated[str, AfterValidator(_system_text)] | None = Field(default=None, min_length=1)
+    before_replicate: Annotated[str, Field(min_length=1), AfterValidator(_system_text)] | None = None
     url: Factor[str] = Field(default_factory=list)
     endpoint: Factor[EndpointText] = Field(default_factory=list)
     mix: list[MixTable] = Field(default_factory=list, min_length=1)
