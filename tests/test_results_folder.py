@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.fakes import EPOCH_NS, FakeRow, measured, new_result, record, three_modes
+from support.fakes import EPOCH_NS, FakeRow, case_of, measured, new_result, record, suite_with, three_modes
 
 from loopwise.analysis.summary import summarise
 from loopwise.errors import ResultError
@@ -311,3 +311,20 @@ def test_result_name_has_suite_utc_time_and_label(label: str | None, name: str) 
     moment = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
     assert result_name("quick", label, moment) == name
     assert result_name("quick", label, moment.astimezone(timezone(timedelta(hours=9)))) == name
+
+
+def test_a_pipe_or_another_schema_in_place_of_rows_is_told(tmp_path: Path) -> None:
+    result = measured(tmp_path / "r", suite_with(case_of("sync"), replicates=(1, 1)))
+    (run,), _ = result.runs()
+    path = result.folder_of(run) / "samples.parquet"
+    for other in (
+        pa.table({"a": [1]}),
+        pa.table({"sent_ns": ["x"], "received_ns": [1], "endpoint": ["/"], "status": [1]}),
+    ):
+        pq.write_table(other, path)
+        with pytest.raises(ResultError, match=r"samples\.parquet: cannot be read \(its? (has no )?column"):
+            result.samples(run)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ResultError, match="it is no regular file"):
+        result.samples(run)

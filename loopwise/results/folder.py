@@ -221,8 +221,10 @@ class ResultFolder:
     def _table(self, path: Path, columns: Sequence[str] | None, remedy: str) -> pa.Table:
         """The rows of a Parquet file; columns that it lacks are left out."""
         try:
+            _refuse_other_than_file(path)
             with pq.ParquetFile(path) as file:
                 known = file.schema_arrow.names
+                _refuse_other_schema(file.schema_arrow, SAMPLES if path.name == "samples.parquet" else TELEMETRY)
                 return file.read(columns=None if columns is None else [name for name in columns if name in known])
         except (OSError, pa.ArrowException) as error:
             raise ResultError(
@@ -317,6 +319,7 @@ def _read(path: Path, noun: type[T]) -> T:
     """Parse one of our JSON files; refuse one that is damaged, or newer than this Loopwise."""
     remedy = "restore it, or measure again"
     try:
+        _refuse_other_than_file(path)
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
@@ -334,6 +337,25 @@ def _read(path: Path, noun: type[T]) -> T:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: {key}: {first['msg']}; {remedy}") from None
+
+
+def _refuse_other_than_file(path: Path) -> None:
+    """Raise OSError for a pipe or device, whose reading might never end."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is no regular file")
+
+
+def _refuse_other_schema(schema: pa.Schema, ours: pa.Schema) -> None:
+    """Raise ArrowInvalid for a file whose columns are not ours: numbers stay numbers, and rows have their times."""
+    for name in {"sent_ns", "received_ns", "endpoint", "status"}.intersection(ours.names).difference(schema.names):
+        raise pa.ArrowInvalid(f"it has no column {name}")
+    for field in schema:
+        if field.name in ours.names and _is_number(field.type) != _is_number(ours.field(field.name).type):
+            raise pa.ArrowInvalid(f"its column {field.name} is {field.type}, not {ours.field(field.name).type}")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _first_line(error: Exception) -> str:
