@@ -21,6 +21,8 @@ from loopwise.generator.traffic import DeclaredTraffic, Traffic
 from loopwise.model import GeneratorFigures, ScriptFigures
 
 TICK_S = 0.01
+LIVING_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Unlike Linux's monotonic clock, this one runs on while the machine is suspended."""
 HANG_WAIT_MIN_S, HANG_WAIT_MAX_S = 2.0, 10.0
 """How long closed load waits for one more answer after its window, which is as long within these limits: a server that
 hangs gives none, and one that is slow is not to be taken for it."""
@@ -187,7 +189,7 @@ class Session:
         self._on_event = on_event
         self._flushed_s = time.monotonic()
         self._slices: tuple[Slice, ...] = ()
-        self._longest_pause_s = 0.0
+        self._longest_pause_s = self._woke_s = 0.0
 
     def run(self) -> Event:
         """Generate the whole run; returns the `done` event."""
@@ -203,9 +205,11 @@ class Session:
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
         self._warm_up()
         cpu_s, wall_s, rows = driver.cpu_s(), time.monotonic(), driver.rows
+        self._woke_s = time.clock_gettime(LIVING_CLOCK)
         self._on_event(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
         census = Census(driver)
         self._slices = self._window(census)
+        self._note_pause()
         self._on_event(Event(event="window_closed", time_ns=time.time_ns()))
         used_s = [after - before for before, after in zip(cpu_s, driver.cpu_s(), strict=True)]
         wall_s = time.monotonic() - wall_s
@@ -295,12 +299,10 @@ class Session:
 
     def _wait(self, phase: str, until_s: float, until: Callable[[], bool] = lambda: False) -> None:
         """Wait for a time of the monotonic clock or a condition; meanwhile flush, report progress and note pauses."""
-        woke_s = time.monotonic()
         while (left_s := until_s - time.monotonic()) > 0 and not until():
             gevent.sleep(min(TICK_S, left_s))
-            slept_s, woke_s = time.monotonic() - woke_s, time.monotonic()
             if phase == "window":
-                self._longest_pause_s = max(self._longest_pause_s, slept_s - TICK_S)
+                self._note_pause()
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
                 self._driver.flush()
@@ -308,6 +310,12 @@ class Session:
                     self._refuse_failure()
                 rows, errors = self._driver.rows, self._driver.errors
                 self._on_event(Event(event="progress", phase=phase, rows=rows, errors=errors))
+
+    def _note_pause(self) -> None:
+        """Note how much longer than a tick it is since the last call."""
+        now_s = time.clock_gettime(LIVING_CLOCK)
+        self._longest_pause_s = max(self._longest_pause_s, now_s - self._woke_s - TICK_S)
+        self._woke_s = now_s
 
     def _refuse_failure(self) -> None:
         """Raise GeneratorError if the load has ended."""
