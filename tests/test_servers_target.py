@@ -49,7 +49,8 @@ def test_cases_are_calibrated_if_target_app_says_so(name: str) -> None:
 def test_experiments_and_duels_calibrate_the_same_cases(name: str) -> None:
     case, is_calibrated = CASES[name]
     found = experiment.design(suite_with(case), seed=None, label=None, name="x")
-    fought = duel.design(case, case, name="d", margin=0.01, effort=duel.Effort(), seed=1, label=None)
+    sides = [case.model_copy(update={"case_id": side}) for side in ("baseline", "candidate")]
+    fought = duel.design(*sides, name="d", margin=0.01, effort=duel.Effort(), seed=1, label=None)
     assert found.calibration == fought.calibration == (CONSTANTS if is_calibrated else {})
 
 

@@ -113,7 +113,7 @@ class Cause(Noun):
     """How much of the window, or of what the cause is about, it takes; 0–1, see docs/schema.md."""
     evidence: str
     """The observation in words."""
-    remedy: str = ""
+    remedy: str = Field(default="", exclude_if=lambda remedy: not remedy)
     """What to do; empty where the evidence says it, and in results of earlier versions."""
 
 
