@@ -52,6 +52,7 @@ def test_a_pool_made_before_the_probe_looked_is_seen_with_those_who_wait(monkeyp
 
 
 def test_a_library_imported_later_is_seen_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sqlalchemy.pool.impl", raising=False)  # an app of another test imported it
     pools = waits.Pools()
     pools.look()
     pool, _ = fake_sqlalchemy(monkeypatch, places=3)
