@@ -78,8 +78,8 @@ class Instruments:
     def start(self, loop: Any) -> None:
         """Begin to sample; call once, in the running loop's own thread."""
         self._loop = loop
-        os.makedirs(self._folder, exist_ok=True)  # noqa: PTH103 - no pathlib in anybody's hot start-up
-        path = os.path.join(self._folder, f"{os.getpid()}.jsonl")  # noqa: PTH118
+        os.makedirs(self._folder, exist_ok=True)
+        path = os.path.join(self._folder, f"{os.getpid()}.jsonl")
         self._sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self._schedule = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
@@ -184,7 +184,7 @@ class Instruments:
             "blocked_s": round(self._blocked_s + open_s, 6),
             "loop_cpu_s": cpu_s,
             "loop_wait_s": wait_s,
-            **dict(zip(("native_threads", "native_cpu_s", "native_wait_s"), natives)),  # noqa: B905 - Python 3.9
+            **dict(zip(("native_threads", "native_cpu_s", "native_wait_s"), natives)),
             "limiter": self._limiter(),
             "executor": self._executor_figures(),
             "gauges": self._gauge_figures(),
@@ -283,7 +283,7 @@ class NativeThreads:
     def figures(self) -> tuple[int | None, float | None, float | None]:
         """Return how many ran since the last call, and the seconds in which all ran and waited for a core."""
         try:
-            threads = os.listdir("/proc/self/task")  # noqa: PTH208 - no pathlib in anybody's hot start-up
+            threads = os.listdir("/proc/self/task")
         except OSError:
             return None, None, None  # Only Linux tells.
         ours = {str(thread.native_id) for thread in threading.enumerate()}
@@ -293,7 +293,7 @@ class NativeThreads:
                 self._seen.pop(thread, None)
                 continue
             try:
-                with open(f"/proc/self/task/{thread}/schedstat", "rb") as source:  # noqa: PTH123
+                with open(f"/proc/self/task/{thread}/schedstat", "rb") as source:
                     ran_ns, waited_ns = map(int, source.read().split()[:2])
             except (OSError, ValueError):
                 continue  # It has ended.

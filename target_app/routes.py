@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import loopwise_probe  # type: ignore[import-not-found]  # probe.py under the name that the harness gives it
+import loopwise_probe  # probe.py under the name that the harness gives it
 
 SERVED_AT = (
     "/openapi.json",

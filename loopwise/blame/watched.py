@@ -83,9 +83,10 @@ def stuck_place(folder: Path, reports: Iterable[ProbeReport], app_dir: Path) -> 
     """The line at which C code keeps the GIL in a loop's thread, by what faulthandler wrote; None: there is none."""
     threads = {report.thread for report in reports}
     for file in folder.glob("stuck-*.txt"):
-        stacks = re.split(r"^(?:Current t|T)hread 0x", file.read_text(encoding="utf-8", errors="replace"), flags=re.M)
-        for stack in stacks[1:]:
-            if int(re.match(r"[0-9a-f]+", stack)[0], 16) in threads:  # type: ignore[index]
+        text = file.read_text(encoding="utf-8", errors="replace")
+        _, *parts = re.split(r"^(?:Current t|T)hread 0x([0-9a-f]+)", text, flags=re.M)
+        for thread, stack in zip(parts[::2], parts[1::2], strict=True):
+            if int(thread, 16) in threads:
                 frames = re.findall(r'^  File "(.+)", line (\d+) in ', stack, flags=re.M)
                 places = [Place(str(Path(path).resolve()), int(line)) for path, line in frames]
                 return next((place for place in places if _is_own(place.path, app_dir)), next(iter(places), None))

@@ -59,13 +59,13 @@ class Places:
 
     def __init__(self, app_dir: str, ours: str) -> None:
         self.app_dir = os.path.realpath(app_dir) + os.sep
-        self.cwd = os.getcwd()  # noqa: PTH109 - an app may leave it; file names stay relative to this one
+        self.cwd = os.getcwd()  # an app may leave it; file names stay relative to this one
         self.ours = os.path.realpath(ours) + os.sep
         paths = sysconfig.get_paths()
         self.standard = tuple(os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib"))
         self.borders = {
             f"{self.ours}loopwise_probe.py": "own",
-            f"{self.ours}{os.path.join('loopwise_blame', 'probe.py')}": "border",  # noqa: PTH118
+            f"{self.ours}{os.path.join('loopwise_blame', 'probe.py')}": "border",
         }
         self._kinds: dict[str, str] = {}
         self._reals: dict[str, str] = {}
@@ -83,13 +83,13 @@ class Places:
 
     def real(self, path: str) -> str:
         """The file that a code object names, with links resolved."""
-        return os.path.realpath(os.path.join(self.cwd, path))  # noqa: PTH118
+        return os.path.realpath(os.path.join(self.cwd, path))
 
     def _kind(self, path: str) -> str:
         real = self.real(path)
         if path.startswith("<frozen"):
             return "machinery"
-        if path.startswith("<") or not (os.path.isabs(path) or os.path.exists(real)):  # noqa: PTH110, PTH117
+        if path.startswith("<") or not (os.path.isabs(path) or os.path.exists(real)):
             return "synthetic"
         installed = next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
         name = real.rpartition(f"/{installed}/")[2] if installed else ""

@@ -22,20 +22,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import loopwise_probe  # type: ignore[import-not-found]  # probe.py under the name that the harness gives it
+import loopwise_probe  # probe.py under the name that the harness gives it
 
 FOLDER = Path(__file__).parent
 CONFIG = json.loads((FOLDER / "config.json").read_text(encoding="utf-8"))
-if sys.version_info < (3, 10):  # noqa: UP036 - it is the app's interpreter, not ours
+if sys.version_info < (3, 10):  # It is the app's interpreter, not ours
     raise loopwise_probe.AppError(
         f"blame needs Python 3.10 or newer in the app's environment, {sys.executable} is"
         f" {sys.version_info[0]}.{sys.version_info[1]}; name a newer interpreter by --python"
     )
 
-import aiocop  # noqa: E402 - its syntax is that of Python 3.10
+import aiocop  # Its syntax is that of Python 3.10.
 
-from .observer import Observer  # noqa: E402
-from .places import Places  # noqa: E402
+from .observer import Observer
+from .places import Places
 
 ENDPOINT_HEADER = b"x-loopwise-endpoint"
 current: contextvars.ContextVar[Any] = contextvars.ContextVar("loopwise_endpoint", default=None)
