@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from support.fakes import EPOCH_NS, case_of, run_of
 
-from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check, disturbance, void_reason
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, check, disturbance, void_reason
+from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.drift import Drift
 from loopwise.analysis.endings import Ending
 from loopwise.model import Check, ErrorCount, GeneratorFigures, HostFigures, Load, Run, ScriptFigures, Window, Worker

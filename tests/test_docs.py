@@ -14,7 +14,8 @@ from support.fakes import case_of, measured, run_of
 
 from loopwise import machine, model
 from loopwise.analysis.causes import CAUSES
-from loopwise.analysis.checks import CHECKS, DISTURBANCES, Facts, check
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, check
+from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.scaling import Scaling

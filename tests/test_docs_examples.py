@@ -11,7 +11,7 @@ from support.docs import ROOT, blocks, text_of
 from support.fakes import HOST, case_of, run_of
 from support.report import fixture_summary
 
-from loopwise.analysis.checks import CheckSpec, Facts
+from loopwise.analysis.checks.facts import CheckSpec, Facts
 from loopwise.analysis.verdicts import RULES
 from loopwise.model import Server
 from loopwise.suite import load_suite
@@ -136,7 +136,7 @@ def test_the_example_of_a_chart_draws_every_case() -> None:
 @pytest.mark.parametrize(("host", "ok"), [(HOST, True), (HOST | {"cpu_ratio": 0.99}, False), ({}, None)])
 def test_the_example_of_a_check_passes_flags_or_does_not_apply(host: dict[str, float], ok: bool | None) -> None:
     run = run_of(case_of("c"), host=host)
-    read = example("loopwise/analysis/checks.py")["machine_cpu"]
+    read = example("loopwise/analysis/checks/machine.py")["machine_cpu"]
     found = CheckSpec("machine_cpu", "flag", read).check(Facts(run, 1.0, None, None, None))
     assert (found and found.ok) is ok
 

@@ -10,7 +10,7 @@ import pytest
 from support.fault_server import FaultServer
 from support.generator import Generated, generate, get
 
-from loopwise.analysis.checks import MAX_PAUSE_S, paused
+from loopwise.analysis.checks.load import MAX_PAUSE_S, paused
 from loopwise.generator.client import GeneratorProcess
 from loopwise.generator.protocol import Event
 from loopwise.model import GeneratorFigures

@@ -10,7 +10,7 @@ import pytest
 from support.fake_pairs import PairBench, carry_out_all
 from support.fakes import Conduct, case_of, new_result, suite_with
 
-from loopwise.analysis.checks import MAX_STEAL_RATIO
+from loopwise.analysis.checks.machine import MAX_STEAL_RATIO
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.measure.plan import REPEATED_PART
 from loopwise.model import Comparison, Run

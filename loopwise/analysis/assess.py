@@ -5,7 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loopwise.analysis import causes
-from loopwise.analysis.checks import REDIRECTS, Facts, check, void_reason
+from loopwise.analysis.checks import check, void_reason
+from loopwise.analysis.checks.answers import REDIRECTS
+from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.drift import Drift, drift
 from loopwise.analysis.endings import ending
 from loopwise.analysis.errors import errors_of_run

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise import machine
-from loopwise.analysis.checks import MAX_STEAL_RATIO
+from loopwise.analysis.checks.machine import MAX_STEAL_RATIO
 from loopwise.paths import results_dir
 
 STEAL_WATCH_S, LOAD_WATCH_S = 1.0, 0.5
