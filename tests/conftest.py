@@ -1,9 +1,13 @@
-"""Order and number of processes of the test suite."""
+"""Order and number of processes of the test suite; generators and a server that tests of load share."""
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
+from support.fault_server import FaultServer
+
+from loopwise.generator.client import GeneratorProcess, Generators, generators
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -11,14 +15,27 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _key_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Results of tests are sealed with a key of their own, not with the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        yield
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests that start servers go first: their files take longest, and none should be left alone at the end."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
+    """A generator process for the runs of one module."""
+    with closing(GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
+    """Generators for orders of any number of processes, and for scripts."""
+    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
+        yield pool
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    """A server with an answer of each kind."""
+    with FaultServer() as server:
+        yield server

@@ -21,13 +21,6 @@ from loopwise.servers.lifecycle import check_endpoints
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
-    process = GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")
-    yield process
-    process.close()
-
-
 @pytest.fixture
 def shop() -> Iterator[ShopServer]:
     with ShopServer() as shop:

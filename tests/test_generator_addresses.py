@@ -13,7 +13,7 @@ from support.fault_server import FaultServer
 from support.generator import generate, get
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.client import GeneratorProcess, Generators, generators
+from loopwise.generator.client import GeneratorProcess, Generators
 
 pytestmark = pytest.mark.e2e
 
@@ -21,12 +21,6 @@ USERS = 3
 SCRIPT = (
     "from locust import *\nfrom loopwise import StampedUser\n\nclass U({}):\n    @task\n    def t(self):\n        {}\n"
 )
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,6 @@ pytestmark = pytest.mark.e2e
 PROCESSES = 2
 PART_CONNECTIONS = 10_000_000
 """Connections of the second process are numbered from here."""
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
-    process = GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")
-    yield process
-    process.close()
 
 
 def shared(

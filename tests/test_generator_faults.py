@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -21,19 +20,6 @@ from loopwise.servers.lifecycle import free_port
 pytestmark = pytest.mark.e2e
 
 USERS = 3
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
-    process = GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")
-    yield process
-    process.close()
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
 
 
 ANSWERS: dict[str, tuple[int, str | None, str]] = {

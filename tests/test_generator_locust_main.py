@@ -58,12 +58,6 @@ def pool(log: Path) -> Iterator[Generators]:
         yield pool
 
 
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
-
-
 def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **more: Any) -> Generated:
     """A run of the text as a Locust file."""
     path = folder / "script.py"

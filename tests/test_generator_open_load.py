@@ -1,6 +1,5 @@
 """Open load: the schedule is drawn beforehand, kept to, and every request of it is a row."""
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -51,13 +50,6 @@ def test_poisson_gaps_vary_by_their_mean_and_constant_gaps_not() -> None:
 def test_another_seed_is_another_schedule() -> None:
     one, two = (list(islice(arrival_times(steady(100.0), "poisson", seed), 100)) for seed in (1, 2))
     assert one != two
-
-
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
-    process = GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")
-    yield process
-    process.close()
 
 
 @pytest.mark.e2e

@@ -21,13 +21,6 @@ USERS = 3
 LOAD = {"users": USERS, "warmup_s": 0.0, "warmup_max_s": 1.0, "measure_s": 0.2, "timeout_s": 1.0}
 
 
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
-    process = GeneratorProcess(tmp_path_factory.mktemp("generator") / "generator.log")
-    yield process
-    process.close()
-
-
 @pytest.fixture
 def servers() -> Iterator[tuple[FaultServer, FaultServer]]:
     with FaultServer() as one, FaultServer() as two:

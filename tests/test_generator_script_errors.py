@@ -8,7 +8,7 @@ import pytest
 from support.fault_server import FaultServer
 from support.generator import Generated, generate
 
-from loopwise.generator.client import Generators, generators
+from loopwise.generator.client import Generators
 from loopwise.model import ScriptFigures
 
 HEAD = """
@@ -25,12 +25,6 @@ class Visitor(User):
     def idle(self):
         pass
 """
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """A user's own Locust file: its requests are rows, and none of them leaves this machine."""
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,6 @@ pytestmark = pytest.mark.e2e
 OTHER_HOST = "192.0.2.1"
 """An address that is assigned to nobody: TEST-NET-1 (RFC 5737)."""
 CLIENTS = ["HttpUser", "FastHttpUser"]
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
 
 
 def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **load: Any) -> Generated:

@@ -1,7 +1,6 @@
 """Declared load whose users a LoadTestShape decides."""
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,9 @@ from support.fault_server import FaultServer
 from support.generator import Generated, generate, get
 
 from loopwise.errors import GeneratorError
-from loopwise.generator.client import Generators, generators
+from loopwise.generator.client import Generators
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
 
 
 def shaped(pool: Generators, folder: Path, server: FaultServer, body: str, **more: Any) -> Generated:

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,15 +10,9 @@ from support.fault_server import FaultServer
 from support.generator import generate
 from support.stamped import HEAD, ask
 
-from loopwise.generator.client import Generators, generators
+from loopwise.generator.client import Generators
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
 
 
 @pytest.mark.parametrize("is_new", [True, False])

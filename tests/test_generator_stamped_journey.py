@@ -1,21 +1,14 @@
 """A script's journey by StampedUser: what requests carry, what the script sees, what the rows say."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.stamped import OTHER_HOST, Asked, ask
 
-from loopwise.generator.client import Generators, generators
+from loopwise.generator.client import Generators
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generators]:
-    with generators(tmp_path_factory.mktemp("generator") / "generator.log") as pool:
-        yield pool
 
 
 JOURNEY = f"""
