@@ -52,6 +52,6 @@ def _run(command: Command, env: Mapping[str, str], log: Path) -> None:
         if process.poll() is None:
             processes.end(process, grace_s=1.0)
     if status:
-        lines = log.read_bytes()[size:].decode(errors="replace").strip().splitlines()
+        lines = processes.lines_of(log, size)
         said = f"; it printed: {' '.join(lines[-1].split())[:200]}" if lines else ""
         raise ServerError(f"{name} ended with status {status}, so nothing was measured{said}; correct the command")
