@@ -31,6 +31,7 @@ from loopwise.servers.spec import HOST
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.startup import wait_ready
 from loopwise.servers.templates import Template
+from loopwise.servers.watchdog import OWN_APP_GRACE_S
 from loopwise.servers.wire import RequestError
 
 POOL_LOST = "loopwise_pool: "
@@ -39,8 +40,6 @@ LOG_DELAY_S = 0.1
 """What a server writes about a request may reach its log a moment after the answer."""
 LOG_LINES = 8
 """As many say what an exception was and where."""
-OWN_APP_GRACE_S = 5.0
-"""Time for a user's own app to shut down. target_app, and a server that never came up, have nothing to save."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def serve(
         env = {**environment(case, scratch, calibration, copies), **(services or {})}
         argv = [*spec.argv_for(argv, installed_version(python, spec.packages[0], env)), *case.server.server_args]
         process = _start(argv, log, env, case.app.folder if case.app else target_app_dir(), cores)
-        grace_s = 0.0
+        grace_s = 0.0  # target_app, and a server that never came up, have nothing to save
         on_start(process)
         try:
             workers = wait_ready(process, case.server, port, log, python, hold=hold)

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 MARK = "LOOPWISE_PROCESS"
 """Environment variable with the mark of a started process, always of the same length."""
-GRACE_S = 5.0
-"""As long as a user's own app gets from a living harness (lifecycle.py)."""
+OWN_APP_GRACE_S = 5.0
+"""Time for a user's own app to shut down, whether the harness lives (lifecycle.py) or not."""
 KILL_S = 5.0
 """Time for killed processes to end, and for those that they started meanwhile."""
 POLL_S = 0.05
@@ -48,7 +48,7 @@ class Watchdog:
         grace_s: time from SIGTERM to SIGKILL.
     """
 
-    def __init__(self, grace_s: float = GRACE_S) -> None:
+    def __init__(self, grace_s: float = OWN_APP_GRACE_S) -> None:
         self._grace_s = grace_s
         self._lock = threading.Lock()
         self._watched: dict[str, int] = {}
