@@ -3,7 +3,8 @@
 import socket
 import ssl
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -113,7 +114,8 @@ def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
     """
     started_s = time.monotonic()
     try:
-        answer = _ask(origin, request, started_s + timeout_s)
+        with _connected(origin, started_s + timeout_s) as connection:
+            answer = _exchange(connection, request, started_s + timeout_s)
         return answer._replace(duration_s=time.monotonic() - started_s)
     except TimeoutError as error:
         raise NoAnswerError(
@@ -133,16 +135,6 @@ def ask(origin: Origin, request: bytes, *, timeout_s: float) -> Answer:
         ) from None
 
 
-def _ask(origin: Origin, request: bytes, deadline_s: float) -> Answer:
-    with socket.socket(origin.family, socket.SOCK_STREAM) as plain:
-        plain.settimeout(_left_s(deadline_s))
-        plain.connect(origin.address)
-        if origin.tls is None:
-            return _exchange(plain, request, deadline_s)
-        with origin.tls.wrap_socket(plain, server_hostname=origin.host) as encrypted:
-            return _exchange(encrypted, request, deadline_s)
-
-
 def time_answers(origin: Origin, request: bytes, *, most: int, most_s: float) -> list[float]:
     """Send a request again and again over one connection; seconds of each answer, up to one that fails.
 
@@ -151,19 +143,26 @@ def time_answers(origin: Origin, request: bytes, *, most: int, most_s: float) ->
     """
     deadline_s = time.monotonic() + most_s
     times_s: list[float] = []
-    with ExitStack() as stack:
-        connection = stack.enter_context(socket.socket(origin.family, socket.SOCK_STREAM))
-        connection.settimeout(most_s)
-        connection.connect(origin.address)
-        if origin.tls is not None:
-            connection = stack.enter_context(origin.tls.wrap_socket(connection, server_hostname=origin.host))
-        with suppress(OSError, NoAnswerError):
-            while len(times_s) < most:
-                sent_s = time.monotonic()
-                if not 200 <= _exchange(connection, request, deadline_s).status < 300:
-                    break
-                times_s.append(time.monotonic() - sent_s)
+    with _connected(origin, deadline_s) as connection, suppress(OSError, NoAnswerError):
+        while len(times_s) < most:
+            sent_s = time.monotonic()
+            if not 200 <= _exchange(connection, request, deadline_s).status < 300:
+                break
+            times_s.append(time.monotonic() - sent_s)
     return times_s
+
+
+@contextmanager
+def _connected(origin: Origin, deadline_s: float) -> Iterator[socket.socket]:
+    """A connection for the duration of a `with` block. Raises OSError: there is none in time."""
+    with socket.socket(origin.family, socket.SOCK_STREAM) as plain:
+        plain.settimeout(_left_s(deadline_s))
+        plain.connect(origin.address)
+        if origin.tls is None:
+            yield plain
+            return
+        with origin.tls.wrap_socket(plain, server_hostname=origin.host) as encrypted:
+            yield encrypted
 
 
 def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> Answer:
