@@ -85,6 +85,13 @@ def test_a_shape_that_cannot_be_followed_is_refused_unmeasured(body: str, senten
     assert "\n" not in str(raised.value)
 
 
+def test_check_names_the_line_of_a_helper_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "growth.py").write_text("\nSTEPS = {}['none']\n", encoding="utf-8")
+    with pytest.raises(SuiteError, match=r"KeyError: 'none', line 2 of parts/growth\.py\)"):
+        refuse_scripts(shaped(tmp_path, body="import parts.growth"))
+
+
 def test_check_names_the_key_of_a_shape_that_is_not_in_its_file(tmp_path: Path) -> None:
     suite = shaped(tmp_path, SHAPED.replace(":Steps", ":Stepz"))
     with pytest.raises(

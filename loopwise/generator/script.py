@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 from locust.util.load_locustfile import is_shape_class, is_user_class
@@ -89,15 +89,31 @@ def refusing(path: Path, trouble: str) -> Iterator[None]:
         ) from error
 
 
+def innermost_line(trace: TracebackType | None, folder: Path) -> tuple[Path, int] | None:
+    """Where a traceback last passes through a script's folder, its helpers' included; None: nowhere.
+
+    Args:
+        trace: of an exception.
+        folder: the script's, without links.
+
+    Returns:
+        File relative to the folder, and line.
+    """
+    for frame in reversed(traceback.extract_tb(trace)):
+        path = Path(frame.filename)
+        path = path.parent.resolve() / path.name  # the script may itself be a link
+        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+            return path.relative_to(folder), frame.lineno or 0
+    return None
+
+
 def _place(error: BaseException, path: Path) -> str:
     """`, line 7` of the file, or `, line 7 of helper.py`; a SyntaxError names its line itself."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == path.parent
-    ]
-    if not frames or isinstance(error, SyntaxError):
+    found = innermost_line(error.__traceback__, path.parent.resolve())
+    if found is None or isinstance(error, SyntaxError):
         return ""
-    last = frames[-1]
-    return f", line {last.lineno}" + ("" if Path(last.filename) == path else f" of {Path(last.filename).name}")
+    file, line = found
+    return f", line {line}" + ("" if file.name == path.name else f" of {file}")
 
 
 def _hint(error: BaseException, path: Path) -> str:

@@ -10,7 +10,6 @@ import inspect
 import logging
 import sys
 import time
-import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +21,7 @@ from locust.exception import StopTest, StopUser
 from locust.user.task import TaskSet
 from locust.user.users import logger as user_logger
 
+from loopwise.generator.script import innermost_line
 from loopwise.model import ScriptFigures
 
 MESSAGE_LENGTH = 200
@@ -117,12 +117,9 @@ class ScriptWatch:
         self._report_greenlet(context, kind, value, trace)
 
     def _place(self, trace: TracebackType | None) -> str:
-        """`journey.py:11`: the innermost line in the script's folder, where its helpers are, too."""
-        for frame in reversed(traceback.extract_tb(trace)):
-            path = Path(frame.filename).resolve()
-            if path.is_relative_to(self._folder) and "site-packages" not in path.parts:
-                return f"{path.relative_to(self._folder)}:{frame.lineno}"
-        return ""
+        """`journey.py:11`; nothing for an exception of other code."""
+        found = innermost_line(trace, self._folder)
+        return "" if found is None else "{}:{}".format(*found)
 
     def _definition(self, user_class: type) -> str:
         """`journey.py:7`: where a class of users begins, for an error that no line of the script raises."""
