@@ -52,14 +52,12 @@ def load_script(path: Path) -> Script:
     return Script(path, user_classes, shape)
 
 
-def load_shape(text: str) -> Any:
-    """An instance of the load shape that `FILE:CLASS` names.
+def load_shape(path: Path, name: str) -> Any:
+    """An instance of a file's load shape.
 
     Raises:
         GeneratorError: the file can't be loaded, or the class is none of its load shapes.
     """
-    file, _, name = text.rpartition(":")
-    path = Path(file)
     with refusing(path, "the load shape cannot be loaded"):
         module = _execute(path)
     shapes = {shape.__name__: shape for shape in _distinct(is_shape_class, module)}

@@ -8,9 +8,8 @@ from locust.env import Environment
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.script import load_shape, refusing
-from loopwise.model import Load
+from loopwise.model import MAX_USERS
 
-MAX_USERS = next(each.le for each in Load.model_fields["users"].metadata if hasattr(each, "le"))
 Tick = tuple[int, float]
 """Users, and users that are spawned or stopped per second."""
 
@@ -28,7 +27,7 @@ class DeclaredShape:
     def __init__(self, text: str) -> None:
         file, _, self._name = text.rpartition(":")
         self._path = Path(file)
-        self._shape = load_shape(text)
+        self._shape = load_shape(self._path, self._name)
         self._last: Tick | None = (0, 1.0)
         self.failure = ""
         """Why its last answer can't be followed: one sentence, or nothing."""

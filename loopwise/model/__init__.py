@@ -26,6 +26,7 @@ from loopwise.model.run import (
 )
 from loopwise.model.suite import (
     LOAD_KEYS,
+    MAX_USERS,
     SHAPED_KEYS,
     App,
     Arrivals,
@@ -49,6 +50,7 @@ from loopwise.model.verdict import SIDES, Estimate, Pairing, Round, Side, SideNa
 
 __all__ = [
     "LOAD_KEYS",
+    "MAX_USERS",
     "OTHER",
     "SCHEMA_VERSION",
     "SHAPED_KEYS",

@@ -8,6 +8,8 @@ from loopwise.model.base import CaseId, Grown, Noun
 
 Arrivals = Literal["poisson", "constant"]
 FeedOrder = Literal["sequence", "shuffle", "per_user"]
+MAX_USERS = 100_000
+"""Of closed load, whether the suite or a shape sets them."""
 
 
 class Content(Noun):
@@ -104,7 +106,7 @@ class Load(Grown):
     added: ClassVar[frozenset[str]] = frozenset({"script_errors_allowed", "shape"})
 
     model: Literal["closed", "open"] = "closed"
-    users: int = Field(default=50, ge=1, le=100_000)
+    users: int = Field(default=50, ge=1, le=MAX_USERS)
     """Closed load: virtual users, each with one request in flight at most."""
     think_s: float = Field(default=0.0, ge=0, le=86_400)
     """Closed load: pause of a user between an answer and the next request."""
