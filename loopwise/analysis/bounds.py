@@ -118,7 +118,6 @@ def _load(case: Case, total_s: float) -> Iterator[Bound]:
     """A rate, or users that wait; none where a shape decides how many these are."""
     load = case.load
     if load.model == "open":
-        rate_rps = (load.rate_rps + (load.ramp_to_rps or load.rate_rps)) / 2
-        yield Bound("arrivals", rate_rps, rate_rps)
+        yield Bound("arrivals", load.mean_rps, load.mean_rps)
     if load.fixed_users is not None:
         yield Bound("users", load.users / (total_s + load.think_s), load.users)

@@ -153,6 +153,11 @@ class Load(Grown):
         return LOAD_KEYS[self.model] - (SHAPED_KEYS if self.shape is not None else frozenset())
 
     @property
+    def mean_rps(self) -> float:
+        """Open load: the rate over the window, on average."""
+        return self.rate_rps if self.ramp_to_rps is None else (self.rate_rps + self.ramp_to_rps) / 2
+
+    @property
     def fixed_users(self) -> int | None:
         """The users of closed load; None where a rate or a shape decides."""
         return self.users if "users" in self.used_keys else None

@@ -223,5 +223,4 @@ def _least_needed(feed: Feed, case: Case, processes: int) -> int:
 
 def requests_due(load: Load) -> float:
     """Requests that open load is expected to send in warm-up and window."""
-    last = load.rate_rps if load.ramp_to_rps is None else load.ramp_to_rps
-    return load.warmup_s * load.rate_rps + load.measure_s * (load.rate_rps + last) / 2
+    return load.warmup_s * load.rate_rps + load.measure_s * load.mean_rps

@@ -232,11 +232,10 @@ def _load(values: dict[str, Any], key: Key, source: Source) -> Load:
 
 def _refuse_empty_window(load: Load, key: Key, source: Source) -> None:
     """A rate must make a request due in the window; else there is nothing to measure."""
-    mean_rps = load.rate_rps if load.ramp_to_rps is None else (load.rate_rps + load.ramp_to_rps) / 2
-    if load.model == "open" and mean_rps * load.measure_s < 1:
+    if load.model == "open" and load.mean_rps * load.measure_s < 1:
         raise source.error(
             (*key, "rate_rps"),
-            f"got {mean_rps:g} a second, so that no request is due in the window of {load.measure_s:g} s; "
+            f"got {load.mean_rps:g} a second, so that no request is due in the window of {load.measure_s:g} s; "
             "raise the rate or measure_s",
         )
 
