@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from loopwise.model.base import CaseId, Grown, Noun
 
@@ -50,8 +50,12 @@ class ExpectBody(Noun):
     """The value there; None: any."""
 
 
-class Endpoint(Noun):
+class Endpoint(Grown):
     """A request, and the answer that counts as success."""
+
+    added: ClassVar[frozenset[str]] = frozenset(
+        {"body", "form", "files", "feed", "expect_body", "capture", "step", "once"}
+    )
 
     method: str = "GET"
     path: str = "/"
@@ -88,16 +92,6 @@ class Endpoint(Noun):
     def is_filled(self) -> bool:
         """Its `{name}` are places for values; else they are sent as they are."""
         return self.feed is not None or self.step is not None
-
-    @model_serializer(mode="wrap")
-    def _written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without later keys that say nothing: endpoints of older suites keep their JSON, and cases their ids."""
-        return {name: value for name, value in dump(self).items() if name not in _ADDED or value not in _SILENT}
-
-
-_ADDED = frozenset({"body", "form", "files", "feed", "expect_body", "capture", "step", "once"})
-_SILENT: tuple[Any, ...] = (None, False, {})
-"""Values of a later key that say nothing."""
 
 
 class Load(Grown):
