@@ -17,7 +17,7 @@ from loopwise.measure.slices import undecided
 from loopwise.model import Round
 from loopwise.results.files import write_atomically
 from loopwise.results.folder import ResultFolder
-from loopwise.results.trust import is_own, key_file
+from loopwise.results.trust import has_own_seal, key_file
 from loopwise.suite import make_suite
 
 
@@ -78,10 +78,10 @@ def test_a_trusted_result_is_carried_out_and_sealed_as_ones_own(bench: Bench, tm
     program, trace = an_interpreter(tmp_path)
     with somebody_else(tmp_path):
         result = result_of(tmp_path, {"app": "shop:app", "python": str(program)})
-    assert not is_own(result.experiment())
+    assert not has_own_seal(result.experiment())
     assert bench("run", "--resume", result.path, "--trust", "--quiet")[0] == 3
     assert trace.exists()
-    assert is_own(result.experiment())
+    assert has_own_seal(result.experiment())
 
 
 def test_resume_loads_no_remote_host_that_is_not_allowed(bench: Bench, tmp_path: Path) -> None:
@@ -246,6 +246,6 @@ def test_the_key_is_private_and_a_readable_one_seals_nothing(tmp_path: Path) -> 
     with somebody_else(tmp_path):
         result = result_of(tmp_path, {"url": "http://127.0.0.1:9"})
         assert key_file().stat().st_mode & 0o777 == 0o600
-        assert is_own(result.experiment())
+        assert has_own_seal(result.experiment())
         key_file().chmod(0o644)
-        assert not is_own(result.experiment())
+        assert not has_own_seal(result.experiment())

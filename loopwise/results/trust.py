@@ -26,7 +26,7 @@ def sealed(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"seal": _seal(experiment)})
 
 
-def is_own(experiment: Experiment) -> bool:
+def has_own_seal(experiment: Experiment) -> bool:
     """Whether this user made the experiment on this machine, and nobody has changed it since."""
     seal = _seal(experiment)
     return seal is not None and experiment.seal is not None and hmac.compare_digest(seal, experiment.seal)

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from loopwise.errors import ResultError
 from loopwise.model import Case, Experiment, Suite
-from loopwise.results.trust import is_own, sealed
+from loopwise.model.factors import is_own
+from loopwise.results.trust import has_own_seal, sealed
 from loopwise.servers import target
 from loopwise.servers.origin import UNIX
 from loopwise.suite import make_suite
@@ -43,7 +44,7 @@ def resumable(
         ResultError: it is somebody else's, and not trusted.
     """
     label = str(folder / "experiment.json")
-    if not trust and not is_own(experiment):
+    if not trust and not has_own_seal(experiment):
         raise ResultError(
             f"{folder}: was not made by you on this machine, or was changed since, and resuming it starts "
             f"{_named(experiment.suite)}; look at its experiment.json, then add --trust to go on with it"
@@ -64,7 +65,7 @@ def remote_hosts(suite: Suite) -> list[str]:
 
 
 def _reach(case: Case) -> list[Any]:
-    own = case.endpoints if case.app or case.url or case.scenario else ()
+    own = case.endpoints if is_own(case) else ()
     return [*(getattr(case, name) for name in REACHES), case.load.shape, own]
 
 
