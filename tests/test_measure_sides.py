@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loopwise.errors import UsageError
-from loopwise.measure.sides import Asked, Version, case_of, names_of, served_from, sides_of_suite
+from loopwise.measure.sides import Terms, Version, case_of, names_of, served_from, sides_of_suite
 from loopwise.model import Case
 
 
@@ -91,12 +91,12 @@ def test_a_revision_needs_the_apps_name() -> None:
 
 def test_a_version_becomes_a_case_of_its_own_name(checkout: Path) -> None:
     side = version("shop:app", checkout / "svc")
-    one = case_of(side, checkout / "svc", Asked(["GET /a"], {"users": 7}), case_id="main")
+    one = case_of(side, checkout / "svc", Terms(["GET /a"], {"users": 7}), case_id="main")
     assert one.case_id == "main"
     assert one.app is not None
     assert one.app.target == "shop:app"
     assert one.load.users == 7
-    several = case_of(side, checkout / "svc", Asked(["GET /a", "POST /b"], {"users": 7}), case_id="x")
+    several = case_of(side, checkout / "svc", Terms(["GET /a", "POST /b"], {"users": 7}), case_id="x")
     assert [endpoint.name for endpoint in several.endpoints] == ["GET /a", "POST /b"]
 
 
@@ -118,7 +118,7 @@ def test_sides_have_names_that_may_stand_in_a_path_and_differ(sides: tuple[str, 
 
 
 def sided(folder: Path, *settings: str) -> Case:
-    return case_of(Version("shop:create", None, folder, None, settings), folder, Asked(["/"], {}), case_id="x")
+    return case_of(Version("shop:create", None, folder, None, settings), folder, Terms(["/"], {}), case_id="x")
 
 
 def test_a_side_is_started_as_its_settings_say(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_side_is_started_as_its_settings_say(tmp_path: Path) -> None:
 
 def test_both_sides_are_asked_with_the_same_headers_body_and_status(tmp_path: Path) -> None:
     request = {"headers": {"X-Key": "1"}, "json": {"a": 1}, "expect_status": 201}
-    asked = Asked(["POST /a", "/b"], {"users": 3}, request, ["matrix.startup_timeout_s=90.0", "load.think_s=0.5"])
+    asked = Terms(["POST /a", "/b"], {"users": 3}, request, ["matrix.startup_timeout_s=90.0", "load.think_s=0.5"])
     case = case_of(Version("shop:app", None, tmp_path, None), tmp_path, asked, case_id="x")
     assert [each.name for each in case.endpoints] == ["POST /a", "GET /b"]
     assert {(each.headers["X-Key"], each.json_body["a"], each.expect_status) for each in case.endpoints} == {
@@ -155,12 +155,12 @@ def test_both_sides_are_asked_with_the_same_headers_body_and_status(tmp_path: Pa
 @pytest.mark.parametrize("setting", ["load.measure_s=9", "replicates.min=9", "seed=3"])
 def test_settings_without_effect_in_a_duel_are_refused(setting: str) -> None:
     with pytest.raises(UsageError, match=f"duel: --set {setting}: allowed are keys of matrix and load"):
-        Asked(["/"], {}, overrides=[setting])
+        Terms(["/"], {}, overrides=[setting])
 
 
 def test_cases_of_a_suite_say_by_themselves_what_is_asked() -> None:
     with pytest.raises(UsageError, match="leave out --endpoint, --header, --body and --expect-status"):
-        sides_of_suite("quick", ("a", "b"), Asked([], {}, {"expect_status": 201}))
+        sides_of_suite("quick", ("a", "b"), Terms([], {}, {"expect_status": 201}))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.suite import FakeTarget, suite_file, suite_of
 from loopwise.analysis.bounds import bounds
 from loopwise.errors import SuiteError, UsageError
 from loopwise.generator.client import refuse_scripts
-from loopwise.measure.sides import Asked
+from loopwise.measure.sides import Terms
 from loopwise.model import Load, Suite
 from loopwise.model.factors import case_factors
 from loopwise.suite import load_suite
@@ -106,4 +106,4 @@ def test_check_accepts_a_shape_that_ends_later(tmp_path: Path) -> None:
 
 def test_a_duel_has_fixed_users() -> None:
     with pytest.raises(UsageError, match="both sides have the same fixed users"):
-        Asked(["GET /"], {}, overrides=["load.shape=steps.py:Steps"])
+        Terms(["GET /"], {}, overrides=["load.shape=steps.py:Steps"])

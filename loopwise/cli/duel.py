@@ -89,7 +89,7 @@ def duel(
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.duel import WARMUP_S, Effort, design, fight
-    from loopwise.measure.sides import Asked, Version, sides_of_apps, sides_of_suite
+    from loopwise.measure.sides import Terms, Version, sides_of_apps, sides_of_suite
 
     label = checked_label(label)
     gates = tuple(parse_gate(text) for text in fail_on or ())
@@ -107,7 +107,7 @@ def duel(
         raise UsageError("duel: the cases of --suite say how they are started; leave out --base-set, --candidate-set")
     load = {"users": users, "measure_s": seconds, "warmup_s": WARMUP_S}
     effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
-    asked = Asked(
+    terms = Terms(
         endpoint or (),
         load,
         request_of(header, body, expect_status),
@@ -116,9 +116,9 @@ def duel(
     raise_open_files_limit()
     with ExitStack() as stack:
         if suite is None:
-            sides = stack.enter_context(sides_of_apps(versions, asked))
+            sides = stack.enter_context(sides_of_apps(versions, terms))
         else:
-            sides = sides_of_suite(suite, (baseline, candidate), asked)
+            sides = sides_of_suite(suite, (baseline, candidate), terms)
         path = new_folder(out, "duel", label)
         result = stack.enter_context(claimed(path))
         stack.enter_context(crashes_logged(path))

@@ -1,4 +1,4 @@
-"""Ask the endpoints of a suite once, without any load: does each app start, and who answers what?"""
+"""Ask each endpoint of a suite once, without any load, to see whether the apps start and what they answer."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +17,8 @@ from loopwise.servers.services import Services
 from loopwise.servers.target import calibration
 
 
-class Asked(Noun):
-    """What became of one request."""
+class Reply(Noun):
+    """Outcome of one request."""
 
     place: str
     """The app, the URL, or the workload and its mode."""
@@ -36,16 +36,16 @@ class Asked(Noun):
 
 Unit = tuple[Endpoint, ...]
 """An endpoint, or the steps of a journey."""
-OnAsked = Callable[[Asked], object]
+OnReply = Callable[[Reply], object]
 Start = Callable[[Case], AbstractContextManager[tuple[str, Path]]]
 
 
-def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Serve = lifecycle.serve) -> list[Asked]:
+def ask_all(cases: Sequence[Case], on_reply: OnReply = lambda _: None, serve: Serve = lifecycle.serve) -> list[Reply]:
     """Start each app once, on one worker, and ask each of its endpoints once, in the order of the cases.
 
     Args:
         cases: those of a suite.
-        on_asked: receives each outcome as it is known.
+        on_reply: receives each outcome as it is known.
         serve: as loopwise.servers.lifecycle.serve.
     """
     calibrated = calibration(cases)
@@ -67,7 +67,7 @@ def ask_all(cases: Sequence[Case], on_asked: OnAsked = lambda _: None, serve: Se
 
         for case, units in apps(cases):
             for each in _ask(case, units, start):
-                on_asked(each)
+                on_reply(each)
                 found.append(each)
     return found
 
@@ -85,20 +85,20 @@ def apps(cases: Sequence[Case]) -> list[tuple[Case, list[Unit]]]:
 
 
 def _identity(case: Case) -> str:
-    """What makes an app another one: its code, data and variables, but not how it is loaded or by which server."""
+    """Identify an app by its code, data and variables, however it is loaded and served."""
     apart = {"case_id", "load", "cost", "endpoints", "scenario", "server", *({"workload"} if is_own(case) else ())}
     variables = case.server.model_dump_json(include={"env", "env_file"}) if case.server else ""
     return case.model_dump_json(exclude=apart) + variables
 
 
-def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Asked]:
+def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Reply]:
     """Ask each endpoint. A server that gave no answer is replaced: the next endpoint would hang in the same place."""
     left = list(units)
     try:
         while True:
             with start(case) as (url, log):
                 if not left:
-                    yield _unasked(case, (), None)
+                    yield _no_reply(case, (), None)
                 while left:
                     outcomes = list(_ask_unit(case, left.pop(0), url, log))
                     yield from outcomes
@@ -107,10 +107,10 @@ def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Asked]:
             if not left:
                 return
     except RunError as error:
-        yield _unasked(case, [endpoint for unit in left for endpoint in unit], str(error))
+        yield _no_reply(case, [endpoint for unit in left for endpoint in unit], str(error))
 
 
-def _ask_unit(case: Case, unit: Unit, url: str, log: Path) -> Iterator[Asked]:
+def _ask_unit(case: Case, unit: Unit, url: str, log: Path) -> Iterator[Reply]:
     """Ask an endpoint, or the steps of a journey up to one that fails."""
     values: dict[str, Any] = {}
     for endpoint in unit:
@@ -121,13 +121,13 @@ def _ask_unit(case: Case, unit: Unit, url: str, log: Path) -> Iterator[Asked]:
                     endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=answers.append
                 )
         except EndpointError as error:
-            yield _asked(case, endpoint, answers, str(error))
+            yield _reply(case, endpoint, answers, str(error))
             return
-        yield _asked(case, endpoint, answers, None)
+        yield _reply(case, endpoint, answers, None)
 
 
-def _asked(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str | None) -> Asked:
-    outcome = Asked(place=_place(case), endpoint=endpoint.name, error=error)
+def _reply(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str | None) -> Reply:
+    outcome = Reply(place=_place(case), endpoint=endpoint.name, error=error)
     if not answers:
         return outcome
     answer = answers[-1]
@@ -141,9 +141,9 @@ def _asked(case: Case, endpoint: Endpoint, answers: Sequence[Answer], error: str
     )
 
 
-def _unasked(case: Case, endpoints: Sequence[Endpoint], error: str | None) -> Asked:
+def _no_reply(case: Case, endpoints: Sequence[Endpoint], error: str | None) -> Reply:
     names = ", ".join(each.name for each in endpoints) or "what its Locust file asks"
-    return Asked(place=_place(case), endpoint=names, error=error)
+    return Reply(place=_place(case), endpoint=names, error=error)
 
 
 def _place(case: Case) -> str:

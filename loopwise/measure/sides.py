@@ -66,8 +66,8 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What both sides have in common."""
+class Terms:
+    """Endpoints, load and settings that both sides of a duel have in common."""
 
     endpoints: Sequence[str]
     load: Mapping[str, Any]
@@ -95,35 +95,35 @@ class Asked:
 
 
 @contextmanager
-def sides_of_apps(versions: tuple[Version, Version], asked: Asked) -> Iterator[tuple[Case, Case]]:
+def sides_of_apps(versions: tuple[Version, Version], terms: Terms) -> Iterator[tuple[Case, Case]]:
     """Make cases of both versions; checkouts of revisions last until the `with` block ends.
 
     Raises:
         UsageError: a side can't be served, or there is no endpoint.
     """
-    if not asked.endpoints:
+    if not terms.endpoints:
         raise UsageError("duel: nothing says what to ask; add --endpoint 'GET /x', or --suite SUITE")
     with served_from(*versions) as folders:
         names = names_of(versions[0].text, versions[1].text)
         one, two = (
-            case_of(version, folder, asked, case_id=name)
+            case_of(version, folder, terms, case_id=name)
             for version, folder, name in zip(versions, folders, names, strict=True)
         )
         yield one, two
 
 
-def sides_of_suite(suite: str, case_ids: tuple[str, str], asked: Asked) -> tuple[Case, Case]:
+def sides_of_suite(suite: str, case_ids: tuple[str, str], terms: Terms) -> tuple[Case, Case]:
     """Take both sides from a suite, with the suite's users and the duel's timing.
 
     Raises:
         UsageError: there is no such case, it can't be served beside another, or the loads differ.
     """
-    if asked.endpoints or asked.request:
+    if terms.endpoints or terms.request:
         raise UsageError(
             "duel: the cases of --suite say what is asked; leave out --endpoint, --header, --body and --expect-status"
         )
-    cases = {case.case_id: case for case in load_suite(suite, asked.overrides).cases}
-    one, two = (_with_load(_case(cases, case_id, suite), asked.load) for case_id in case_ids)
+    cases = {case.case_id: case for case in load_suite(suite, terms.overrides).cases}
+    one, two = (_with_load(_case(cases, case_id, suite), terms.load) for case_id in case_ids)
     if one.load != two.load:
         raise UsageError(f"duel: {' and '.join(case_ids)} have different loads; choose cases with the same one")
     if one.case_id != two.case_id:
@@ -223,7 +223,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         raise UsageError("duel: git is not installed; install it, or name module:app for both sides") from None
 
 
-def case_of(version: Version, folder: Path, asked: Asked, *, case_id: str) -> Case:
+def case_of(version: Version, folder: Path, terms: Terms, *, case_id: str) -> Case:
     """Make a case of a version.
 
     Raises:
@@ -232,19 +232,19 @@ def case_of(version: Version, folder: Path, asked: Asked, *, case_id: str) -> Ca
     entry: dict[str, Any] = {"app": version.target, "app_dir": str(folder)}
     if version.python is not None:
         entry["python"] = str(version.python)
-    endpoints = with_request(asked.endpoints, asked.request)
+    endpoints = with_request(terms.endpoints, terms.request)
     if len(endpoints) == 1:
         entry["endpoint"] = endpoints[0]
     else:
         entry["mix"] = [{"endpoint": endpoint} for endpoint in endpoints]
-    document = {"name": "duel", "load": dict(asked.load), "matrix": [entry]}
+    document = {"name": "duel", "load": dict(terms.load), "matrix": [entry]}
     for setting in version.settings:
         key = setting.partition("=")[0].split(".")[0].strip()
         if key not in SIDE_KEYS:
             raise UsageError(
                 f"duel: --base-set, --candidate-set: got {setting!r}, allowed keys are {', '.join(SIDE_KEYS)}"
             )
-    overrides = [*asked.overrides, *(f"matrix.{setting}" for setting in version.settings)]
+    overrides = [*terms.overrides, *(f"matrix.{setting}" for setting in version.settings)]
     case, *others = make_suite(document, label="duel", folder=Path.cwd(), overrides=overrides).cases
     if others:
         raise UsageError(f"duel: {version.text}: its settings make {1 + len(others)} cases; give each key one value")

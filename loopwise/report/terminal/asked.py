@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from loopwise.measure.asking import Asked
+from loopwise.measure.asking import Reply
 
 
-def asked_table(rows: Sequence[Asked]) -> RenderableType:
+def asked_table(rows: Sequence[Reply]) -> RenderableType:
     """Make a table of what was asked, and a paragraph for each answer that was not expected."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Asked once each, no load", title_justify="left")
     table.add_column("app", overflow="fold")
