@@ -12,6 +12,7 @@ from loopwise.servers.origin import UNIX
 from loopwise.suite.locations import meant_url
 from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing
+from loopwise.suite.schema import method_and_path
 from loopwise.suite.to_toml import toml
 
 HEAD = """\
@@ -194,8 +195,8 @@ def with_request(endpoints: Sequence[str | dict[str, Any]], request: Mapping[str
     tables: list[str | dict[str, Any]] = []
     for each in endpoints:
         if isinstance(each, str):
-            method, _, path = each.strip().rpartition(" ")
-            tables.append({"method": method.strip() or "GET", "path": path, **request})
+            method, path = method_and_path(each)
+            tables.append({"method": method, "path": path, **request})
         else:
             headers = {**each.get("headers", {}), **request.get("headers", {})}
             tables.append({**each, **request, **({"headers": headers} if headers else {})})

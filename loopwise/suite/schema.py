@@ -138,12 +138,17 @@ def _json(value: Any) -> Any:
     return value
 
 
+def method_and_path(text: str) -> tuple[str, str]:
+    """Split `GET /items/1` or `/items/1`; neither part is validated."""
+    method, _, path = text.strip().rpartition(" ")
+    return method.strip() or "GET", path
+
+
 def _endpoint(value: Any) -> Any:
     """Turn `"GET /items/1"` and `"/items/1"` into tables."""
     if not isinstance(value, str):
         return value
-    method, _, path = value.strip().rpartition(" ")
-    method = method.strip() or "GET"
+    method, path = method_and_path(value)
     if method.upper() not in METHODS or not path.startswith("/"):
         raise _wrong(
             f'got {shown(value)}, allowed is a method and a path such as "GET /items/1" '
