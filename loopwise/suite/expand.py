@@ -26,17 +26,17 @@ from loopwise.suite.schema import SERVER_KEYS, Entry, SuiteTable, given
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 """`target.describe`, or a fake of it in tests."""
 
-REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name", "before_replicate")
-TARGET_KEYS = ("features", "before_replicate", *SERVER_KEYS)
+COMMON_KEYS = ("before_replicate", "load")
+REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name")
 APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
 KINDS = {
     "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *APP_KEYS),
     "url": ("url", *REQUEST_KEYS),
-    "workload": ("workload", "params", "mode", *TARGET_KEYS),
-    "scenario": ("scenario", "options", "endpoint", "name", "before_replicate", *SERVER_KEYS),
-    "mix": ("mix", "name", *TARGET_KEYS),
+    "workload": ("workload", "params", "mode", "features", *SERVER_KEYS),
+    "scenario": ("scenario", "options", "endpoint", "name", *SERVER_KEYS),
+    "mix": ("mix", "name", "features", *SERVER_KEYS),
 }
-"""Kind of entry, by the key that makes it -> its keys besides `load`. The first kind whose key is there counts."""
+"""Kind of entry, by the key that makes it -> its keys besides COMMON_KEYS. The first kind whose key is there counts."""
 
 MAX_CASES = 10_000
 """Of a suite. More would run for weeks: a mistake in a list."""
@@ -121,12 +121,12 @@ def _kind(place: _Place) -> str:
     kind = next((kind for kind in KINDS if kind in keys), None)
     if kind is None:
         raise place.source.error(place.key, f"has none of {', '.join(KINDS)}; add the one that says what is measured")
+    allowed = (*KINDS[kind], *COMMON_KEYS)
     for name in keys:
-        if name not in KINDS[kind] and name != "load":
-            allowed = ", ".join((*KINDS[kind], "load"))
+        if name not in allowed:
             raise place.error(
                 name,
-                f"can't be combined with {kind}, allowed are {allowed}; remove it or begin another entry",
+                f"can't be combined with {kind}, allowed are {', '.join(allowed)}; remove it or begin another entry",
             )
     return kind
 
@@ -150,7 +150,7 @@ def _loads(place: _Place, suite: SuiteTable) -> list[Load]:
     common, own = given(suite.load), given(place.entry.load)
     models = own.get("model") or common.get("model") or DEFAULT_MODELS
     key, source = (*place.key, "load"), place.source
-    _refuse_misfits(own, models, key, source)
+    _refuse_keys_of_other_models(own, models, key, source)
     merged = _with_shapes(common, own, key, source)
     loads = []
     for model in models:
@@ -200,10 +200,10 @@ def _refuse_unused_load_keys(suite: SuiteTable, source: Source) -> None:
     models = list(common.get("model") or DEFAULT_MODELS)
     for entry in suite.matrix:
         models += given(entry.load).get("model", [])
-    _refuse_misfits(common, models, ("load",), source)
+    _refuse_keys_of_other_models(common, models, ("load",), source)
 
 
-def _refuse_misfits(names: Iterable[str], models: list[str], key: Key, source: Source) -> None:
+def _refuse_keys_of_other_models(names: Iterable[str], models: list[str], key: Key, source: Source) -> None:
     for name in names:
         if not any(name in LOAD_KEYS[model] for model in models):
             model = models[0]

@@ -24,7 +24,7 @@ def refuse_unusable(document: Any, source: Source) -> None:
     Raises:
         SuiteError: the first one.
     """
-    for key, value in _values((), document):
+    for key, value in _values(document):
         if len(key) > MAX_LEVELS:
             raise source.error(
                 key[:SHOWN_KEYS], f"is nested in more than {MAX_LEVELS} levels of tables and lists; flatten it"
@@ -40,9 +40,9 @@ def refuse_unusable(document: Any, source: Source) -> None:
             )
 
 
-def _values(key: Key, value: Any) -> Iterator[tuple[Key, Any]]:
-    """Everything inside of a document with its key, in the order of the file; no recursion, whatever its depth."""
-    waiting = [(key, value)]
+def _values(document: Any) -> Iterator[tuple[Key, Any]]:
+    """The document and everything in it, each with its key, in the order of the file. It may be too deep to recurse."""
+    waiting: list[tuple[Key, Any]] = [((), document)]
     while waiting:
         key, value = waiting.pop()
         yield key, value

@@ -16,8 +16,6 @@ from loopwise.suite.limits import text_fault
 
 APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 """`module:attribute` or `module:factory()`."""
-
-
 ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[\w-]+(\.[\w-]+)*):\d{1,5}(/\S*)?"
 """`127.0.0.1:9000`, `localhost:9000/x`: a URL without its scheme."""
 

@@ -99,8 +99,7 @@ def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        last = (asked.stderr.strip().splitlines() or [f"it ended with status {asked.returncode} and printed nothing"])[
-            -1
-        ]
+        silent = f"it ended with status {asked.returncode} and printed nothing"
+        last = (asked.stderr.strip().splitlines() or [silent])[-1]
         raise UsageError(f"{app.target}: {last.partition(PROBE_ERROR)[2] or last}") from None
     return found
