@@ -200,12 +200,12 @@ class Cells:
 
 
 def started(cases: Sequence[Case]) -> str:
-    """Which server each replicate measured: one of its own, unless it already ran."""
-    running = sum(case.server is None for case in cases)
-    if not running:
-        return "each a freshly started server"
-    one = "each a run against the server that was running"
-    return one if running == len(cases) else f"each a freshly started server or {one.removeprefix('each ')}"
+    """The servers that replicates measured: `each a freshly started server`, unless it already ran."""
+    kinds = {
+        "a run against the server that was running" if case.server is None else "a freshly started server"
+        for case in cases
+    }
+    return f"each {' or '.join(sorted(kinds))}"
 
 
 def positive_ends(cells: Iterable[Cell]) -> list[float]:

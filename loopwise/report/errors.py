@@ -26,6 +26,8 @@ class ErrorLine(NamedTuple):
     """The same, short: `2.5 ms, #1`."""
 
 
+SHOWN = 5
+"""Rows of a case in a table of all cases; its section of the page has all of its rows."""
 HEADINGS = ("endpoint", "error", "requests", "share", "runs", "first")
 
 
@@ -48,7 +50,7 @@ def has_several(case: Case) -> bool:
 
 def _line(error: CaseError, noun: str) -> ErrorLine:
     counted = error.counted
-    kind = f"{count(counted.kinds, 'other kind')}" if counted.kind == OTHER and counted.kinds > 1 else counted.kind
+    kind = count(counted.kinds, "other kind") if counted.kind == OTHER and counted.kinds > 1 else counted.kind
     endpoint = "other endpoints" if counted.endpoint == TOTAL else counted.endpoint
     return ErrorLine(
         fmt.clean(endpoint),
@@ -75,12 +77,12 @@ def _first(error: CaseError, noun: str) -> str:
 
 
 def retries(summary: Summary) -> dict[str, str]:
-    """By case_id, of cases that have any: how many requests were sent again over a new connection."""
-    sent_again: dict[str, int] = {}
-    sides = [(each.baseline_case, each.baseline) for each in summary.duel]
-    sides += [(each.candidate_case, each.candidate) for each in summary.duel]
+    """A sentence for each case with requests that were sent again over a new connection, by case_id."""
     counts = [(run.case.case_id, run.counts) for run in summary.runs if run.status in {"ok", "invalid"}]
-    for case_id, numbers in [*counts, *((case_id, side.counts) for case_id, side in sides)]:
+    for each in summary.duel:
+        counts += [(each.baseline_case, each.baseline.counts), (each.candidate_case, each.candidate.counts)]
+    sent_again: dict[str, int] = {}
+    for case_id, numbers in counts:
         sent_again[case_id] = sent_again.get(case_id, 0) + numbers.get("retried", 0)
     return {
         case_id: f"{count(number, 'request')} met a closing connection and went out again over a new one"

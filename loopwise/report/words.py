@@ -45,7 +45,7 @@ def verdict_rows(summary: Summary) -> list[VerdictRow]:
             verdict.verdict,
             ICONS[verdict.verdict],
             verdict.reason,
-            ", ".join(filter(None, (metric_name(verdict.metric), endpoint_of(verdict)))),
+            compared(verdict),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             names.get(verdict.candidate_case, verdict.candidate_case),
             names.get(verdict.baseline_case, verdict.baseline_case),
@@ -153,6 +153,11 @@ def metric_direction(metric: str) -> str:
 def endpoint_of(verdict: Verdict) -> str:
     """The endpoint of a verdict that is about one of several; else empty."""
     return "" if verdict.endpoint == TOTAL else verdict.endpoint
+
+
+def compared(verdict: Verdict) -> str:
+    """What a verdict compares: `p99 service time, GET /items`."""
+    return ", ".join(filter(None, (metric_name(verdict.metric), endpoint_of(verdict))))
 
 
 def ratio_text(verdict: Verdict) -> str:

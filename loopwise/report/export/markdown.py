@@ -14,7 +14,7 @@ from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells
 from loopwise.report.errors import HEADINGS as ERROR_HEADINGS
-from loopwise.report.errors import error_lines
+from loopwise.report.errors import SHOWN, error_lines
 from loopwise.report.words import (
     ICONS,
     URGENCY,
@@ -35,8 +35,6 @@ METRICS: dict[str, Callable[[Cell], str]] = {
 HEADINGS = ("case", "requests/s", "p50", "p99", "CPU per request", "against its baseline", "remarks")
 SHORT_ROWS = 10
 """Rows of a comment outside its folded part."""
-ERRORS_SHOWN = 5
-"""Rows of a case in the table of failed requests."""
 MAX_ROWS = 100
 """Rows of a comment's folded part: nobody reads the hundredth."""
 MAX_CHARACTERS = 60_000
@@ -100,7 +98,7 @@ def _error_lines(summary: Summary, cells: Cells) -> Iterator[str]:
         (names[case.case_id], *line[: len(ERROR_HEADINGS)])
         for facet in cells.facets
         for case in facet.cases
-        for line in error_lines(summary, case, ERRORS_SHOWN)
+        for line in error_lines(summary, case, SHOWN)
     ]
     if rows:
         yield from ("", "### Failed requests", "", f"| {' | '.join(('case', *ERROR_HEADINGS))} |")

@@ -35,8 +35,6 @@ from loopwise.suite.to_toml import case_command
 ANCHOR = "case-"
 _ANCHOR_LENGTH = 80
 _BEST_FIRST = ("better", "same", "undecided", "worse", "invalid")
-ERRORS_SHOWN = 5
-"""Rows of a case in the table of all failed requests; its section has all."""
 RUNS_SHOWN = 10
 """Lines of a table with a line per run at most; the rest is in the files beside."""
 

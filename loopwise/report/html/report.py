@@ -9,7 +9,7 @@ from markupsafe import Markup
 from loopwise.analysis.summary import Summary
 from loopwise.report.cells import Cells
 from loopwise.report.charts.kit.chart import ChartFile
-from loopwise.report.errors import error_lines
+from loopwise.report.errors import SHOWN, error_lines
 from loopwise.report.html import cases, explorer, facts, page
 from loopwise.report.words import trouble, verdict_rows
 from loopwise.suite.to_toml import repeat_command
@@ -96,7 +96,7 @@ def _cases(summary: Summary) -> dict[str, Any]:
         "filters": cases.filters(groups),
         "has_verdicts": any(row.verdict for row in rows),
         "has_causes": any(row.cause for row in rows),
-        "errors": [(row, line) for row in rows for line in error_lines(summary, row.case, cases.ERRORS_SHOWN)],
+        "errors": [(row, line) for row in rows for line in error_lines(summary, row.case, SHOWN)],
         "error_headings": cases.error_heads(),
         "sections_of_cases": cases.case_sections(summary, rows),
         "percentiles": list(cases.PERCENTILES),

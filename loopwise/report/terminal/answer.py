@@ -16,7 +16,7 @@ from loopwise.model import Verdict
 from loopwise.model.modes import MODES, OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
-from loopwise.report.errors import error_lines, has_several, retries
+from loopwise.report.errors import SHOWN, error_lines, has_several, retries
 from loopwise.report.terminal.console import say
 from loopwise.report.words import canary_words, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
 
@@ -34,8 +34,6 @@ VERDICT_STYLES = {
 }
 NARROW_BAR, WIDE_BAR = 5, 16
 """Characters of the longest bar."""
-ERRORS_SHOWN = 5
-"""Rows of a case in the table of errors; the page has all."""
 NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
 """Room of a name before other columns are left out for it; before one that matters is left out."""
 _AGAINST, _P50, _BAR, _BOUND, _CANARY, _CPU, _MEMORY, _CAUSE = range(1, 9)
@@ -112,7 +110,7 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
 def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[RenderableType]:
     """A table of the requests that failed; nothing where none did."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, title_justify="left")
-    lines = {case.case_id: error_lines(summary, case, ERRORS_SHOWN) for case in facet.cases}
+    lines = {case.case_id: error_lines(summary, case, SHOWN) for case in facet.cases}
     has_endpoints = any(has_several(case) for case in facet.cases if lines[case.case_id])
     headings = ("errors of", *(("endpoint",) if has_endpoints else ()), "error", "requests", "share", "first after")
     for heading in headings:

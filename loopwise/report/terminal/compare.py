@@ -8,7 +8,7 @@ from rich.text import Text
 from loopwise.analysis.gates import Outcome
 from loopwise.report import format as fmt
 from loopwise.report.terminal.answer import VERDICT_STYLES
-from loopwise.report.words import endpoint_of, metric_name
+from loopwise.report.words import compared
 
 
 def compare_table(outcome: Outcome) -> RenderableType:
@@ -28,9 +28,7 @@ def compare_table(outcome: Outcome) -> RenderableType:
             case_id = verdict.candidate_case
             table.add_row(Text(fmt.clean(outcome.names.get(case_id, case_id)), style="bold"), "", "")
         table.add_row(
-            Text(
-                fmt.clean(", ".join(filter(None, [metric_name(verdict.metric), endpoint_of(verdict)]))).join(("  ", ""))
-            ),
+            Text(f"  {fmt.clean(compared(verdict))}"),
             fmt.ratio(verdict.ratio, verdict.ci_low, verdict.ci_high),
             Text(verdict.verdict, style=VERDICT_STYLES[verdict.verdict]),
         )
