@@ -17,7 +17,7 @@ from loopwise.model import Noun
 LISTED = 8
 """Endpoints that a sentence lists one by one."""
 SHORT_MS_PER_REQUEST = 1.0
-"""Callbacks below the threshold are told where a line takes so much of the loop for each request."""
+"""Callbacks below the threshold are reported where a line takes at least so much of the loop for each request."""
 SHORT_SHARE_OF_TIME = 0.02
 """The same for callbacks that belong to no request: of the time in which the loop was watched."""
 
@@ -159,7 +159,7 @@ class Findings(Noun):
     idle_s: float = 0.0
     """Time for which the loop was watched without requests."""
     answers: dict[str, dict[str, int]] = Field(default_factory=dict)
-    """Endpoint -> status, or name of the error -> requests."""
+    """Endpoint -> status, or why there is none -> requests."""
     loops: list[str] = Field(default_factory=list)
     """Event loops that were observed: `asyncio`, `uvloop`."""
     notes: list[str] = Field(default_factory=list)

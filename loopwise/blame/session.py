@@ -16,17 +16,9 @@ from typing import Any, Literal
 
 from pyarrow import parquet
 
-from loopwise.blame.asking import CONCURRENCY, FIRST, Asked, Client
 from loopwise.blame.findings import Findings, Load, Unanswered, blamed_lines, many_short, short_calls
-from loopwise.blame.watched import (
-    Place,
-    ProbeReport,
-    Spot,
-    Tally,
-    merge,
-    read_reports,
-    stuck_place,
-)
+from loopwise.blame.requests import CONCURRENCY, FIRST, Attempts, Client
+from loopwise.blame.watched import Place, ProbeReport, Spot, Tally, merge, read_reports, stuck_place
 from loopwise.errors import ServerError
 from loopwise.generator.client import generators
 from loopwise.generator.protocol import Order
@@ -43,9 +35,9 @@ from loopwise.servers.target import calibration
 SCENARIO_S = 5.0
 """How long a Locust file is run."""
 FACTORY_ARGS = "LOOPWISE_FACTORY_ARGS"
-"""Comes with the server's environment, where the paths of copies are known."""
+"""Not passed on: the server has it in its own environment, with the paths of copies filled in."""
 DEATH_S = 0.2
-"""A server whose answers fail may be about to end; whether it did is known after so long."""
+"""Time given to a server whose answers fail: it may be about to end."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ class Settings:
     threshold_ms: float = 5.0
     timeout_s: float = 10.0
     idle_s: float = 0.0
-    """How long the loop is watched without requests, for background tasks."""
+    """Time for which the loop is watched without requests, for background tasks."""
 
 
 @dataclass
@@ -75,10 +67,10 @@ class Observation:
     """Endpoint's key, line and seconds for which C code kept the loop and the GIL."""
     loop: str = ""
     note: str = ""
-    """A sentence where it is not the loop that the server would rather have had; or empty."""
+    """Why the server ran on asyncio's loop where it prefers uvloop; or empty."""
 
     def findings(self, idle_s: float) -> Findings:
-        """What was found, as it is told."""
+        """Turn the probe's reports into findings."""
         tallies = {
             key: tally for key, tally in merge(self.reports).items() if not key.startswith(FIRST) or key in self.names
         }
@@ -179,7 +171,7 @@ class Pass:
 
     def _ask(self, watched: "Watched", number: int, endpoint: Endpoint) -> bool:
         """Ask one endpoint; whether the server can be asked another one."""
-        asked = Client(watched.url, self.timeout_s, self._values).ask(
+        attempts = Client(watched.url, self.timeout_s, self._values).ask(
             endpoint, number, self.settings.requests, lambda: watched.exit_status() is None
         )
         name = endpoint.name
@@ -187,29 +179,29 @@ class Pass:
         self.seen.loads.append(
             Load(
                 endpoint=name,
-                requests=max(1, len(asked.answers)),
-                seconds=asked.seconds,
+                requests=max(1, len(attempts.counted)),
+                seconds=attempts.seconds,
                 expect_status=endpoint.expect_status,
             )
         )
-        self.seen.answers[name] = asked.counts
-        if not asked.answers:
+        self.seen.answers[name] = attempts.outcomes
+        if not attempts.counted:
             self.seen.names[f"{FIRST}{number}"] = name
-        if asked.given_up is None:
+        if attempts.given_up is None:
             return True
-        return self._explain(watched, number, endpoint, asked)
+        return self._explain(watched, number, endpoint, attempts)
 
-    def _explain(self, watched: "Watched", number: int, endpoint: Endpoint, asked: Asked) -> bool:
+    def _explain(self, watched: "Watched", number: int, endpoint: Endpoint, attempts: Attempts) -> bool:
         """Note why an endpoint was given up, and where it stood then; whether the server can go on."""
-        assert asked.given_up is not None
+        assert attempts.given_up is not None
         status = watched.exit_status()
         outcome: Literal["no_answer", "no_end", "server_ended"] = "server_ended"
         is_free = False
         if status is None:
-            outcome = "no_end" if asked.given_up.status.isdecimal() else "no_answer"
+            outcome = "no_answer" if attempts.given_up.status is None else "no_end"
             is_free = Client(watched.url, self.timeout_s).is_free(READY_PATH)
         reports = read_reports(watched.folder, fresh=status is None)
-        key = str(number) if asked.answers else f"{FIRST}{number}"
+        key = str(number) if attempts.counted else f"{FIRST}{number}"
         place = None if is_free else stuck_place(watched.folder, reports, watched.app_dir)
         if place is not None:
             self.seen.stuck.append((key, place, self.timeout_s))
@@ -224,7 +216,7 @@ class Pass:
                 endpoint=endpoint.name,
                 outcome=outcome,
                 after_s=self.timeout_s,
-                requests=len(asked.answers),
+                requests=len(attempts.counted),
                 holds_loop=status is None and not is_free,
                 path=place and place.path,
                 line=place and place.line,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopwise.blame.asking import WEBSOCKET
 from loopwise.blame.findings import LeftOut
+from loopwise.blame.requests import WEBSOCKET
 from loopwise.errors import UsageError
 from loopwise.model import App, Case, Endpoint
 from loopwise.suite import load_suite, make_suite

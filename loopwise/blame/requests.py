@@ -6,6 +6,7 @@ A connection of its own, since an endpoint that fails can make the server reset 
 import base64
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -35,34 +36,41 @@ WEBSOCKET = "WS"
 TEXT, CLOSE = 0x1, 0x8
 """Opcodes of a WebSocket's frames."""
 LISTEN_S = 1.0
-"""How long a WebSocket is kept open and its messages are read."""
+"""Time for which a WebSocket is kept open and its messages are read."""
 
 
-class Answer(NamedTuple):
-    """The outcome of a request."""
+class Attempt(NamedTuple):
+    """One request and what came of it."""
 
-    status: str
-    """`200`, or why there is none."""
+    status: int | None
+    """None: no answer began."""
+    failure: str = ""
+    """Why there is no status."""
     in_time: bool = True
     """False: it was given up at its deadline; with a status: the answer began and did not end."""
     body: bytes = b""
 
+    @property
+    def outcome(self) -> str:
+        """The status, or why there is none."""
+        return self.failure if self.status is None else str(self.status)
+
 
 @dataclass
-class Asked:
-    """The outcome of asking one endpoint."""
+class Attempts:
+    """The requests of one endpoint."""
 
-    answers: list[Answer] = field(default_factory=list)
-    """Of the requests that count."""
+    counted: list[Attempt] = field(default_factory=list)
+    """All but the first one."""
     seconds: float = 0.0
-    given_up: Answer | None = None
-    """The answer for which the endpoint was given up."""
+    given_up: Attempt | None = None
+    """The request after which the endpoint was given up."""
 
     @property
-    def counts(self) -> dict[str, int]:
+    def outcomes(self) -> dict[str, int]:
         """Status, or why there is none -> requests."""
-        statuses = [answer.status for answer in self.answers]
-        return {status: statuses.count(status) for status in sorted(set(statuses))}
+        outcomes = [attempt.outcome for attempt in self.counted]
+        return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
 
 
 class Client:
@@ -79,39 +87,39 @@ class Client:
         self._origin = resolve(url)
         self._timeout_s = timeout_s
 
-    def ask(self, endpoint: Endpoint, number: int, requests: int, is_alive: Callable[[], bool]) -> Asked:
+    def ask(self, endpoint: Endpoint, number: int, requests: int, is_alive: Callable[[], bool]) -> Attempts:
         """Request an endpoint, half one by one and half concurrently, until one request is given up.
 
         The first pays for imports and connections of the app's own, and is not counted. `is_alive` is asked after an
         answer that failed.
         """
         began_s = time.monotonic()
-        asked = Asked()
+        attempts = Attempts()
 
         def once(_: int) -> None:
-            if asked.given_up is None and time.monotonic() - began_s < BUDGET_S:
-                answer = self.request(endpoint, str(number))
-                asked.answers.append(answer)
-                if is_last(answer):
-                    asked.given_up = answer
+            if attempts.given_up is None and time.monotonic() - began_s < BUDGET_S:
+                attempt = self.request(endpoint, str(number))
+                attempts.counted.append(attempt)
+                if is_last(attempt):
+                    attempts.given_up = attempt
 
-        def is_last(answer: Answer) -> bool:
-            return not answer.in_time or not (answer.status.isdecimal() or is_alive())
+        def is_last(attempt: Attempt) -> bool:
+            return not attempt.in_time or (attempt.status is None and not is_alive())
 
         self._values |= first_row(endpoint.feed) if endpoint.feed else {}
         first = self.request(endpoint, f"{FIRST}{number}")
         self._values |= Expectation(endpoint).capture(first.body)[0] if first.body else {}
         if is_last(first):
-            asked.given_up = first
+            attempts.given_up = first
         else:
             for index in range(requests - requests // 2):
                 once(index)
             with ThreadPoolExecutor(CONCURRENCY) as pool:
                 list(pool.map(once, range(requests // 2)))
-        asked.seconds = time.monotonic() - began_s
-        return asked
+        attempts.seconds = time.monotonic() - began_s
+        return attempts
 
-    def request(self, endpoint: Endpoint, mark: str) -> Answer:
+    def request(self, endpoint: Endpoint, mark: str) -> Attempt:
         """Make one request."""
         headers = {**endpoint.headers, ENDPOINT_HEADER: mark}
         if endpoint.method == WEBSOCKET:
@@ -121,10 +129,10 @@ class Client:
             request = Template(marked, self._origin.host_header).fill(self._values)
             answer = ask(self._origin, request, timeout_s=self._timeout_s)
         except KeyError as error:
-            return Answer(f"no value for {{{error.args[0]}}}, which an earlier step did not give")
+            return Attempt(None, f"no value for {{{error.args[0]}}}, which an earlier step did not give")
         except NoAnswerError as error:
-            return Answer(error.what if error.status is None else str(error.status), in_time=not error.is_late)
-        return Answer(str(answer.status), body=answer.body)
+            return Attempt(error.status, error.what, in_time=not error.is_late)
+        return Attempt(answer.status, body=answer.body)
 
     def is_free(self, path: str, timeout_s: float = 1.0) -> bool:
         """Whether the server's loop answers a request."""
@@ -133,7 +141,7 @@ class Client:
             return ask(self._origin, request, timeout_s=timeout_s).status == HTTPStatus.OK
         return False
 
-    def _listen(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Answer:
+    def _listen(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Attempt:
         """Open a WebSocket, send the endpoint's body as a message if there is one, and read for a while."""
         key = base64.b64encode(os.urandom(16)).decode()
         upgrade = {"Host": self._origin.host_header, "Connection": "Upgrade", "Upgrade": "websocket"}
@@ -142,14 +150,17 @@ class Client:
             with socket.create_connection(self._origin.address, timeout=self._timeout_s) as connection:
                 connection.sendall(encode("GET", endpoint.path, upgrade, headers))
                 head = connection.recv(65_536)
-                status = head.split(b" ", 2)[1].decode() if head.startswith(b"HTTP/") else "no HTTP"
-                if status == "101":
+                answer = re.match(rb"HTTP/1\.\d (\d{3})", head)
+                if answer is None:
+                    return Attempt(None, "no HTTP")
+                status = int(answer[1])
+                if status == HTTPStatus.SWITCHING_PROTOCOLS:
                     self._read_messages(connection, endpoint, head)
-                return Answer(status)
+                return Attempt(status)
         except TimeoutError:
-            return Answer(f"no answer within {self._timeout_s:g} s", in_time=False)
+            return Attempt(None, f"no answer within {self._timeout_s:g} s", in_time=False)
         except OSError as error:
-            return Answer(f"no answer ({error.strerror or error})")
+            return Attempt(None, f"no answer ({error.strerror or error})")
 
     @staticmethod
     def _read_messages(connection: socket.socket, endpoint: Endpoint, head: bytes) -> None:
@@ -174,7 +185,10 @@ class Client:
 def _frame(opcode: int, payload: bytes) -> bytes:
     """A frame of a WebSocket's client (RFC 6455, 5.2), masked by zeros."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else bytes([0xFE]) + size.to_bytes(2, "big")
+    length = bytes([0x80 | size])
+    if size >= 126:
+        marker, octets = (126, 2) if size < 65_536 else (127, 8)
+        length = bytes([0x80 | marker]) + size.to_bytes(octets, "big")
     return bytes([0x80 | opcode]) + length + bytes(4) + payload
 
 
