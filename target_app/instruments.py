@@ -54,7 +54,7 @@ class Instruments:
         self.limiter: Any = None
         """AnyIO's default limiter of this loop, once it exists."""
         self.pools: Any = None
-        """Pools of known libraries (waits.py); None: they are not looked for."""
+        """Connection pools of known libraries (client_pools.py); None: they are not looked for."""
         self._folder = folder
         self._gauges = gauges
         self._started = 0

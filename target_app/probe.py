@@ -231,7 +231,7 @@ class Probe:
         if self.telemetry is not None and self._instruments is None:
             module = importlib.import_module("loopwise_instruments")  # it lies beside us where it is wanted
             self._instruments = module.Instruments(self.telemetry, GAUGES)
-            self._instruments.pools = importlib.import_module("loopwise_waits").Pools()
+            self._instruments.pools = importlib.import_module("loopwise_client_pools").Pools()
             self._instruments.pools.look()
             self._instruments.start(asyncio.get_running_loop())
             self._instruments.limiter = _limiter()

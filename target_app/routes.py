@@ -1,4 +1,4 @@
-"""Write what an app says of its own routes, as JSON, for commands that choose by themselves what to ask.
+"""Write an app's OpenAPI documents and routes as JSON, for commands that choose by themselves what to ask.
 
 The harness copies this file beside the probe (probe.py) and runs it in the app's own interpreter, in the app's own
 environment: `python loopwise_routes.py FILE`. So: standard library only, Python 3.9 or newer, and nothing of ours but
@@ -40,7 +40,7 @@ DEPTH = 8
 
 
 class Listing:
-    """What was found so far."""
+    """Documents and routes of an app and of what is mounted in it."""
 
     def __init__(self) -> None:
         self.documents: list[dict[str, Any]] = []

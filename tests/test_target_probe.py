@@ -340,7 +340,7 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
 ) -> None:
     monkeypatch.setenv("LOOPWISE_TELEMETRY", str(tmp_path / "telemetry"))
     monkeypatch.setitem(sys.modules, "loopwise_instruments", load_file("instruments.py"))
-    monkeypatch.setitem(sys.modules, "loopwise_waits", load_file("waits.py"))
+    monkeypatch.setitem(sys.modules, "loopwise_client_pools", load_file("client_pools.py"))
     callbacks = list(gc.callbacks)
 
     async def session() -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _copy_probe(scratch: Path, configuration: str | None) -> None:
     source = target_app_dir() / "target_app"
     shutil.copy(source / "probe.py", scratch / "loopwise_probe.py")
     shutil.copy(source / "instruments.py", scratch / "loopwise_instruments.py")
-    shutil.copy(source / "waits.py", scratch / "loopwise_waits.py")
+    shutil.copy(source / "client_pools.py", scratch / "loopwise_client_pools.py")
     if configuration is not None:
         shutil.copy(source / configuration, scratch)
 

@@ -44,7 +44,7 @@ than the second.
 STUCK_S = 2.0
 """After so long without the GIL the stacks are written without it."""
 WAIT_S = 0.5
-"""A request that is unanswered for so long is looked at: where does it wait?"""
+"""The place at which a request waits is noted once it has been unanswered for so long."""
 LEAST_WEIGHT = 10
 """aiocop's weight of calls from opening a file upwards; below are stat and the like."""
 BACKGROUND = "background"
@@ -54,7 +54,7 @@ FRAME_SEPARATOR = " <- "
 sleep = time.sleep  # as it is before aiocop replaces it
 
 Subject = Any
-"""The one that a callback works for: the harness's number of an endpoint, or the ASGI scope of an unmarked request."""
+"""The request that a callback works for: the harness's number of its endpoint, or the ASGI scope if it is unmarked."""
 
 
 class Request(NamedTuple):
@@ -74,10 +74,10 @@ class Observer:
     the end of C code that keeps the GIL.
 
     Args:
-        places: tells whose a line is.
+        places: chooses the line to blame.
         threshold_ns: callbacks that hold the loop for less are ignored, unless many add up.
         folder: findings-PID.json and stuck-PID.txt are written there.
-        subject: returns what the running callback works for.
+        subject: returns the Subject of the running callback.
     """
 
     def __init__(self, places: Places, threshold_ns: int, folder: Path, subject: Callable[[], Subject]) -> None:
@@ -273,9 +273,9 @@ class Observer:
         return name, tally.as_json()
 
     def _waits(self) -> dict[str, list[tuple[str, int]]]:
-        """By endpoint, where requests waited that were not answered for long, innermost first.
+        """By endpoint, lines of the app at which overdue requests waited, innermost first.
 
-        Lines of the app in their tasks, in other threads and in later tasks. They are kept: a client that gives up may
+        They are found in the request's task, in other threads and in later tasks, and kept: a client that gives up may
         end the request.
         """
         now_ns = time.perf_counter_ns()

@@ -1,4 +1,4 @@
-"""Whose line it is: from a copy of the stack to the line to blame. Standard library only, Python 3.10 or newer."""
+"""Choose the line to blame from a copy of a stack. Standard library only, Python 3.10 or newer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DISPATCHERS = (
     "starlette/middleware/",
     "starlette/_exception_handler.py",
 )
-"""What calls the route. An app's frame further out is a middleware that passes a request on, not who is slow."""
+"""Code that calls the route. A frame of the app outside of it is a middleware that only passes a request on."""
 
 
 class Spot(NamedTuple):
@@ -37,7 +37,7 @@ class Spot(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame as it was."""
+    """A copy of a frame."""
 
     code: CodeType
     at: int
@@ -105,7 +105,7 @@ class Places:
         return kind
 
     def spot(self, stack: Stack) -> Spot | None:
-        """The line to blame for what the stack's first frame does: the user's own if there is one, else a library's.
+        """The line to blame for the work of the innermost frame: the app's own if there is one, else a library's.
 
         Generated code (`<string>`) is passed over: the line to blame is the one that called it.
         """
@@ -147,7 +147,7 @@ class Places:
 
 
 def stack_of(frame: FrameType | None) -> Stack:
-    """A copy, made at one go: nothing here lets go of the GIL, so the loop's thread can't run on meanwhile."""
+    """Copy a stack without releasing the GIL, so that the loop's thread can't run on meanwhile."""
     copied = []
     while frame is not None:
         name = frame.f_globals.get("__name__", "?")

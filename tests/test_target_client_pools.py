@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.probe import load_file
 
-waits = load_file("waits.py")
+client_pools = load_file("client_pools.py")
 
 
 def fake_sqlalchemy(monkeypatch: pytest.MonkeyPatch, places: int) -> tuple[Any, threading.Semaphore]:
@@ -34,7 +34,7 @@ def fake_sqlalchemy(monkeypatch: pytest.MonkeyPatch, places: int) -> tuple[Any, 
 
 def test_a_pool_made_before_the_probe_looked_is_seen_with_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, free = fake_sqlalchemy(monkeypatch, places=3)
-    pools = waits.Pools()
+    pools = client_pools.Pools()
     pools.look()
     assert pools.figures() is None
     assert pool._do_get() == "connection"
@@ -53,7 +53,7 @@ def test_a_pool_made_before_the_probe_looked_is_seen_with_those_who_wait(monkeyp
 
 def test_a_library_imported_later_is_seen_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "sqlalchemy.pool.impl", raising=False)  # an app of another test imported it
-    pools = waits.Pools()
+    pools = client_pools.Pools()
     pools.look()
     pool, _ = fake_sqlalchemy(monkeypatch, places=3)
     pools.look()
@@ -64,7 +64,7 @@ def test_a_library_imported_later_is_seen_at_the_next_look(monkeypatch: pytest.M
 
 def test_a_pool_that_breaks_what_is_known_of_it_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, _ = fake_sqlalchemy(monkeypatch, places=3)
-    pools = waits.Pools()
+    pools = client_pools.Pools()
     pools.look()
     monkeypatch.delattr(type(pool), "checkedout")
     assert pool._do_get() == "connection"
@@ -84,7 +84,7 @@ def test_an_async_pool_counts_the_tasks_that_wait(monkeypatch: pytest.MonkeyPatc
             return 1
 
     monkeypatch.setitem(sys.modules, "asyncpg.pool", SimpleNamespace(Pool=Pool))
-    pools = waits.Pools()
+    pools = client_pools.Pools()
     pools.look()
 
     async def session() -> None:
@@ -102,5 +102,5 @@ def test_an_async_pool_counts_the_tasks_that_wait(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("module", ["psycopg_pool.pool", "psycopg_pool.pool_async", "asyncpg.pool"])
 def test_the_installed_libraries_have_what_is_known_of_them(module: str) -> None:
     __import__(module)
-    kind = next(each for each in waits.KINDS if each.module == module)
+    kind = next(each for each in client_pools.KINDS if each.module == module)
     assert callable(getattr(getattr(sys.modules[module], kind.name), kind.method))

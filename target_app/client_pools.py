@@ -1,8 +1,8 @@
-"""Connection pools of known libraries, as the probe sees them: how many places, in use, and who waits for one.
+"""Connection pools of known client libraries: their places, those in use, and the callers that wait for one.
 
-Copied beside the probe as `loopwise_waits.py`, so: standard library only, Python 3.9 or newer, nothing of ours. Nothing
-is imported, and no app is edited: once the app has imported a library, the method by which its pools hand out a
-connection is wrapped. The wrapper counts who is inside, remembers the pool weakly, and costs about a microsecond.
+Copied beside the probe as `loopwise_client_pools.py`, so: standard library only, Python 3.9 or newer, nothing of ours.
+Nothing is imported, and no app is edited: once the app has imported a library, the method by which its pools hand out a
+connection is wrapped. The wrapper counts the callers inside, remembers the pool weakly, and costs about a microsecond.
 """
 
 from __future__ import annotations
