@@ -197,4 +197,6 @@ def test_an_argument_that_is_no_text_is_refused_by_its_bytes(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == ("error: an argument is no UTF-8: 'r\\xff'; rename the file, or correct it\n")
+    assert capsys.readouterr().err == (
+        "error: an argument is not valid UTF-8: 'r\\xff'; rename the file, or correct it\n"
+    )

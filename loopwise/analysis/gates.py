@@ -4,14 +4,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from loopwise.analysis.metrics import COMPARED
 from loopwise.errors import UsageError
 from loopwise.model import Verdict
+from loopwise.model.naming import NO_NAMES
 
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
 GATE = re.compile(r"(?P<metric>\w+):(?P<sign>[+-])(?P<percent>\d+(?:\.\d+)?)%")
 
 

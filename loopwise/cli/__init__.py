@@ -67,17 +67,17 @@ app.add_typer(claims.app)
 
 
 def _refuse_unreadable(arguments: Sequence[str]) -> None:
-    """Refuse arguments that are no text: a result's files, which are UTF-8, could not record them."""
+    """Refuse arguments that are not valid UTF-8: the files of a result could not record them."""
     for text in arguments:
         try:
             text.encode()
         except UnicodeEncodeError:
             got = ascii(os.fsencode(text))[1:]
-            raise UsageError(f"an argument is no UTF-8: {got[:60]}; rename the file, or correct it") from None
+            raise UsageError(f"an argument is not valid UTF-8: {got[:60]}; rename the file, or correct it") from None
 
 
 def _make_temporary_folder_absolute() -> None:
-    """Servers work in other folders, from where a relative TMPDIR leads elsewhere."""
+    """Make TMPDIR absolute: servers run in other folders, from where a relative one leads elsewhere."""
     for name in ("TMPDIR", "TEMP", "TMP"):
         if folder := os.environ.get(name):
             os.environ[name] = str(Path(folder).absolute())

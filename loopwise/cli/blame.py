@@ -52,13 +52,13 @@ def blame(
     ] = None,
     requests: Annotated[int, typer.Option(min=1, max=1000, help="Requests per endpoint.")] = 20,
     threshold_ms: Annotated[
-        float, typer.Option(min=1, max=10_000, help="A callback that is shorter is nobody's fault, unless many add up.")
+        float, typer.Option(min=1, max=10_000, help="Shorter callbacks are ignored, unless many add up.")
     ] = 5.0,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, max=600, help="An endpoint whose answer takes longer is given up.")
+        float, typer.Option(min=0.1, max=600, help="Give an endpoint up whose answer takes longer.")
     ] = 10.0,
     idle_s: Annotated[
-        float, typer.Option(min=0, max=600, help="Watch so long without requests: background tasks.")
+        float, typer.Option(min=0, max=600, help="Go on watching for so long without requests, for background tasks.")
     ] = 0.0,
     header: Headers = None,
     body: Body = None,
@@ -108,10 +108,10 @@ def blame(
 
 
 def parse_limit_ms(text: str) -> float:
-    """The milliseconds of `20ms` or `0.5s`.
+    """Read `20ms` or `0.5s` as milliseconds.
 
     Raises:
-        UsageError: it is no duration.
+        UsageError: it is not a time with its unit.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text.strip())
     if match is None:

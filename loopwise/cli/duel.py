@@ -171,7 +171,7 @@ def _progress(rounds: int, *, silent: bool) -> "OnRound":
 
 
 def _different(result: "ResultFolder") -> "tuple[tuple[str, Any, Any], ...]":
-    """What the two sides ran on, where it is not equal."""
+    """Keys in which the two sides' servers differ (versions and the like), with both values."""
     from loopwise.analysis.comparison import served_differences
 
     sides = [(each.baseline.server, each.candidate.server) for each in result.rounds()[0] if each.status == "ok"]

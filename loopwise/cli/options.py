@@ -48,7 +48,7 @@ Cwd = Annotated[
 EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Lines NAME=VALUE for the app's environment.")]
 IncludeUnsafe = Annotated[
     bool,
-    typer.Option("--include-unsafe", help="Also ask by itself what may change data: POST, DELETE, GET /reset."),
+    typer.Option("--include-unsafe", help="Also choose endpoints that may change data: POST, DELETE, GET /reset."),
 ]
 
 Headers = Annotated[
@@ -89,7 +89,7 @@ def request_of(headers: "Sequence[str] | None", body: str | None, expect_status:
 
 
 def overrides_of(sets: "Sequence[str] | None", startup_timeout_s: float | None) -> list[str]:
-    """The `--set` strings, with those that other options stand for."""
+    """The `--set` strings, and those for which other options are short."""
     short = [] if startup_timeout_s is None else [f"matrix.startup_timeout_s={float(startup_timeout_s)}"]
     return [*(sets or ()), *short]
 

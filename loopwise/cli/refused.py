@@ -1,4 +1,4 @@
-"""What the system refuses (disk full, read-only, no temporary folder, a folder deleted) as sentences."""
+"""Errors of the operating system (disk full, read-only, no temporary folder, a deleted folder) as sentences."""
 
 import errno
 import os
@@ -22,20 +22,20 @@ CAUSES = {
     errno.EAGAIN: ("no process can be started", "raise the limit (ulimit -u), or end other programs"),
     errno.E2BIG: ("arguments and variables are too long for a process", "shorten the suite's, or the environment"),
 }
-"""errno of what no run can do without -> what it means, and the remedy."""
+"""errno of an error with which no run can go on -> its meaning, and the remedy."""
 FOREIGN = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP})
-"""errno of a place in a result's folder where something lies that is not ours."""
+"""errno of a path in a result's folder at which something lies that Loopwise did not write."""
 
 
 def refusal_of(error: Exception, folder: Path | None) -> LoopwiseError | None:
-    """The error as a sentence that names the place, the cause and the remedy.
+    """Turn an error of the operating system into a sentence that names the place, the cause and the remedy.
 
     Args:
         error: as it was raised.
         folder: of the result that was being made or read.
 
     Returns:
-        None: the system is not to blame.
+        None: the error has another reason.
     """
     if isinstance(error, MemoryError):
         return RefusedError("; ".join(CAUSES[errno.ENOMEM]))
@@ -46,12 +46,12 @@ def refusal_of(error: Exception, folder: Path | None) -> LoopwiseError | None:
         return UsageError(f"{place[:60]}…: the name is too long for a file; shorten it")
     if error.errno in CAUSES:
         return RefusedError(f"{place or 'the system'}: {'; '.join(CAUSES[error.errno])}")
-    sentence = _missing(error.errno, place, folder)
+    sentence = _misplaced(error.errno, place, folder)
     return RefusedError(sentence) if sentence else None
 
 
-def _missing(number: int | None, place: str, folder: Path | None) -> str | None:
-    """What is not where it was, or not what it was; None: neither explains the error."""
+def _misplaced(number: int | None, place: str, folder: Path | None) -> str | None:
+    """Name a folder that is missing, or a path at which something else lies; None: neither explains the error."""
     if not _has_temporary_folder():
         return "there is no temporary folder that can be written to; set TMPDIR to one"
     if folder is None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from loopwise.model.factors import case_factors
@@ -15,6 +16,8 @@ from loopwise.model.suite import Case, Server
 MAX_LENGTH = 100
 """Of an id; leaves room below the 255 bytes of a file name and the 260 characters of a Windows path."""
 HASH_DIGITS = 6
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+"""Names of cases by case_id (`shown_names`), where ids are shown as they are."""
 
 
 class Option(NamedTuple):

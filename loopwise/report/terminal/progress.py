@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 
 from rich.console import Console
 from rich.progress import (
@@ -20,6 +20,7 @@ from loopwise.generator.protocol import Event
 from loopwise.machine import cores
 from loopwise.measure.plan import Standing, run_s
 from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
+from loopwise.model.naming import NO_NAMES
 from loopwise.report import format as fmt
 from loopwise.report.terminal.console import say
 
@@ -43,7 +44,7 @@ class Quiet:
 class Plain(Quiet):
     """Prints a line for each finished run."""
 
-    def __init__(self, console: Console, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, console: Console, names: Mapping[str, str] = NO_NAMES) -> None:
         self._console = console
         self._names = names
         """Of cases, by case_id; default: their ids."""
@@ -69,7 +70,7 @@ class Plain(Quiet):
 class Live(Plain):
     """Shows the current run, the finished share and the time left in a bar below the lines of finished runs."""
 
-    def __init__(self, console: Console, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, console: Console, names: Mapping[str, str] = NO_NAMES) -> None:
         super().__init__(console, names)
         self._started_s = time.monotonic()
         self._before_s: float | None = None
@@ -120,7 +121,7 @@ class Live(Plain):
 
 
 @contextmanager
-def watching(console: Console, *, quiet: bool, names: Mapping[str, str] = MappingProxyType({})) -> Iterator[Quiet]:
+def watching(console: Console, *, quiet: bool, names: Mapping[str, str] = NO_NAMES) -> Iterator[Quiet]:
     """The watcher that suits this console; it calls cases by their names, by case_id, or else by their ids."""
     if quiet:
         yield Quiet()
@@ -135,7 +136,7 @@ def _name(case_id: str, names: Mapping[str, str]) -> str:
     return fmt.clean(names.get(case_id, case_id))
 
 
-def round_outcome(record: Round, names: Mapping[str, str] = MappingProxyType({})) -> str:
+def round_outcome(record: Round, names: Mapping[str, str] = NO_NAMES) -> str:
     """`slices #2: CANDIDATE ÷ BASELINE: ×1.024`, or the reason why there is no ratio."""
     sides = (_name(case_id, names) for case_id in (record.candidate_case, record.baseline_case))
     name = f"slices #{record.number}: {' ÷ '.join(sides)}"
@@ -145,7 +146,7 @@ def round_outcome(record: Round, names: Mapping[str, str] = MappingProxyType({})
     return f"{name}: requests/s ×{values[0] / values[1]:.3f}"
 
 
-def outcome(run: Run, throughput_rps: float | None, names: Mapping[str, str] = MappingProxyType({})) -> str:
+def outcome(run: Run, throughput_rps: float | None, names: Mapping[str, str] = NO_NAMES) -> str:
     """`sleep-ms50-async-w1-uvicorn-u100 #2: 1,931 requests/s`, or the reason why there is no such number."""
     name = f"{_name(run.case.case_id, names)} #{run.replicate}"
     if run.status == "failed":
