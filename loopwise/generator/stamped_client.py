@@ -146,14 +146,8 @@ class StampedClient(FastHttpSession):
     def cookies(self, cookies: Mapping[str, str] | CookieJar) -> None:
         self._jar.replace(cookies)
 
-    @property
-    def cookiejar(self) -> Cookies:
-        """The same, under FastHttpUser's name."""
-        return self._jar
-
-    @cookiejar.setter
-    def cookiejar(self, cookies: Mapping[str, str] | CookieJar) -> None:
-        self._jar.replace(cookies)
+    cookiejar = cookies
+    """The same, under FastHttpUser's name."""
 
     @property
     def trust_env(self) -> bool:
