@@ -1,7 +1,7 @@
 """Answers as a script sees them: those of Locust's FastHttpUser, made of what the reactor received."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
@@ -17,7 +17,7 @@ from loopwise.generator.error_kinds import ErrorKind
 from loopwise.generator.failures import exception_of, failure_text
 from loopwise.generator.recorder import Recorder, Row
 from loopwise.generator.request import Request
-from loopwise.generator.streams import Stream
+from loopwise.generator.streams import PIECE_BYTES, Stream
 
 CONTROL_FLOW = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
 """What leaves a `with` block without being anybody's failure; so does GreenletExit, which is no Exception."""
@@ -74,7 +74,7 @@ class Body:
         return self.read(len(line) + len(end))
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(lambda: self.read(4096), b"")
+        return iter(lambda: self.read(PIECE_BYTES), b"")
 
     def release(self) -> None:
         """Nothing is held."""
@@ -97,6 +97,8 @@ class StampedResponse(FastResponse):
     error_kind = ""
     """Kind of the error as in the rows: `status_404`, `refused`, `timeout`, …"""
     status_code: int = 0
+    _headers: Headers | None = None
+    _hops: Sequence["StampedResponse"] = ()
     _is_recorded = False
 
     def __init__(self, sent: Sent, row: Row, raw_headers: RawHeaders | None, body: Any) -> None:
@@ -118,11 +120,10 @@ class StampedResponse(FastResponse):
     @property
     def headers(self) -> Headers | None:
         """By name in any case; of repeated ones a list. None without an answer."""
-        raw, known = self.raw_headers, self.__dict__.get("_headers")
-        if known is None and raw is not None:
-            known = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
-            self.__dict__["_headers"] = known
-        return known
+        raw = self.raw_headers
+        if self._headers is None and raw is not None:
+            self._headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+        return self._headers
 
     @property
     def content(self) -> bytes | None:
@@ -175,7 +176,7 @@ class StampedResponse(FastResponse):
     @property
     def history(self) -> list["StampedResponse"]:
         """The redirects that led here."""
-        return list(self.__dict__.get("_hops", ()))
+        return list(self._hops)
 
     def iter_lines(self, chunk_size: int = 512, decode_unicode: bool = False) -> Iterator[Any]:
         """The lines of the body while they come, as bytes or text; as HttpUser's answers have it."""
@@ -211,7 +212,7 @@ class StampedResponse(FastResponse):
 
     def came_after(self, hops: list["StampedResponse"]) -> None:
         """Note the redirects that led here."""
-        self.__dict__["_hops"] = hops
+        self._hops = hops
 
     def fail(self, kind: str, error: Exception | None = None) -> None:
         """Note why the request has failed; `error`: in place of the exception that belongs to the kind."""
@@ -228,8 +229,7 @@ class StampedResponse(FastResponse):
     def lose(self, kind: str, error: Exception) -> None:
         """Fail, and be to the script as if no answer had come; the row keeps its status."""
         self.fail(kind, error)
-        self.status_code, self.raw_headers = 0, None
-        self.__dict__.pop("_headers", None)
+        self.status_code, self.raw_headers, self._headers = 0, None, None
 
     def record(self, recorder: Recorder) -> None:
         """Record the row as FastHttpUser judges it; that of a stream when it ends."""
