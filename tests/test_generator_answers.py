@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loopwise.generator import connection as reading
 from loopwise.generator.connection import Connection
 from loopwise.generator.recorder import Names, Row
-from loopwise.generator.request import Request, prepare
+from loopwise.generator.request import Maker, Request
 from loopwise.model import Endpoint
 from loopwise.results.columns import SAMPLES as SCHEMA
 from loopwise.servers.origin import Origin
@@ -105,7 +105,11 @@ class Answer(NamedTuple):
     ends_with_stream: bool
 
 
-REQUESTS = {method: prepare(Endpoint(method=method, path="/"), "localhost", 0) for method in ("GET", "HEAD")}
+def request_of(endpoint: Endpoint) -> Request:
+    return Maker(endpoint, "localhost", 0).request({})
+
+
+REQUESTS = {method: request_of(Endpoint(method=method, path="/")) for method in ("GET", "HEAD")}
 NAMES = st.sampled_from([b"Content-Length", b"content-length", b"CONTENT-LENGTH"])
 HEADERS = st.lists(
     st.tuples(
@@ -224,7 +228,7 @@ def listener() -> Iterator[socket.socket]:
 def test_a_connection_is_not_reused_after_an_early_answer(
     listener: socket.socket,
 ) -> None:
-    upload = prepare(Endpoint(method="POST", json_body="x" * 30_000_000, expect_status=413), "localhost", 0)
+    upload = request_of(Endpoint(method="POST", json_body="x" * 30_000_000, expect_status=413))
     log = Log(listener.getsockname())
     connection = connection_of(log, upload)
     connection.connect()

@@ -63,11 +63,6 @@ class Maker:
         return None if self.expectation.fault(body, values) is None else ErrorKind.BODY
 
 
-def prepare(endpoint: Endpoint, host: str, number: int) -> Request:
-    """The request of a declared endpoint without a feed; arguments as of Maker."""
-    return Maker(endpoint, host, number).request({})
-
-
 def deck(weights: Sequence[int], seed: int) -> Iterator[int]:
     """Yield the endless sequence of indexes in a mix, each in exact proportion to its weight.
 
