@@ -174,6 +174,8 @@ def test_redirects_are_rows_and_never_lead_to_another_host(pool: Generators, tmp
             def look(self):
                 answer = self.client.get("/moved", name="elsewhere")
                 self.client.post("/tell", json=["error", [answer.status_code, answer.error_kind]])
+                self.client.max_redirects = 0
+                self.client.post("/tell", json=["limit 0", self.client.get("/moved").status_code])
                 for option in ({"hooks": {}}, {"proxies": {"http": "http://127.0.0.1:1"}}):
                     try:
                         self.client.get("/ok", **option)
@@ -185,7 +187,8 @@ def test_redirects_are_rows_and_never_lead_to_another_host(pool: Generators, tmp
                     self.client.post("/tell", json=["attribute", "hooks" in str(error)])
         """,
     )
-    assert asked.facts == {"error": [0, "redirect_refused"], "TypeError": True, "LocustError": True, "attribute": True}
+    refusals = {"TypeError": True, "LocustError": True, "attribute": True}
+    assert asked.facts == {"error": [0, "redirect_refused"], "limit 0": 302} | refusals
     assert ("GET elsewhere", 302, "redirect_refused") in asked.outcomes
 
 
