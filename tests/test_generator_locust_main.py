@@ -130,6 +130,7 @@ def test_an_option_that_cannot_be_used_is_refused_unmeasured(
             VISITOR + "class A(LoadTestShape):\n    tick = None\nclass B(A): pass",
             "has the load shapes A and B; keep one",
         ),
+        ("import os\nos._exit(5)", "loading it ended its process with status 5; remove what ends it"),
         (VISITOR + "Visitor.weight = 0", "all its user classes have the weight 0"),
         (
             "class A(HttpUser):\n    host = 'http://a'\nclass B(HttpUser):\n    host = 'http://b'",

@@ -53,17 +53,21 @@ def refuse_scripts(suite: Suite) -> None:
         if text in tried:
             continue
         tried.add(text)
+        name = Path(case.scenario or case.load.shape or "").name
         try:
             done = processes.ask(argv, env=env, question=text + "\n", timeout_s=START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            name = Path(case.scenario or case.load.shape or "").name
             raise SuiteError(
-                f"{name}: it is not loaded after {START_TIMEOUT_S:g} s; shorten what it does then"
+                f"{suite.name}: {name}: loading it takes longer than {START_TIMEOUT_S:g} s; let it do less at import"
             ) from None
-        event = Event.model_validate_json(done.stdout) if done.stdout else None
-        if event is None or event.event == "failed":
-            reason = f"its process ended with status {done.returncode}" if event is None else event.message
-            raise SuiteError(f"{suite.name}: {reason}")
+        if not done.stdout:
+            raise SuiteError(
+                f"{suite.name}: {name}: loading it ended its process with status {done.returncode}; "
+                "remove what ends it, such as os._exit()"
+            )
+        event = Event.model_validate_json(done.stdout)
+        if event.event == "failed":
+            raise SuiteError(f"{suite.name}: {event.message}")
 
 
 class Generator(Protocol):
