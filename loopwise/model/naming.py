@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -166,17 +166,24 @@ def _fingerprint(case: Case) -> str:
     return json.dumps(case.model_dump(mode="json", exclude={"case_id", "cost"}), sort_keys=True)
 
 
+def _option_set(server: Server, key: str) -> Any:
+    """An option as names have it; None where it is not set."""
+    value = getattr(server, key)
+    if value in (None, "auto", False, ()):
+        return None
+    return {"access_log": "accesslog", "server_args": " ".join(server.server_args)}.get(key, value)
+
+
 def _options_set(server: Server | None) -> dict[str, Any]:
-    options = {key: getattr(server, key) for key in OPTIONS} if server else {}
-    texts = {"access_log": "accesslog", "server_args": " ".join(server.server_args)} if server else {}
-    return {key: texts.get(key, value) for key, value in options.items() if value not in (None, "auto", False, ())}
+    values = {key: _option_set(server, key) for key in OPTIONS} if server else {}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _option(key: str) -> Callable[[Case], str]:
     option = OPTIONS[key]
 
     def say(case: Case) -> str:
-        value = _options_set(case.server).get(key)
+        value = _option_set(case.server, key) if case.server else None
         return option.unset if value is None else option.words.format(value)
 
     return say
@@ -214,8 +221,21 @@ def _assigned(values: Mapping[str, Any]) -> str:
 
 def variant(case: Case, rivals: Collection[Case]) -> str:
     """The factors in VARIANTS that tell a case from its rivals: `with response_model, 100 threads`, or nothing."""
-    words = [say(case) for say in VARIANTS.values() if len({say(each) for each in rivals}) > 1]
-    return ", ".join(word for word in words if word)
+    return _said(case, _telling(rivals))
+
+
+def variants(cases: Collection[Case]) -> dict[str, str]:
+    """The variant of each case among all, by case_id."""
+    telling = _telling(cases)
+    return {case.case_id: _said(case, telling) for case in cases}
+
+
+def _telling(rivals: Collection[Case]) -> list[Callable[[Case], str]]:
+    return [say for say in VARIANTS.values() if len({say(each) for each in rivals}) > 1]
+
+
+def _said(case: Case, factors: Iterable[Callable[[Case], str]]) -> str:
+    return ", ".join(filter(None, (say(case) for say in factors)))
 
 
 def workers_words(case: Case) -> str:

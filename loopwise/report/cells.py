@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, naming
 from loopwise.model.modes import OWN, mode_named
-from loopwise.model.naming import variant
+from loopwise.model.naming import variants
 from loopwise.report.format import clean, confidence
 
 ROWS_PER_FACET = 40
@@ -112,7 +112,7 @@ class Facet:
 
     @cached_property
     def _variants(self) -> dict[str, str]:
-        return {case.case_id: clean(variant(case, self.cases)) for case in self.cases}
+        return {case_id: clean(words) for case_id, words in variants(self.cases).items()}
 
 
 class Cells:
@@ -287,10 +287,10 @@ def server_names(cases: Sequence[Case]) -> dict[str, str]:
 def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
     """Cases of one mode and variant beside each other, by rising number of workers."""
     modes = list(grouped(cases, lambda case: case.mode))
-    variants = list(grouped(cases, lambda case: variant(case, cases)))
+    words = variants(cases)
+    order = list(dict.fromkeys(words.values()))
     keys = {
-        case.case_id: (modes.index(case.mode), variants.index(variant(case, cases)), case.workers or 0)
-        for case in cases
+        case.case_id: (modes.index(case.mode), order.index(words[case.case_id]), case.workers or 0) for case in cases
     }
     return tuple(sorted(cases, key=lambda case: keys[case.case_id]))
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
 from loopwise.model.modes import OWN
-from loopwise.model.naming import variant
+from loopwise.model.naming import variants
 from loopwise.report import format as fmt
 from loopwise.report.cells import (
     Cell,
@@ -180,9 +180,11 @@ def _words(figure: Cell, latency: Cell | None) -> str:
 
 def _factors(cases: Sequence[Case]) -> dict[str, Factor]:
     servers = server_names(cases)
-    subjects = grouped(cases, lambda case: case.subject)
+    words: dict[str, str] = {}
+    for rivals in grouped(cases, lambda case: case.subject).values():
+        words |= variants(rivals)
     return {
-        "mode": lambda case: fmt.clean(f"{mode_name(case)} {variant(case, subjects[case.subject])}".strip()),
+        "mode": lambda case: fmt.clean(f"{mode_name(case)} {words[case.case_id]}".strip()),
         "subject": lambda case: fmt.clean(case.subject),
         "server": lambda case: servers[case.case_id],
         "load": lambda case: case.load.label,
