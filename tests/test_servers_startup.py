@@ -70,12 +70,12 @@ WAITS = "print(flush=True)\nimport time\nwhile True: time.sleep(1)"
 @pytest.mark.parametrize(("code", "works"), [(BUSY, True), (READS, True), (WAITS, False)])
 def test_work_is_computing_or_reading_and_not_waiting(code: str, works: bool) -> None:
     with running(code) as process:
-        watch = Watch(process.pid, looked_s=0.0)
-        assert not watch.look(1.0)  # nothing to compare with yet
+        watch = Watch(process.pid, sampled_s=0.0)
+        assert not watch.has_worked(1.0)  # nothing to compare with yet
         time.sleep(0.3)
-        assert watch.look(2.0) is works
-        assert not watch.look(2.1)  # too early
-        assert not watch.look(4.0, besides={process.pid})
+        assert watch.has_worked(2.0) is works
+        assert not watch.has_worked(2.1)  # too early
+        assert not watch.has_worked(4.0, besides={process.pid})
 
 
 ENDS = """
@@ -91,7 +91,7 @@ input()
 def test_workers_that_ended_are_counted_and_other_programs_are_not() -> None:
     process = subprocess.Popen([sys.executable, "-c", ENDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        watch = Watch(process.pid, looked_s=0.0)
+        watch = Watch(process.pid, sampled_s=0.0)
         until_s = time.monotonic() + 10
         while watch.count_ended() < 2 and time.monotonic() < until_s:
             time.sleep(0.005)

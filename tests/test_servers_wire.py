@@ -54,7 +54,7 @@ def test_a_header_value_is_sent_as_latin_1() -> None:
         ({"X-A": "1\r\nX-B: 2"}, "has '\\\\r', which is a control character"),
         ({"X-A": "1\n"}, "control character"),
         ({"X-A": "\x00"}, "control character"),
-        ({"X-A": "東"}, "'東', which is none of latin-1"),
+        ({"X-A": "東"}, "'東', which is not in latin-1"),
         ({"X A": "1"}, "'X A' is no name of a header"),
         ({"X-A:": "1"}, "is no name"),
         ({"": "1"}, "is no name"),

@@ -1,4 +1,4 @@
-"""What a run gives its StampedUsers: a reactor, places to send requests to, and a record of what is not judged yet."""
+"""Carrier of a run's StampedUsers: the reactor, places to send requests to, and the answers not judged yet."""
 
 import ssl
 from collections.abc import Hashable
@@ -27,7 +27,7 @@ class Connections:
 
 
 class Carrier:
-    """What a run gives its StampedUsers to send requests with.
+    """Shared by all StampedUsers of a run, which send their requests with it.
 
     Args:
         reactor: carries the requests.

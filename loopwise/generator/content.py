@@ -1,4 +1,4 @@
-"""What a script gives a request besides its URL, as bytes and headers."""
+"""Body, credentials and headers of a script's request."""
 
 import json as json_module
 from base64 import b64encode

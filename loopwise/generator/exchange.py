@@ -42,7 +42,8 @@ class Timeouts(NamedTuple):
 class Exchange:
     """One request and its answer, awaited by a greenlet: the owner of a connection for that time.
 
-    Whoever is stopped while it waits leaves the request to the reactor: its row is recorded when the outcome is known.
+    A greenlet that is stopped while it waits leaves the request to the reactor: its row is recorded when the outcome is
+    known.
     """
 
     __slots__ = (
@@ -101,13 +102,13 @@ class Exchange:
             raise
 
     def leave(self) -> None:
-        """Nobody waits any more: the row is recorded without a script's judgement, now or when it comes."""
+        """Stop waiting: the row is recorded without a script's judgement, now or when it comes."""
         self._is_awaited = False
         if self.row is not None:
             self.record(self.row)
 
     def record(self, row: Row) -> None:
-        """Owner: keep the row for whoever waits."""
+        """Owner: keep the row for the greenlet that waits."""
         if self._is_awaited and self._reactor.running:
             self.row = row
         else:

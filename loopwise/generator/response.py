@@ -20,7 +20,7 @@ from loopwise.generator.request import Request
 from loopwise.generator.streams import PIECE_BYTES, Stream
 
 CONTROL_FLOW = (InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser)
-"""What leaves a `with` block without being anybody's failure; so does GreenletExit, which is no Exception."""
+"""Exceptions that leave a `with` block and are no failure of the request; nor is GreenletExit, a BaseException."""
 AUTO_WINDOW = 32 + zlib.MAX_WBITS
 """zlib recognizes by itself whether it is gzip or deflate."""
 RawHeaders = list[tuple[bytes, bytes]]
@@ -65,7 +65,7 @@ class Body:
         return taken
 
     def pieces(self) -> Iterator[bytes]:
-        """What is left, at once."""
+        """The rest, as one piece."""
         yield self.read()
 
     def readline(self) -> bytes:
@@ -110,7 +110,7 @@ class StampedResponse(FastResponse):
 
     @property
     def _response(self) -> Any:
-        """What geventhttpclient's classes read the answer from; None without one."""
+        """The answer as geventhttpclient's classes read it; None without one."""
         if self.raw_headers is None:
             return None
         if isinstance(self.body, list):
@@ -157,7 +157,7 @@ class StampedResponse(FastResponse):
 
     @property
     def request(self) -> FastRequest:
-        """What was sent."""
+        """The request that was sent."""
         return self._sent.as_request()
 
     @property
@@ -286,7 +286,7 @@ class JudgedResponse(StampedResponse, ResponseContextManager):
         self._append(self._recorder, self._judgement(unless_judged))
 
     def _judgement(self, unless_judged: str | None) -> str | None:
-        """What the row's error says."""
+        """Text of the row's error; None for a success."""
         result, status, error = self._manual_result, *self.row[5:7]
         if result is not None:
             return failure_text(result, status or -1) if isinstance(result, Exception) else None

@@ -161,7 +161,7 @@ class Census:
         self._start_s = time.monotonic()
         self._total = self._count = 0
         self.gone_s: float | None = None
-        """Since when no user was there, in seconds from the start; None: some are there."""
+        """When the last user left, in seconds from the start; None: some are there."""
 
     def take(self) -> bool:
         """Count; returns False, so that it can be what a wait asks for."""

@@ -15,7 +15,7 @@ Tick = tuple[int, float]
 
 
 class DeclaredShape:
-    """What Locust's runner asks how many users there are to be.
+    """A load shape for Locust's runner, in place of the user's own, whose answers it checks.
 
     Args:
         text: `FILE:CLASS`.

@@ -74,7 +74,7 @@ def base_environment(server: Server, copies: Copies) -> dict[str, str]:
 
 
 def app_variables(app: App | None, copies: Copies) -> dict[str, object]:
-    """What tells the probe which app to load; None: target_app."""
+    """The variables that name the app to the probe; None: target_app."""
     if app is None:
         target, folder, arguments = "target_app.app:create_app()", str(target_app_dir()), None
     else:

@@ -1,4 +1,4 @@
-"""What an answer's body must say, and the values that are captured from it."""
+"""Expected bodies of answers, and values that are captured from them."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def value_at(document: Any, path: JsonPath) -> Any:
 
 
 class Expectation:
-    """What a declared endpoint expects of the body of its answers, and captures from it.
+    """Checks the bodies of a declared endpoint's answers, and captures values from them.
 
     Args:
         endpoint: as in the suite.

@@ -22,5 +22,5 @@ def read_bytes(path: Path, sha256: str | None = None) -> bytes:
 
 
 def hash_of(data: bytes) -> str:
-    """What tells two contents apart."""
+    """SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -23,7 +23,7 @@ State = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Copies:
-    """Copies that are there."""
+    """The copies that were made for one start of a server."""
 
     paths: Mapping[str, str] = field(default_factory=dict)
     """Name -> path of the copy."""

@@ -1,4 +1,4 @@
-"""Which Python an interpreter is, and which version of a server it has: old ones lack options."""
+"""Versions of an app's Python and of the server beside it: old servers lack options."""
 
 import os
 import re

@@ -126,7 +126,7 @@ def serve(
                 pinned_to=tuple(cores),
                 pids=tuple(sorted(worker["pid"] for worker in workers)),
                 start_s=round(time.monotonic() - started_s, 3),
-                nodelay=None if (told := {worker["nodelay"] for worker in workers}) == {None} else False not in told,
+                nodelay=_has_nodelay(workers),
                 **{key: workers[0][key] for key in ("python", "loop", "threads", "versions", "distributions")},
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
@@ -148,6 +148,12 @@ def _copy_probe(scratch: Path, configuration: str | None) -> None:
     shutil.copy(source / "client_pools.py", scratch / "loopwise_client_pools.py")
     if configuration is not None:
         shutil.copy(source / configuration, scratch)
+
+
+def _has_nodelay(workers: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether no worker delays small writes (TCP_NODELAY); None: none of them reports it."""
+    reported = {worker["nodelay"] for worker in workers}
+    return None if reported == {None} else False not in reported
 
 
 def _start(

@@ -202,7 +202,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def _strays(process: subprocess.Popen[str], mark: str | None) -> list[psutil.Process]:
-    """What a process has started that is no descendant of it any more."""
+    """Processes that it has started, and that are no longer its descendants."""
     found = []
     for pid, _ in members({mark: process.pid}) if mark is not None else ():
         with suppress(psutil.NoSuchProcess):

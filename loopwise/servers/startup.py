@@ -1,4 +1,4 @@
-"""Wait until every worker of a server answers, as long as there is hope: why a start failed is told at once."""
+"""Wait until every worker of a server answers; a start that has failed is reported at once, with the reason."""
 
 import json
 import subprocess
@@ -28,8 +28,8 @@ READY_ANSWER_S = 1.0
 POLL_S = 0.02
 REPEAT_S = 0.002
 """Pause after an answer of a worker that is known already: the others still start and need the CPU."""
-LOOK_S = 0.5
-"""Between looks at the processes, each of which walks the whole process table."""
+SAMPLE_S = 0.5
+"""Time between samples of the processes, each of which walks the whole process table."""
 DEFAULT_S: float = Server.model_fields["startup_timeout_s"].default
 LOADING_S = 300.0
 """With the default limit, an app that is busy may take so long: models of some GB are loaded in a minute or two."""
@@ -69,7 +69,7 @@ def wait_ready(
             workers[worker["pid"]] = worker
             continue
         _refuse_failed_start(process, server, log, python)
-        if watch.look(time.monotonic(), besides=workers):
+        if watch.has_worked(time.monotonic(), besides=workers):
             patience.note_work(time.monotonic())
         ended = watch.count_ended() if has_supervisor(server) else 0
         if not workers and ended >= LIVES * server.workers:
@@ -144,8 +144,8 @@ class Watch:
     """A starting server's processes: do they work, and have workers ended?"""
 
     root: int
-    looked_s: float
-    """When they were last looked at."""
+    sampled_s: float
+    """When they were last sampled."""
     ended: int = 0
     """Workers that have ended."""
     _children: set[int] = field(default_factory=set)
@@ -158,17 +158,17 @@ class Watch:
         self._children = children
         return self.ended
 
-    def look(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
-        """Whether any process has computed, read or written since the last look; at most one look per LOOK_S.
+    def has_worked(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
+        """Whether any process has computed, read or written since the last sample; at most one sample per SAMPLE_S.
 
         Args:
             now_s: by any clock.
             besides: processes that don't count: workers that are ready, which only answer us.
         """
-        passed_s = now_s - self.looked_s
-        if passed_s < LOOK_S:
+        passed_s = now_s - self.sampled_s
+        if passed_s < SAMPLE_S:
             return False
-        self.looked_s = now_s
+        self.sampled_s = now_s
         family = processes.family(self.root)
         work = {each.pid: done for each in family if each.pid not in besides and (done := _work_of(each)) is not None}
         steps = [(now, self._work[pid]) for pid, now in work.items() if pid in self._work]

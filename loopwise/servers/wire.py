@@ -72,7 +72,7 @@ def value_fault(value: str) -> str | None:
     if _is_field_value(value):
         return None
     wrong = next(each for each in value if not _is_field_value(each))
-    kind = "a control character" if wrong < "\xa0" else "none of latin-1, the character set of headers"
+    kind = "a control character" if wrong < "\xa0" else "not in latin-1, the character set of headers"
     return f"has {wrong!r}, which is {kind}"
 
 
