@@ -1,6 +1,5 @@
 """The probe's instruments, in this very process: marks on a loop, figures of pools, a thread that writes."""
 
-import ast
 import asyncio
 import gc
 import json
@@ -231,13 +230,6 @@ def test_a_folder_that_goes_away_ends_the_thread_and_not_the_app(tmp_path: Path)
         assert sum(thread.name == name for thread in threading.enumerate()) < before
 
     within(session, tmp_path)
-
-
-def test_the_instruments_need_nothing_but_python_3_9() -> None:
-    tree = ast.parse((PACKAGE / "instruments.py").read_text(), feature_version=(3, 9))
-    imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported <= sys.stdlib_module_names
 
 
 def test_the_harness_counts_lag_in_the_same_buckets() -> None:

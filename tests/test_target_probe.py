@@ -1,5 +1,6 @@
-""""""
+"""The probe in this very process: how it loads an app, tells that it is ready, and describes the process."""
 
+import ast
 import asyncio
 import gc
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import anyio.to_thread
 import httpx
 import pytest
-from support.probe import load_file
+from support.probe import PACKAGE, load_file
 
 SHOP = '''
 import contextlib
@@ -389,3 +390,11 @@ def test_a_socket_that_a_supervisor_shares_lacks_nodelay_on_asyncio(
         return found[0]
 
     assert asyncio.run(session()) is expected
+
+
+@pytest.mark.parametrize("name", ["probe.py", "instruments.py", "client_pools.py", "routes.py"])
+def test_what_runs_in_an_apps_process_needs_nothing_but_python_3_9(name: str) -> None:
+    tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"), feature_version=(3, 9))
+    imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert imported <= sys.stdlib_module_names | {"loopwise_probe"}
