@@ -1,5 +1,6 @@
 """The examples in docs/ work: suites load, Locust files are taken, extensions do what is said of them."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -86,6 +87,15 @@ def example(file: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": Path(file).stem}
     exec(compile(code, file, "exec"), names)
     return names
+
+
+def test_every_constant_that_extending_names_stands_in_the_code() -> None:
+    prose = re.sub(r"```.*?```", "", EXTENDING_PAGE, flags=re.DOTALL)
+    folders = (ROOT / name for name in ("loopwise", "target_app", "tests"))
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    constants = set(re.findall(r"`([A-Z][A-Z_]{2,})`", prose))
+    assert {"CHARTS", "OPTIONS"} <= constants
+    assert {each for each in constants if not re.search(rf"\b{each}\b", code)} == set()
 
 
 def test_every_python_example_of_extending_names_its_file_and_compiles() -> None:

@@ -1,4 +1,4 @@
-"""What README says was measured is what the results in the repository hold."""
+"""What README says was measured is what the results in the repository hold, and its times are those of the plans."""
 
 import json
 import re
@@ -6,13 +6,19 @@ import re
 import pytest
 from support.docs import ROOT, blocks, headings, rows, section, text_of
 
+from loopwise.claims import examine
+from loopwise.claims.table import CLAIMS as ALL_CLAIMS
+from loopwise.measure.plan import duration
 from loopwise.report import format as fmt
+from loopwise.suite import load_suite
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLAIMS = text_of("claims.md")
 FOUND = {said: (link, verdict) for link, said, verdict in rows(CLAIMS, "Claims")}
 """A claim's sentence -> its link and its verdict."""
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+CORES = 2
+"""Of the machine that the README speaks of."""
 TOLD = rows(README, "What is taught, put to the test")
 
 
@@ -51,3 +57,18 @@ def test_the_readmes_transcript_is_that_of_the_result_beside_it() -> None:
     assert len(throughputs) == 20
     for row in throughputs:
         assert fmt.estimate(row["value"], row["ci_low"], row["ci_high"]) in words
+
+
+def test_the_readme_says_how_much_quick_measures_and_how_long_it_takes() -> None:
+    suite = load_suite("quick")
+    assert "`quick` (twenty cases, four times each, in five minutes or so)" in README
+    assert (len(suite.cases), suite.replicates.min, suite.replicates.max) == (20, 4, 4)
+    assert round(duration(suite, CORES)[0] / 60) == 5
+
+
+def test_the_readme_says_how_long_all_claims_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "cores", lambda: CORES)
+    plans = examine.planned(ALL_CLAIMS.values())
+    minutes = [round(sum(times) / 60) for times in ([p.least_s for p in plans], [p.most_s for p in plans])]
+    assert "twenty common sentences about sync and async, in {} to {} minutes".format(*minutes) in README
+    assert len(plans) == 20
