@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.fault_server import BEHAVIOURS, FaultServer
-from support.generator import Generated, generate
+from support.generator import SCRIPT_HEAD, generate, scripted
 
 from loopwise.errors import GeneratorError, SuiteError
 from loopwise.generator.client import Generators, generators, refuse_scripts
@@ -16,7 +16,6 @@ from loopwise.model import Case, Load, Suite
 
 pytestmark = pytest.mark.e2e
 
-HEAD = "from locust import *\nfrom locust import FastHttpUser, HttpUser, events\n"
 OPTIONS = """
 @events.init_command_line_parser.add_listener
 def add(parser):
@@ -58,17 +57,10 @@ def pool(log: Path) -> Iterator[Generators]:
         yield pool
 
 
-def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **more: Any) -> Generated:
-    """A run of the text as a Locust file."""
-    path = folder / "script.py"
-    path.write_text(HEAD + textwrap.dedent(text), "utf-8")
-    return generate(pool, folder, server.url, scenario=path, **{"users": 2, "measure_s": 0.3} | more)
-
-
 def suite_of(folder: Path, text: str, options: Mapping[str, Any]) -> Suite:
     """A suite of one case: the text as a Locust file, with options."""
     path = folder / "script.py"
-    path.write_text(HEAD + textwrap.dedent(text), "utf-8")
+    path.write_text(SCRIPT_HEAD + textwrap.dedent(text), "utf-8")
     case = Case(
         case_id="script", workload="script", mode="own", endpoints=(), load=Load(), scenario=str(path), options=options
     )
@@ -249,7 +241,7 @@ def test_files_named_like_standard_modules_are_not_taken_for_them(
     """`numbers` is imported late by other packages, and from the working directory by `python -m`."""
     script = tmp_path / "numbers.py"
     script.write_text(
-        HEAD
+        SCRIPT_HEAD
         + "import helper\n"
         + textwrap.dedent(
             """

@@ -3,20 +3,16 @@
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fault_server import FaultServer
-from support.generator import Generated, generate
+from support.generator import Generated, scripted
 
 from loopwise.generator.client import Generators
 from loopwise.model import ScriptFigures
 
-HEAD = """
-import gevent, logging, sys
-from locust import *
-from locust import FastHttpUser, User
-from locust.exception import *
-"""
+MORE = "import gevent, logging, sys\nfrom locust.exception import *\n"
 IDLE = """
 class Visitor(User):
     wait_time = constant(0.02)
@@ -33,12 +29,8 @@ def server() -> Iterator[FaultServer]:
         yield server
 
 
-def scripted(
-    pool: Generators, folder: Path, server: FaultServer, text: str, processes: int = 1, **load: float
-) -> Generated:
-    path = folder / "journey.py"
-    path.write_text(HEAD + textwrap.dedent(text), "utf-8")
-    return generate(pool, folder, server.url, scenario=path, users=2, measure_s=0.4, processes=processes, load=load)
+def erring(pool: Generators, folder: Path, server: FaultServer, text: str, **more: Any) -> Generated:
+    return scripted(pool, folder, server, MORE + textwrap.dedent(text), **{"measure_s": 0.4} | more)
 
 
 def script_of(run: Generated) -> ScriptFigures:
@@ -48,9 +40,9 @@ def script_of(run: Generated) -> ScriptFigures:
 
 
 def line_of(folder: Path, mark: str) -> str:
-    """`journey.py:LINE` of the line that ends with a mark."""
-    lines = (folder / "journey.py").read_text("utf-8").splitlines()
-    return f"journey.py:{next(number for number, line in enumerate(lines, 1) if line.endswith(mark))}"
+    """`script.py:LINE` of the line that ends with a mark."""
+    lines = (folder / "script.py").read_text("utf-8").splitlines()
+    return f"script.py:{next(number for number, line in enumerate(lines, 1) if line.endswith(mark))}"
 
 
 RAISING = {
@@ -143,7 +135,7 @@ class Steps(LoadTestShape):
 def test_an_exception_is_counted_and_named_with_its_line(
     name: str, pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    script = script_of(scripted(pool, tmp_path, server, RAISING[name]))
+    script = script_of(erring(pool, tmp_path, server, RAISING[name]))
     assert (script.first_error, script.first_error_at) == ("KeyError: 'id'", line_of(tmp_path, "# here"))
     assert script.errors > 0
 
@@ -152,7 +144,7 @@ def test_an_exception_is_counted_and_named_with_its_line(
 def test_each_exception_counts_once_beside_the_executions(
     pool: Generators, server: FaultServer, tmp_path: Path
 ) -> None:
-    run = scripted(pool, tmp_path, server, RAISING["task"])
+    run = erring(pool, tmp_path, server, RAISING["task"])
     script = script_of(run)
     assert script.errors == script.tasks > 2
 
@@ -182,7 +174,7 @@ def test_control_flow_of_locust_is_no_error_of_the_script(
                 except KeyError:
                     logging.exception("the script knows")
         """
-    script = script_of(scripted(pool, tmp_path, server, text))
+    script = script_of(erring(pool, tmp_path, server, text))
     assert (script.errors, script.first_error, script.stopped_at) == (0, "", "")
     assert script.tasks > 2
 
@@ -204,7 +196,7 @@ def test_users_that_stop_are_told_from_where(
             def look(self):
                 {body if method == "task" else "pass"}
         """
-    run = scripted(pool, tmp_path, server, text)
+    run = erring(pool, tmp_path, server, text)
     script, figures = script_of(run), run.events[-1].figures
     assert (script.errors, script.stopped_at) == (0, line_of(tmp_path, "# here"))
     assert (figures.users, figures.users_wanted) == (0, 2)
@@ -229,7 +221,7 @@ def test_warm_up_does_not_wait_for_users_that_the_script_ended(
             def look(self):
                 self.client.get("/ok")
         """
-    figures = scripted(pool, tmp_path, server, text, warmup_max_s=60.0).events[-1].figures
+    figures = erring(pool, tmp_path, server, text, warmup_max_s=60.0).events[-1].figures
     assert (figures.users, figures.users_wanted, figures.users_mean) == (1, 2, 1.0)
 
 
@@ -246,7 +238,7 @@ def test_a_script_that_exits_ends_its_user_and_not_the_run(
                 self.client.get("/ok")
                 sys.exit(3)  # here
         """
-    run = scripted(pool, tmp_path, server, text)
+    run = erring(pool, tmp_path, server, text)
     script = script_of(run)
     assert (script.errors, script.first_error) == (2, "SystemExit: 3")
     assert script.first_error_at == line_of(tmp_path, "# here")
@@ -255,9 +247,7 @@ def test_a_script_that_exits_ends_its_user_and_not_the_run(
 
 @pytest.mark.e2e
 def test_users_without_a_task_are_named_by_their_class(pool: Generators, server: FaultServer, tmp_path: Path) -> None:
-    script = script_of(
-        scripted(pool, tmp_path, server, "class Visitor(User):  # here\n    wait_time = constant(0.02)\n")
-    )
+    script = script_of(erring(pool, tmp_path, server, "class Visitor(User):  # here\n    wait_time = constant(0.02)\n"))
     assert "No tasks defined on Visitor" in script.first_error
     assert script.first_error_at == line_of(tmp_path, "# here")
 
@@ -265,7 +255,7 @@ def test_users_without_a_task_are_named_by_their_class(pool: Generators, server:
 @pytest.mark.e2e
 def test_errors_of_several_processes_are_added_up(pool: Generators, server: FaultServer, tmp_path: Path) -> None:
     text = RAISING["task"].replace("{}[", '(self.client.get("/ok"), {})[1][').replace("(User)", "(FastHttpUser)")
-    run = scripted(pool, tmp_path, server, text, processes=2)
+    run = erring(pool, tmp_path, server, text, processes=2)
     script = script_of(run)
     assert script.errors == len(run.finished) > 4
     assert 0 <= script.tasks - script.errors <= 2  # the end of the run cut off a request of each user

@@ -1,12 +1,11 @@
 """A user's own Locust file: its requests are rows, and none of them leaves this machine."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.fault_server import FaultServer
-from support.generator import Generated, generate, get
+from support.generator import Generated, generate, get, scripted
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.client import Generators, generators
@@ -17,16 +16,6 @@ pytestmark = pytest.mark.e2e
 OTHER_HOST = "192.0.2.1"
 """An address that is assigned to nobody: TEST-NET-1 (RFC 5737)."""
 CLIENTS = ["HttpUser", "FastHttpUser"]
-
-
-def scripted(pool: Generators, folder: Path, server: FaultServer, text: str, **load: Any) -> Generated:
-    """A run of the text as a Locust file."""
-    path = folder / "script.py"
-    path.write_text(
-        "from locust import *\nfrom locust import FastHttpUser, HttpUser\n" + textwrap.dedent(text), "utf-8"
-    )
-    more = {"users": 2, "measure_s": 0.3, "timeout_s": 2.0} | load
-    return generate(pool, folder, server.url, scenario=path, **more)
 
 
 def outcomes(run: Generated) -> set[tuple[str, int, str | None]]:

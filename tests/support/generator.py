@@ -1,5 +1,6 @@
 """Runs of a real generator process."""
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,10 @@ from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
 from loopwise.model import VICTIM, Endpoint, Load
 from loopwise.results.folder import seal_samples
+from support.fault_server import FaultServer
+
+SCRIPT_HEAD = "from locust import *\nfrom locust import FastHttpUser, HttpUser, User, events\n"
+"""Begins Locust files that tests write."""
 
 
 class Generated(NamedTuple):
@@ -78,6 +83,14 @@ def generate(
     with pa.OSFile(order.samples) as source:
         rows = pyarrow.ipc.open_stream(source).read_all().to_pylist()
     return Generated(rows, events)
+
+
+def scripted(generator: Generator, folder: Path, server: FaultServer, text: str, **more: Any) -> Generated:
+    """Generate one short run of two users of a Locust file, script.py: SCRIPT_HEAD and this text."""
+    path = folder / "script.py"
+    path.write_text(SCRIPT_HEAD + textwrap.dedent(text), encoding="utf-8")
+    usual = {"users": 2, "measure_s": 0.3, "timeout_s": 2.0}
+    return generate(generator, folder, server.url, scenario=path, **usual | more)
 
 
 def get(*paths: str) -> list[Endpoint]:
