@@ -97,7 +97,7 @@ def form_body(data: bytes | str | Mapping[str, Any] | None) -> tuple[bytes, dict
     return (data.encode() if isinstance(data, str) else data or b""), {}
 
 
-def content_of(endpoint: Endpoint) -> tuple[bytes, dict[str, str]]:
+def body_of(endpoint: Endpoint) -> tuple[bytes, dict[str, str]]:
     """The body of a declared endpoint, and the headers that describe it.
 
     Raises:
@@ -132,6 +132,6 @@ def endpoint_bytes(endpoint: Endpoint, host: str) -> bytes:
         endpoint: as in the suite.
         host: of the Host header.
     """
-    body, described = content_of(endpoint)
+    body, described = body_of(endpoint)
     headers = ({"Host": host}, DEFAULT_HEADERS, described, endpoint.headers)
     return encode(endpoint.method, endpoint.path, *headers, body=body)
