@@ -99,16 +99,16 @@ def short_causes(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def kill_words(runs: Sequence[Run]) -> dict[str, str]:
-    """What would have ended each case in production, by case_id, from the first run in which each rule fired."""
-    found: dict[str, dict[str, str]] = {}
+    """Evidence that production would have ended a case, by case_id: of each rule, from the first run that shows it."""
+    evidence: dict[str, dict[str, str]] = {}
     for run in runs:
         for kill in run.kills if run.status in {"ok", "invalid"} else ():
-            found.setdefault(run.case.case_id, {}).setdefault(kill.rule, kill.evidence)
-    return {case_id: "; ".join(evidence.values()) for case_id, evidence in found.items()}
+            evidence.setdefault(run.case.case_id, {}).setdefault(kill.rule, kill.evidence)
+    return {case_id: "; ".join(by_rule.values()) for case_id, by_rule in evidence.items()}
 
 
 def canary_words(summary: Summary, case_id: str) -> str:
-    """What became of a case's canary; empty where it has none, or nothing was measured."""
+    """A sentence on a case's canary; empty where it has none, or nothing was measured."""
     settings, figures = summary.experiment.suite.compare, summary.cases.get(case_id)
     if figures is None:
         return ""

@@ -81,24 +81,21 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     """A heading, the table of its cases, and sentences about invalid and marked cases and causes."""
     summary, row = cells.summary, cells.row(facet.cases, "throughput_rps")
     names = {cell.case.case_id: _case_name(facet, cell) for cell in row}
-    marks, causes = flagged(summary.runs), first_causes(summary.runs)
-    invalid = _by_text((names[cell.case.case_id], cell.invalid) for cell in row if cell.invalid is not None)
-    caused = _by_text((name, causes[key]) for key, name in names.items() if key in causes)
-    canaries = _by_text((name, text) for key, name in names.items() if (text := canary_words(summary, key)))
-    kills = kill_words(summary.runs)
-    killed = _by_text((name, kills[key]) for key, name in names.items() if key in kills)
-    marked = _by_text((name, ", ".join(marks[key])) for key, name in names.items() if key in marks)
-    sent_again = retries(summary)
-    again = _by_text((name, sent_again[key]) for key, name in names.items() if key in sent_again)
+    invalid = {cell.case.case_id: cell.invalid for cell in row if cell.invalid is not None}
+    canaries = {key: text for key in names if (text := canary_words(summary, key))}
+    marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
     notes = [
         *_errors(summary, facet, names),
-        *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in again.items()),
-        *(Text.assemble((f"{_are(some)} invalid: ", "red"), reason) for reason, some in invalid.items()),
-        *(_plain(f"{_listed(some)}: {evidence}", "dim") for evidence, some in caused.items()),
-        *(_plain(f"{_listed(some)}: {sentence}", "dim") for sentence, some in canaries.items()),
-        *(_plain(f"{_listed(some)}: in production, {sentence}", "red") for sentence, some in killed.items()),
+        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
+        *(Text.assemble((f"{_are(some)} invalid: ", "red"), text) for text, some in _by_text(invalid, names)),
+        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(first_causes(summary.runs), names)),
+        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(canaries, names)),
+        *(
+            _plain(f"{_listed(some)}: in production, {text}", "red")
+            for text, some in _by_text(kill_words(summary.runs), names)
+        ),
         *(_plain(sentence) for sentence in far_off(summary, names).values()),
-        *(_plain(f"{_are(some)} marked by a check: {checks}", "yellow") for checks, some in marked.items()),
+        *(_plain(f"{_are(some)} marked by a check: {text}", "yellow") for text, some in _by_text(marks, names)),
     ]
     title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
     columns = _columns(cells, facet, is_wide=True, is_ascii=is_ascii)
@@ -130,12 +127,13 @@ def _case_name(facet: Facet, cell: Cell) -> str:
     return f"{coarse} × {cell.case.workers}" if fine and cell.case.workers else f"{coarse} {fine}".strip()
 
 
-def _by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Text -> the names that share it, so that nothing is printed twice. From pairs of name and text."""
-    names: dict[str, list[str]] = {}
-    for name, text in pairs:
-        names.setdefault(fmt.clean(text), []).append(name)
-    return names
+def _by_text(texts: Mapping[str, str], names: Mapping[str, str]) -> Iterable[tuple[str, list[str]]]:
+    """Each text with the names of the cases that share it, so that nothing is printed twice; both are by case_id."""
+    sharing: dict[str, list[str]] = {}
+    for case_id, name in names.items():
+        if case_id in texts:
+            sharing.setdefault(fmt.clean(texts[case_id]), []).append(name)
+    return sharing.items()
 
 
 def _listed(names: Sequence[str]) -> str:
