@@ -46,6 +46,10 @@ class BlamedLine(Noun):
         """`shop/main.py:12`, marked where it is a library's line."""
         return _place(self)
 
+    def is_over(self, limit_ms: float | None) -> bool:
+        """Whether it held the loop for longer in one callback; None: there is no limit."""
+        return limit_ms is not None and self.longest_ms > limit_ms
+
     def __str__(self) -> str:
         return (
             f"{self.place}: {self.endpoint}: {self.function or self.source}: {self.total_ms:.1f} ms in all, "
@@ -205,10 +209,6 @@ class Findings(Noun):
             more = f"; and {rest} more (all: --json)" if (rest := len(self.left_out) - LISTED) > 0 else ""
             sentences.append(f"left out {'; '.join(map(str, self.left_out[:LISTED]))}{more}")
         return sentences
-
-    def over(self, limit_ms: float) -> list[BlamedLine]:
-        """Lines that held the loop for longer in one callback."""
-        return [line for line in self.lines if line.longest_ms > limit_ms]
 
 
 def blamed_lines(tallies: Mapping[str, Tally], names: Mapping[str, str]) -> list[BlamedLine]:

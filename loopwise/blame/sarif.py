@@ -54,8 +54,8 @@ Row = tuple[str, str, tuple[str, int], str]
 def _rows(findings: Findings, limit_ms: float | None) -> Iterator[Row]:
     """Rule, level, place and message of each result."""
     for line in findings.lines:
-        is_over = limit_ms is not None and line.longest_ms > limit_ms
-        yield "loop-held", "error" if is_over else "warning", (line.path, line.line), _held(line)
+        level = "error" if line.is_over(limit_ms) else "warning"
+        yield "loop-held", level, (line.path, line.line), _held(line)
     others: Iterable[tuple[str, str, ManyShort | ShortCall | Unanswered]] = [
         *(("loop-held-by-many", "warning", each) for each in findings.many_short),
         *(("may-block", "note", each) for each in findings.short_calls),

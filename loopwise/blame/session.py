@@ -33,7 +33,7 @@ from loopwise.servers.services import Services, refuse_missing
 from loopwise.servers.target import calibration
 
 SCENARIO_S = 5.0
-"""How long a Locust file is run."""
+"""Time for which a Locust file is run."""
 FACTORY_ARGS = "LOOPWISE_FACTORY_ARGS"
 """Not passed on: the server has it in its own environment, with the paths of copies filled in."""
 DEATH_S = 0.2

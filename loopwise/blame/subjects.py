@@ -18,7 +18,7 @@ from loopwise.suite.scaffold import trial_document
 
 @dataclass(frozen=True)
 class Subjects:
-    """What is served and asked."""
+    """Cases to serve, and the endpoints that are not asked."""
 
     cases: list[Case]
     left_out: list[LeftOut] = field(default_factory=list)
@@ -87,7 +87,7 @@ def subjects(
 def offered(
     app: App, env_file: str | None, *, include_unsafe: bool
 ) -> tuple[list[str | dict[str, Any]], list[LeftOut]]:
-    """What an app offers: requests that may be made although nobody named them, and the rest with a reason for each.
+    """The endpoints of an app that may be asked without being named, and the others with a reason for each.
 
     Raises:
         UsageError: the app can't be imported, or nothing may be asked.

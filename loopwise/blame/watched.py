@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 FRESH_S = 3.0
-"""How long is waited for findings of this moment; the probe writes several times a second, unless it is stuck."""
+"""Longest wait for findings of this moment; the probe writes several times a second, unless it is stuck."""
 POLL_S = 0.05
 
 
@@ -68,7 +68,12 @@ class Place(NamedTuple):
 
 
 def read_reports(folder: Path, *, fresh: bool = True) -> list[ProbeReport]:
-    """The newest findings of each process; `fresh`: wait until one of them is of this moment, or it is stuck."""
+    """Read the newest findings of each process.
+
+    Args:
+        folder: the probe writes there.
+        fresh: wait until one of them is of this moment, for at most FRESH_S.
+    """
     asked_ns = time.time_ns()
     deadline_s = time.monotonic() + FRESH_S
     while True:

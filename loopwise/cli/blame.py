@@ -102,7 +102,7 @@ def blame(
         print_json(found.model_dump())
     else:
         _print(found, threshold_ms)
-    if limit_ms is not None and found.over(limit_ms):
+    if any(line.is_over(limit_ms) for line in found.lines):
         return GATE_FAILED
     return FAILED_RUNS if any(each.outcome != "no_end" for each in found.unanswered) else 0
 

@@ -114,7 +114,7 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
 
 
 def _how_to_go_on(result: "ResultFolder", experiment: "Experiment") -> str:
-    """What is kept of a result that ended early, and the commands that go on with it."""
+    """Say how much of a result that ended early is kept, and which commands go on with it."""
     from loopwise.suite.resumed import remote_hosts
 
     try:
