@@ -29,6 +29,8 @@ class ErrorLine(NamedTuple):
 SHOWN = 5
 """Rows of a case in a table of all cases; its section of the page has all of its rows."""
 HEADINGS = ("endpoint", "error", "requests", "share", "runs", "first")
+NUMBERS = frozenset({"requests", "share"})
+"""Headings of columns that are aligned to the right."""
 
 
 def error_lines(summary: Summary, case: Case, most: int | None = None) -> list[ErrorLine]:

@@ -14,7 +14,7 @@ from loopwise.report import comparison
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells
 from loopwise.report.errors import HEADINGS as ERROR_HEADINGS
-from loopwise.report.errors import SHOWN, error_lines
+from loopwise.report.errors import NUMBERS, SHOWN, error_lines
 from loopwise.report.words import (
     ICONS,
     URGENCY,
@@ -102,7 +102,7 @@ def _error_lines(summary: Summary, cells: Cells) -> Iterator[str]:
     ]
     if rows:
         yield from ("", "### Failed requests", "", f"| {' | '.join(('case', *ERROR_HEADINGS))} |")
-        yield "|---|---|---|--:|--:|---|---|"
+        yield f"|---|{'|'.join('--:' if name in NUMBERS else '---' for name in ERROR_HEADINGS)}|"
         yield from (f"| {' | '.join(escape(cell, MAX_REMARK) for cell in row)} |" for row in rows)
 
 

@@ -16,7 +16,7 @@ from loopwise.model import Case, Cause, Run
 from loopwise.model.modes import OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios, mode_name, served_by
-from loopwise.report.errors import HEADINGS, ErrorLine, error_lines, retries
+from loopwise.report.errors import HEADINGS, NUMBERS, ErrorLine, error_lines, retries
 from loopwise.report.html.facts import CheckRow, check_rows
 from loopwise.report.html.timeline import Timeline, timeline
 from loopwise.report.words import (
@@ -348,7 +348,7 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
 
 def error_heads() -> list[str]:
     """Headings of a table of failed requests, those of numbers marked for `heads` of parts.html.j2."""
-    return [f"{'>' * (name in {'requests', 'share'})}{name.capitalize()}" for name in HEADINGS]
+    return [f">{name.capitalize()}" if name in NUMBERS else name.capitalize() for name in HEADINGS]
 
 
 def _facts(row: CaseRow) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from loopwise.model import Verdict
 from loopwise.model.modes import MODES, OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
-from loopwise.report.errors import SHOWN, error_lines, has_several, retries
+from loopwise.report.errors import NUMBERS, SHOWN, error_lines, has_several, retries
 from loopwise.report.terminal.console import say
 from loopwise.report.words import canary_words, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
 
@@ -111,7 +111,7 @@ def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[Re
     has_endpoints = any(has_several(case) for case in facet.cases if lines[case.case_id])
     headings = ("errors of", *(("endpoint",) if has_endpoints else ()), "error", "requests", "share", "first after")
     for heading in headings:
-        is_number = heading in {"requests", "share"}
+        is_number = heading in NUMBERS
         table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for case_id, some in lines.items():
         for number, line in enumerate(some):
