@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from loopwise.analysis.bounds import Bound
+from loopwise.analysis.checks.load import MAX_GENERATOR_CPU_RATIO
+from loopwise.analysis.checks.server import MAX_UNEVEN
 from loopwise.analysis.concurrency import pool_deadlock, threads_wait, users_wait, with_deadlock
+from loopwise.analysis.memory import growth_limit_mb
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.sign import Sign
 from loopwise.analysis.signals import MIN_POOL, Signals, WorkerSignals, gather
@@ -18,8 +21,6 @@ from loopwise.analysis.wording import count
 from loopwise.model import Cause, Run
 
 DEADLOCK = "pool_deadlock"
-FULL = 0.9
-"""Generator: as the check generator_cpu."""
 NEARLY_FULL = 0.8
 """Generator: enough while the server has time (FREE), since the generator waits for its core now and then, too."""
 SATURATED = 0.85
@@ -33,17 +34,14 @@ MIN_DELAYED_MS = 30.0
 """Linux delays an acknowledgement by 40 ms at least."""
 MIN_BLOCKED = 0.03
 """Below this share stalls are timers, garbage collections and neighbours on the host."""
-UNEVEN = 1.5
-"""A worker is overloaded with so many times its fair share, if it is busy (BUSY) while another has time (IDLE)."""
 BUSY, IDLE = 0.7, 0.6
+"""A worker with MAX_UNEVEN times its fair share is overloaded if it is busy (BUSY) while another has time (IDLE)."""
 FREE = 0.7
 """A server that wants less CPU than this does not make requests wait for it."""
 QUEUEING = 3.0
 """So many times the service time without a queue, in the fastest tenth: a wait that varies is short at times."""
 QUEUEING_MS = 2.0
 """And so much longer than that: fractions of a millisecond are the kernel's and the generator's."""
-MIN_GROWTH_MB, MIN_GROWTH_RATIO = 8.0, 0.05
-"""Less is what caches and the allocator take in the first seconds under load."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class CauseSpec:
 def generator_bound(signals: Signals) -> Sign | None:
     """The load generator used its core up: the server was not asked for more."""
     wants = [worker.want_ratio(signals.left_ratio) for worker in signals.workers]
-    limit = NEARLY_FULL if wants and max(wants) < FREE else FULL
+    limit = NEARLY_FULL if wants and max(wants) < FREE else MAX_GENERATOR_CPU_RATIO
     words = "the generator used {share:.0%} of its core: what is slow is the load, not the server"
     return Sign(signals.generator_ratio, words) if signals.generator_ratio >= limit else None
 
@@ -139,7 +137,7 @@ def worker_imbalance(signals: Signals) -> Sign | None:
     busiest = max(known, key=lambda worker: worker.share or 0.0)
     share, load = busiest.share or 0.0, _load(busiest, signals)
     least = min(_load(worker, signals) for worker in known)
-    if share < UNEVEN / len(known) or load < BUSY or least > IDLE * load:
+    if share < MAX_UNEVEN / len(known) or load < BUSY or least > IDLE * load:
         return None
     words = (
         "one of {workers} workers served {share:.0%} of the requests and was busy {busy:.0%} of the window, "
@@ -240,7 +238,7 @@ def _has_own_cause(signals: Signals) -> bool:
 def memory_growth(signals: Signals) -> Sign | None:
     """Memory rose from each fifth of the window to the next."""
     growth_mb, rss_mb = signals.rss_growth_mb, signals.rss_mb
-    if growth_mb < MIN_GROWTH_MB or growth_mb < MIN_GROWTH_RATIO * rss_mb:
+    if growth_mb < growth_limit_mb(rss_mb):
         return None
     words = "memory grew steadily by {growth_mb:.0f} MB within the window, to {rss_mb:.0f} MB"
     numbers = {"growth_mb": growth_mb, "rss_mb": rss_mb}

@@ -1,4 +1,4 @@
-"""Growth of memory per request within one long run."""
+"""Growth of a server's memory: the limit above which it is remarkable, and growth per request within one long run."""
 
 from typing import NamedTuple
 
@@ -13,6 +13,13 @@ MIN_S = 30.0
 PARTS = 10
 """Growth within each tenth of the window is one observation: memory at one sample depends on that before it."""
 CONFIDENCE = 0.95
+MAX_GROWTH_MB, MAX_GROWTH_RATIO = 8.0, 0.05
+"""Less is what caches and the allocator take in the first seconds under load."""
+
+
+def growth_limit_mb(rss_mb: float) -> float:
+    """Growth within the window up to which memory of that size is steady."""
+    return max(MAX_GROWTH_MB, MAX_GROWTH_RATIO * rss_mb)
 
 
 class Growth(NamedTuple):

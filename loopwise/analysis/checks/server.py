@@ -1,14 +1,13 @@
 """Checks of the server: its workers, pools and memory."""
 
 from loopwise.analysis.checks.facts import Facts, Reading
+from loopwise.analysis.memory import growth_limit_mb
 from loopwise.model import Run
 
 MAX_UNEVEN = 1.5
 """The busiest worker's share ÷ a fair one: with two workers 75 % of the requests."""
 MIN_REQUESTS = 20
 """Requests per worker below which shares are chance."""
-MAX_GROWTH_MB, MAX_GROWTH_RATIO = 8.0, 0.05
-"""Less is what caches and the allocator take in the first seconds under load."""
 
 
 def worker_idle(facts: Facts) -> Reading | None:
@@ -71,7 +70,7 @@ def memory(facts: Facts) -> Reading | None:
     growth_mb = facts.run.host.server_rss_growth_mb
     if growth_mb is None:
         return None
-    limit_mb = max(MAX_GROWTH_MB, MAX_GROWTH_RATIO * (facts.run.host.server_rss_mb or 0.0))
+    limit_mb = growth_limit_mb(facts.run.host.server_rss_mb or 0.0)
     sentence = (
         f"the server's memory grew steadily by {growth_mb:.0f} MB within the window; "
         "lengthen measure_s to see whether it ends, and look for what the app keeps"
