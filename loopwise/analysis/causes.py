@@ -146,10 +146,14 @@ def worker_imbalance(signals: Signals) -> Sign | None:
     return Sign(share, words, {"workers": len(known), "busy": min(1.0, load), "least": min(1.0, least)})
 
 
+def _busy(worker: WorkerSignals, signals: Signals) -> float:
+    """Share of the window in which a worker used its CPU or its event loop."""
+    return max(worker.want_ratio(signals.left_ratio), worker.held_ratio)
+
+
 def _load(worker: WorkerSignals, signals: Signals) -> float:
-    """How near a worker was to what it can do: CPU, event loop or its fullest pool."""
-    pools = [pool.full_ratio for pool in worker.pools.values()]
-    return max(worker.want_ratio(signals.left_ratio), worker.held_ratio, *pools, 0.0)
+    """The same of a worker's CPU, event loop or fullest pool: 1 is all that it can do."""
+    return max(_busy(worker, signals), *(pool.full_ratio for pool in worker.pools.values()), 0.0)
 
 
 def small_writes(signals: Signals) -> Sign | None:
@@ -157,7 +161,7 @@ def small_writes(signals: Signals) -> Sign | None:
     if signals.nodelay is not False or signals.median_ms is None or signals.inside_ms is None:
         return None
     outside_ms = signals.median_ms - signals.inside_ms
-    load = max(max(worker.want_ratio(signals.left_ratio), worker.held_ratio) for worker in signals.workers)
+    load = max(_busy(worker, signals) for worker in signals.workers)
     if outside_ms < MIN_DELAYED_MS or load >= FREE:
         return None
     words = (
@@ -207,17 +211,22 @@ def dependency_bound(signals: Signals) -> Sign | None:
     full = _full_dependency(signals)
     if full is not None:
         return with_deadlock(full, signals)
-    busy = max((max(each.want_ratio(signals.left_ratio), each.held_ratio) for each in signals.workers), default=1.0)
-    if busy < FREE and (behind := threads_wait(signals)) is not None:
-        return behind
-    if not signals.workers or signals.low_ms is None or not signals.alone_ms:
+    if not signals.workers:
         return None
+    if max(_busy(worker, signals) for worker in signals.workers) < FREE and (sign := threads_wait(signals)) is not None:
+        return sign
     load = max(_load(worker, signals) for worker in signals.workers)
-    if load < FREE and not _has_own_cause(signals) and (queue := users_wait(signals)) is not None:
-        return queue
+    if load >= FREE or _has_own_cause(signals):
+        return None
+    return users_wait(signals) or _slower_than_first(signals, load)
+
+
+def _slower_than_first(signals: Signals, load: float) -> Sign | None:
+    """Even the fastest tenth of the requests takes far longer than the first did."""
+    if signals.low_ms is None or not signals.alone_ms:
+        return None
     factor = signals.low_ms / signals.alone_ms
-    is_queueing = factor >= QUEUEING and signals.low_ms - signals.alone_ms >= QUEUEING_MS
-    if load >= FREE or _has_own_cause(signals) or not is_queueing:
+    if factor < QUEUEING or signals.low_ms - signals.alone_ms < QUEUEING_MS:
         return None
     words = (
         "requests queue outside the server's own loop, pools and CPU (busy {busy:.0%}): even the fastest tenth "
@@ -249,38 +258,38 @@ def memory_growth(signals: Signals) -> Sign | None:
 
 
 _SPECS = (
-    CauseSpec(DEADLOCK, -1, pool_deadlock, remedy="make the pool as large as the threads"),
+    CauseSpec(DEADLOCK, 0, pool_deadlock, remedy="make the pool as large as the threads"),
     CauseSpec(
         "generator_bound",
-        0,
+        1,
         generator_bound,
         remedy="lower users or rate_rps, or give the load more processes ([generator] processes)",
     ),
-    CauseSpec("cpu_oversubscribed", 1, cpu_oversubscribed),
+    CauseSpec("cpu_oversubscribed", 2, cpu_oversubscribed),
     CauseSpec(
         "cpu_saturated",
-        2,
+        3,
         cpu_saturated,
         "cpu",
         "more workers help while cores are free; else only less work for each request does, never more threads",
     ),
     CauseSpec(
         "worker_imbalance",
-        3,
+        4,
         worker_imbalance,
         remedy="more connections than users here, or a balancer in front, spread over all {workers} workers",
     ),
-    CauseSpec("small_writes", 3, small_writes),
+    CauseSpec("small_writes", 4, small_writes),
     CauseSpec(
         "loop_blocked",
-        5,
+        6,
         loop_blocked,
         "blocking",
         "`blame` names the line; make the route `def`, or await what does not hold the loop",
     ),
     CauseSpec(
         "thread_pool_full",
-        5,
+        6,
         full_pool(
             "limiter",
             "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
@@ -290,7 +299,7 @@ _SPECS = (
     ),
     CauseSpec(
         "executor_full",
-        5,
+        6,
         full_pool(
             "executor",
             "asyncio's default executor full {share:.0%} of the window: all {places} threads busy, "
@@ -301,7 +310,7 @@ _SPECS = (
     ),
     CauseSpec(
         "process_pool_full",
-        5,
+        6,
         full_pool(
             "process_pool",
             "process pool full {share:.0%} of the window: all {places} processes busy, {queued} calls waiting",
@@ -311,13 +320,13 @@ _SPECS = (
     ),
     CauseSpec(
         "dependency_bound",
-        4,
+        5,
         dependency_bound,
         remedy="raise the pool or limit that requests wait for; more threads or workers only wait there, too",
     ),
     CauseSpec(
         "memory_growth",
-        6,
+        7,
         memory_growth,
         remedy="look for what the app keeps of each request; a longer measure_s shows whether it ends",
     ),
@@ -347,13 +356,18 @@ def is_deadlock(run: Run) -> bool:
     return any(each.cause == DEADLOCK for each in run.causes)
 
 
+def _is_telling(run: Run) -> bool:
+    """Whether a run's causes are those of its case: it is valid, or the app itself has deadlocked."""
+    return run.status == "ok" or is_deadlock(run)
+
+
 def first_causes(runs: Sequence[Run]) -> dict[str, str]:
     """Evidence of each case's first cause and what to do, by case_id, from the first run that names it."""
     names = first_cause_names(runs)
     evidence: dict[str, str] = {}
-    for run in runs:
+    for run in filter(_is_telling, runs):
         case_id = run.case.case_id
-        if (run.status == "ok" or is_deadlock(run)) and run.causes and run.causes[0].cause == names.get(case_id):
+        if run.causes and run.causes[0].cause == names.get(case_id):
             first = run.causes[0]
             evidence.setdefault(case_id, "; ".join(filter(None, (first.evidence, first.remedy))))
     return evidence
@@ -362,8 +376,7 @@ def first_causes(runs: Sequence[Run]) -> dict[str, str]:
 def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
     """The cause that most usable runs of a case name first, by case_id; left out where most name none."""
     named: dict[str, list[str]] = {}
-    for run in runs:
-        if run.status == "ok" or is_deadlock(run):
-            named.setdefault(run.case.case_id, []).append(run.causes[0].cause if run.causes else "")
+    for run in filter(_is_telling, runs):
+        named.setdefault(run.case.case_id, []).append(run.causes[0].cause if run.causes else "")
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
     return {case_id: name for case_id, name in most.items() if name}
