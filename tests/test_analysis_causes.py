@@ -274,7 +274,7 @@ def test_growth_of_a_long_run_is_told_per_1000_requests(tmp_path: Path) -> None:
     samples = [
         {"time_ns": EPOCH_NS + at * 10**9, "role": "server", "pid": 7, "rss_mb": 50 + at + at % 2} for at in range(51)
     ]
-    telemetry = pa.Table.from_pylist(samples, schema=TELEMETRY)
+    telemetry = pa.Table.from_pylist(samples, schema=TELEMETRY).to_pandas()
     answers = [FakeRow(received_ns=step * 250_000_000, service_ns=1_000_000) for step in range(200)]
     rows = RunRows(table_of(answers, tmp_path), measured(window=Window(start_ns=EPOCH_NS, end_ns=end_ns)))
     growth = memory_growth(rows, telemetry)

@@ -14,7 +14,6 @@ from loopwise.analysis.errors import errors_of_run
 from loopwise.analysis.figures import figures_of
 from loopwise.analysis.production import kills
 from loopwise.analysis.rows import RunRows, retried
-from loopwise.analysis.signals import served_at_once
 from loopwise.analysis.stats import nearest_rank
 from loopwise.model import Run
 
@@ -61,7 +60,7 @@ def assess(run: Run, table: pa.Table, telemetry: pa.Table | None = None) -> tupl
         redirects=redirects,
     )
     checks = check(facts)
-    served = served_at_once(rows)
+    served = rows.served_at_once
     update = {
         "served_at_once": None if served is None else round(served, 2),
         "checks": checks,
@@ -92,15 +91,15 @@ def _redirects(rows: RunRows, table: pa.Table) -> dict[tuple[str, int], int]:
     if rows.run.window is None:
         return {}
     status = np.asarray(table.column("status").to_numpy(), dtype=np.int64)
-    suspects = rows.counted & rows.is_ok & np.isin(status, REDIRECTS)
+    is_redirect = rows.counted & rows.is_ok & np.isin(status, REDIRECTS)
+    if not is_redirect.any():
+        return {}
     expected = {(each.name, each.expect_status) for each in rows.run.case.endpoints}
-    found = {
-        (name, int(code)): int((of_endpoint & (status == code)).sum())
-        for name in (rows.endpoints if suspects.any() else ())
-        if (of_endpoint := suspects & rows.of(name)).any()
-        for code in np.unique(status[of_endpoint])
-    }
-    return {key: number for key, number in found.items() if key not in expected}
+    numbers: dict[tuple[str, int], int] = {}
+    for name in rows.endpoints:
+        codes, counts = np.unique(status[is_redirect & rows.of(name)], return_counts=True)
+        numbers |= {(name, code): number for code, number in zip(codes.tolist(), counts.tolist(), strict=True)}
+    return {key: number for key, number in numbers.items() if key not in expected}
 
 
 def _drift(rows: RunRows) -> Drift | None:

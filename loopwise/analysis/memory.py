@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import t_half_width
@@ -30,14 +30,17 @@ class Growth(NamedTuple):
     high_mb: float
 
 
-def memory_growth(rows: RunRows, telemetry: pa.Table) -> Growth | None:
-    """How much the server's memory grew per 1,000 requests; None in short windows, or without memory or requests."""
+def memory_growth(rows: RunRows, samples: pd.DataFrame) -> Growth | None:
+    """Growth of the server's memory per 1,000 requests; None in short windows, or without memory or requests.
+
+    Args:
+        rows: of the run.
+        samples: its telemetry in the window.
+    """
     window = rows.run.window
     if window is None or window.duration_s < MIN_S or not rows.served:
         return None
-    samples = telemetry.select(["time_ns", "role", "rss_mb"]).to_pandas()
-    inside = samples["time_ns"].between(window.start_ns, window.end_ns) & (samples["role"] == "server")
-    rss_mb = samples[inside].groupby("time_ns")["rss_mb"].sum()
+    rss_mb = samples[samples["role"] == "server"].groupby("time_ns")["rss_mb"].sum()
     if len(rss_mb) < 2 * PARTS:
         return None
     edges_ns = np.linspace(window.start_ns, window.end_ns, PARTS + 1)

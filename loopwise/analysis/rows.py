@@ -160,6 +160,15 @@ class RunRows:
         return int((self.arrived & ~self.is_victim & self.is_ok).sum())
 
     @cached_property
+    def served_at_once(self) -> float | None:
+        """Throughput × time alone (Little's law), summed over the endpoints; None where a time alone is missing."""
+        alone_ms = self.run.alone_ms
+        if self.run.window is None or not alone_ms or set(alone_ms) != set(self.endpoints):
+            return None
+        served = {name: int((self.of(name) & self.is_ok & self.arrived).sum()) for name in alone_ms}
+        return sum(served[name] * alone_ms[name] / 1e3 for name in alone_ms) / self.window.duration_s
+
+    @cached_property
     def lag_ns(self) -> INTS:
         """The generator's delay in reading those answers."""
         counted = self.arrived & ~self.is_victim & self.is_ok

@@ -126,12 +126,14 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
     if run.window is None:
         return Signals()
     window_s = run.window.duration_s
+    samples = telemetry.to_pandas()
+    inside = samples[samples["time_ns"].between(run.window.start_ns, run.window.end_ns)]
     host, machine_cores = run.host, run.generator.cores
     steal = host.steal_ratio or 0.0
     low_ms, median_ms, alone_ms = _service_times(rows)
     is_steady = run.case.load.model == "closed" and not run.case.load.think_s and run.case.scenario is None
     return Signals(
-        workers=_workers(run, telemetry),
+        workers=_workers(run, inside),
         cores=len(run.server.pinned_to) or machine_cores,
         server_cpu_ratio=(host.server_cpu_s or 0.0) / window_s,
         machine_ratio=(host.cpu_ratio or 0.0) + steal,
@@ -140,31 +142,19 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         generator_ratio=run.generator.cpu_ratio or 0.0,
         rss_mb=host.server_rss_mb or 0.0,
         rss_growth_mb=host.server_rss_growth_mb or 0.0,
-        growth=memory_growth(rows, telemetry),
+        growth=memory_growth(rows, inside),
         low_ms=low_ms,
         median_ms=median_ms,
-        inside_ms=_inside_ms(run, telemetry),
+        inside_ms=_inside_ms(inside),
         nodelay=run.server.nodelay,
         alone_ms=alone_ms,
-        served_at_once=served_at_once(rows),
-        standstill=_standstill(rows, telemetry),
+        served_at_once=rows.served_at_once,
+        standstill=_standstill(rows, samples),
         users=run.case.load.users if is_steady else None,
     )
 
 
-def served_at_once(rows: RunRows) -> float | None:
-    """Throughput × time alone, summed over the endpoints; None where a time alone is missing."""
-    alone_ms = rows.run.alone_ms
-    if rows.run.window is None or not alone_ms or set(alone_ms) != set(rows.endpoints):
-        return None
-    served = {name: int((rows.of(name) & rows.is_ok & rows.arrived).sum()) for name in alone_ms}
-    return sum(served[name] * alone_ms[name] / 1e3 for name in alone_ms) / rows.window.duration_s
-
-
-def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerSignals, ...]:
-    assert run.window is not None
-    samples = telemetry.to_pandas()
-    samples = samples[(samples["time_ns"] >= run.window.start_ns) & (samples["time_ns"] <= run.window.end_ns)]
+def _workers(run: Run, samples: pd.DataFrame) -> tuple[WorkerSignals, ...]:
     stolen_s = samples[samples["role"] == "host"].set_index("time_ns")["steal_s"]
     shares = {worker.pid: worker.share for worker in run.workers}
     return tuple(
@@ -174,12 +164,10 @@ def _workers(run: Run, telemetry: pa.Table) -> tuple[WorkerSignals, ...]:
     )
 
 
-def _inside_ms(run: Run, telemetry: pa.Table) -> float | None:
+def _inside_ms(samples: pd.DataFrame) -> float | None:
     """Mean time of a request within the app, all workers together; None where no probe counted, or nothing."""
-    assert run.window is not None
-    samples = telemetry.select(["time_ns", "pid", "in_flight", "requests_done"]).to_pandas().dropna()
-    samples = samples[(samples["time_ns"] >= run.window.start_ns) & (samples["time_ns"] <= run.window.end_ns)]
-    workers = [mine for _, mine in samples.groupby("pid") if len(mine) >= 2]
+    counted = samples[["time_ns", "pid", "in_flight", "requests_done"]].dropna()
+    workers = [mine for _, mine in counted.groupby("pid") if len(mine) >= 2]
     done = sum(float(mine["requests_done"].iloc[-1] - mine["requests_done"].iloc[0]) for mine in workers)
     spent_ns = sum(
         float(mine["in_flight"].mean()) * float(mine["time_ns"].iloc[-1] - mine["time_ns"].iloc[0]) for mine in workers
@@ -239,7 +227,7 @@ def _is_full(samples: pd.DataFrame, pool: str) -> pd.Series:
     return (samples[f"{pool}_busy"] >= samples[f"{pool}_max"]) & (samples[f"{pool}_queued"] > 0)
 
 
-def _standstill(rows: RunRows, telemetry: pa.Table) -> Standstill | None:
+def _standstill(rows: RunRows, samples: pd.DataFrame) -> Standstill | None:
     """Whether a worker's threads and pool stayed full from the last answer to the window's end."""
     answered_ns = rows.column["received_ns"][rows.is_ok & ~rows.is_victim]
     window = rows.window
@@ -247,7 +235,6 @@ def _standstill(rows: RunRows, telemetry: pa.Table) -> Standstill | None:
     last_ns = int(answered_ns.max()) if answered_ns.size else window.start_ns
     if window.end_ns - last_ns < STANDSTILL_S * 1e9:
         return None
-    samples = telemetry.to_pandas()
     after = (samples["time_ns"] > last_ns + STANDSTILL_S * 1e9 / 2) & (samples["time_ns"] <= window.end_ns)
     for _, mine in samples[after & samples["requests_done"].notna()].groupby("pid"):
         if len(mine) >= 2 and (_is_full(mine, "limiter") & _is_full(mine, "dependency_pool")).all():
