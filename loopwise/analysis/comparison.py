@@ -10,7 +10,7 @@ from loopwise.analysis.stats import LogRatio, unpaired
 from loopwise.analysis.summary import Summary
 from loopwise.analysis.verdicts import judge_family
 from loopwise.errors import UsageError
-from loopwise.model import Case, Experiment, Run, ServerFacts, Verdict
+from loopwise.model import Case, Experiment, ServerFacts, Verdict
 from loopwise.model.factors import case_factors
 
 CALIBRATION = "cpu_iterations_per_ms"
@@ -19,7 +19,6 @@ MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions",
 `server` is what the measured servers said of themselves. Memory is only shown: its size alone moves nothing."""
 ALLOWABLE = (*MATTERS, "calibration")
 SERVER_KEYS = ("python", "loop", "versions")
-
 STARTED = ("env_file", "fresh", "before_replicate")
 """Factors of how an app is started, beside its variables and arguments."""
 
@@ -39,42 +38,40 @@ class Difference(NamedTuple):
 
 
 def differences(base: Summary, other: Summary) -> list[Difference]:
-    """What differs in the environments, and in what the servers of the shared cases ran on; by key."""
+    """Differences of the environments, and of what the servers of the shared cases ran on; by key."""
     shared = base.cases.keys() & other.cases.keys()
     one, two = (
-        _flat(each.experiment.environment)
-        | _served(run for run in each.runs if run.case.case_id in shared)
-        | _started(each.cases[case_id].case for case_id in shared)
+        _flat(each.experiment.environment) | _started(each.cases[case_id].case for case_id in shared)
         for each in (base, other)
     )
-    facts = [[run.server for run in each.runs if run.case.case_id in shared] for each in (base, other)]
-    one, two = (each | more for each, more in zip((one, two), _installed(*facts), strict=True))
-    return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
+    before, after = ([run.server for run in each.runs if run.case.case_id in shared] for each in (base, other))
+    return _differing(one, two, before, after)
 
 
 def served_differences(base: ServerFacts, other: ServerFacts) -> list[Difference]:
-    """What differs in the interpreters and packages that two servers ran on; by key."""
-    one, two = (
-        {f"server.{key}": str(value) for key, value in _flat(each.model_dump(include=set(SERVER_KEYS))).items()}
-        for each in (base, other)
-    )
-    one, two = (each | more for each, more in zip((one, two), _installed([base], [other]), strict=True))
+    """Differences of the interpreters and packages that two servers ran on; by key."""
+    return _differing({}, {}, [base], [other])
+
+
+def _differing(
+    one: Mapping[str, Any], two: Mapping[str, Any], before: Sequence[ServerFacts], after: Sequence[ServerFacts]
+) -> list[Difference]:
+    """Compare two sides by what is known of each and by the facts of its servers."""
+    installed = _installed(before), _installed(after)
+    if not all(installed):  # one side is of a version that recorded none
+        installed = {}, {}
+    one, two = {**one, **_served(before), **installed[0]}, {**two, **_served(after), **installed[1]}
     return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
 
 
-def _installed(base: Iterable[ServerFacts], other: Iterable[ServerFacts]) -> list[dict[str, str]]:
-    """Distributions of both, without those in `versions`; none where one of them is of a version that recorded none."""
-    sides: list[dict[str, set[str]]] = []
-    for facts in (base, other):
-        found: dict[str, set[str]] = {}
-        for each in facts:
-            for name, version in each.distributions.items():
-                if name not in each.versions:
-                    found.setdefault(f"distributions.{name}", set()).add(version)
-        sides.append(found)
-    if not all(sides):
-        return [{}, {}]
-    return [{key: " and ".join(sorted(several)) for key, several in side.items()} for side in sides]
+def _installed(servers: Iterable[ServerFacts]) -> dict[str, str]:
+    """Distributions of the servers' interpreters, without those in `versions`."""
+    return _joined(
+        (f"distributions.{name}", version)
+        for each in servers
+        for name, version in each.distributions.items()
+        if name not in each.versions
+    )
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,23 +82,27 @@ def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _served(runs: Iterable[Run]) -> dict[str, str]:
-    """What the servers ran on; several values where cases have several interpreters."""
-    values: dict[str, set[str]] = {}
-    for run in runs:
-        facts = _flat(run.server.model_dump(include=set(SERVER_KEYS)))
-        for key, value in facts.items():
-            values.setdefault(f"server.{key}", set()).add(str(value))
-    return {key: " and ".join(sorted(several)) for key, several in values.items()}
+def _served(servers: Iterable[ServerFacts]) -> dict[str, str]:
+    """Interpreters, loops and packages that the servers ran on."""
+    flat = (_flat(each.model_dump(include=set(SERVER_KEYS))) for each in servers)
+    return _joined((f"server.{key}", value) for facts in flat for key, value in facts.items())
 
 
 def _started(cases: Iterable[Case]) -> dict[str, str]:
-    """How apps were started, as far as ids of cases don't say it: it may be what is compared, so it is only shown."""
+    """Settings with which apps were started, which ids of cases need not say; only shown, for they may be compared."""
+    return _joined(
+        (f"case.{key}", value)
+        for case in cases
+        for key, value in case_factors(case).items()
+        if value is not None and (key in STARTED or key.startswith(("env.", "factory_args.")))
+    )
+
+
+def _joined(pairs: Iterable[tuple[str, object]]) -> dict[str, str]:
+    """Each key with its value as text; `1.0 and 2.0` where it has several."""
     values: dict[str, set[str]] = {}
-    for case in cases:
-        for key, value in case_factors(case).items():
-            if value is not None and (key in STARTED or key.startswith(("env.", "factory_args."))):
-                values.setdefault(f"case.{key}", set()).add(str(value))
+    for key, value in pairs:
+        values.setdefault(key, set()).add(str(value))
     return {key: " and ".join(sorted(several)) for key, several in values.items()}
 
 
