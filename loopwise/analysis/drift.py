@@ -34,7 +34,7 @@ class Drift(NamedTuple):
     what: str
     """`throughput` or `service time`."""
     empty: int = 0
-    """Sub-windows without an answer, where they are so many that no trend can be told; the size is 1 then."""
+    """Sub-windows without an answer, where they are so many that no trend can be seen; the size is 1 then."""
 
     @property
     def is_beyond(self) -> bool:

@@ -57,7 +57,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
         count = counts.get("window_rows", 0)
         few = f"only {count} answers of the {side} came; lengthen the round"
         readings += [
-            ("errors", answers.errors(counts, getattr(measured, side).errors, f"{side}'s ", f"{side}.log")),
+            ("errors", answers.errors(counts, getattr(measured, side).errors, f"{side}.log", f"{side}'s ")),
             ("rows", Reading(count, answers.MIN_ROWS, few, count >= answers.MIN_ROWS, "void")),
             ("retried", answers.retried(counts, f"{side}'s ")),
         ]

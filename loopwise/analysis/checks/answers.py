@@ -38,32 +38,32 @@ MAX_HUNG_RATIO = 0.05
 """As MAX_LITTLE_DEVIATION: with as many users less it is another load."""
 
 
-def errors(counts: Mapping[str, int], kinds: Sequence[ErrorCount], whose: str = "", log: str = "") -> Reading:
+def errors(counts: Mapping[str, int], kinds: Sequence[ErrorCount], log: str, whose: str = "") -> Reading:
     """Answers with another status than expected, timeouts, broken connections.
 
     Args:
         counts: of a run, or of a side.
         kinds: its errors.
-        whose: begins the side's name.
-        log: of the server; empty where it already ran.
+        log: name of the server's log in a sentence.
+        whose: stands before `requests` in a sentence: `baseline's `.
     """
     ratio = counts.get("errors", 0) / max(counts.get("window_rows", 0), 1)
-    told = f": {listed(kinds)}" if kinds else ""
+    named = f": {listed(kinds)}" if kinds else ""
     return Reading(
-        ratio, MAX_ERROR_RATIO, f"{100 * ratio:.1f} % of the {whose}requests failed{told}; {_remedy(kinds, log)}"
+        ratio, MAX_ERROR_RATIO, f"{100 * ratio:.1f} % of the {whose}requests failed{named}; {_remedy(kinds, log)}"
     )
 
 
 def _remedy(kinds: Sequence[ErrorCount], log: str) -> str:
-    """What to do about the most frequent error."""
+    """Advice on the most frequent error."""
     (main, _), *_ = by_kind(kinds).most_common(1) or [("", 0)]
     known = max((prefix for prefix in REMEDIES if main.startswith(prefix)), key=len)
-    return REMEDIES[known].format(log=log or "the server's own log")
+    return REMEDIES[known].format(log=log)
 
 
 def errors_of_run(facts: Facts) -> Reading:
     """The errors of a run."""
-    return errors(facts.run.counts, facts.run.errors, log="server.log" if facts.run.case.server else "")
+    return errors(facts.run.counts, facts.run.errors, _log(facts.run))
 
 
 def unanswered(facts: Facts) -> Reading | None:

@@ -35,29 +35,33 @@ def script_errors(facts: Facts) -> Reading | None:
 
 def users(facts: Facts) -> Reading | None:
     """Every user that was asked for was there."""
-    wanted, had = facts.run.generator.users_wanted, facts.run.generator.users
+    generator = facts.run.generator
+    wanted, had = generator.users_wanted, generator.users
     if wanted is None or had is None:
         return None
-    sentence = f"{had} of {wanted} users ran at the end of the window; see generator.log"
-    generator = facts.run.generator
-    gone_s, script = generator.users_gone_s, generator.script
-    if had and generator.users_mean == had and script is not None and script.stopped_at:
-        ended = f"{had} of {wanted} users ran: the script ended the others before the window ({script.stopped_at})"
+    stopped_at = generator.script.stopped_at if generator.script else ""
+    if stopped_at and had and generator.users_mean == had:
+        ended = f"{had} of {wanted} users ran: the script ended the others before the window ({stopped_at})"
         return Reading(had, wanted, ended, had == wanted, "flag")
-    file = facts.run.case.scenario or (facts.run.case.load.shape or "").rpartition(":")[0]
-    if gone_s is not None and file:
-        when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
-        name = Path(file).name
-        by = "a shape that returned None" + (
-            ", StopUser or runner.quit()" if facts.run.case.scenario else " or 0 users"
-        )
-        if script is not None and script.stopped_at:
-            by = f"StopUser or StopTest in {script.stopped_at}"
-        sentence = (
-            f"no user of {wanted} was left {when}: {name} ended them, by {by}; "
-            "let it run for as long as warm-up and window take"
-        )
-    return Reading(had, wanted, sentence, had == wanted and (gone_s is None or not facts.run.case.load.shape))
+    has_ended = generator.users_gone_s is not None and facts.run.case.load.shape is not None
+    return Reading(had, wanted, _missing_users(facts, stopped_at), had == wanted and not has_ended)
+
+
+def _missing_users(facts: Facts, stopped_at: str) -> str:
+    """The sentence on users that were not there: a script or a shape ended them, or the generator's log knows more."""
+    run, generator = facts.run, facts.run.generator
+    gone_s, wanted = generator.users_gone_s, generator.users_wanted
+    file = run.case.scenario or (run.case.load.shape or "").rpartition(":")[0]
+    if gone_s is None or not file:
+        return f"{generator.users} of {wanted} users ran at the end of the window; see generator.log"
+    when = f"{gone_s:.1f} s into the window" if gone_s else "when the window began"
+    by = f"StopUser or StopTest in {stopped_at}"
+    if not stopped_at:
+        by = "a shape that returned None" + (", StopUser or runner.quit()" if run.case.scenario else " or 0 users")
+    return (
+        f"no user of {wanted} was left {when}: {Path(file).name} ended them, by {by}; "
+        "let it run for as long as warm-up and window take"
+    )
 
 
 def connections(facts: Facts) -> Reading | None:
@@ -98,7 +102,7 @@ def drift(facts: Facts) -> Reading | None:
     direction = "rose" if trend.size > 0 else "fell"
     if trend.empty:
         sentence = (
-            f"no answer came in {trend.empty} of {SUB_WINDOWS} parts of the window, so a trend cannot be told; "
+            f"no answer came in {trend.empty} of {SUB_WINDOWS} parts of the window, so a trend cannot be seen; "
             "see the time line, and make measure_s many times as long as an answer takes"
         )
         return Reading(abs(trend.size), trend.limit, sentence)
