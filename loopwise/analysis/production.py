@@ -34,7 +34,7 @@ def liveness(rows: RunRows, _telemetry: pa.Table) -> str | None:
     is_inside = later[-1] < due_ns.size
     in_a_row = np.all([missed[np.minimum(each, due_ns.size - 1)] for each in later], axis=0) if due_ns.size else missed
     if (is_inside & in_a_row).any():
-        return f"{rule} would have restarted the server: {missed.mean():.0%} of the canaries missed".replace("%", " %")
+        return f"{rule} would have restarted the server: {100 * missed.mean():.0f} % of the canaries missed"
     lasting_s = LIVENESS_PERIOD_S * (LIVENESS_MISSES - 1)
     if rows.window.duration_s < lasting_s + LIVENESS_TIMEOUT_S and due_ns.size >= LEAST_PROBES and missed.all():
         return f"{rule} would restart the server if this lasted for {lasting_s} s: all {due_ns.size} canaries missed"
@@ -46,12 +46,11 @@ def _canaries(rows: RunRows) -> tuple[np.ndarray, np.ndarray]:
 
     One that the end of the run cut off before that is left out: it may have been in time.
     """
-    mine = rows.is_victim & (rows.column["scheduled_ns"] >= rows.window.start_ns)
-    mine &= rows.column["scheduled_ns"] < rows.window.end_ns
-    is_late = rows.column["received_ns"] - rows.column["scheduled_ns"] > LIVENESS_TIMEOUT_S * NS
-    known = mine & (is_late | rows.is_ok | rows.is_failed)
-    order = np.argsort(rows.column["scheduled_ns"][known])
-    return rows.column["scheduled_ns"][known][order], (is_late | rows.is_failed)[known][order]
+    due_ns = rows.column["scheduled_ns"]
+    is_late = rows.column["received_ns"] - due_ns > LIVENESS_TIMEOUT_S * NS
+    known = rows.is_victim & rows.inside("scheduled_ns") & (is_late | rows.is_ok | rows.is_failed)
+    order = np.argsort(due_ns[known])
+    return due_ns[known][order], (is_late | rows.is_failed)[known][order]
 
 
 def gunicorn_timeout(rows: RunRows, telemetry: pa.Table) -> str | None:

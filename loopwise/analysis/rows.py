@@ -81,12 +81,12 @@ class RunRows:
     @cached_property
     def arrived(self) -> MASK:
         """Rows whose answer arrived in the window."""
-        return self._inside("received_ns")
+        return self.inside("received_ns")
 
     @cached_property
     def due(self) -> MASK:
         """Rows whose latency counts, including the canary's."""
-        return self._inside("scheduled_ns") if self.is_open else self.arrived
+        return self.inside("scheduled_ns") if self.is_open else self.arrived
 
     @cached_property
     def counted(self) -> MASK:
@@ -179,7 +179,8 @@ class RunRows:
         """Response times of the canary in the window."""
         return self.duration_ns("response", self.arrived & self.is_victim & self.is_ok)
 
-    def _inside(self, name: str) -> MASK:
+    def inside(self, name: str) -> MASK:
+        """Rows of which this time lies in the window."""
         times_ns = self.column[name]
         return (times_ns >= self.window.start_ns) & (times_ns < self.window.end_ns)
 
