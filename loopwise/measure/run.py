@@ -63,8 +63,7 @@ def measure(
         processes=testbed.experiment.suite.generator.processes,
         cores=pinning.generator,
     )
-    canary_idle_p99_ms = idle_p99_ms(case, server.url)
-    run = run.model_copy(update={"alone_ms": ask_alone(case, server.url)})
+    idle = {"canary_idle_p99_ms": idle_p99_ms(case, server.url), "alone_ms": ask_alone(case, server.url)}
     try:
         testbed.load(recording, order)
     finally:  # whatever became of the load, the telemetry is kept
@@ -72,10 +71,10 @@ def measure(
     rows = seal_samples(folder)
     run = run.model_copy(
         update={
+            **idle,
             "window": recording.window(),
             "server": server.known(),
             "generator": recording.done.figures,
-            "canary_idle_p99_ms": canary_idle_p99_ms,
             "counts": {"rows": rows},
             "host": HostFigures(**recording.figures(SERVER), **recording.changes()),
             "workers": recording.workers(SERVER),
