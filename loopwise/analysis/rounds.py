@@ -1,4 +1,4 @@
-"""What each side of a pair's round gave, and a duel's rounds as the figures of its two cases.
+"""Figures of each side of a pair's round, and a duel's rounds as the figures of its two cases.
 
 In a duel both servers run at once on the same cores, so the absolute figures are those of a shared machine: no bound
 applies to them, and what counts is the ratio.
@@ -20,7 +20,7 @@ from loopwise.model import TOTAL, Case, ErrorCount, Experiment, Round, Side
 
 
 def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float | None, span: Slice) -> Side:
-    """Compute what one side gave.
+    """Compute the figures of one side.
 
     Args:
         table: all rows of the round; endpoints begin with the side's name.
@@ -104,7 +104,7 @@ def figures_in_rounds(case: Case, rounds: Sequence[Round]) -> CaseFigures:
     spoilt: dict[int, RunFigures] = {}
     reason = ""
     for each in rounds:
-        side = {each.candidate_case: each.candidate, each.baseline_case: each.baseline}.get(case.case_id)
+        side = _side(case, each)
         if side is None:
             continue
         if each.status == "ok":
@@ -118,13 +118,12 @@ def figures_in_rounds(case: Case, rounds: Sequence[Round]) -> CaseFigures:
 
 def errors_in_rounds(case: Case, rounds: Sequence[Round]) -> dict[int, tuple[ErrorCount, ...]]:
     """The errors of a case in each round that was measured, by its number."""
-    return {
-        each.number: side.errors
-        for each in rounds
-        if each.status != "failed"
-        for case_id, side in ((each.baseline_case, each.baseline), (each.candidate_case, each.candidate))
-        if case_id == case.case_id
-    }
+    measured = {each.number: _side(case, each) for each in rounds if each.status != "failed"}
+    return {number: side.errors for number, side in measured.items() if side is not None}
+
+
+def _side(case: Case, measured: Round) -> Side | None:
+    return {measured.candidate_case: measured.candidate, measured.baseline_case: measured.baseline}.get(case.case_id)
 
 
 def trouble_of(each: Round) -> str:
