@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,16 +133,14 @@ class ResultFolder:
         Returns:
             The runs, and a sentence for each that can't be read.
         """
-        runs: list[Run] = []
         found, damaged = _read_all(self.path, RUNS, Run)
-        for path, run in found:
-            # The folder's name decides: a kill may have come before run.json said so.
-            marked = run.model_copy(update={"status": "disturbed"}) if ASIDE in path.parent.name else run
-            if path.parent == self.folder_of(marked):
-                runs.append(marked)
-            else:
-                damaged.append(_misplaced(path, self.folder_of(marked)))
-        return sorted(runs, key=lambda run: run.order), damaged
+        # The folder's name decides: a kill may have come before run.json said so.
+        marked = [
+            (path, run.model_copy(update={"status": "disturbed"}) if ASIDE in path.parent.name else run)
+            for path, run in found
+        ]
+        runs, misplaced = _in_place(marked, self.folder_of)
+        return sorted(runs, key=lambda run: run.order), damaged + misplaced
 
     def round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
         """Folder of one round of a pair."""
@@ -166,13 +164,9 @@ class ResultFolder:
             The rounds, by pair and in the order of their numbers, and a sentence for each that can't be read.
         """
         found, damaged = _read_all(self.path, ROUNDS, Round)
-        rounds = [each for path, each in found if path.parent == self._folder_of_round(each)]
-        damaged += [
-            _misplaced(path, self._folder_of_round(each))
-            for path, each in found
-            if path.parent != self._folder_of_round(each)
-        ]
-        return sorted(rounds, key=lambda each: (each.baseline_case, each.candidate_case, each.number)), damaged
+        rounds, misplaced = _in_place(found, self._folder_of_round)
+        rounds.sort(key=lambda each: (each.baseline_case, each.candidate_case, each.number))
+        return rounds, damaged + misplaced
 
     def write_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write verdicts.json."""
@@ -300,8 +294,17 @@ def _refuse_links(folder: Path) -> None:
                 )
 
 
-def _misplaced(path: Path, own: Path) -> str:
-    return f"{path}: belongs to {own}, and not to the folder where it is; move it back, or delete it"
+def _in_place(found: Sequence[tuple[Path, T]], folder_of: Callable[[T], Path]) -> tuple[list[T], list[str]]:
+    """The nouns that lie in the folders of their own, and a sentence for each that does not."""
+    kept, misplaced = [], []
+    for path, each in found:
+        if path.parent == folder_of(each):
+            kept.append(each)
+        else:
+            misplaced.append(
+                f"{path}: belongs to {folder_of(each)}, and not to the folder where it is; move it back, or delete it"
+            )
+    return kept, misplaced
 
 
 def _read_all(folder: Path, pattern: str, noun: type[T]) -> tuple[list[tuple[Path, T]], list[str]]:
