@@ -178,7 +178,7 @@ def reduce_runs(source: Source, runs: Sequence[Run]) -> ReducedRuns:
 def _reduce(source: Source, run: Run, damaged: list[str]) -> tuple[RunFigures, Digest | None, Sequence[ErrorCount]]:
     table = source.samples(run, ROW_COLUMNS)
     rows = RunRows(table, run)
-    # Results from before run.json told errors have them in their rows alone.
+    # Results from before run.json recorded errors have them in their rows alone.
     errors = run.errors or errors_of_run(rows, table)
     if run.window is None:
         return figures_of(rows), None, errors

@@ -117,7 +117,7 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
     Returns:
         steal_ratio and cpu_ratio of the machine (0–1); with a server, server_cpu_s (user and system, all its
         processes), server_rss_mb (their greatest sum), server_rss_growth_mb (0 unless it grew steadily), server_threads
-        and server_context_switches; server_pss_mb where every process told; and, with probes, those of `loop_figures`.
+        and server_context_switches; server_pss_mb where all have it; and, with probes, those of `loop_figures`.
     """
     inside = [s for s in samples if start_ns <= s.time_ns <= end_ns]
     hosts = [s for s in inside if s.role == "host"]
