@@ -31,12 +31,8 @@ from loopwise.model import ScriptFigures
 from loopwise.servers.origin import UNIX
 
 
-def refuse_clients_without_sockets(user_classes: Iterable[Any], url: str) -> None:
-    """Locust's own clients know hosts and ports alone.
-
-    Raises:
-        GeneratorError: one of them would be asked to use a Unix socket.
-    """
+def _refuse_unix_socket(user_classes: Iterable[Any], url: str) -> None:
+    """Raise GeneratorError if a class whose client can't use Unix sockets would have to."""
     for each in user_classes if url.startswith(UNIX) else ():
         if issubclass(each, (HttpUser, FastHttpUser)) and not each.host:
             raise GeneratorError(
@@ -174,7 +170,7 @@ def prepare_script(order: Order) -> tuple[Script, Namespace]:
     if not user_classes:
         raise GeneratorError(f"{script.path.name}: all its user classes have the weight 0; give one a weight")
     _filter_by_tags(user_classes, options)
-    refuse_clients_without_sockets(user_classes, order.url)
+    _refuse_unix_socket(user_classes, order.url)
     _set_hosts(user_classes, order.url, script.path)
     return script._replace(user_classes=user_classes), options
 
