@@ -10,20 +10,22 @@ import pytest
 import typer
 from pydantic import BaseModel
 from support.docs import DOCS, ROOT, anchors, links, named, pages, rows, text_of
-from support.fakes import case_of, measured, run_of
+from support.fakes import FakeRow, case_of, measured, run_of, table_of
 
 from loopwise import machine, model
 from loopwise.analysis.causes import CAUSES
-from loopwise.analysis.checks import CHECKS, DISTURBANCES, check
+from loopwise.analysis.checks import CHECKS, DISTURBANCES, check, check_round
 from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.predictions import Prediction
+from loopwise.analysis.rounds import side_of
 from loopwise.analysis.scaling import Scaling
 from loopwise.analysis.summary import COLUMNS
 from loopwise.analysis.window import window_figures
 from loopwise.claims.finding import Bracket, Finding, Lesson
 from loopwise.cli import app
 from loopwise.generator.error_kinds import ANSWERED, ErrorKind
+from loopwise.generator.protocol import Slice
 from loopwise.model import Load, Run
 from loopwise.report.build import build
 from loopwise.results.columns import Sample
@@ -100,6 +102,20 @@ def test_counts_checks_and_metrics_are_those_of_the_code(tmp_path: Path) -> None
     assert named(SCHEMA_PAGE, "Check", table=1) == list(CHECKS)
     assert named(SCHEMA_PAGE, "Cause", table=1) == list(CAUSES)
     assert named(SCHEMA_PAGE, "summary.csv", table=1) == list(METRICS)
+
+
+def test_checks_and_counts_of_a_round_are_those_of_the_code(tmp_path: Path) -> None:
+    span = Slice("baseline", 0, 1)
+    side = side_of(table_of([FakeRow(0, 1, "baseline GET /")], tmp_path), "baseline", [span], None, span)
+    record = model.Round(
+        pairing="duel", number=1, baseline_case="a", candidate_case="b", status="ok", started_at="", baseline=side,
+        candidate=side, host=model.HostFigures(steal_ratio=0),
+        generator=model.GeneratorFigures(wall_s=1, clock_step_ms=0, longest_pause_s=0),
+    )  # fmt: skip
+    checks = dict.fromkeys(each.name for each in check_round(record))
+    meanings = {name: meaning for heading in ("Round", "Side") for name, _, meaning in rows(SCHEMA_PAGE, heading)}
+    assert meanings["checks"] == ", ".join(checks)
+    assert meanings["counts"].replace("`", "") == ", ".join(side.counts)
 
 
 def test_units_directions_and_meanings_of_metrics_are_those_of_the_code() -> None:
