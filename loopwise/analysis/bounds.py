@@ -72,7 +72,7 @@ def bounds(case: Case, cores: int) -> list[Bound]:
 
 
 class _Share(NamedTuple):
-    """What an average request of a case spends in one of its modes."""
+    """Part of an average request of a case that is spent in one of its modes."""
 
     mode: Mode
     ratio: float

@@ -1,4 +1,4 @@
-"""What the load does to the canary, the cheap route beside it: against the idle app, in words."""
+"""Latency of the canary, the cheap route beside the load, compared with the idle app's and put into words."""
 
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.wording import percent, times
@@ -15,7 +15,7 @@ def against_idle(ratio: Estimate, margin: float) -> str:
 
 
 def canary_sentence(figures: CaseFigures, *, margin: float, confidence: float) -> str:
-    """What became of a case's canary; empty without one, or without a valid run."""
+    """A clause on a case's canary; empty without one, or without a valid run."""
     path = figures.case.load.victim
     if path is None or not figures.runs:
         return ""

@@ -99,7 +99,7 @@ def cpu_saturated(signals: Signals) -> Sign | None:
 
 
 def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
-    """How much of the window the workers computed, and how much they waited for a core: two numbers, two remedies."""
+    """Shares of the window in which the workers computed and in which they waited for a core, as words and numbers."""
     used = [min(1.0, worker.cpu_ratio) for worker in signals.workers]
     # What a worker used and waited for is no more than the window.
     waited = [min(worker.wait_ratio, 1.0 - own) for worker, own in zip(signals.workers, used, strict=True)]

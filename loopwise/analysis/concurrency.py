@@ -1,4 +1,4 @@
-"""How many requests a server really serves at once, by Little's law, and what that says of what they wait for."""
+"""Queues and deadlocks that show in the number of requests really served at once (Little's law)."""
 
 from loopwise.analysis.sign import Sign
 from loopwise.analysis.signals import MIN_POOL, Signals

@@ -29,13 +29,13 @@ class Ending(NamedTuple):
     hung: int = 0
     """Requests in flight at the end that hang."""
     waited_s: float = 0.0
-    """How long the oldest of them had waited when it was given up."""
+    """Wait of the oldest of them until it was given up."""
     endpoint: str = ""
     """Of that one."""
 
 
 def ending(rows: RunRows, unfinished: MASK) -> Ending:
-    """How a window ended.
+    """Describe the end of a window.
 
     Args:
         rows: of the run.

@@ -1,4 +1,4 @@
-"""How many requests failed in which way: counts by endpoint and kind of error, of a run and of a case over its runs."""
+"""Count failed requests by endpoint and kind of error, of a run and of a case over its runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class CaseError:
-    """How many requests of a case's endpoint failed in one way, over the runs in which any did."""
+    """Failed requests of one endpoint and kind, over the runs of a case in which there were any."""
 
     counted: ErrorCount
     """The sums; its example is from the first of these runs."""
@@ -148,7 +148,7 @@ def over_runs(runs: Mapping[int, Sequence[ErrorCount]]) -> tuple[CaseError, ...]
 
 
 def by_kind(counts: Iterable[ErrorCount]) -> Counter[str]:
-    """How many requests failed in each way, whatever the endpoint."""
+    """Number of failed requests by kind, over all endpoints."""
     kinds: Counter[str] = Counter()
     for each in counts:
         kinds[each.kind] += each.count

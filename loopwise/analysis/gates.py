@@ -61,7 +61,7 @@ def parse_gate(text: str) -> Gate:
 
 
 def subject(verdict: Verdict, names: Mapping[str, str] = NO_NAMES) -> str:
-    """What a gate is applied to: the candidate, and the endpoint where verdicts are given per endpoint."""
+    """Name the subject of a gate: the candidate, and the endpoint where verdicts are given per endpoint."""
     return " ".join(filter(None, [names.get(verdict.candidate_case, verdict.candidate_case), verdict.endpoint]))
 
 

@@ -1,4 +1,4 @@
-"""Whether what watches a server in production would have ended it, by rule.
+"""Rules by which a supervisor or load balancer in production would have ended a server or its requests.
 
 To add a rule: one function that takes the run's rows and telemetry and returns its evidence (or None where it would not
 have fired), and one entry in RULES.
@@ -100,7 +100,7 @@ RULES: Mapping[str, Callable[[RunRows, pa.Table], str | None]] = {
 
 
 def kills(rows: RunRows, telemetry: pa.Table) -> tuple[Kill, ...]:
-    """What would have ended the server or its requests in production; empty without a window."""
+    """Apply every rule to a run; empty without a window."""
     if rows.run.window is None:
         return ()
     found = {rule: find(rows, telemetry) for rule, find in RULES.items()}

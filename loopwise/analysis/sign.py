@@ -9,12 +9,12 @@ class Sign:
     """The evidence of one cause in a run: numbers, and the words that they fill."""
 
     share: float
-    """How much of the window, or of what the cause is about; 0–1, cut off at 1."""
+    """Share of the window, or of the quantity that the cause is about; 0–1, cut off at 1."""
     words: str
     """With a place for the share and each number."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     remedy: str = ""
-    """What to do, with such places, too; empty: as the cause's spec says."""
+    """Advice, with such places, too; empty: the remedy of the cause's spec."""
 
     @property
     def evidence(self) -> str:

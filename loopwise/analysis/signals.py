@@ -23,7 +23,7 @@ MIN_POOL = 0.2
 
 @dataclass(frozen=True)
 class PoolSignals:
-    """How full one of a worker's pools was."""
+    """Use of one of a worker's pools."""
 
     full_ratio: float
     """Share of the samples at which every place was taken and somebody waited."""
@@ -62,7 +62,7 @@ class WorkerSignals:
 
 @dataclass(frozen=True)
 class Standstill:
-    """A server that answers no more, with threads and a pool full to the end."""
+    """A server that no longer answers, with threads and a pool full to the end."""
 
     since_s: float | None
     """Last answer, in seconds after the window opened; below 0: in the warm-up; None: there was none."""
@@ -111,7 +111,7 @@ class Signals:
 
     @property
     def left_ratio(self) -> float:
-        """What the hypervisor left of a core; at least half, since guesses beyond that are none."""
+        """Share of a core that the hypervisor left; at least half, since the estimate is too coarse below that."""
         return max(1.0 - self.steal_ratio / self.machine_cores, 0.5)
 
 

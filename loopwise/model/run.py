@@ -114,11 +114,11 @@ class Cause(Noun):
     evidence: str
     """The observation in words."""
     remedy: str = Field(default="", exclude_if=lambda remedy: not remedy)
-    """What to do; empty where the evidence says it, and in results of earlier versions."""
+    """Advice; empty where the evidence says it, and in results of earlier versions."""
 
 
 class Kill(Noun):
-    """What would have ended the server, or its requests, in production."""
+    """A rule of production by which the server, or its requests, would have been ended."""
 
     rule: str
     """A name in loopwise.analysis.production.RULES."""
@@ -127,7 +127,7 @@ class Kill(Noun):
 
 
 class ErrorCount(Noun):
-    """How many requests of an endpoint failed in one way."""
+    """Number of failed requests of one endpoint and kind of error."""
 
     endpoint: str
     """TOTAL for endpoints that are summed, since a script can name thousands."""
@@ -318,4 +318,4 @@ class Run(Noun):
     causes: tuple[Cause, ...] = ()
     """The most decisive first (loopwise.analysis.causes)."""
     kills: tuple[Kill, ...] = ()
-    """What would have ended it in production (loopwise.analysis.production)."""
+    """Rules of production that would have ended it (loopwise.analysis.production)."""

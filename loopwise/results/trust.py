@@ -1,4 +1,4 @@
-"""Seal experiments with a key of this user, so that only one's own results are resumed unasked.
+"""Seal experiments with a key of this user, so that only the user's own results are resumed without --trust.
 
 Resuming starts what experiment.json names. A seal is an HMAC of what was decided before the first request, under a key
 that never leaves this user's folder, and of the machine: nobody else can make one, nor change what it covers.

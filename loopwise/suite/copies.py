@@ -10,7 +10,7 @@ from loopwise.suite.file import shown
 from loopwise.suite.schema import Entry
 
 WrongAt = Callable[[str, str], SuiteError]
-"""Makes an error of a key of the entry and a sentence."""
+"""Makes an error from a key of the entry and a sentence."""
 
 
 def named_paths(entry: Entry) -> dict[str, str]:

@@ -342,7 +342,7 @@ _SUBJECTS: dict[str, Callable[[_Place], list[Draft]]] = {
 
 
 def _requests(place: _Place) -> list[dict[str, Any]]:
-    """What is sent to an app that is not ours: `workload`, `endpoints` and, for a Locust file, `scenario`."""
+    """Requests to an app that is not ours: `workload`, `endpoints` and, for a Locust file, `scenario`."""
     entry = place.entry
     for name, others in (("mix", ("endpoint", "scenario")), ("journey", ("mix", "endpoint", "scenario"))):
         other = next((other for other in others if getattr(entry, other)), None)
@@ -408,7 +408,7 @@ def _questions(key: Key, case: Case) -> list[tuple[Key, dict[str, Any]]]:
 
 
 def _from_target(case: Case, replies: Sequence[Description]) -> dict[str, Any]:
-    """What target_app says of a case's routes, as fields of Case."""
+    """Fields of a case from target_app's descriptions of its routes."""
     first, *_ = replies
     if not case.parts:
         update = first.model_dump(include={"params", "features", "needs"})

@@ -1,7 +1,8 @@
 """Operations of an OpenAPI document (version 2 or 3), each with a request filled in from it.
 
 Nothing may harm an app that is measured, so commands that choose by themselves what to ask (`init`, `blame APP`) take
-only what `Operation.inactive` has no word against: GET and HEAD that need nothing and whose names promise no change.
+only operations without a reason against it (`Operation.inactive`): GET and HEAD that need nothing and whose names
+promise no change.
 """
 
 import re
@@ -41,7 +42,7 @@ LOGINS = {
 
 
 class Reason(NamedTuple):
-    """Why an operation is not asked unasked."""
+    """Reason why an operation is asked only when somebody names it."""
 
     sentence: str
     """Its predicate: `changes data`, `needs a login (bearer)`."""
@@ -78,14 +79,14 @@ class Operation:
 
 
 class Listing(NamedTuple):
-    """What an app offers."""
+    """Operations of an app."""
 
     operations: list[Operation]
     left_out: list[str]
-    """What can't be asked at all or isn't known: `/ws (WebSocket)`, `/static (mounted StaticFiles)`."""
+    """Routes that can't be asked or aren't known: `/ws (WebSocket)`, `/static (mounted StaticFiles)`."""
 
     def active(self, *, include_unsafe: bool = False) -> list[Operation]:
-        """What may be asked although nobody named it."""
+        """Operations that may be asked although nobody named them."""
         return [each for each in self.operations if not each.inactive(include_unsafe=include_unsafe)]
 
 
@@ -280,7 +281,7 @@ class _Reader:
 
 
 def _danger(method: str, path: str, operation: Mapping[str, Any]) -> list[Reason]:
-    """What speaks against asking it even when the request is complete."""
+    """Reasons not to ask an operation even where its request is complete."""
     if method in CHANGING_METHODS:
         return [Reason("changes data", True)]
     if method not in SAFE_METHODS:

@@ -19,7 +19,7 @@ from loopwise.suite.to_toml import entry
 REACHES = ("url", "app", "scenario", "options", "server")
 """Fields of a case that say what is started and where requests go, besides endpoints."""
 SHOWN = 4
-"""Things that the question whether to trust a result names."""
+"""Number of them that the refusal of a result names."""
 
 
 def resumable(
@@ -70,7 +70,7 @@ def _reach(case: Case) -> list[Any]:
 
 
 def _named(suite: Suite) -> str:
-    """What runs as code, and what is put under load: `/srv/venv/bin/python, http://10.0.0.1`."""
+    """Programs and files that would be run, and servers put under load: `/srv/venv/bin/python, http://10.0.0.1`."""
     names: dict[str, None] = {}
     for case in suite.cases:
         app = [case.app.python, f"{case.app.target} in {case.app.app_dir}"] if case.app else []

@@ -76,6 +76,6 @@ def void_reason(checks: Iterable[Check]) -> str | None:
 
 
 def disturbance(checks: Iterable[Check]) -> float:
-    """How far the machine was from leaving a run alone: the worst value ÷ limit of DISTURBANCES; 0 when all passed."""
+    """Severity of the machine's disturbance: the greatest value ÷ limit of DISTURBANCES; 0 when all passed."""
     failed = [one.value / one.limit for one in checks if one.name in DISTURBANCES and not one.ok]
     return max(failed, default=0.0)

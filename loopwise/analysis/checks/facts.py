@@ -1,4 +1,4 @@
-"""What checks are: the facts that they read, a reading beside its limit, and the spec of a check."""
+"""Types of checks: the facts that they read, a reading beside its limit, and the spec of a check."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Reading:
     value: float
     limit: float
     sentence: str
-    """What a failure means, and what to do; kept only if the check failed."""
+    """Meaning of a failure, and advice; kept only if the check failed."""
     passes: bool | None = None
     """None: it passes while the value is at most the limit."""
     effect: Effect | None = None
