@@ -96,8 +96,8 @@ def offered(
     wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
     if not wanted:
         raise UsageError(
-            f"blame: {app.target} names no route that can be asked unasked (GET or HEAD, without parameters and "
-            "login); give --endpoint 'GET /x' yourself"
+            f"blame: no route of {app.target} can be chosen for you (GET or HEAD, without required parameters or a "
+            "login); name one by --endpoint 'GET /x'"
         )
     reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
     left_out = [LeftOut(endpoint=name, reason=reason) for name, reason in reasons if reason]
