@@ -56,7 +56,7 @@ def test_the_first_cause_of_most_runs_is_that_of_the_case() -> None:
     grown = {"memory_growth": "memory grew"}
     blocked = {"loop_blocked": "event loop blocked 99 %"}
     summary = with_causes(fixture_summary(7), grown, blocked | grown, blocked)
-    assert list(first_causes(summary.runs).values()) == ["event loop blocked 99 %"]
+    assert [each.evidence for each in first_causes(summary.runs).values()] == ["event loop blocked 99 %"]
 
 
 def test_a_cause_that_few_runs_named_is_not_the_cases() -> None:

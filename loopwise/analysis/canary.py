@@ -1,8 +1,24 @@
 """Latency of the canary, the cheap route beside the load, compared with the idle app's and put into words."""
 
+from typing import NamedTuple
+
 from loopwise.analysis.figures import CaseFigures
-from loopwise.analysis.wording import percent, times
+from loopwise.analysis.wording import duration, percent, times
 from loopwise.model import Estimate
+
+
+class Canary(NamedTuple):
+    """What became of a case's canary."""
+
+    path: str
+    silence: str = ""
+    """`no answer in the window`; empty where it had some."""
+    p99: Estimate | None = None
+    """Milliseconds; None where it was silent."""
+    slowdown: Estimate | None = None
+    """p99 ÷ that of the idle app; None where that is unknown."""
+    verdict: str = ""
+    """On slowdown: `worse`, `same` or `undecided`."""
 
 
 def against_idle(ratio: Estimate, margin: float) -> str:
@@ -14,30 +30,34 @@ def against_idle(ratio: Estimate, margin: float) -> str:
     return "same" if ratio.high < 1 + margin else "undecided"
 
 
-def canary_sentence(figures: CaseFigures, *, margin: float, confidence: float) -> str:
-    """A clause on a case's canary; empty without one, or without a valid run."""
+def canary_of(figures: CaseFigures, *, margin: float, confidence: float) -> Canary | None:
+    """What became of a case's canary; None without one, or without a valid run."""
     path = figures.case.load.victim
     if path is None or not figures.runs:
-        return ""
+        return None
     if silent := [run for run in figures.runs.values() if run.counts.get("victim_rows") == 0]:
         runs = "" if len(silent) == len(figures.runs) else f" of {len(silent)} of {len(figures.runs)} runs"
-        return f"the canary {path} had no answer in the window{runs}"
+        return Canary(path, f"no answer in the window{runs}")
     p99 = figures.estimate("victim_p99_ms", confidence)
     if p99 is None:
-        return f"the canary {path} had no good answer in the window"
-    text = f"the canary {path} took {_ms(p99)} at p99"
-    ratio = figures.estimate("victim_slowdown", confidence)
-    if ratio is None:
+        return Canary(path, "no good answer in the window")
+    slowdown = figures.estimate("victim_slowdown", confidence)
+    return Canary(path, "", p99, slowdown, against_idle(slowdown, margin) if slowdown else "")
+
+
+def canary_sentence(figures: CaseFigures, *, margin: float, confidence: float) -> str:
+    """What became of a case's canary, with intervals; empty without one, or without a valid run."""
+    found = canary_of(figures, margin=margin, confidence=confidence)
+    if found is None:
+        return ""
+    if found.p99 is None:
+        return f"the canary {found.path} had {found.silence}"
+    text = f"the canary {found.path} took {duration(found.p99)} at p99"
+    if found.slowdown is None:
         return text
-    word = against_idle(ratio, margin)
-    end = {
+    ends = {
         "worse": "worse",
         "same": f"no worse by more than {percent(margin)}",
         "undecided": f"undecided at {percent(margin)}",
-    }[word]
-    return f"{text}, {times(ratio)} that of the idle app: {end}"
-
-
-def _ms(known: Estimate) -> str:
-    interval = "" if known.low is None or known.high is None else f" [{known.low:.3g}, {known.high:.3g}]"
-    return f"{known.value:.3g}{interval} ms"
+    }
+    return f"{text}, {times(found.slowdown)} that of the idle app: {ends[found.verdict]}"

@@ -361,16 +361,15 @@ def _is_telling(run: Run) -> bool:
     return run.status == "ok" or is_deadlock(run)
 
 
-def first_causes(runs: Sequence[Run]) -> dict[str, str]:
-    """Evidence of each case's first cause and what to do, by case_id, from the first run that names it."""
+def first_causes(runs: Sequence[Run]) -> dict[str, Cause]:
+    """Each case's first cause by case_id, from the first run that names it."""
     names = first_cause_names(runs)
-    evidence: dict[str, str] = {}
+    causes: dict[str, Cause] = {}
     for run in filter(_is_telling, runs):
         case_id = run.case.case_id
         if run.causes and run.causes[0].cause == names.get(case_id):
-            first = run.causes[0]
-            evidence.setdefault(case_id, "; ".join(filter(None, (first.evidence, first.remedy))))
-    return evidence
+            causes.setdefault(case_id, run.causes[0])
+    return causes
 
 
 def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:

@@ -137,7 +137,7 @@ def summarise(source: Source) -> Summary:
         quantiles=_quantiles(experiment, reduced),
         verdicts=verdicts,
         answers=(
-            *answer_all(experiment, cases, verdicts, first_causes(runs)),
+            *answer_all(experiment, cases, verdicts, {key: each.evidence for key, each in first_causes(runs).items()}),
             *(each.sentence for each in scaling),
         ),
         damaged=tuple(damaged),

@@ -43,6 +43,14 @@ def times(ratio: Estimate) -> str:
     return f"{_short(ratio.value)} times{interval}"
 
 
+def duration(estimate: Estimate) -> str:
+    """A latency in ms, in the unit that suits it: `52.3 [50.1, 54.6] ms`, `5.02 [4.99, 5.05] s`."""
+    factor, unit = (1e-3, "s") if estimate.value >= 1000 else (1.0, "ms")
+    low, high = (None if each is None else each * factor for each in (estimate.low, estimate.high))
+    interval = "" if low is None or high is None else f" [{_digits(low)}, {_digits(high)}]"
+    return f"{_digits(estimate.value * factor)}{interval} {unit}"
+
+
 def percent(share: float) -> str:
     """`5 %`, `2.5 %`."""
     return f"{share * 100:.4g} %"
@@ -60,4 +68,9 @@ def count(number: int, noun: str) -> str:
 
 def _short(value: float | None) -> str:
     # A duel knows its ratio to a tenth of a percent: 1.003 must not read as 1.
-    return "" if value is None else f"{value:.4g}" if 0.9 < value < 1.1 else f"{value:.3g}"
+    return "" if value is None else f"{value:.4g}" if 0.9 < value < 1.1 else _digits(value)
+
+
+def _digits(value: float) -> str:
+    """Three digits, or all before the point: `0.0432`, `52.3`, `2,710`."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -182,7 +182,8 @@ class Evidence:
 
     def cause(self, case: CaseFigures) -> str:
         """The first cause in the telemetry of most of the case's valid runs; empty where there is none."""
-        return first_causes(self.summary.runs).get(case.case.case_id, "")
+        found = first_causes(self.summary.runs).get(case.case.case_id)
+        return found.evidence if found else ""
 
 
 def _listed(factors: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """The words that pages, tables and charts share: names of cases and metrics, verdicts, causes, failed runs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from loopwise.analysis.canary import canary_sentence
+from loopwise.analysis.canary import canary_of
 from loopwise.analysis.causes import first_cause_names
 from loopwise.analysis.checks import DISTURBANCES
 from loopwise.analysis.metrics import METRICS
@@ -20,6 +20,12 @@ ICONS = {"worse": "▼", "invalid": "✕", "undecided": "?", "better": "▲", "s
 URGENCY = tuple(ICONS)
 """The verdicts in the order in which a reader wants to see them."""
 
+_AGAINST_IDLE = {
+    "worse": " worse than in the idle app",
+    "same": " as in the idle app",
+    "undecided": " not clearly worse than in the idle app",
+    "": "",
+}
 _NEAR_ONE = (0.9, 1.1)
 _SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
 
@@ -107,12 +113,24 @@ def kill_words(runs: Sequence[Run]) -> dict[str, str]:
     return {case_id: "; ".join(by_rule.values()) for case_id, by_rule in evidence.items()}
 
 
-def canary_words(summary: Summary, case_id: str) -> str:
-    """A sentence on a case's canary; empty where it has none, or nothing was measured."""
-    settings, figures = summary.experiment.suite.compare, summary.cases.get(case_id)
-    if figures is None:
-        return ""
-    return canary_sentence(figures, margin=settings.margin, confidence=settings.confidence)
+def canary_lines(summary: Summary, names: Mapping[str, str]) -> Iterator[str]:
+    """Say of the named cases how their canaries fared, those of one outcome together.
+
+    Args:
+        summary: of the result.
+        names: of the cases, by case_id.
+    """
+    settings = summary.experiment.suite.compare
+    told: dict[tuple[str, str], list[str]] = {}
+    for case_id, name in names.items():
+        figures = summary.cases.get(case_id)
+        found = canary_of(figures, margin=settings.margin, confidence=settings.confidence) if figures else None
+        if found is not None:
+            p99 = fmt.duration(found.p99.value) if found.p99 else ""
+            outcome = found.silence or f"p99{_AGAINST_IDLE[found.verdict]}"
+            told.setdefault((found.path, outcome), []).append(f"{name} {p99}".strip())
+    for (path, outcome), some in told.items():
+        yield fmt.clean(f"canary {path}, {outcome}: {', '.join(some)}")
 
 
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:

@@ -80,7 +80,9 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
         for case in facet.cases:
             case_id = case.case_id
             marked = f"marked: {', '.join(marks[case_id])}" if case_id in marks else ""
-            remarks = "; ".join(filter(None, [causes.get(case_id), off.get(case_id), marked]))
+            cause = causes.get(case_id)
+            told = (cause.evidence, cause.remedy) if cause else ()
+            remarks = "; ".join(filter(None, [*told, off.get(case_id), marked]))
             yield _case_row(cells, case, names, verdicts.get(case_id), remarks)
     yield from _error_lines(summary, cells)
     if summary.damaged:

@@ -18,7 +18,7 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import NUMBERS, SHOWN, error_lines, has_several, retries
 from loopwise.report.terminal.console import say
-from loopwise.report.words import canary_words, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
+from loopwise.report.words import canary_lines, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
@@ -82,14 +82,17 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     summary, row = cells.summary, cells.row(facet.cases, "throughput_rps")
     names = {cell.case.case_id: _case_name(facet, cell) for cell in row}
     invalid = {cell.case.case_id: cell.invalid for cell in row if cell.invalid is not None}
-    canaries = {key: text for key in names if (text := canary_words(summary, key))}
+    causes = first_causes(summary.runs)
+    evidence = {key: each.evidence for key, each in causes.items()}
+    remedies = {key: each.remedy for key, each in causes.items() if each.remedy}
     marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
     notes = [
         *_errors(summary, facet, names),
         *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
         *(Text.assemble((f"{_are(some)} invalid: ", "red"), text) for text, some in _by_text(invalid, names)),
-        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(first_causes(summary.runs), names)),
-        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(canaries, names)),
+        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(evidence, names)),
+        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(remedies, names)),
+        *(_plain(text, "dim") for text in canary_lines(summary, names)),
         *(
             _plain(f"{_listed(some)}: in production, {text}", "red")
             for text, some in _by_text(kill_words(summary.runs), names)
