@@ -76,6 +76,13 @@ def test_a_row_fills_what_is_expected_whether_text_or_number(value: Any) -> None
     assert fault(ExpectBody(path="$.id", equals="{id}"), OK, {"id": "8"}) == "$.id is '7', not '8'"
 
 
+def test_places_inside_a_value_and_literal_ones_are_filled() -> None:
+    nested = ExpectBody(path="$", equals={"item": [{"{id}": "{id}"}], "open": True})
+    assert fault(nested, b'{"item": [{"7": 7}], "open": true}', {"id": "7"}) is None
+    assert fault(nested, b'{"item": [{"7": 8}], "open": true}', {"id": "7"}) is not None
+    assert fault(ExpectBody(contains="{{id}}"), b"see {id}", {}) is None
+
+
 def test_captures_take_values_with_their_type_or_name_the_path_that_has_none() -> None:
     expectation = Expectation(Endpoint(capture={"a": "$.n", "b": "$.l"}))
     assert expectation.capture(OK) == ({"a": 1, "b": [1, True]}, None)

@@ -99,7 +99,10 @@ def _answer(
 
 def _no_clear_difference(others: list[CaseFigures], rivals: list[CaseFigures]) -> str:
     """Names the cases that may be as good for all that was measured: a winner by noise must not look like one."""
-    return f" No clear difference from {_listed(others, rivals)}." if others else ""
+    if not others:
+        return ""
+    is_any = len(others) == len(rivals) - 1 > 1
+    return f" No clear difference from {'any other' if is_any else _listed(others, rivals)}."
 
 
 def _listed(some: list[CaseFigures], rivals: list[CaseFigures]) -> str:

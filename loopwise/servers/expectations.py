@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from loopwise.model import Endpoint, ExpectBody
-from loopwise.servers.templates import Values, as_text, filled, names_in
+from loopwise.model import Endpoint
+from loopwise.servers.templates import Values, as_text, filled, has_places, strings_in
 from loopwise.servers.wire import value_fault
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(-?\d+)\]|\[('[^']*'|\"[^\"]*\")\]")
@@ -60,7 +60,8 @@ class Expectation:
 
     def __init__(self, endpoint: Endpoint, sent_in_headers: frozenset[str] = frozenset()) -> None:
         self.expected = endpoint.expect_body
-        self.is_filled = endpoint.is_filled and self.expected is not None and bool(_names(self.expected))
+        texts = strings_in([self.expected.contains, self.expected.equals]) if self.expected is not None else ()
+        self.is_filled = endpoint.is_filled and any(map(has_places, texts))
         self._captures = {name: json_path(text) for name, text in endpoint.capture.items()}
         self._texts = endpoint.capture
         self._in_headers = sent_in_headers
@@ -88,9 +89,7 @@ class Expectation:
         found = value_at(_document(body), self._path)
         if found is MISSING:
             return f"it has no {expected.path}"
-        wanted = expected.equals
-        if self.is_filled and isinstance(wanted, str):  # a CSV file has texts only, so texts are compared
-            wanted, found = filled(wanted, values), as_text(found)
+        wanted = expected.equals if not self.is_filled else _filled(expected.equals, values)
         if wanted is None or _is_equal(found, wanted):
             return None
         return f"{expected.path} is {as_text(found)[:60]!r}, not {as_text(wanted)!r}"
@@ -108,9 +107,19 @@ class Expectation:
         return captured, None
 
 
-def _names(expected: ExpectBody) -> list[str]:
-    texts = [text for text in (expected.contains, expected.equals) if isinstance(text, str)]
-    return [name for text in texts for name in names_in(text)]
+class _Filled(str):
+    """A text whose places are filled. A CSV file has texts only, so it equals any value with this text."""
+
+
+def _filled(value: Any, values: Values) -> Any:
+    """A JSON value with the places of its texts and keys filled."""
+    if isinstance(value, str):
+        return _Filled(filled(value, values)) if has_places(value) else value
+    if isinstance(value, list):
+        return [_filled(each, values) for each in value]
+    if isinstance(value, Mapping):
+        return {filled(key, values): _filled(each, values) for key, each in value.items()}
+    return value
 
 
 def _document(body: bytes) -> Any:
@@ -123,6 +132,8 @@ def _document(body: bytes) -> Any:
 
 def _is_equal(found: Any, wanted: Any) -> bool:
     """Whether two JSON values are the same: 1 and 1.0 are, true and 1 are not."""
+    if isinstance(wanted, _Filled):
+        return as_text(found) == wanted
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
     if isinstance(found, list) and isinstance(wanted, list):

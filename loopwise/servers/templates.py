@@ -30,6 +30,11 @@ def names_in(text: str) -> list[str]:
     return [match[2] for match in _PLACE.finditer(text) if match[2]]
 
 
+def has_places(text: str) -> bool:
+    """Whether filling changes the text: it has a place, or the literal of one."""
+    return _PLACE.search(text) is not None
+
+
 def as_text(value: Any) -> str:
     """A value as it stands in a text: strings as they are, others as JSON."""
     return value if isinstance(value, str) else _as_json(value)
@@ -70,22 +75,23 @@ def texts_of(endpoint: Endpoint) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, field in (endpoint.form or {}).items():
         for text in field if isinstance(field, list) else [field]:
             yield ("form", name), text
-    for text in _strings(endpoint.json_body):
+    for text in strings_in(endpoint.json_body):
         yield ("json",), text
     if endpoint.expect_body is not None:
-        for text in _strings([endpoint.expect_body.contains, endpoint.expect_body.equals]):
+        for text in strings_in([endpoint.expect_body.contains, endpoint.expect_body.equals]):
             yield ("expect_body",), text
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings_in(value: Any) -> Iterator[str]:
+    """All strings of a JSON value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield from (key, *_strings(each))
+            yield from (key, *strings_in(each))
     elif isinstance(value, list):
         for each in value:
-            yield from _strings(each)
+            yield from strings_in(each)
 
 
 class Template:
