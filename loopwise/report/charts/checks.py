@@ -10,9 +10,8 @@ from loopwise.model import Check, Round, Run
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cells, Facet
 from loopwise.report.charts.kit.chart import Chart
-from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
+from loopwise.report.charts.kit.frame import Frame, heading_height_in
 from loopwise.report.charts.kit.rows import (
-    GAP_IN,
     describe_rows,
     label_columns_in,
     row_labels,
@@ -30,7 +29,6 @@ OUTCOMES = {
 _COLUMN_IN = 0.3
 _HEAD_MAX_IN = 1.2
 _HEAD_GAP_IN = 0.08
-_REASON_LEAST_IN = 0.9
 _BELOW_IN = 0.08
 _PT = 7
 _VOID_COLOUR, _FLAG_COLOUR = "#d55e00", "#e69f00"
@@ -76,7 +74,7 @@ class ChecksPanel:
         return describe_rows(f"Checks that failed, {self.facet.name}.", self.facet, figures)
 
     def draw(self, frame: Frame) -> None:
-        """A mark where a check failed, with the number of runs; the first reason beside it where there is room."""
+        """A mark where a check failed, with the number of runs."""
         clean = f" · {count(self.clean, 'case')} without a mark" if self.clean else ""
         frame.heading(self.facet.heading, f"{self.facet.context}{clean}")
         middles_in, bottom_in = row_middles_in(self.facet)
@@ -98,7 +96,7 @@ class ChecksPanel:
             ]
             if points:
                 axes.plot(*zip(*points, strict=True), marker, color=colour, ms=5, mew=0, clip_on=False)
-        self._draw_words(frame, left_in, middles_in)
+        self._draw_numbers(frame, left_in, middles_in)
 
     @property
     def _top_in(self) -> float:
@@ -106,20 +104,13 @@ class ChecksPanel:
         names_in = max(text_width_in(_head(name), _PT) for name in self.columns) + 2 * _HEAD_GAP_IN
         return heading_height_in(self.facet.heading) + names_in
 
-    def _draw_words(self, frame: Frame, left_in: float, middles_in: Sequence[float]) -> None:
-        """The number of runs beside each mark, and the gravest reason at the row's end."""
-        reason_left_in = left_in + len(self.columns) * _COLUMN_IN + GAP_IN
-        room_in = PANEL_WIDTH_IN - reason_left_in
+    def _draw_numbers(self, frame: Frame, left_in: float, middles_in: Sequence[float]) -> None:
+        """The number of runs beside each mark."""
         for middle_in, row in zip(middles_in, self.marks, strict=True):
-            known = [(index, mark) for index, mark in enumerate(row) if mark is not None]
-            for index, mark in known:
-                number = f"{mark.failed}" if mark.failed < 100 else "…"
-                frame.text(left_in + (index + 0.45) * _COLUMN_IN, self._top_in + middle_in, number, size=_PT)
-            _, gravest = min(known, key=lambda pair: not pair[1].is_void)
-            if room_in >= _REASON_LEAST_IN:
-                # The remedy, behind the semicolon, is in the page.
-                reason = fit(gravest.detail.partition("; ")[0], room_in, _PT)
-                frame.text(reason_left_in, self._top_in + middle_in, reason, size=_PT, color=MUTED)
+            for index, mark in enumerate(row):
+                if mark is not None:
+                    number = f"{mark.failed}" if mark.failed < 100 else "…"
+                    frame.text(left_in + (index + 0.45) * _COLUMN_IN, self._top_in + middle_in, number, size=_PT)
 
 
 def checks_panels(summary: Summary) -> list[ChecksPanel]:
@@ -142,8 +133,8 @@ def checks_panels(summary: Summary) -> list[ChecksPanel]:
 CHECKS = Chart(
     "checks",
     "Cases that a check marked",
-    "A cross: the check made runs of the case void; a triangle: it only flagged them. The number counts those runs;"
-    " the words are the gravest reason. Cases without a mark have no row.",
+    "A cross: the check made runs of the case void; a triangle: it only flagged them. The number counts those runs."
+    " Cases without a mark have no row; reasons are told with each case.",
     checks_panels,
     has_intervals=False,
 )
