@@ -98,6 +98,7 @@ def write_suite(folder: Path, names: list[str]) -> Path:
     """The suite with an entry per name, and what it needs beside it."""
     (folder / "slow.py").write_text(SLOW_USER, encoding="utf-8")
     head = 'name = "provoke"\n[load]\nwarmup_s = 0.5\nmeasure_s = 2.2\n[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n'
+    head += "[compare]\nslices_max = 0\n"
     entries = [PROVOCATIONS[name].entry for name in names]
     tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in entry.items()) for entry in entries]
     path = folder / "provoke.toml"

@@ -123,7 +123,7 @@ def test_on_a_full_disk_runs_are_kept_and_resumed(tmp_path: Path) -> None:
         ls {disk}/r/runs/*/*/samples.parquet; cp {disk}/r/experiment.json {tmp_path}
     """
     command = ["unshare", "-m", "sh", "-c", script]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180)
     assert "status 3\n" in done.stdout, (done.stdout, done.stderr)
     assert done.stdout.count("samples.parquet") == 2
     plan = json.loads((tmp_path / "experiment.json").read_text("utf-8"))["plan"]

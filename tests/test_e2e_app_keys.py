@@ -41,6 +41,8 @@ measure_s = 0.3
 min = 1
 max = 1
 repeats = 0
+[compare]
+slices_max = 0
 [[matrix]]
 app = "shop:create"
 app_dir = "src"

@@ -27,6 +27,8 @@ measure_s = {measure_s}
 min = 2
 max = 2
 repeats = 0
+[compare]
+slices_max = 0
 [[matrix]]
 app = "plain:app"
 app_dir = "."

@@ -129,7 +129,7 @@ def test_http_parser_is_that_of_the_suite(name: str, http: str, tmp_path: Path, 
 def toml_of(entries: Sequence[Mapping[str, Any]]) -> str:
     """A suite of one short run per entry; JSON's strings, numbers and lists are TOML's."""
     head = 'name = "bad"\n[load]\nusers = 2\nwarmup_s = 0.1\nmeasure_s = 0.3\n'
-    head += "[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n"
+    head += "[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n[compare]\nslices_max = 0\n"
     tables = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in entry.items()) for entry in entries]
     return head + "".join(f"[[matrix]]\n{table}\n" for table in tables)
 

@@ -30,6 +30,7 @@ params = {{ {params} }}
 mode = ["async", "sync"]
 [compare]
 baseline = {{ mode = "sync" }}
+slices_max = 0
 """
 KINDS = [("upstream", "ms = 5"), ("postgres", "rows = 5")]
 

@@ -161,7 +161,7 @@ def test_a_large_request_over_tls_reaches_a_slow_reader_whole(
             [Endpoint(method="POST", path="/take", json_body=BODY)],
             users=2,
             warmup_max_s=10.0,
-            timeout_s=3.0,
+            timeout_s=10.0,
             new_connection_per_request=new_connection,
         )
     body = b'{"text":"' + b"y" * 8_000_000 + b'"}'

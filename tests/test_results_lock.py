@@ -123,6 +123,8 @@ measure_s = 0.8
 min = 2
 max = 2
 repeats = 0
+[compare]
+slices_max = 0
 [[matrix]]
 app = "plain:app"
 app_dir = "."

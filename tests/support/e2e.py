@@ -64,7 +64,7 @@ class Bench:
             text=True,
         )
 
-    def __call__(self, *arguments: str | Path, timeout_s: float = 120) -> tuple[int, str]:
+    def __call__(self, *arguments: str | Path, timeout_s: float = 300) -> tuple[int, str]:
         """Run a command to its end; returns exit status and output."""
         process = self.start(*arguments)
         try:
