@@ -39,6 +39,7 @@ BUSY_CPU = 0.05
 """Share of a core above which a process computes; one that asks every second for its database stays below."""
 BUSY_BYTES_PER_S = 100_000
 LIVES = 3
+SHORTEST_LIFE_S = 0.05
 """A worker that has been started so often, and ended each time, won't come up."""
 
 
@@ -148,14 +149,19 @@ class Watch:
     """When they were last sampled."""
     ended: int = 0
     """Workers that have ended."""
-    _children: set[int] = field(default_factory=set)
+    _lives: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Workers by pid: when each was seen first and last."""
     _work: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def count_ended(self) -> int:
-        """How many workers have ended; called often, for the life of some is short."""
-        children = _workers_of(self.root)
-        self.ended += len(self._children - children)
-        self._children = children
+        """How many workers have ended; called often, for the life of some is short.
+
+        One that was seen for a moment only was no worker: another program, between fork and exec.
+        """
+        now_s, before = time.monotonic(), self._lives
+        self._lives = {pid: (before[pid][0] if pid in before else now_s, now_s) for pid in _workers_of(self.root)}
+        gone = [life for pid, life in before.items() if pid not in self._lives]
+        self.ended += sum(last_s - first_s >= SHORTEST_LIFE_S for first_s, last_s in gone)
         return self.ended
 
     def has_worked(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
