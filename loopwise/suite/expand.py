@@ -135,7 +135,10 @@ def _servers(place: _Place) -> list[Server | None]:
     lists = {name: values for name, values in given(place.entry).items() if name in SERVER_KEYS}
     ordered = {"name" if name == "server" else name: lists[name] for name in SERVER_KEYS if name in lists}
     if "env_file" in ordered:
-        ordered["env_file"] = [locations.env_file(text, key, place.source) for text, key in place.each("env_file")]
+        ordered["env_file"] = [
+            None if text is None else locations.env_file(text, key, place.source)
+            for text, key in place.each("env_file")
+        ]
     variables = _combinations(place.entry.env, (*place.key, "env"), place.source)
     ordered["env"] = [with_copies(place.entry, each, place.error) for each in variables]
     servers = [Server(**values) for values in _combinations(ordered, place.key, place.source)]
