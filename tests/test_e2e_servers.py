@@ -206,7 +206,7 @@ def test_failures_are_sentences_with_exit_3_and_end_clean(tmp_path: Path) -> Non
     ports = {name: free_port() for name in [*FAILURES, "fine"]}
     keys = {**{name: keys for name, (keys, _) in FAILURES.items()}, "fine": {"app": "plain:app"}}
     entries = [
-        {"app_dir": ".", "endpoint": "GET /", "port": ports[name], "startup_timeout_s": 20.0} | entry
+        {"app_dir": ".", "endpoint": "GET /", "port": ports[name], "startup_timeout_s": 60.0} | entry
         for name, entry in keys.items()
     ]
     suite = tmp_path / "bad.toml"
