@@ -11,8 +11,9 @@ LoopwiseError
 │   ├── ServiceError         a service behind a workload did not start, or died meanwhile; quotes its last lines
 │   └── GeneratorError       the load generator died or did not answer
 ├── RefusedError          3  the system refuses what every run needs: disk full, read-only; names the remedy
-├── Interrupted         130  Ctrl-C or SIGTERM; what was measured is kept
 └── InternalError        70  a fault of Loopwise itself; names the file with the traceback
+
+Interrupted             130  Ctrl-C, SIGTERM or SIGHUP; what was measured is kept. No LoopwiseError: see below
 
 Every message is one sentence a user can act on: the place, the value it got, what is allowed, and what to do next.
 """
@@ -78,8 +79,8 @@ class RefusedError(LoopwiseError):
     exit_status = 3
 
 
-class Interrupted(LoopwiseError):  # noqa: N818 - it is a request to stop, not an error
-    """The user asked to stop."""
+class Interrupted(BaseException):
+    """The user asked to stop. Code that goes on after any error, such as an import of matplotlib, lets it pass."""
 
     exit_status = 130
 

@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "loopwise"
 ORDER = (
     ("errors", "paths", "machine"),
+    ("interrupts",),
     ("model",),
     ("results",),
     ("servers",),

@@ -67,7 +67,7 @@ def kill(pid: str) -> None:
         pass
 
 
-def fail(running: Services, error: Exception) -> None:
+def fail(running: Services, error: BaseException) -> None:
     """A run in which the service dies, and then something is raised."""
     with running.during(["one"], "1/1") as variables:
         kill(variables["WHO"])

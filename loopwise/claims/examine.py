@@ -11,7 +11,7 @@ from loopwise.claims.archive import ClaimFolder, folders_in
 from loopwise.claims.claim import Claim
 from loopwise.claims.finding import Finding
 from loopwise.claims.table import CLAIMS
-from loopwise.errors import Interrupted, LoopwiseError, UsageError
+from loopwise.errors import LoopwiseError, UsageError
 from loopwise.generator.client import Generator
 from loopwise.machine import cores, describe, machine_words
 from loopwise.measure.experiment import Execution, Watcher, design
@@ -107,8 +107,6 @@ class Examiner:
                 if not self._step(claim, suite, place, began_s):
                     break
             return claim.judge(place.summary())
-        except Interrupted:
-            raise
         except LoopwiseError as error:
             return Finding(
                 claim_id=claim.claim_id,

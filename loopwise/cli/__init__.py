@@ -24,8 +24,8 @@ from loopwise.cli import (
     try_,
 )
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.interrupts import interruptible
 from loopwise.errors import Interrupted, LoopwiseError, UsageError
+from loopwise.interrupts import interruptible
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run.run,
@@ -93,6 +93,6 @@ def main() -> None:
             _refuse_unreadable(sys.argv[1:])
             _make_temporary_folder_absolute()
             app()
-    except LoopwiseError as error:
+    except (LoopwiseError, Interrupted) as error:
         sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")
         sys.exit(error.exit_status)

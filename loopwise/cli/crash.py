@@ -12,6 +12,7 @@ from pathlib import Path
 from loopwise import __version__
 from loopwise.cli.refused import refusal_of
 from loopwise.errors import InternalError, LoopwiseError
+from loopwise.interrupts import requested
 from loopwise.results.files import open_to_append
 
 CRASH_LOG = "crash.log"
@@ -30,6 +31,7 @@ def crashes_logged(folder: Path | None = None) -> Iterator[None]:
     Raises:
         RefusedError: the system refused what the block needs; no fault of ours.
         UsageError: a name is too long for a file.
+        Interrupted: somebody asked to stop, and the code that this hit made another exception of it.
         InternalError: the block raised another exception that Loopwise does not raise on purpose.
     """
     try:
@@ -37,6 +39,8 @@ def crashes_logged(folder: Path | None = None) -> Iterator[None]:
     except (LoopwiseError, BrokenPipeError):  # a reader that went away (`| head`) is no fault of ours
         raise
     except Exception as error:
+        if interruption := requested():
+            raise interruption from error
         if refusal := refusal_of(error, folder):
             raise refusal from error
         raise InternalError(_sentence(error, _write(error, folder))) from error

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from loopwise.errors import ServerError
+from loopwise.interrupts import uninterrupted
 from loopwise.measure.plan import Key, key_of
 from loopwise.model import PlannedRun
 from loopwise.servers import processes
@@ -81,19 +82,20 @@ class Prestart:
 
     def __exit__(self, *_: object) -> None:
         """End servers that wait or are being started."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
-        while self._thread.is_alive():
-            # The thread ends as soon as the server that it waits for is dead.
+        with uninterrupted():
             with self._changed:
-                starting = self._starting
-            if starting is not None:
-                starting[1].end()
-            self._thread.join(0.05)
-        for start in self._ready.values():
-            start.end()
-        self._ready.clear()
+                self._is_closed = True
+                self._changed.notify_all()
+            while self._thread.is_alive():
+                # The thread ends as soon as the server that it waits for is dead.
+                with self._changed:
+                    starting = self._starting
+                if starting is not None:
+                    starting[1].end()
+                self._thread.join(0.05)
+            for start in self._ready.values():
+                start.end()
+            self._ready.clear()
 
     @property
     def waiting(self) -> int:

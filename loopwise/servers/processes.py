@@ -5,19 +5,18 @@ import secrets
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 
+from loopwise.interrupts import uninterrupted
 from loopwise.results.files import open_to_append
 from loopwise.servers.watchdog import MARK, Watchdog, members
 
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_S = 0.005
 KILL_TIMEOUT_S = 5.0
 """A killed process ends at once, unless the kernel holds it, and then nothing helps."""
@@ -108,7 +107,7 @@ def end(process: subprocess.Popen[str], *, grace_s: float, root_alone: bool = Fa
         grace_s: 0: SIGKILL at once.
         root_alone: send SIGTERM to the process alone; it ends its children itself.
     """
-    with _uninterrupted():
+    with uninterrupted():
         mark = WATCHDOG.mark_of(process.pid)
         living = family(process.pid)
         if grace_s > 0:
@@ -159,23 +158,6 @@ def _signal_all(members: Iterable[psutil.Process], number: signal.Signals) -> No
     for member in members:
         with suppress(psutil.NoSuchProcess):
             member.send_signal(number)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Delay SIGINT, SIGTERM and SIGHUP: an exception while processes are being ended would leave some of them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[int] = []
-    before = {each: signal.signal(each, lambda number, _: caught.append(number)) for each in INTERRUPTS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        for number in caught[:1]:
-            signal.raise_signal(number)
 
 
 def _wait(members: Sequence[psutil.Process], timeout_s: float) -> None:
