@@ -13,11 +13,14 @@ LoopwiseError
 ├── RefusedError          3  the system refuses what every run needs: disk full, read-only; names the remedy
 └── InternalError        70  a fault of Loopwise itself; names the file with the traceback
 
-Interrupted             130  Ctrl-C, SIGTERM or SIGHUP; what was measured is kept. No LoopwiseError: see below
+BaseException, which code that goes on after any error (an import of matplotlib) lets pass
+├── Interrupted         130  Ctrl-C, SIGTERM or SIGHUP; what was measured is kept
+└── Unread              141  nobody reads what is printed any more (`| head`); what was measured is kept
 
 Every message is one sentence a user can act on: the place, the value it got, what is allowed, and what to do next.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,9 +83,16 @@ class RefusedError(LoopwiseError):
 
 
 class Interrupted(BaseException):
-    """The user asked to stop. Code that goes on after any error, such as an import of matplotlib, lets it pass."""
+    """The user asked to stop."""
 
     exit_status = 130
+
+
+class Unread(BaseException):
+    """The reader of the output went away, as `head` does: the command ends without a word."""
+
+    exit_status = 128 + signal.SIGPIPE
+    """Of any program that ends by it."""
 
 
 class InternalError(LoopwiseError):

@@ -127,8 +127,8 @@ def test_resume_measures_only_what_an_interrupted_run_lacks(
     done = len(fake.served) - 1
     assert status == 130
     assert err == (
-        f"interrupted by SIGINT: {done} of 4 runs are kept; go on with: bench.py run --resume {tmp_path / 'r'}, "
-        f"or see them with: bench.py report {tmp_path / 'r'}\n"
+        f"interrupted by SIGINT: {done} of 4 runs are kept; go on with: loopwise run --resume {tmp_path / 'r'}, "
+        f"or see them with: loopwise report {tmp_path / 'r'}\n"
     )
     before = fake.served[:-1]
     fake.served.clear()

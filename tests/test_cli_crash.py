@@ -11,7 +11,7 @@ from support.fakes import measured
 
 from loopwise.cli.crash import CRASH_LOG, crashes_logged
 from loopwise.cli.list_ import LISTINGS
-from loopwise.errors import InternalError, UsageError
+from loopwise.errors import InternalError, Interrupted, Unread, UsageError
 
 ROOT = Path(__file__).parents[1]
 SENTENCE = re.compile(
@@ -79,7 +79,7 @@ def test_on_a_full_disk_the_traceback_goes_to_stderr(bench: Bench, monkeypatch: 
 
 
 def test_an_error_on_purpose_is_no_crash(tmp_path: Path) -> None:
-    for error in (UsageError("so"), BrokenPipeError(), KeyboardInterrupt()):
+    for error in (UsageError("so"), Unread(), Interrupted("so")):
         with pytest.raises(type(error)), crashes_logged(tmp_path):
             raise error
     assert not list(tmp_path.iterdir())

@@ -129,5 +129,5 @@ def test_on_a_full_disk_runs_are_kept_and_resumed(tmp_path: Path) -> None:
     plan = json.loads((tmp_path / "experiment.json").read_text("utf-8"))["plan"]
     assert [each["state"] for each in plan if each["state"] == "planned"] == []
     (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "the disk is full; make room: 1 of 2 runs are kept; go on with: bench.py run --resume" in sentence
+    assert f"the disk is full; make room: 1 of 2 runs are kept; go on with: {bench} run --resume" in sentence
     assert "Traceback" not in done.stderr

@@ -4,14 +4,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
-from support.e2e import PLAIN_APP, Bench, app_file, runs_of, until
+from support.e2e import PLAIN_APP, ROOT, Bench, app_file, runs_of, until
 
+from loopwise.interrupts import AGAIN_S
 from loopwise.results.folder import ResultFolder
 from loopwise.servers import processes
 
@@ -168,6 +170,46 @@ def test_a_server_killed_in_its_window_costs_one_run_and_nothing_that_was_seen_o
     assert any(row["loop_lag_max_ms"] is not None for row in told)
     assert second.status == "ok"
     assert bench.left_behind() == []
+
+
+def test_a_run_whose_reader_goes_away_ends_without_a_word(tmp_path: Path) -> None:
+    # What `| head -1` does, which ends with its first line.
+    command = ("bash", "-o", "pipefail", "-c", '"$@" | head -1', "bash", sys.executable, str(ROOT / "bench.py"))
+    bench, result = Bench(tmp_path / "bench", command=command), tmp_path / "result"
+    status, output = bench("run", suite_of(bench.folder, [1], 0.2), "--out", result)
+    assert (status, output.count("\n")) == (141, 1), output
+    assert output.startswith("[1/2] GET /, 1 worker #1: ")
+    assert [run.status for run in runs_of(result)] == ["ok", "ok"]
+    assert not (result / "report.html").exists()
+    assert bench.left_behind() == []
+
+
+HEEDLESS = """
+import signal
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def test_the_second_interrupt_ends_a_run_at_once_and_its_server_soon(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    suite = suite_of(bench.folder, [1], 60.0)
+    app_file(bench.folder, HEEDLESS)
+    process = bench.start("run", suite, "--out", result)
+    until(lambda: any(map(rows_on_disk, streams(result))))
+    process.send_signal(signal.SIGINT)
+    time.sleep(2 * AGAIN_S)
+    assert process.poll() is None  # it gives the server time to shut down
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert output.startswith("interrupted again: ended at once"), output
+    assert bench.processes("uvicorn")
+    until(lambda: not bench.processes())
 
 
 STUBBORN = """

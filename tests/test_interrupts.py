@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.fakes import case_of, measured, suite_with
 
 from loopwise.cli.crash import crashes_logged
 from loopwise.errors import Interrupted
 from loopwise.interrupts import AGAIN_S, REMIND_S, interruptible, requested, uninterrupted
 
 ROOT = Path(__file__).parents[1]
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +179,17 @@ def test_the_second_request_ends_the_process_at_once(second: signal.Signals) -> 
         error
         == "interrupted again: ended at once; what was measured is kept, and servers that still run are being ended\n"
     )
+
+
+def test_a_report_interrupted_in_the_midst_of_imports_says_how_to_go_on(tmp_path: Path) -> None:
+    result = measured(tmp_path / "r", suite_with(case_of("sync"), replicates=(1, 1))).path
+    command = [sys.executable, str(ROOT / "bench.py"), "report", str(result)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "matplotlib" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=BOUND_S)
+    go_on = shlex.join(command)
+    assert (process.returncode, error) == (130, f"interrupted by SIGINT: every run is kept; then: {go_on}\n")
+    assert subprocess.run(shlex.split(go_on), check=False, capture_output=True).returncode == 0

@@ -1,6 +1,7 @@
 """How a duel ends: gates, failures, interruptions, wrong arguments."""
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,6 +10,7 @@ import pytest
 from support.duel import BASE, OTHER, SHORT, Fight, X, Y, calm, fighting, furnished, rounds_of, verdicts_of
 from support.fakes import Conduct
 
+from loopwise.cli import main
 from loopwise.errors import EndpointError, Interrupted, ServerError
 from loopwise.results.folder import ResultFolder
 
@@ -98,11 +100,27 @@ def test_a_duel_without_a_valid_round_ends_with_3_and_is_kept(fight: Fight, name
     assert ResultFolder(Path("duel")).experiment().finished_at is None
 
 
-def test_an_interrupted_duel_keeps_its_rounds_and_ends_with_130(fight: Fight) -> None:
-    stopped = calm(in_pairs=calm(faults={3: Interrupted("interrupted by SIGINT")}))
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (3, "2 rounds are kept; see the duel so far with: loopwise report duel"),
+        (2, "1 round is kept; see the duel so far with: loopwise report duel"),
+        (1, "no round is complete; begin again with another --out"),
+    ],
+)
+def test_an_interrupted_duel_keeps_its_rounds_and_says_how_to_see_them(
+    fight: Fight, number: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = calm(in_pairs=calm(faults={number: Interrupted("interrupted by SIGINT")}))
     ended = fight(SHORT, stopped)
-    assert ended.status == 130
-    assert [each.status for each in rounds_of()] == ["ok", "ok"]
+    assert (ended.status, ended.err) == (130, f"interrupted by SIGINT: {sentence}\n")
+    assert [each.status for each in rounds_of()] == ["ok"] * (number - 1)
+    if number > 1:
+        monkeypatch.setattr(sys, "argv", sentence.split(": ")[1].split())
+        with pytest.raises(SystemExit) as reported:
+            main()
+        assert reported.value.code == 0
+        assert Path("duel/report.html").exists()
 
 
 # arguments -> words of the sentence

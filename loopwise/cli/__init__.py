@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -24,7 +25,7 @@ from loopwise.cli import (
     try_,
 )
 from loopwise.cli.crash import crashes_logged
-from loopwise.errors import Interrupted, LoopwiseError, UsageError
+from loopwise.errors import Interrupted, LoopwiseError, Unread, UsageError
 from loopwise.interrupts import interruptible
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -59,7 +60,8 @@ app = typer.Typer(
     help="Should this FastAPI endpoint be def or async def, thread or process, and with how many workers? "
     "Measured, with intervals.",
     epilog="Exit status: 0 fine; 1 a gate failed; 2 the suite or the arguments are wrong; "
-    "3 runs failed or are invalid; 70 a fault of Loopwise itself; 130 interrupted (what was measured is kept).",
+    "3 runs failed or are invalid; 70 a fault of Loopwise itself; 130 interrupted (what was measured is kept); "
+    "141 nobody reads the output.",
 )
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
@@ -94,5 +96,8 @@ def main() -> None:
             _make_temporary_folder_absolute()
             app()
     except (LoopwiseError, Interrupted) as error:
-        sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")
+        with suppress(OSError):  # the terminal, or whoever read this, is gone
+            sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")
+        sys.exit(error.exit_status)
+    except Unread as error:
         sys.exit(error.exit_status)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, command_line, console, teller, unused
+from loopwise.cli.options import Json, command_line, console, teller, typed, unused
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
@@ -119,7 +119,7 @@ def run(
     except Interrupted as error:
         raise Interrupted(
             f"{error}: {len(found)} of {len(chosen_claims)} claims are judged, and what was measured is kept; "
-            f"see it with: bench.py claims report {folder}"
+            f"see it with: {typed('claims', 'report', folder)}"
         ) from None
     _print(write_page(folder), found, quiet=quiet)
     return FAILED_RUNS if any(each.verdict == "invalid" for each in found) else 0

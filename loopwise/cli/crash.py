@@ -36,7 +36,7 @@ def crashes_logged(folder: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (LoopwiseError, BrokenPipeError):  # a reader that went away (`| head`) is no fault of ours
+    except LoopwiseError:
         raise
     except Exception as error:
         if interruption := requested():

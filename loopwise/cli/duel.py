@@ -26,8 +26,9 @@ from loopwise.cli.options import (
     new_folder,
     overrides_of,
     request_of,
+    typed,
 )
-from loopwise.errors import UsageError, writing
+from loopwise.errors import Interrupted, RefusedError, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
 if TYPE_CHECKING:
@@ -132,8 +133,11 @@ def duel(
         ).model_copy(update={"command": command_line()})
         with writing("--out", path):
             result.write_experiment(experiment)
-        pool = stack.enter_context(generators(result.generator_log))
-        verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
+        try:
+            pool = stack.enter_context(generators(result.generator_log))
+            verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
+        except (Interrupted, RefusedError) as error:
+            raise type(error)(f"{error}: {_what_is_kept(result, is_named=out is not None)}") from None
     settings, (one, two) = experiment.suite.compare, sides
     outcome = Outcome(
         one.case_id,
@@ -152,6 +156,15 @@ def duel(
     else:
         _print(result, outcome, quiet=quiet)
     return gate_status([outcome])
+
+
+def _what_is_kept(result: "ResultFolder", *, is_named: bool) -> str:
+    """Say how many rounds of a duel that ended early are kept, and which command shows them."""
+    count = sum(each.status == "ok" for each in result.rounds()[0])
+    if count:
+        kept = "1 round is kept" if count == 1 else f"{count} rounds are kept"
+        return f"{kept}; see the duel so far with: {typed('report', result.path)}"
+    return "no round is complete; begin again" + (" with another --out" if is_named else "")
 
 
 def _progress(rounds: int, *, silent: bool) -> "OnRound":

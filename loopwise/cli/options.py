@@ -168,11 +168,19 @@ def command_line() -> str:
     return shlex.join([*program(), *sys.argv[1:]])
 
 
+def typed(*arguments: str | Path) -> str:
+    """A command line that starts this program with other arguments, as one would type it here and now."""
+    name = Path(sys.argv[0]).name
+    # Of `python -m loopwise.cli` and `../bench.py` the words before the arguments, as they were typed.
+    words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1] if name.endswith(".py") else [name]
+    return shlex.join([*words, *map(str, arguments)])
+
+
 def console() -> "Console":
     """The terminal; imported when something is printed, so that `--help` stays fast."""
-    from rich.console import Console
+    from loopwise.report.terminal.screen import Screen
 
-    return Console()
+    return Screen()
 
 
 def teller(screen: "Console", style: str = "", *, silent: bool) -> "Callable[[str], None]":

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, console
+from loopwise.cli.options import Json, console, typed
+from loopwise.errors import Interrupted, RefusedError
 from loopwise.report.terminal.console import print_text, say
 
 
@@ -28,7 +29,21 @@ def report(
 
 
 def make_report(path: Path, *, as_json: bool = False, quiet: bool = False, formats: Sequence[str] = ()) -> None:
-    """(Re)build charts, tables, page and exports from what is on disk, and print the answer."""
+    """(Re)build charts, tables, page and exports from what is on disk, and print the answer.
+
+    Raises:
+        Interrupted: the user asked to stop; names the command that goes on.
+        RefusedError: as well; the system refuses what a report needs.
+    """
+    try:
+        with crashes_logged(path):
+            _make(path, as_json=as_json, quiet=quiet, formats=formats)
+    except (Interrupted, RefusedError) as error:
+        wanted = [f"--export={text}" for text in formats]
+        raise type(error)(f"{error}: every run is kept; then: {typed('report', path, *wanted)}") from None
+
+
+def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str]) -> None:
     from loopwise.report.build import build
     from loopwise.report.export.formats import OF_ROWS, export, parse_formats
     from loopwise.report.export.tallies import CountingFolder
@@ -37,9 +52,8 @@ def make_report(path: Path, *, as_json: bool = False, quiet: bool = False, forma
 
     formats, counting = parse_formats(formats), CountingFolder(path)
     result = counting if OF_ROWS.intersection(formats) else ResultFolder(path)
-    with crashes_logged(path):
-        summary = build(result)
-        exported = export(summary, path, formats, counting.tallies)
+    summary = build(result)
+    exported = export(summary, path, formats, counting.tallies)
     if as_json:
         print_text((path / "summary.json").read_text(encoding="utf-8"))
         return

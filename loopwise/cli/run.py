@@ -19,6 +19,7 @@ from loopwise.cli.options import (
     command_line,
     console,
     new_folder,
+    typed,
 )
 from loopwise.cli.report import make_report
 from loopwise.errors import FAILED_RUNS, Interrupted, RefusedError, ResultError, UsageError, writing
@@ -105,10 +106,7 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
     except (Interrupted, RefusedError) as error:
         raise type(error)(f"{error}: {_how_to_go_on(result, experiment)}") from None
-    try:
-        make_report(result.path, quiet=quiet)
-    except (Interrupted, RefusedError) as error:
-        raise type(error)(f"{error}: every run is kept; then: bench.py report {result.path}") from None
+    make_report(result.path, quiet=quiet)
     bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
     return FAILED_RUNS if bad else 0
 
@@ -121,8 +119,6 @@ def _how_to_go_on(result: "ResultFolder", experiment: "Experiment") -> str:
         done = sum(planned.state != "planned" for planned in result.experiment().plan)
     except ResultError:
         return "nothing is kept"
-    allowed = "".join(f" --allow-remote {host}" for host in remote_hosts(experiment.suite))
-    return (
-        f"{done} of {len(experiment.plan)} runs are kept; go on with: bench.py run --resume {result.path}{allowed}, "
-        f"or see them with: bench.py report {result.path}"
-    )
+    allowed = [word for host in remote_hosts(experiment.suite) for word in ("--allow-remote", host)]
+    resume, report = typed("run", "--resume", result.path, *allowed), typed("report", result.path)
+    return f"{done} of {len(experiment.plan)} runs are kept; go on with: {resume}, or see them with: {report}"

@@ -1,8 +1,11 @@
 """Printing of plain lines, and of JSON for programs."""
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from loopwise.errors import Unread
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,5 +22,24 @@ def print_json(document: object) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print the text of a file, for programs."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    """Print the text of a file, for programs.
+
+    Raises:
+        Unread: nobody reads it.
+    """
+    try:
+        sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        refuse_to_go_on()
+
+
+def refuse_to_go_on() -> NoReturn:
+    """End the command, because nobody reads what it prints.
+
+    Raises:
+        Unread: always.
+    """
+    # What is still buffered must not fail once more when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise Unread from None
