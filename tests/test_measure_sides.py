@@ -1,6 +1,11 @@
 """The sides of a duel: apps, git revisions and their names, as cases that can be served."""
 
+import shutil
+import signal
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +13,8 @@ import pytest
 from loopwise.errors import UsageError
 from loopwise.measure.sides import Terms, Version, case_of, names_of, served_from, sides_of_suite
 from loopwise.model import Case
+
+ROOT = Path(__file__).parents[1]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -45,11 +52,70 @@ def test_a_revision_is_served_and_its_worktree_is_removed(checkout: Path) -> Non
     assert git(checkout, "status", "--short") == ""
 
 
+def cut_short(texts: list[str]) -> None:
+    assert texts == ["app = 'first'\n", "app = 'second'\n"]
+    raise KeyboardInterrupt
+
+
 def test_worktrees_are_removed_when_the_duel_is_cut_short(checkout: Path) -> None:
     sides = version("git:HEAD~1", checkout / "svc"), version("git:main", checkout / "svc")
-    with pytest.raises(KeyboardInterrupt), served_from(*sides):
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), served_from(*sides) as folders:
+        cut_short([(side / "shop.py").read_text() for side in folders])
     assert len(git(checkout, "worktree", "list").splitlines()) == 1
+
+
+HARNESS = """
+import sys, time
+from pathlib import Path
+from loopwise.interrupts import interruptible
+from loopwise.measure.sides import Version, served_from
+
+side = Version("git:HEAD~1", "shop:app", Path(sys.argv[1]), None)
+with interruptible(), served_from(side, side) as folders:
+    print(folders[0].parent, flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def harness(checkout: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Another process that has made two worktrees, and their folder."""
+    command = [sys.executable, "-c", HARNESS, str(checkout / "svc")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_worktrees_of_a_dead_harness_are_removed_by_the_next_and_those_of_a_living_one_stay(checkout: Path) -> None:
+    side = version("git:HEAD", checkout / "svc")
+    with harness(checkout) as (dead, left), harness(checkout) as (living, theirs):
+        dead.kill()
+        dead.wait()
+        (left / "mine").touch()  # only what we made is removed
+        assert len(git(checkout, "worktree", "list").splitlines()) == 5
+        with served_from(side, version("shop:app", checkout / "svc")):
+            assert git(checkout, "worktree", "list").count(str(theirs)) == 2
+            assert len(git(checkout, "worktree", "list").splitlines()) == 4
+        assert [path.name for path in left.iterdir()] == ["mine"]
+        assert (theirs / "a" / "shop.py").read_text() == "app = 'first'\n"
+        living.send_signal(signal.SIGHUP)
+        living.wait()
+        assert len(git(checkout, "worktree", "list").splitlines()) == 1
+        assert not theirs.exists()
+    shutil.rmtree(left)
+
+
+def test_worktrees_of_a_dead_harness_whose_folder_is_gone_are_forgotten(checkout: Path) -> None:
+    with harness(checkout) as (dead, left):
+        dead.kill()
+        dead.wait()
+    shutil.rmtree(left)
+    side = version("shop:app", checkout / "svc")
+    with served_from(version("git:HEAD", checkout / "svc"), side):
+        assert len(git(checkout, "worktree", "list").splitlines()) == 2
 
 
 WRONG: dict[str, tuple[str, str, str]] = {

@@ -1,8 +1,6 @@
 """The two sides of a duel as cases: apps in the working copy or at git revisions, or cases of a suite."""
 
 import re
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwise.errors import UsageError
+from loopwise.measure.worktrees import worktrees
 from loopwise.model import Case
 from loopwise.model.naming import shown_names
 from loopwise.suite import load_suite, make_suite
@@ -163,64 +162,25 @@ def served_from(baseline: Version, candidate: Version) -> Iterator[tuple[Path, P
     Raises:
         UsageError: a folder does not exist, is not in a git checkout, or has no such revision.
     """
-    with tempfile.TemporaryDirectory(prefix="loopwise-") as scratch:
-        worktrees: list[tuple[Path, Path]] = []
-        try:
-            links = []
-            for name, version in (("a", baseline), ("b", candidate)):
-                folder = version.app_dir.resolve()
-                if version.is_revision:
-                    root = _checkout_of(folder, version)
-                    tree = Path(scratch) / f"tree-{name}"
-                    _add_worktree(root, tree, version)
-                    worktrees.append((root, tree))
-                    folder = tree / folder.relative_to(root)
-                if not folder.is_dir():
-                    raise UsageError(f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir")
-                link = Path(scratch) / name
-                link.symlink_to(folder)
-                links.append(link)
-            yield links[0], links[1]
-        finally:
-            for root, tree in worktrees:
-                _git(root, "worktree", "remove", "--force", str(tree))
-
-
-def _checkout_of(folder: Path, version: Version) -> Path:
-    answer = _git(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
-    if answer is None or answer.returncode:
-        raise UsageError(
-            f"duel: {version.text}: {version.app_dir} is not in a git checkout; name a folder that is by --app-dir"
-        )
-    return Path(answer.stdout.strip()).resolve()
-
-
-def _add_worktree(root: Path, tree: Path, version: Version) -> None:
-    revision = version.text.removeprefix(REVISION)
-    # --end-of-options: a revision that begins with a dash is not an option of git.
-    known = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if known.returncode:
-        raise UsageError(
-            f"duel: {version.text}: {root} has no such revision; see `git log --all --oneline`, or fetch it first"
-        )
-    added = _git(root, "worktree", "add", "--detach", str(tree), known.stdout.strip())
-    if added.returncode:
-        raise UsageError(
-            f"duel: {version.text}: git could not make a worktree ({added.stderr.strip()}); repair the checkout"
-        )
-
-
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError:
-        raise UsageError("duel: git is not installed; install it, or name module:app for both sides") from None
+    with worktrees() as trees:
+        links = []
+        for name, version in (("a", baseline), ("b", candidate)):
+            folder = version.app_dir.resolve()
+            if version.is_revision:
+                root = trees.checkout_of(folder)
+                if root is None:
+                    raise UsageError(
+                        f"duel: {version.text}: {version.app_dir} is not in a git checkout; "
+                        "name a folder that is by --app-dir"
+                    )
+                tree = trees.add(name, root, version.text.removeprefix(REVISION))
+                folder = tree / folder.relative_to(root)
+            if not folder.is_dir():
+                raise UsageError(f"duel: {version.text}: there is no folder {version.app_dir}; correct --app-dir")
+            link = trees.folder / name
+            link.symlink_to(folder)
+            links.append(link)
+        yield links[0], links[1]
 
 
 def case_of(version: Version, folder: Path, terms: Terms, *, case_id: str) -> Case:
