@@ -55,6 +55,8 @@ class Instruments:
         """AnyIO's default limiter of this loop, once it exists."""
         self.pools: Any = None
         """Connection pools of known libraries (client_pools.py); None: they are not looked for."""
+        self.stacks: Any = None
+        """Where threads and tasks stand (stacks.py); None: it is not looked for."""
         self._folder = folder
         self._gauges = gauges
         self._started = 0
@@ -163,7 +165,8 @@ class Instruments:
         """Take one sample; marks left by the loop since the last one are consumed.
 
         `lags` counts by bucket, `…_max_ms` and `stall_ms` are of the time since the last sample; `blocked_s`, `gc_s`,
-        `loop_cpu_s`, `loop_wait_s`, `native_cpu_s`, `native_wait_s`, `started` and `done` are sums since the beginning.
+        `loop_cpu_s`, `loop_wait_s`, `native_cpu_s`, `native_wait_s`, `started` and `done` are sums since the beginning;
+        `stands` is there when stacks were looked at.
         """
         lags, lag_max_s = self._drain_lags()
         stall_s = self._drain_stalls()
@@ -192,7 +195,12 @@ class Instruments:
             "done": done,
             "gc_max_ms": round(pause_s * 1e3, 3),
             "gc_s": round(self._paused_s, 6),
+            **self._stands(is_blocked=open_s > 0.0),
         }
+
+    def _stands(self, *, is_blocked: bool) -> dict[str, Any]:
+        looks = {} if self.stacks is None else self.stacks.look(is_blocked=is_blocked)
+        return {"stands": looks} if looks else {}
 
     def _drain_lags(self) -> tuple[dict[int, int], float]:
         """Count lags by bucket, and find the greatest.

@@ -233,6 +233,7 @@ class Probe:
             self._instruments = module.Instruments(self.telemetry, GAUGES)
             self._instruments.pools = importlib.import_module("loopwise_client_pools").Pools()
             self._instruments.pools.look()
+            self._instruments.stacks = _stacks()
             self._instruments.start(asyncio.get_running_loop())
             self._instruments.limiter = _limiter()
 
@@ -288,6 +289,13 @@ def _tokens_in_use() -> int | None:
     """Return AnyIO's limit in this loop; None if AnyIO is not loaded or has no limit (JSON has no inf)."""
     limiter = _limiter()
     return limiter.total_tokens if limiter and isinstance(limiter.total_tokens, int) else None
+
+
+def _stacks() -> Any:
+    """Return what looks where threads and tasks of the running loop stand."""
+    folder = os.environ.get("LOOPWISE_APP_DIR") or os.curdir
+    places = importlib.import_module("loopwise_places").Places(folder, str(Path(__file__).parent))
+    return importlib.import_module("loopwise_stacks").Stacks(places, asyncio.get_running_loop())
 
 
 def _limiter() -> Any:

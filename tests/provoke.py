@@ -44,6 +44,7 @@ def _own(path: str, users: int, app: str = "app", **more: Any) -> dict[str, Any]
 OPEN = {"model": "open", "rate_rps": 100, "arrivals": "poisson"}
 PROVOCATIONS: dict[str, Provocation] = {
     "blocking sleep": Provocation("loop_blocked", _target("sleep", "blocking", 8, ms=20)),
+    "blocking sleep of an app": Provocation("loop_blocked", _own("/block", 8)),
     "a stall each second": Provocation("loop_blocked", _own("/", 2, "stalling()", load={"users": 2, "think_s": 0.02})),
     "60 users of 40 threads": Provocation("thread_pool_full", _target("sleep", "sync", 60, ms=50)),
     "executor": Provocation("executor_full", _target("sleep", "to_thread", 40, ms=50)),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fakes import case_of
 
-from loopwise.blame.findings import Findings, Load, Unanswered, blamed_lines, called, many_short, short_calls
+from loopwise.blame.findings import Findings, Load, Unanswered, blamed_lines, many_short, short_calls
 from loopwise.blame.sarif import sarif
 from loopwise.blame.subjects import distinct, subjects
 from loopwise.blame.watched import ProbeReport, Tally, merge, stuck_place
@@ -43,16 +43,6 @@ def test_a_line_is_named_with_its_call_its_time_and_its_share(source: Path) -> N
 def test_a_short_call_is_named_by_the_apps_innermost_line(source: Path) -> None:
     (call,) = short_calls(tallies_of(source), {"0": "GET /slow"})
     assert (call.call, call.line, call.times) == ("open", 3, 4)
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [("f(1)", "f"), ("await a.b(c)", "a.b"), ("x + 1", None), ("for x in y", None)],
-)
-def test_only_a_call_has_a_function(text: str, name: str | None, tmp_path: Path) -> None:
-    path = tmp_path / "x.py"
-    path.write_text(text, encoding="utf-8")
-    assert called(str(path), [1, 1, 0, len(text)]) == name
 
 
 def test_cases_that_differ_in_load_alone_are_served_once() -> None:

@@ -1,7 +1,10 @@
 """Every cause provoked on a real server is named first, and healthy servers are accused of nothing."""
 
+from pathlib import Path
+
 import pytest
 from provoke import PROVOCATIONS, STALL, first_cause, runs_by_name, write_suite
+from support import provoking_app
 from support.e2e import Bench
 
 from loopwise.analysis.causes import CAUSES
@@ -30,6 +33,20 @@ def test_a_provoked_cause_is_named_first_and_a_healthy_case_has_none(name: str, 
 
 def test_every_cause_is_provoked() -> None:
     assert {each.cause for each in PROVOCATIONS.values()} == {*CAUSES, None}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("threads at four places", "    with thread_places:", "of 40 threads stood at `with thread_places`"),
+        ("threads at a lock", "    with lock:", "of 40 threads stood at `with lock`"),
+        ("four places, unseen", "        async with places:", "tasks stood at `async with places`"),
+        ("blocking sleep of an app", "    time.sleep(BLOCK_S)", "held at `time.sleep`"),
+    ],
+)
+def test_the_line_at_which_an_app_stands_is_told(name: str, line: str, words: str, runs: dict[str, Run]) -> None:
+    number = Path(provoking_app.__file__).read_text(encoding="utf-8").splitlines().index(line) + 1
+    assert f"{words} (provoking_app.py:{number})" in runs[name].causes[0].evidence
 
 
 def test_a_stall_of_50_ms_is_not_seen_shorter(runs: dict[str, Run]) -> None:

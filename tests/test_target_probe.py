@@ -342,6 +342,8 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
     monkeypatch.setenv("LOOPWISE_TELEMETRY", str(tmp_path / "telemetry"))
     monkeypatch.setitem(sys.modules, "loopwise_instruments", load_file("instruments.py"))
     monkeypatch.setitem(sys.modules, "loopwise_client_pools", load_file("client_pools.py"))
+    monkeypatch.setitem(sys.modules, "loopwise_places", load_file("blame/places.py"))
+    monkeypatch.setitem(sys.modules, "loopwise_stacks", load_file("stacks.py"))
     callbacks = list(gc.callbacks)
 
     async def session() -> dict[str, Any]:
@@ -392,9 +394,12 @@ def test_a_socket_that_a_supervisor_shares_lacks_nodelay_on_asyncio(
     assert asyncio.run(session()) is expected
 
 
-@pytest.mark.parametrize("name", ["probe.py", "instruments.py", "client_pools.py", "routes.py"])
+NAMES = ["probe.py", "instruments.py", "client_pools.py", "stacks.py", "blame/places.py", "routes.py"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_runs_in_an_apps_process_needs_nothing_but_python_3_9(name: str) -> None:
     tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"), feature_version=(3, 9))
     imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported <= sys.stdlib_module_names | {"loopwise_probe"}
+    assert imported <= sys.stdlib_module_names | {"loopwise_probe", "loopwise_places"}

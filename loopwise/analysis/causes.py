@@ -17,6 +17,7 @@ from loopwise.analysis.memory import growth_limit_mb
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.sign import Sign
 from loopwise.analysis.signals import MIN_POOL, Signals, WorkerSignals, gather
+from loopwise.analysis.stands import Stands, stood_at
 from loopwise.analysis.wording import count
 from loopwise.model import Cause, Run
 
@@ -60,6 +61,8 @@ class CauseSpec:
     """The mode whose slots it fills, or `cpu`: at that bound the case is held by this very cause."""
     remedy: str = ""
     """What to do, with places as in Sign; a sign's own goes first. Empty: the evidence says it."""
+    stands: Stands = ""
+    """Whose lines in the app belong to the evidence."""
 
     def cause(self, signals: Signals) -> Cause | None:
         """Look for the cause in a run."""
@@ -67,7 +70,8 @@ class CauseSpec:
         if sign is None:
             return None
         remedy = sign.fill(sign.remedy or self.remedy)
-        return Cause(cause=self.name, share=round(min(1.0, sign.share), 4), evidence=sign.evidence, remedy=remedy)
+        share, evidence = min(1.0, sign.share), sign.evidence + stood_at(signals, self.stands, sign.share)
+        return Cause(cause=self.name, share=round(share, 4), evidence=evidence, remedy=remedy)
 
     def is_bound(self, bound: Bound) -> bool:
         """Whether the cause and the bound are one thing."""
@@ -258,7 +262,7 @@ def memory_growth(signals: Signals) -> Sign | None:
 
 
 _SPECS = (
-    CauseSpec(DEADLOCK, 0, pool_deadlock, remedy="make the pool as large as the threads"),
+    CauseSpec(DEADLOCK, 0, pool_deadlock, remedy="make the pool as large as the threads", stands="any"),
     CauseSpec(
         "generator_bound",
         1,
@@ -286,6 +290,7 @@ _SPECS = (
         loop_blocked,
         "blocking",
         "`blame` names the line; make the route `def`, or await what does not hold the loop",
+        "loop",
     ),
     CauseSpec(
         "thread_pool_full",
@@ -296,6 +301,7 @@ _SPECS = (
         ),
         "sync",
         "raise `threads` above {places}, if what they wait for takes more at once, or make the route `async def`",
+        "thread",
     ),
     CauseSpec(
         "executor_full",
@@ -307,6 +313,7 @@ _SPECS = (
         ),
         "to_thread",
         "set a default executor of more than {places} threads (loop.set_default_executor), or await without a thread",
+        "thread",
     ),
     CauseSpec(
         "process_pool_full",
@@ -323,6 +330,7 @@ _SPECS = (
         5,
         dependency_bound,
         remedy="raise the pool or limit that requests wait for; more threads or workers only wait there, too",
+        stands="any",
     ),
     CauseSpec(
         "memory_growth",

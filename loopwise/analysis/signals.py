@@ -9,7 +9,7 @@ import pyarrow as pa
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import rank
-from loopwise.model import Run
+from loopwise.model import Run, StandKind, WaitPlace
 from loopwise.results.columns import POOLS
 
 FIRST_ROWS = 3
@@ -108,11 +108,17 @@ class Signals:
     standstill: Standstill | None = None
     users: int | None = None
     """Of closed load that never pauses; None: of another load."""
+    waits_at: tuple[WaitPlace, ...] = ()
+    """Lines at which threads, tasks and loops stood."""
 
     @property
     def left_ratio(self) -> float:
         """Share of a core that the hypervisor left; at least half, since the estimate is too coarse below that."""
         return max(1.0 - self.steal_ratio / self.machine_cores, 0.5)
+
+    def places(self, kind: StandKind) -> tuple[WaitPlace, ...]:
+        """Lines at which those of a kind stood, the most frequent first."""
+        return tuple(place for place in self.waits_at if place.kind == kind)
 
 
 def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
@@ -151,6 +157,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         served_at_once=rows.served_at_once,
         standstill=_standstill(rows, samples),
         users=run.case.load.users if is_steady else None,
+        waits_at=run.waits_at,
     )
 
 

@@ -1,6 +1,5 @@
 """Findings of a blame pass: lines that held the event loop, short calls that could, and what was asked."""
 
-import ast
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from loopwise.blame.watched import Spot, Tally, added
 from loopwise.model import Noun
+from loopwise.servers.source import called, source_line
 
 LISTED = 8
 """Endpoints that a sentence lists one by one."""
@@ -273,7 +273,7 @@ def _line(spot: Spot) -> dict[str, Any]:
         "line": spot.line,
         "is_app": spot.is_app,
         "function": called(spot.path, spot.columns) or spot.callee,
-        "source": _source_line(spot.path, spot.line),
+        "source": source_line(spot.path, spot.line),
     }
 
 
@@ -295,31 +295,6 @@ def blame_table(lines: Sequence[BlamedLine]) -> Table:
             f"{each.share:.2f}",
         )
     return table
-
-
-def called(path: str, columns: Sequence[int] | None) -> str | None:
-    """The function that the expression in these columns calls: `json.loads`; None if it is no call."""
-    if columns is None:
-        return None
-    first, last, start, end = columns
-    try:
-        lines = Path(path).read_bytes().splitlines()[first - 1 : last]
-        lines[-1] = lines[-1][:end]
-        lines[0] = lines[0][start:]
-        node = ast.parse(b"\n".join(lines), mode="eval").body
-    except (OSError, IndexError, SyntaxError, ValueError):
-        return None
-    if isinstance(node, ast.Await):
-        node = node.value
-    return ast.unparse(node.func) if isinstance(node, ast.Call) else None
-
-
-def _source_line(path: str, line: int) -> str:
-    """The line's text without indent; empty where it can't be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()[line - 1].strip()
-    except (OSError, IndexError, UnicodeDecodeError):
-        return ""
 
 
 def _place(each: BlamedLine | ManyShort) -> str:

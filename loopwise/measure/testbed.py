@@ -14,13 +14,14 @@ from loopwise.analysis.window import window_figures, worker_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
-from loopwise.model import Case, Experiment, Window, Worker
+from loopwise.model import Case, Experiment, WaitPlace, Window, Worker
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
 from loopwise.servers import lifecycle
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning
 from loopwise.servers.services import Services
+from loopwise.servers.standing import waits_at
 from loopwise.servers.telemetry import Telemetry
 
 Serve = Callable[..., AbstractContextManager[RunningServer]]
@@ -171,6 +172,13 @@ class Recording:
         """Changes of the machine's condition from the window's start to its end."""
         opened, closed = (end.condition for end in self._ends)
         return machine.changes(opened, closed)
+
+    def waits_at(self, name: str, case: Case) -> tuple[WaitPlace, ...]:
+        """Lines of a case's own app at which threads and tasks stood in the window; empty for target_app."""
+        if case.app is None:
+            return ()
+        window = self.window()
+        return waits_at(self._telemetry[name].logs, window.start_ns, window.end_ns, case.app.app_dir)
 
     def workers(self, name: str) -> tuple[Worker, ...]:
         """Figures of each worker process of a server over the window."""

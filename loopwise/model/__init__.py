@@ -21,6 +21,8 @@ from loopwise.model.run import (
     RunState,
     ScriptFigures,
     ServerFacts,
+    StandKind,
+    WaitPlace,
     Window,
     Worker,
 )
@@ -91,8 +93,10 @@ __all__ = [
     "ServerFacts",
     "Side",
     "SideName",
+    "StandKind",
     "Suite",
     "Verdict",
+    "WaitPlace",
     "Window",
     "Worker",
 ]

@@ -117,6 +117,26 @@ class Cause(Noun):
     """Advice; empty where the evidence says it, and in results of earlier versions."""
 
 
+StandKind = Literal["thread", "task", "loop"]
+
+
+class WaitPlace(Noun):
+    """A line of the app's own code at which threads or tasks stood in the window."""
+
+    place: str
+    """`shop/repo.py:31`, relative to the app's folder."""
+    function: str
+    """The function that the line is in."""
+    call: str
+    """What it waits in, as it is written there: `db.execute`, `with lock`; empty where the source can't be read."""
+    kind: StandKind
+    """`thread`: of a thread pool; `loop`: the event loop's own, while code held it."""
+    count: float
+    """How many stood there at once, on average, all workers together; of loops: how many were held there."""
+    share: float
+    """Of those of its kind that stood in the app's own code; of loops: of the looks at them. 0–1."""
+
+
 class Kill(Noun):
     """A rule of production by which the server, or its requests, would have been ended."""
 
@@ -317,5 +337,7 @@ class Run(Noun):
     checks: tuple[Check, ...] = ()
     causes: tuple[Cause, ...] = ()
     """The most decisive first (loopwise.analysis.causes)."""
+    waits_at: tuple[WaitPlace, ...] = Field(default=(), exclude_if=lambda places: not places)
+    """Lines of the app at which threads and tasks stood; empty without the probe, or for target_app."""
     kills: tuple[Kill, ...] = ()
     """Rules of production that would have ended it (loopwise.analysis.production)."""

@@ -143,9 +143,8 @@ def serve(
 def _copy_probe(scratch: Path, configuration: str | None) -> None:
     """Put the probe and the server's configuration file where the app's interpreter finds them."""
     source = target_app_dir() / "target_app"
-    shutil.copy(source / "probe.py", scratch / "loopwise_probe.py")
-    shutil.copy(source / "instruments.py", scratch / "loopwise_instruments.py")
-    shutil.copy(source / "client_pools.py", scratch / "loopwise_client_pools.py")
+    for path in ("probe.py", "instruments.py", "client_pools.py", "stacks.py", "blame/places.py"):
+        shutil.copy(source / path, scratch / f"loopwise_{Path(path).name}")
     if configuration is not None:
         shutil.copy(source / configuration, scratch)
 

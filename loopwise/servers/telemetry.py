@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from loopwise.machine import cpu_clock
-from loopwise.results.columns import HOST_PID, Sample
+from loopwise.results.columns import HOST_PID, ProbeLine, Sample
 from loopwise.servers import probe_logs
 
 INTERVAL_S = 0.1
@@ -30,6 +30,8 @@ class Telemetry:
     server_pid: int | None
     probes: Path | None = None
     samples: list[Sample] = field(default_factory=list)
+    logs: dict[int, list[ProbeLine]] = field(default_factory=dict)
+    """By worker, what its probe wrote; empty until it is stopped."""
 
     def __post_init__(self) -> None:
         self._family: dict[int, psutil.Process] = {}
@@ -49,7 +51,8 @@ class Telemetry:
         if self._thread.is_alive():
             self._thread.join()
         if self.probes is not None:
-            self.samples[:] = probe_logs.join(self.samples, probe_logs.read(self.probes))
+            self.logs = probe_logs.read(self.probes)
+            self.samples[:] = probe_logs.join(self.samples, self.logs)
 
     def sample(self, *, is_thorough: bool = False) -> int:
         """Take a sample of everything now; returns its time, nanoseconds since the epoch.

@@ -1,4 +1,7 @@
-"""Choose the line to blame from a copy of a stack. Standard library only, Python 3.10 or newer."""
+"""Choose the line to blame from a copy of a stack. Standard library only, Python 3.9 or newer.
+
+Copied beside the probe as `loopwise_places.py`, too, which needs to know whose code a file is (stacks.py).
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ class Places:
             return "machinery"
         if path.startswith("<") or not (os.path.isabs(path) or os.path.exists(real)):
             return "synthetic"
-        installed = next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
+        installed = installed_under(real)
         name = real.rpartition(f"/{installed}/")[2] if installed else ""
         if not installed and real.startswith(self.standard):
             installed, name = "standard", real.rpartition("/python")[2].partition("/")[2]
@@ -136,7 +139,7 @@ class Places:
     def _spot(self, frame: Frame, above: Frame | None, *, is_app: bool) -> Spot:
         key = (frame.code, frame.at)
         if key not in self._columns:
-            self._columns[key] = _columns_at(*key)
+            self._columns[key] = columns_at(*key)
         callee = None
         if above is not None:
             callee = f"{above.module}.{getattr(above.code, 'co_qualname', above.code.co_name)}"
@@ -144,6 +147,11 @@ class Places:
         if name not in self._reals:
             self._reals[name] = self.real(name)
         return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee)
+
+
+def installed_under(real: str) -> str | None:
+    """Name of the folder of installed packages that a file lies in; None: it is not installed."""
+    return next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
 
 
 def stack_of(frame: FrameType | None) -> Stack:
@@ -164,7 +172,8 @@ def line_of(code: CodeType, at: int, line: int | None) -> int:
     return before[-1] if before else code.co_firstlineno
 
 
-def _columns_at(code: CodeType, at: int) -> tuple[int, int, int, int] | None:
+def columns_at(code: CodeType, at: int) -> tuple[int, int, int, int] | None:
+    """First line, last line, first column, column after the last of an instruction's expression; None before 3.11."""
     positions = getattr(code, "co_positions", None)
     if positions is None or at < 0:
         return None

@@ -18,6 +18,7 @@ from anyio import to_thread
 PLACES = 4
 BLAS_THREADS = 8
 STALL_S = 0.05
+BLOCK_S = 0.02
 LEAK_BYTES = 60_000
 MAX_LEAKS = 5_000
 """300 MB at most, whatever the load."""
@@ -158,12 +159,18 @@ async def multiply() -> None:
     await asyncio.to_thread(multiply_on, BLAS_THREADS)
 
 
+async def block() -> None:
+    """20 ms in which the loop does nothing else."""
+    time.sleep(BLOCK_S)
+
+
 async def answer() -> None:
     """Does nothing."""
 
 
 PATHS = {
     "/": answer,
+    "/block": block,
     "/compute": compute,
     "/leak": leak,
     "/depend": depend,
