@@ -10,8 +10,8 @@ from loopwise.claims.table import CLAIMS as TABLE
 from loopwise.measure.plan import duration
 from loopwise.model import Case, Suite
 from loopwise.paths import scenarios_dir
-from loopwise.report.format import clean
 from loopwise.suite import load_suite
+from loopwise.visible import clean
 from target_app.lessons import blocking, cpu, databases, http_clients, threads, waiting
 
 CLAIMS = [f"C{number:02}" for number in range(1, 21)]

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "loopwise"
 ORDER = (
-    ("errors", "paths", "machine"),
+    ("errors", "paths", "machine", "visible"),
     ("interrupts",),
     ("model",),
     ("results",),

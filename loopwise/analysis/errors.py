@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from loopwise.analysis.rows import RunRows
 from loopwise.model import OTHER, TOTAL, ErrorCount
+from loopwise.visible import clean
 
 MAX_KINDS = 20
 """Kinds that an endpoint has rows for, since a script can make a text of its own for every failure."""
@@ -81,7 +82,7 @@ def count_errors(failed: pa.Table, requests: Mapping[str, int], start_ns: int) -
 
 def one_line(text: str) -> str:
     """The text on one line, without control characters, cut to MAX_CHARACTERS."""
-    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+    line = clean(text)
     return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"
 
 

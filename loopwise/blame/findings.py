@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import Field
 from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from loopwise.blame.watched import Spot, Tally, added
 from loopwise.model import Noun
+from loopwise.report.terminal.screen import plain
 from loopwise.servers.source import called, source_line
 
 LISTED = 8
@@ -286,9 +286,9 @@ def blame_table(lines: Sequence[BlamedLine]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for each in lines:
         table.add_row(
-            Text(each.endpoint),
-            Text(each.place),
-            Text(each.function or each.source),
+            plain(each.endpoint),
+            plain(each.place),
+            plain(each.function or each.source),
             f"{each.total_ms:.1f}",
             f"{each.longest_ms:.1f}",
             str(each.times),

@@ -17,6 +17,7 @@ from rich.text import Text
 from loopwise import machine
 from loopwise.analysis.checks.machine import MAX_STEAL_RATIO
 from loopwise.paths import results_dir
+from loopwise.report.terminal.screen import plain
 
 STEAL_WATCH_S, LOAD_WATCH_S = 1.0, 0.5
 MIN_OPEN_FILES = 4096
@@ -155,5 +156,5 @@ def diagnosis_table(symptoms: Sequence[Symptom]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for symptom in symptoms:
         state = Text(symptom.state, style=styles[symptom.state])
-        table.add_row(state, symptom.name, Text(symptom.found), Text(symptom.remedy))
+        table.add_row(state, symptom.name, plain(symptom.found), plain(symptom.remedy))
     return table

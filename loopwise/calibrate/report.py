@@ -14,7 +14,9 @@ from loopwise.calibrate.records import DECLARED, Calibration, LatencyTruth
 from loopwise.calibrate.targets import spread
 from loopwise.errors import writing
 from loopwise.report import format as fmt
+from loopwise.report.terminal.screen import plain
 from loopwise.results.files import write_atomically
+from loopwise.visible import clean
 
 JSON, MARKDOWN = "calibration.json", "calibration.md"
 PERCENTILE_NAMES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
@@ -58,11 +60,11 @@ def tables(calibration: Calibration) -> RenderableType:
         for column in section.columns:
             table.add_column(column, overflow="fold")
         for row in section.rows:
-            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+            table.add_row(*(plain(cell, STYLES.get(cell, "")) for cell in row))
         parts += [Text(), table]
         if section.note:
             parts.append(Text(section.note, style="dim"))
-    parts += [Text(f"failed: {problem}", style="bold red") for problem in calibration.problems]
+    parts += [plain(f"failed: {problem}", "bold red") for problem in calibration.problems]
     return Group(*parts)
 
 
@@ -74,13 +76,13 @@ def markdown(calibration: Calibration) -> str:
         if section.note:
             lines += ["", section.note]
     if calibration.problems:
-        lines += ["", "## Failed", "", *(f"- {fmt.clean(problem)}" for problem in calibration.problems)]
+        lines += ["", "## Failed", "", *(f"- {clean(problem)}" for problem in calibration.problems)]
     return "\n".join(lines) + "\n"
 
 
 def _markdown_table(section: Section) -> Iterator[str]:
     for cells in (section.columns, ("---",) * len(section.columns), *section.rows):
-        yield f"| {' | '.join(fmt.clean(cell).replace('|', '/') for cell in cells)} |"
+        yield f"| {' | '.join(clean(cell).replace('|', '/') for cell in cells)} |"
 
 
 def write(calibration: Calibration, folder: Path) -> None:

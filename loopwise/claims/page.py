@@ -17,8 +17,8 @@ from loopwise.claims.panels import Panel
 from loopwise.claims.table import CLAIMS
 from loopwise.paths import target_app_dir
 from loopwise.report.charts.kit.svg import inline
-from loopwise.report.format import clean
 from loopwise.report.html import page
+from loopwise.visible import clean
 
 ICONS: dict[Word, str] = {"confirmed": "✓", "refuted": "✗", "depends": "±", "undecided": "?", "invalid": "!"}
 """Mark beside the word of a verdict, which colour alone never conveys."""

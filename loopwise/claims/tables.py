@@ -13,7 +13,8 @@ from loopwise.claims.claim import Claim
 from loopwise.claims.examine import Planned
 from loopwise.claims.finding import Change, Finding, Word
 from loopwise.claims.table import CLAIMS
-from loopwise.report.format import clean
+from loopwise.report.terminal.screen import plain
+from loopwise.visible import clean
 
 STYLES: dict[Word, str] = {
     "confirmed": "green",
@@ -28,7 +29,7 @@ NEVER = "not run here"
 def _table(*columns: str, no_wrap: Sequence[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(Text(column), overflow="fold", no_wrap=column in no_wrap)
+        table.add_column(plain(column), overflow="fold", no_wrap=column in no_wrap)
     return table
 
 
@@ -72,9 +73,9 @@ def explanation(claim: Claim, finding: Finding | None, where: Path | None) -> Re
     lines: list[RenderableType] = []
     for heading, body in parts:
         if body:
-            lines += [Text(heading, style="bold"), Text(clean(body)), Text("")]
+            lines += [Text(heading, style="bold"), plain(body), Text("")]
     title = Panel(Text(claim.statement, style="bold"), title=claim.claim_id)
-    return Group(title, *lines, Text(footer))
+    return Group(title, *lines, plain(footer))
 
 
 def finding_line(finding: Finding) -> str:
@@ -87,7 +88,7 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     table = _table("claim", "what is said", "verdict", "measured")
     for each in findings:
         statement = CLAIMS[each.claim_id].statement
-        table.add_row(each.claim_id, Text(statement), _verdict(each), Text(clean(each.sentence)))
+        table.add_row(each.claim_id, Text(statement), _verdict(each), plain(each.sentence))
     return table
 
 
@@ -100,7 +101,7 @@ def plan_table(planned: Sequence[Planned]) -> RenderableType:
     table.add_column("and then", overflow="fold")
     for each in planned:
         about = f"{each.least_s:.0f} s" if each.cases else ""
-        table.add_row(each.claim_id, str(each.cases or ""), str(each.runs or ""), about, each.note)
+        table.add_row(each.claim_id, str(each.cases or ""), str(each.runs or ""), about, plain(each.note))
     least, most = (sum(values) / 60 for values in ([p.least_s for p in planned], [p.most_s for p in planned]))
     return Group(table, Text(f"{len(planned)} claims, about {least:.0f} to {most:.0f} minutes"))
 

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import typer
@@ -27,6 +27,8 @@ from loopwise.cli import (
 from loopwise.cli.crash import crashes_logged
 from loopwise.errors import Interrupted, LoopwiseError, Unread, UsageError
 from loopwise.interrupts import interruptible
+from loopwise.report.terminal.console import ErrorStream
+from loopwise.visible import message
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run.run,
@@ -90,14 +92,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # `×` in an ASCII locale must not be fatal
-    try:
-        with interruptible(), crashes_logged():
-            _refuse_unreadable(sys.argv[1:])
-            _make_temporary_folder_absolute()
-            app()
-    except (LoopwiseError, Interrupted) as error:
-        with suppress(OSError):  # the terminal, or whoever read this, is gone
-            sys.stderr.write(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}\n")
-        sys.exit(error.exit_status)
-    except Unread as error:
-        sys.exit(error.exit_status)
+    with redirect_stderr(ErrorStream(sys.stderr)):
+        try:
+            with interruptible(), crashes_logged():
+                _refuse_unreadable(sys.argv[1:])
+                _make_temporary_folder_absolute()
+                app()
+        except (LoopwiseError, Interrupted) as error:
+            with suppress(OSError):  # the terminal, or whoever read this, is gone
+                sys.stderr.write(message(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}") + "\n")
+            sys.exit(error.exit_status)
+        except Unread as error:
+            sys.exit(error.exit_status)

@@ -64,7 +64,7 @@ def compare(
     for outcome in outcomes:
         screen.print(compare_table(outcome))
         for sentence in outcome.complaints:
-            screen.print(sentence, style="bold red", markup=False)
+            say(screen, sentence, "bold red")
     for path in written:
         say(screen, f"{KINDS.get(path.suffix, 'chart')}: {path}")
     return gate_status(outcomes)

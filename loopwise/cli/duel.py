@@ -213,5 +213,5 @@ def _print(result: "ResultFolder", outcome: "Outcome", *, quiet: bool) -> None:
     if shares:
         say(screen, f"CPU of both that {outcome.other} got: {100 * sum(shares) / len(shares):.1f} %.")
     for sentence in outcome.complaints:
-        screen.print(sentence, style="bold red", markup=False)
+        say(screen, sentence, "bold red")
     say(screen, f"result: {result.path}")

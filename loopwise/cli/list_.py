@@ -126,10 +126,11 @@ def _write_page(rows: Rows, out: Path | None) -> Path:
 def _table(what: str, rows: Rows) -> "RenderableType":
     from rich import box
     from rich.table import Table
-    from rich.text import Text
+
+    from loopwise.report.terminal.screen import plain
 
     if not rows:
-        return Text(f"no {what} yet")
+        return plain(f"no {what} yet")
     if what == "combinations":
         return _combinations_table(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -137,7 +138,7 @@ def _table(what: str, rows: Rows) -> "RenderableType":
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
-        table.add_row(*(Text(str(row[column])) for column in columns))
+        table.add_row(*(plain(str(row[column])) for column in columns))
     return table
 
 
@@ -146,8 +147,8 @@ def _combinations_table(rows: Rows) -> "RenderableType":
     from rich import box
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
+    from loopwise.report.terminal.screen import plain
     from loopwise.servers.combinations import RUNS
     from loopwise.servers.specs import refused_keys
 
@@ -162,9 +163,9 @@ def _combinations_table(rows: Rows) -> "RenderableType":
                 cells.append(str(value))
             else:
                 cells.append(str(numbers.setdefault(f"{row['workload']}: {value}", len(numbers) + 1)))
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(plain, cells))
     notes = [f"{number}  {sentence}" for sentence, number in numbers.items()]
     notes += [
         f"{each['server']}, {each['key']}: {each['because']} (allowed is {each['allowed']})" for each in refused_keys()
     ]
-    return Group(table, *map(Text, notes))
+    return Group(table, *map(plain, notes))

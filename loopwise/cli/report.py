@@ -61,7 +61,7 @@ def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str]) -> 
     if not quiet:
         print_tidily(screen, Answer(summary))
         for sentence in summary.damaged:
-            screen.print(f"damaged: {sentence}", markup=False)
+            say(screen, f"damaged: {sentence}")
     for name, files in exported.items():
         where = files[0] if len(files) == 1 else f"{len(files)} files in {path / 'exports' / name}"
         say(screen, f"{name}: {where if files else 'nothing to write, no case has a valid run'}")

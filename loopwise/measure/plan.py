@@ -18,6 +18,7 @@ from loopwise.model import Case, Estimate, Experiment, PlannedRun, Run, Suite
 from loopwise.model.factors import baseline_pairs
 from loopwise.model.modes import uses_pool
 from loopwise.model.naming import shown_names
+from loopwise.visible import clean
 
 REPEATED_PART = 3
 """At most one in so many runs of a block is repeated (and one in any case): a machine that is disturbed all the time
@@ -242,15 +243,15 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
     table.add_column("at most, by arithmetic", overflow="fold")
     for case in planned["cases"]:
         rps, by = case["predicted_rps"], case["predicted_by"]
-        table.add_row(Text(names[case["case_id"]]), case["load"], f"{rps:,.0f}/s ({by})" if rps else "not known")
+        table.add_row(Text(clean(names[case["case_id"]])), case["load"], f"{rps:,.0f}/s ({by})" if rps else "not known")
     least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
     span = f"{least:.1f} minutes"
     if round(least, 1) != round(most, 1):
         span += f" ({most:.1f} if every case needs all replicates and the machine is often disturbed)"
     times = f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
-    first = ", ".join(names[each["case_id"]] for each in planned["order"][:3])
+    first = ", ".join(clean(names[each["case_id"]]) for each in planned["order"][:3])
     return Group(
-        Text(f"{suite.name}: {suite.description}", style="bold"),
+        Text(clean(f"{suite.name}: {suite.description}"), style="bold"),
         table,
         Text(
             f"{len(suite.cases)} cases, {times} replicates each in shuffled blocks, about {span}. "

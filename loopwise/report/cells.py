@@ -10,7 +10,8 @@ from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, naming
 from loopwise.model.modes import OWN, mode_named
 from loopwise.model.naming import variants
-from loopwise.report.format import clean, confidence
+from loopwise.report.format import confidence
+from loopwise.visible import clean
 
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""

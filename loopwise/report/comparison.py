@@ -14,6 +14,7 @@ from loopwise.model import Verdict
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet
 from loopwise.report.words import ICONS, URGENCY, case_names, metric_name, ratio_text, why_invalid
+from loopwise.visible import clean
 
 MOST_SENTENCES = 10
 """Of one gate; the table has all."""
@@ -93,7 +94,7 @@ def _changed(verdicts: Sequence[Verdict], word: str, names: Mapping[str, str]) -
     most = max(changed, key=_certainty)
     subject = " ".join(filter(None, [names.get(most.candidate_case, most.candidate_case), most.endpoint]))
     which = "" if len(changed) == 1 else "most of all "
-    return f"{len(changed):,} got {word}: {which}{metric_name(most.metric)} of {fmt.clean(subject)} {ratio_text(most)}"
+    return f"{len(changed):,} got {word}: {which}{metric_name(most.metric)} of {clean(subject)} {ratio_text(most)}"
 
 
 def _certainty(verdict: Verdict) -> float:

@@ -7,6 +7,7 @@ from loopwise.analysis.summary import Summary
 from loopwise.analysis.wording import count
 from loopwise.model import OTHER, TOTAL, Case
 from loopwise.report import format as fmt
+from loopwise.visible import clean
 
 
 class ErrorLine(NamedTuple):
@@ -55,8 +56,8 @@ def _line(error: CaseError, noun: str) -> ErrorLine:
     kind = count(counted.kinds, "other kind") if counted.kind == OTHER and counted.kinds > 1 else counted.kind
     endpoint = "other endpoints" if counted.endpoint == TOTAL else counted.endpoint
     return ErrorLine(
-        fmt.clean(endpoint),
-        fmt.clean(kind),
+        clean(endpoint),
+        clean(kind),
         f"{counted.count:,}",
         fmt.share(error.ratio),
         f"{len(error.replicates)} of {error.runs}",

@@ -4,8 +4,6 @@ The only place where a ratio becomes a percentage and milliseconds become second
 """
 
 import math
-import unicodedata
-from functools import lru_cache
 
 NONE = "–"
 """Stands where there is no number."""
@@ -15,18 +13,6 @@ DIGITS = 3
 
 # Chosen by the value, so that a value and its interval share one unit.
 _TIME_SCALES = ((0.1, 1e3, "µs"), (1000.0, 1.0, "ms"), (math.inf, 1e-3, "s"))
-
-
-@lru_cache(maxsize=4096)
-def clean(text: str) -> str:
-    """The text on one line, without control characters: these break XML, terminals and reading order."""
-    replaced = (" " if char.isspace() else _visible(char) for char in str(text))
-    return " ".join("".join(replaced).split())
-
-
-def _visible(char: str) -> str:
-    # Cc control, Cf direction overrides and the like, Cs lone surrogates, Cn/Co nothing a font can draw.
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char).startswith("C") else char
 
 
 def is_number(value: float | None) -> bool:

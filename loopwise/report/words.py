@@ -14,6 +14,7 @@ from loopwise.model import TOTAL, Case, Check, Round, Run, Verdict
 from loopwise.model.naming import name_among
 from loopwise.report import format as fmt
 from loopwise.report.cells import workers_name
+from loopwise.visible import clean
 
 ICONS = {"worse": "▼", "invalid": "✕", "undecided": "?", "better": "▲", "same": "="}
 """Mark beside the word of each verdict, so that neither colour nor language carries it alone; most urgent first."""
@@ -130,7 +131,7 @@ def canary_lines(summary: Summary, names: Mapping[str, str]) -> Iterator[str]:
             outcome = found.silence or f"p99{_AGAINST_IDLE[found.verdict]}"
             told.setdefault((found.path, outcome), []).append(f"{name} {p99}".strip())
     for (path, outcome), some in told.items():
-        yield fmt.clean(f"canary {path}, {outcome}: {', '.join(some)}")
+        yield clean(f"canary {path}, {outcome}: {', '.join(some)}")
 
 
 def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
@@ -143,7 +144,7 @@ def far_off(summary: Summary, names: Mapping[str, str]) -> dict[str, str]:
 
 def case_name(case: Case, rivals: Collection[Case] = ()) -> str:
     """A case in words, with all in which it differs from its rivals: `sleep(ms=50) async, 2 workers`."""
-    return fmt.clean(f"{name_among(case, rivals)}, {workers_name(case)}")
+    return clean(f"{name_among(case, rivals)}, {workers_name(case)}")
 
 
 def case_names(*summaries: Summary) -> dict[str, str]:
@@ -189,7 +190,7 @@ def ratio_text(verdict: Verdict) -> str:
 
 def why_invalid(verdict: Verdict) -> str:
     """What an invalid verdict lacks, without the names of its cases, which stand beside it."""
-    return fmt.clean(verdict.because or verdict.reason)
+    return clean(verdict.because or verdict.reason)
 
 
 def words(key: str) -> str:

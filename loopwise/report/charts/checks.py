@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from loopwise.analysis.summary import Summary
 from loopwise.analysis.wording import count
 from loopwise.model import Check, Round, Run
-from loopwise.report import format as fmt
 from loopwise.report.cells import Cells, Facet
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame, heading_height_in
@@ -18,6 +17,7 @@ from loopwise.report.charts.kit.rows import (
     row_middles_in,
 )
 from loopwise.report.charts.kit.style import GRID, MUTED, fit, text_width_in
+from loopwise.visible import clean
 
 COLUMNS_PER_PANEL = 12
 OUTCOMES = {
@@ -162,7 +162,7 @@ def _marks(runs: Iterable[Run] | Iterable[Round]) -> dict[str, dict[str, Mark]]:
 
 def _mark(name: str, failed: Sequence[Check], runs: int) -> Mark:
     is_void = any(check.effect == "void" for check in failed)
-    return Mark(is_void, len(failed), runs, fmt.clean(next(filter(None, (check.detail for check in failed)), name)))
+    return Mark(is_void, len(failed), runs, clean(next(filter(None, (check.detail for check in failed)), name)))
 
 
 def _outcome(run: Run | Round) -> list[Check]:

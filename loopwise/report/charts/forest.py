@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from loopwise.analysis.conclusions import DUEL_METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case, Verdict
-from loopwise.report import format as fmt
 from loopwise.report.cells import ROWS_PER_FACET, Cells, Facet, parts
 from loopwise.report.charts.kit.axes import set_ticks
 from loopwise.report.charts.kit.chart import Chart
@@ -18,6 +17,7 @@ from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_heig
 from loopwise.report.charts.kit.rows import first_of, void_slot
 from loopwise.report.charts.kit.style import GRID, MUTED, PAPER, VOID, ModeStyle, fit, text_width_in
 from loopwise.report.words import endpoint_of, metric_direction, ratio_text, why_invalid
+from loopwise.visible import clean
 
 # Okabe & Ito's green, vermillion and blue; undecided has no colour.
 VERDICT_STYLES = {
@@ -209,7 +209,7 @@ def forest_panels(
         ]
         heading, cases = facet.heading, {row.verdict.candidate_case for row in rows}
         if names and len(cases) == 1:
-            heading = fmt.clean(names.get(cases.pop(), heading))
+            heading = clean(names.get(cases.pop(), heading))
         panels += _panels(heading, facet.context, rows, margin) if rows else []
     return panels
 
@@ -220,10 +220,10 @@ def duel_panels(summary: Summary) -> list[ForestPanel]:
         return []
     first = summary.verdicts[0]
     rows = [
-        ForestRow(fmt.clean(endpoint_of(verdict) or "all requests"), verdict)
+        ForestRow(clean(endpoint_of(verdict) or "all requests"), verdict)
         for verdict in sorted(summary.verdicts, key=lambda each: each.metric not in DUEL_METRICS)
     ]
-    heading = fmt.clean(f"{first.candidate_case} ÷ {first.baseline_case}")
+    heading = clean(f"{first.candidate_case} ÷ {first.baseline_case}")
     context = Cells(summary).facets[0].context
     return _panels(heading, context, rows, summary.experiment.suite.compare.margin)
 
@@ -266,8 +266,8 @@ def _panels(heading: str, context: str, rows: Sequence[ForestRow], margin: float
 
 
 def _label(facet: Facet, case: Case, verdict: Verdict) -> str:
-    label = facet.full_label(case, " · ") or fmt.clean(case.case_id)
-    return f"{label} {fmt.clean(endpoint_of(verdict))}".rstrip()
+    label = facet.full_label(case, " · ") or clean(case.case_id)
+    return f"{label} {clean(endpoint_of(verdict))}".rstrip()
 
 
 def _widest_in(*texts: str) -> float:

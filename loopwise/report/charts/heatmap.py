@@ -29,6 +29,7 @@ from loopwise.report.cells import (
 from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_height_in
 from loopwise.report.charts.kit.style import MUTED, VOID, fit, text_width_in
+from loopwise.visible import clean
 
 COLUMNS_PER_PANEL, ROWS_PER_PANEL = 8, 20
 
@@ -184,8 +185,8 @@ def _factors(cases: Sequence[Case]) -> dict[str, Factor]:
     for rivals in grouped(cases, lambda case: case.subject).values():
         words |= variants(rivals)
     return {
-        "mode": lambda case: fmt.clean(f"{mode_name(case)} {words[case.case_id]}".strip()),
-        "subject": lambda case: fmt.clean(case.subject),
+        "mode": lambda case: clean(f"{mode_name(case)} {words[case.case_id]}".strip()),
+        "subject": lambda case: clean(case.subject),
         "server": lambda case: servers[case.case_id],
         "load": lambda case: case.load.label,
         "workers": workers_name,

@@ -12,6 +12,7 @@ from loopwise.report.charts.kit.frame import PANEL_WIDTH_IN, Frame, heading_heig
 from loopwise.report.charts.kit.rows import first_of, rows_axes, void_slot
 from loopwise.report.charts.kit.style import INK, MUTED, PAPER, SERIES, ModeStyle, fit, text_width_in
 from loopwise.report.comparison import Side, shared_facets
+from loopwise.visible import clean
 
 THROUGHPUT = ("throughput_rps",)
 LATENCY = ("service_time_p50_ms", "service_time_p99_ms")
@@ -165,7 +166,7 @@ class OverlayPanel:
 def overlay_panels(sides: Sequence[Side], metrics: tuple[str, ...]) -> list[OverlayPanel]:
     """A panel per facet of the cases that the base shares, at most ROWS_PER_FACET lines in each."""
     tables = [Cells(side.summary) for side in sides]
-    named = tuple((side.letter, fmt.clean(side.name)) for side in sides)
+    named = tuple((side.letter, clean(side.name)) for side in sides)
     panels: list[OverlayPanel] = []
     for facet in shared_facets(*(side.summary for side in sides)):
         rows = []
@@ -175,7 +176,7 @@ def overlay_panels(sides: Sequence[Side], metrics: tuple[str, ...]) -> list[Over
                 for number, cells in enumerate(tables)
                 if case.case_id in (known := cells.summary.cases)
             )
-            rows.append((facet.full_label(case, " · ") or fmt.clean(case.case_id), tuple(lines)))
+            rows.append((facet.full_label(case, " · ") or clean(case.case_id), tuple(lines)))
         panels += [
             OverlayPanel(facet.heading, f"{facet.context}{part}", metrics, named, tuple(members))
             for part, members in parts(rows, max(ROWS_PER_FACET // len(sides), 1))

@@ -12,6 +12,7 @@ from loopwise.report.charts.kit.chart import Chart
 from loopwise.report.charts.kit.frame import Frame
 from loopwise.report.charts.kit.lines import LINES_PER_PANEL, Box, LinePanel, Plot
 from loopwise.report.charts.kit.style import PAPER
+from loopwise.visible import clean
 
 KINDS = ("response", "service")
 """Late requests are in the response time only: the gap between the two is the queue."""
@@ -88,8 +89,8 @@ def rate_facets(cells: Cells) -> list[Facet]:
     groups = grouped(steady, lambda case: (case.subject, served_by(case), case.workers, case.load.arrivals))
     return [
         Facet(
-            fmt.clean(subject),
-            fmt.clean(f"{server} · {arrivals} arrivals · {workers_name(members[0])}"),
+            clean(subject),
+            clean(f"{server} · {arrivals} arrivals · {workers_name(members[0])}"),
             tuple(members),
         )
         for (subject, server, _, arrivals), members in groups.items()

@@ -22,6 +22,7 @@ from loopwise.report.charts.kit.frame import Frame
 from loopwise.report.charts.kit.lines import PITCH_IN, QUANTITY_IN, Box, LineEnd, LinePanel, Plot
 from loopwise.report.charts.kit.style import INK, MUTED, ModeStyle, mode_style
 from loopwise.report.timeline import Line, lines_of, median_run, window_s
+from loopwise.visible import clean
 
 RUNS_SHOWN = 8
 """Of a large suite; the page shows the others beside their cases."""
@@ -169,7 +170,7 @@ def panel_of(digest: Digest, case: Case, rivals: Sequence[Case], why: str = "") 
     workers = count(case.workers, "worker") if case.workers else ""
     state = "" if digest.status == "ok" else digest.status
     context = " · ".join(filter(None, (workers, f"replicate {digest.replicate}", state, why)))
-    facet = Facet(fmt.clean(name_among(case, rivals)), context, (case,))
+    facet = Facet(clean(name_among(case, rivals)), context, (case,))
     seconds = tuple(digest.timeline["second"].astype(float).tolist())
     return TimelinePanel(facet, (), case, seconds, window_s(digest), tuple(tracks))
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from loopwise.analysis.gates import Outcome, subject
 from loopwise.model import Verdict
-from loopwise.report.format import clean
+from loopwise.visible import clean
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:

@@ -25,6 +25,7 @@ from loopwise.report.words import (
     ratio_text,
     verdicts_by_candidate,
 )
+from loopwise.visible import clean
 
 METRICS: dict[str, Callable[[Cell], str]] = {
     "throughput_rps": lambda cell: fmt.estimate(cell.value, cell.low, cell.high),
@@ -46,7 +47,7 @@ CHANGED = ("worse", "invalid", "better")
 
 def escape(text: str, limit: int = MAX_NAME) -> str:
     """Text on one line that Markdown shows as it is: no markup, no HTML, no end of a cell, no mention of anybody."""
-    text = fmt.clean(text)
+    text = clean(text)
     text = text if len(text) <= limit else f"{text[:limit]}…"
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text).replace("@", "@<!-- -->")

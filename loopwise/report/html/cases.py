@@ -31,6 +31,7 @@ from loopwise.report.words import (
 )
 from loopwise.results.folder import ResultFolder
 from loopwise.suite.to_toml import case_command
+from loopwise.visible import clean
 
 ANCHOR = "case-"
 _ANCHOR_LENGTH = 80
@@ -195,7 +196,7 @@ class _Table:
                 "mode": mode_name(case),
                 "workers": "" if case.workers is None else str(case.workers),
                 "server": served_by(case),
-                "load": fmt.clean(case.load.label),
+                "load": clean(case.load.label),
                 "verdict": verdict,
                 "validity": usable if throughput.invalid is None else "invalid",
             },
@@ -339,7 +340,7 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
             failures=_failures(mine),
             causes=cause_rows(valid),
             workers=worker_rows(valid)[:RUNS_SHOWN],
-            command=fmt.clean(case_command(summary.experiment, row.case)),
+            command=clean(case_command(summary.experiment, row.case)),
             files=file_rows(mine),
         )
 

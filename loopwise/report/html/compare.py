@@ -19,6 +19,7 @@ from loopwise.report.comparison import Side, only_in, shared_facets
 from loopwise.report.html import page
 from loopwise.report.words import URGENCY, case_names
 from loopwise.results.files import write_atomically
+from loopwise.visible import clean
 
 PAGE, DOCUMENT = "compare.html", "compare.json"
 MOST_NAMES = 100
@@ -73,7 +74,7 @@ def _forest(sides: Sequence[Side], other: Side, folder: Path) -> ChartFile:
         names=case_names(base.summary),
     )
     name = "forest" if len(sides) == 2 else f"forest-{other.letter.lower()}-{file_name(other.name)}"
-    title = f"{fmt.clean(other.name)} ÷ {fmt.clean(base.name)}"
+    title = f"{clean(other.name)} ÷ {clean(base.name)}"
     margin = f"±{outcome.margin * 100:.4g} %"
     caption = f"The figure now ÷ the figure before; the margin is {margin}. {forest.EXPLANATION}"
     return save_sheets(folder / name, panels, title=title, caption=caption)
@@ -142,10 +143,10 @@ def _document(sides: Sequence[Side]) -> dict[str, Any]:
     names = case_names(base.summary)
     return {
         "schema_version": SCHEMA_VERSION,
-        "base": fmt.clean(base.name),
+        "base": clean(base.name),
         "others": [
             {
-                "name": fmt.clean(side.name),
+                "name": clean(side.name),
                 "headline": comparison.headline(_outcome(side), names),
                 "complaints": _outcome(side).complaints,
                 "verdicts": [verdict.model_dump() for verdict in _outcome(side).verdicts],

@@ -20,10 +20,10 @@ from loopwise.model import Case
 from loopwise.model.modes import mode_named
 from loopwise.report.cells import Cell, Cells, mode_name, served_by
 from loopwise.report.charts.kit.style import MODES
-from loopwise.report.format import clean
 from loopwise.report.html.cases import anchors
 from loopwise.report.words import case_name, metric_name
 from loopwise.results.files import write_atomically
+from loopwise.visible import clean
 
 DIGITS = 6
 """Significant digits in the page; summary.csv has all of them."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwise.errors import writing
-from loopwise.report.format import clean
 from loopwise.report.html import page
 from loopwise.report.html.compare import DOCUMENT, PAGE
 from loopwise.results.folder import ResultFolder
+from loopwise.visible import clean
 
 INDEX = "index.html"
 

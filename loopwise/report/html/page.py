@@ -22,9 +22,9 @@ from markupsafe import Markup
 
 from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.charts.kit.style import MODES
-from loopwise.report.format import clean
 from loopwise.report.words import ICONS
 from loopwise.results.files import write_atomically
+from loopwise.visible import clean
 
 HEAD_SCRIPT = "theme.js"
 

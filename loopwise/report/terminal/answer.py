@@ -17,8 +17,9 @@ from loopwise.model.modes import MODES, OWN
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import NUMBERS, SHOWN, error_lines, has_several, retries
-from loopwise.report.terminal.console import say
+from loopwise.report.terminal.screen import plain
 from loopwise.report.words import canary_lines, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
+from loopwise.visible import clean
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
 MODE_COLOURS = {
@@ -53,10 +54,10 @@ class Answer:
         """Lay it out for the available width."""
         cells = Cells(self.summary)
         for answer in self.summary.answers:
-            yield Padding(_plain(answer, "bold"), (0, 0, 1, 0))
+            yield Padding(plain(answer, "bold"), (0, 0, 1, 0))
         for facet in cells.facets:
             yield _facet(cells, facet, options.max_width, is_ascii=options.ascii_only)
-        yield _plain(cells.interval_note, "dim")
+        yield plain(cells.interval_note, "dim")
 
 
 def print_tidily(console: Console, renderable: RenderableType) -> None:
@@ -66,7 +67,8 @@ def print_tidily(console: Console, renderable: RenderableType) -> None:
         return
     with console.capture() as captured:
         console.print(renderable)
-    say(console, "\n".join(line.rstrip() for line in captured.get().splitlines()))
+    tidy = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    console.print(tidy, markup=False, highlight=False, soft_wrap=True)
 
 
 def bar(ratio: float, width: int, *, is_ascii: bool = False) -> str:
@@ -88,17 +90,17 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
     notes = [
         *_errors(summary, facet, names),
-        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
+        *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
         *(Text.assemble((f"{_are(some)} invalid: ", "red"), text) for text, some in _by_text(invalid, names)),
-        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(evidence, names)),
-        *(_plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(remedies, names)),
-        *(_plain(text, "dim") for text in canary_lines(summary, names)),
+        *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(evidence, names)),
+        *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(remedies, names)),
+        *(plain(text, "dim") for text in canary_lines(summary, names)),
         *(
-            _plain(f"{_listed(some)}: in production, {text}", "red")
+            plain(f"{_listed(some)}: in production, {text}", "red")
             for text, some in _by_text(kill_words(summary.runs), names)
         ),
-        *(_plain(sentence) for sentence in far_off(summary, names).values()),
-        *(_plain(f"{_are(some)} marked by a check: {text}", "yellow") for text, some in _by_text(marks, names)),
+        *(plain(sentence) for sentence in far_off(summary, names).values()),
+        *(plain(f"{_are(some)} marked by a check: {text}", "yellow") for text, some in _by_text(marks, names)),
     ]
     title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
     columns = _columns(cells, facet, is_wide=True, is_ascii=is_ascii)
@@ -120,7 +122,7 @@ def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[Re
         for number, line in enumerate(some):
             endpoint = (line.endpoint,) if has_endpoints else ()
             cells = ("" if number else names[case_id], *endpoint, line.kind, line.requests, line.share, line.when)
-            table.add_row(*map(Text, cells))
+            table.add_row(*map(plain, cells))
     return [Text(), table, Text()] if table.row_count else []
 
 
@@ -135,7 +137,7 @@ def _by_text(texts: Mapping[str, str], names: Mapping[str, str]) -> Iterable[tup
     sharing: dict[str, list[str]] = {}
     for case_id, name in names.items():
         if case_id in texts:
-            sharing.setdefault(fmt.clean(texts[case_id]), []).append(name)
+            sharing.setdefault(clean(texts[case_id]), []).append(name)
     return sharing.items()
 
 
@@ -146,11 +148,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _are(names: Sequence[str]) -> str:
     return f"{_listed(names)} {'is' if len(names) == 1 else 'are'}"
-
-
-def _plain(text: str, style: str = "") -> Text:
-    """Text, not markup: `[red]` in somebody's path is part of the path."""
-    return Text(fmt.clean(text), style=style)
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     causes = short_causes(cells.summary.runs)
     split = any(facet.label(case)[1] and case.workers for case in facet.cases)
     colours = [MODE_COLOURS.get(cell.case.mode, "") for cell in row]
-    names = [_plain(_case_name(facet, cell), colour) for cell, colour in zip(row, colours, strict=True)]
+    names = [plain(_case_name(facet, cell), colour) for cell, colour in zip(row, colours, strict=True)]
     p50, p99, cpu = (
         [Text(fmt.duration(cell.value) if cell.usable else fmt.NONE) for cell in cells.row(facet.cases, metric)]
         for metric in ("service_time_p50_ms", "service_time_p99_ms", "cpu_ms_per_request")
@@ -186,7 +183,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     reached = [Text(fmt.number(cell.predicted_ratio)) for cell in row]
     against = [_against(verdicts.get(cell.case.case_id) if cell.usable else None, is_wide=is_wide) for cell in row]
     memory = [Text(f"{fmt.number(cell.value)} MB" if cell.usable else fmt.NONE) for cell in cells.memory(facet.cases)]
-    cause = [_plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
+    cause = [plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
     columns = [
         _Column("mode × workers" if split else "case", names, is_name=True, is_right=False),
         _Column("requests/s", [_throughput(cell) for cell in row]),
@@ -210,8 +207,8 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
 
 def _throughput(cell: Cell) -> Text:
     if not cell.usable:
-        return _plain("invalid" if cell.invalid else fmt.NONE, "red")
-    return _plain(fmt.estimate(cell.value, cell.low, cell.high))
+        return plain("invalid" if cell.invalid else fmt.NONE, "red")
+    return plain(fmt.estimate(cell.value, cell.low, cell.high))
 
 
 def _canary(cells: Cells, cell: Cell) -> Text:

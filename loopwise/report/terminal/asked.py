@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from loopwise.measure.asking import Reply
+from loopwise.report.terminal.screen import plain
 
 
 def asked_table(rows: Sequence[Reply]) -> RenderableType:
@@ -21,5 +21,5 @@ def asked_table(rows: Sequence[Reply]) -> RenderableType:
     for each in rows:
         figures = (each.status, each.size_bytes, each.time_ms)
         texts = ["–" if figure is None else f"{figure:,}" for figure in figures]
-        table.add_row(Text(each.place), Text(each.endpoint), *texts, Text(each.answered_by or "–"))
-    return Group(table, *(Text(each.error, style="bold red") for each in rows if each.error))
+        table.add_row(plain(each.place), plain(each.endpoint), *texts, plain(each.answered_by or "–"))
+    return Group(table, *(plain(each.error, style="bold red") for each in rows if each.error))

@@ -21,8 +21,8 @@ from loopwise.machine import cores
 from loopwise.measure.plan import Standing, run_s
 from loopwise.model import TOTAL, Case, Estimate, PlannedRun, Round, Run
 from loopwise.model.naming import NO_NAMES
-from loopwise.report import format as fmt
 from loopwise.report.terminal.console import say
+from loopwise.visible import clean
 
 
 class Quiet:
@@ -79,9 +79,9 @@ class Live(Plain):
             SpinnerColumn(),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", markup=False),
             console=console,
             transient=True,
         )
@@ -133,7 +133,7 @@ def watching(console: Console, *, quiet: bool, names: Mapping[str, str] = NO_NAM
 
 
 def _name(case_id: str, names: Mapping[str, str]) -> str:
-    return fmt.clean(names.get(case_id, case_id))
+    return clean(names.get(case_id, case_id))
 
 
 def round_outcome(record: Round, names: Mapping[str, str] = NO_NAMES) -> str:

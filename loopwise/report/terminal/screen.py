@@ -1,14 +1,37 @@
-"""The terminal as Rich sees it."""
+"""The terminal: nothing that is printed on it can command it, whoever wrote the text."""
 
-from rich.console import Console
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
 from loopwise.report.terminal.console import refuse_to_go_on
+from loopwise.visible import clean, visible
 
 
 class Screen(Console):
-    """Ends the command when its reader goes away (`| head`); Rich's own ends it with the status of a failed gate."""
+    """Shows control characters as escapes and markup as text, in whatever is printed.
+
+    Tables are laid out before that: texts of others go through `plain`, or an escape may not fit its column.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Lay out; segments that Rich itself made to move the cursor stay as they are."""
+        for segment in super().render(renderable, options):
+            is_safe = segment.control or segment.text.isprintable()
+            yield segment if is_safe else Segment(visible(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Raise Unread; nothing is printed from now on."""
+        """Raise Unread when the reader goes away (`| head`); Rich's own ends with the status of a failed gate."""
         self.quiet = True
         refuse_to_go_on()
+
+
+def plain(text: str, style: str = "") -> Text:
+    """A text of others on one line: `[red]` in somebody's path is part of the path."""
+    return Text(clean(text), style=style)

@@ -12,8 +12,8 @@ from loopwise.report.cells import Cells
 from loopwise.report.charts.kit import frame, style
 from loopwise.report.charts.kit.frame import Panel
 from loopwise.report.charts.kit.svg import inline, panels_of, svg_of
-from loopwise.report.format import clean
 from loopwise.results.files import replacing, write_atomically
+from loopwise.visible import clean
 
 _PNG_DPI = 150
 _MAX_SHEET_IN = 40.0

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from loopwise.report.charts.kit.frame import PAD_IN
 from loopwise.report.charts.kit.style import FONT, GRID, INK, MUTED, PAPER, VOID, figure_style
-from loopwise.report.format import clean
+from loopwise.visible import clean
 
 _VARIABLES = {
     INK: "var(--ink)",
