@@ -175,7 +175,9 @@ def test_a_server_killed_in_its_window_costs_one_run_and_nothing_that_was_seen_o
 def test_a_run_whose_reader_goes_away_ends_without_a_word(tmp_path: Path) -> None:
     # What `| head -1` does, which ends with its first line.
     command = ("bash", "-o", "pipefail", "-c", '"$@" | head -1', "bash", sys.executable, str(ROOT / "bench.py"))
-    bench, result = Bench(tmp_path / "bench", command=command), tmp_path / "result"
+    # Servers run in other folders, from where a relative path leads elsewhere.
+    bench = Bench(tmp_path / "bench", command=command, variables={"TMPDIR": "scratch"})
+    result = tmp_path / "result"
     status, output = bench("run", suite_of(bench.folder, [1], 0.2), "--out", result)
     assert (status, output.count("\n")) == (141, 1), output
     assert output.startswith("[1/2] GET /, 1 worker #1: ")

@@ -82,6 +82,12 @@ def test_the_packed_library_is_the_one_that_the_policy_allows() -> None:
     assert "</script" not in library.lower()
 
 
+def kept_in() -> Path:
+    path = explorer.cache_file()
+    assert path is not None
+    return path
+
+
 def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 
@@ -94,17 +100,17 @@ def test_the_library_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.M
     first = explorer.packed.__wrapped__()
     assert explorer.packed.__wrapped__() == first
     assert len(made) == 1
-    assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [explorer.cache_file().name]
+    assert [path.name for path in (tmp_path / "cache" / "loopwise").iterdir()] == [kept_in().name]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip", compress(b"another script")], ids=["empty", "text", "other"])
 def test_a_damaged_copy_is_made_anew(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))
-    explorer.cache_file().parent.mkdir()
-    explorer.cache_file().write_bytes(damage)
+    kept_in().parent.mkdir()
+    kept_in().write_bytes(damage)
     assert decompress(explorer.packed.__wrapped__()) == explorer.GLOBAL
-    assert decompress(explorer.cache_file().read_bytes()) == explorer.GLOBAL
+    assert decompress(kept_in().read_bytes()) == explorer.GLOBAL
 
 
 def test_where_nothing_can_be_written_it_is_made_for_each_report(
@@ -112,6 +118,17 @@ def test_where_nothing_can_be_written_it_is_made_for_each_report(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))
+    assert decompress(explorer.packed.__wrapped__()) == explorer.GLOBAL
+
+
+def test_without_a_home_it_is_made_for_each_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: int) -> object:
+        raise KeyError("uid not found")
+
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     monkeypatch.setattr(explorer, "make_library", lambda: compress(explorer.GLOBAL))
     assert decompress(explorer.packed.__wrapped__()) == explorer.GLOBAL
 

@@ -78,9 +78,12 @@ def blame(
     from loopwise.blame import sarif as sarif_log
     from loopwise.blame import session
     from loopwise.blame.subjects import subjects
+    from loopwise.results.files import refuse_unwritable
 
     if loop is not None and loop not in LOOPS:
         raise UsageError(f"--loop: got {loop!r}, allowed are {', '.join(LOOPS)}; choose one of them")
+    if sarif is not None:
+        refuse_unwritable("--sarif", sarif, is_file=True)
     limit_ms = None if fail_on is None else parse_limit_ms(fail_on)
     chosen = subjects(
         target,

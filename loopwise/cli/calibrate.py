@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, console, new_folder, teller
+from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, teller
 from loopwise.errors import FAILED_RUNS
 from loopwise.report.terminal.console import print_text, say
 
@@ -31,11 +31,11 @@ def calibrate(
     if seconds is not None:
         effort = effort._replace(window_s=seconds)
     screen = console()
-    with crashes_logged(folder):
+    with claimed(folder), crashes_logged(folder):
         found = calibration.calibrate(
             effort, seed=1 if seed is None else seed, tell=teller(screen, "dim", silent=as_json)
         )
-    write(found, folder)
+        write(found, folder)
     if as_json:
         print_text(found.model_dump_json(indent=2))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, command_line, console, teller, typed, unused
+from loopwise.cli.options import Json, claimed, command_line, console, teller, typed, unused
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
@@ -95,21 +95,21 @@ def run(
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.report.terminal.progress import watching
+    from loopwise.results.files import refuse_unwritable
 
     if bool(claim_ids) == is_all:
         raise UsageError("claims run: name claims such as C01 C05, or give --all; see them with: claims list")
     chosen_claims = chosen(claim_ids or CLAIMS)
     folder = unused(out or new_run(datetime.now(UTC)))
+    refuse_unwritable("--out", folder)
     plan, screen = examine.planned(chosen_claims), console()
     if not quiet:
         screen.print(plan_table(plan))
-    with writing("--out", folder):
-        folder.mkdir(parents=True, exist_ok=True)
     raise_open_files_limit()
     found: list[Finding] = []
     tell, tell_bold = (teller(screen, style, silent=quiet) for style in ("", "bold"))
     try:
-        with crashes_logged(folder), generators(folder / "generator.log") as pool:
+        with claimed(folder), crashes_logged(folder), generators(folder / "generator.log") as pool:
             pool.warm_up()
             examiner = examine.Examiner(folder, pool, lambda: watching(screen, quiet=quiet), command_line(), tell=tell)
             for number, claim in enumerate(chosen_claims, start=1):
@@ -141,9 +141,12 @@ def report(
     from loopwise.claims.examine import judge_again
     from loopwise.claims.page import markdown as markdown_of
     from loopwise.claims.page import write_page
+    from loopwise.results.files import refuse_unwritable
 
     if folder is None:
         folder = next(iter(runs()), None)
+    if markdown is not None:
+        refuse_unwritable("--markdown", markdown, is_file=True)
     if folder is None:
         raise UsageError("claims report: no claim was run here; measure some with: bench.py claims run --all")
     found = judge_again(folder)

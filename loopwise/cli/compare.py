@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, write_ci_reports
+from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, refuse_unwritable_reports, write_ci_reports
 from loopwise.cli.options import Json, console
 from loopwise.errors import UsageError
 from loopwise.report.terminal.console import print_json, say
@@ -38,9 +38,13 @@ def compare(
     from loopwise.report.comparison import sides_of
     from loopwise.report.html.compare import write_comparison
     from loopwise.report.terminal.compare import compare_table
+    from loopwise.results.files import refuse_unwritable
     from loopwise.results.folder import ResultFolder
 
     gates = tuple(parse_gate(text) for text in fail_on or ())
+    refuse_unwritable_reports(junit=junit, markdown=markdown)
+    if out is not None:
+        refuse_unwritable("--out", out)
     before = summarise(ResultFolder(base))
     compared: list[tuple[Summary, Outcome]] = []
     for path in other:

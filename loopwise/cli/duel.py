@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, write_ci_reports
+from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, refuse_unwritable_reports, write_ci_reports
 from loopwise.cli.options import (
     Body,
     ExpectStatus,
@@ -94,6 +94,7 @@ def duel(
 
     label = checked_label(label)
     gates = tuple(parse_gate(text) for text in fail_on or ())
+    refuse_unwritable_reports(junit=junit, markdown=markdown)
     versions = (
         Version(baseline, app_, base_app_dir, base_python, tuple(base_set or ())),
         Version(

@@ -19,6 +19,19 @@ JunitFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write verd
 MarkdownFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a comment for a pull request.")]
 
 
+def refuse_unwritable_reports(*, junit: Path | None, markdown: Path | None) -> None:
+    """Refuse files of `--junit` and `--markdown` that could not be written, before anything is measured or read.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from loopwise.results.files import refuse_unwritable
+
+    for option, path in (("--junit", junit), ("--markdown", markdown)):
+        if path is not None:
+            refuse_unwritable(option, path, is_file=True)
+
+
 def gate_status(outcomes: "Sequence[Outcome]") -> int:
     """The exit status that gates ask for: a failed one first, then one that can't be judged."""
     if any(outcome.failed for outcome in outcomes):

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, console, new_folder, teller
-from loopwise.errors import FAILED_RUNS, writing
+from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, teller
+from loopwise.errors import FAILED_RUNS
 from loopwise.report.terminal.console import print_text, say
 
 
@@ -51,10 +51,8 @@ def selftest(
     screen = console()
     tell = teller(screen, "dim", silent=as_json)
 
-    with writing("--out", folder):
-        folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
-    with crashes_logged(folder), generators(folder / "generator.log") as pool:
+    with claimed(folder), crashes_logged(folder), generators(folder / "generator.log") as pool:
         differences = tuple(percent / 100 for percent in injected or ()) or DIFFERENCES
         chosen = trials(effort.pairs, effort.repeats, differences)
         if chosen:

@@ -1,5 +1,6 @@
 """Write everything a report consists of: tables, verdicts, charts, page."""
 
+import errno
 import json
 from typing import Any
 
@@ -8,14 +9,17 @@ from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report.charts.specs import save
 from loopwise.report.html.report import write_report
-from loopwise.results.files import write_atomically
+from loopwise.results.files import check_writable, refusal, write_atomically
 from loopwise.results.folder import ResultFolder
+
+FILES = ("summary.csv", "summary.json", "verdicts.json", "report.html")
 
 
 def build(result: ResultFolder) -> Summary:
     """(Re)build a result's summary.csv, summary.json, verdicts.json, charts and report.html; nothing is re-measured.
 
     Raises:
+        OSError: it can't be written there.
         ResultError: it is no result, or one whose rows were taken away (results/showcase): its report stays as it is.
     """
     if not result.has_rows() and (result.path / "summary.csv").exists():
@@ -23,11 +27,27 @@ def build(result: ResultFolder) -> Summary:
             f"{result.path}: has a report and no rows to make it anew from (runs/*/*/samples.parquet); "
             "open its report.html as it is, or restore the rows"
         )
+    _refuse_unwritable(result)
     summary = summarise(result)
     write_tables(summary, result)
     charts = save(summary, result.charts)
     write_report(summary, charts, result.path / "report.html")
     return summary
+
+
+def _refuse_unwritable(result: ResultFolder) -> None:
+    """Refuse a folder in which the report could not be written, before it is computed.
+
+    Raises:
+        OSError: the folder can't be written to, or something else lies in a file's place.
+    """
+    if result.path.is_dir():
+        check_writable(result.path)
+    for path in (result.path / name for name in FILES):
+        if path.is_dir():
+            raise refusal(errno.EISDIR, path)
+    if result.charts.exists() and not result.charts.is_dir():
+        raise refusal(errno.ENOTDIR, result.charts)
 
 
 def write_tables(summary: Summary, result: ResultFolder) -> None:

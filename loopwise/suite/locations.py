@@ -143,14 +143,16 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
         return _unix_socket(text, key, source)
     try:
         parts = urlsplit(text)
-        port = parts.port
         (parts.hostname or "").encode("idna")
     except ValueError:
-        parts, port = SplitResult("", "", "", "", ""), None
+        parts = SplitResult("", "", "", "", "")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isprintable() or " " in text:
         like = meant_url(text)
         advice = f'its scheme is missing; write "{like}"' if like else "correct it"
         raise source.error(key, f'got {shown(text)}, allowed is a URL such as "http://127.0.0.1:9000"; {advice}')
+    port = _port(parts)
+    if port == 0:
+        raise source.error(key, f"got {shown(text)}, but a port is a number from 1 to 65535; correct it")
     if parts.username is not None or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise source.error(key, f"got {shown(text)}, allowed are scheme, host and port alone; put a path into endpoint")
     host = parts.hostname
@@ -162,6 +164,14 @@ def base_url(text: str, allow_remote: Collection[str], key: Key, source: Source)
         )
     name = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{name}{f':{port}' if port is not None else ''}"
+
+
+def _port(parts: SplitResult) -> int | None:
+    """The port; None: it names none; 0: there is no such port."""
+    try:
+        return parts.port
+    except ValueError:
+        return 0
 
 
 def _unix_socket(text: str, key: Key, source: Source) -> str:

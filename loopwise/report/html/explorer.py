@@ -122,6 +122,8 @@ def packed_library() -> str:
 def packed() -> bytes:
     """The library, packed by gzip; the same bytes from the same version of the package."""
     kept = cache_file()
+    if kept is None:
+        return make_library()
     with suppress(OSError, EOFError, gzip.BadGzipFile):
         content = kept.read_bytes()
         if GLOBAL in gzip.decompress(content):
@@ -141,8 +143,11 @@ def make_library() -> bytes:
     return gzip.compress(script.encode(), compresslevel=9, mtime=0)
 
 
-def cache_file() -> Path:
-    """Where the library is kept: `$XDG_CACHE_HOME/loopwise/`, or `~/.cache/loopwise/`."""
+def cache_file() -> Path | None:
+    """Where the library is kept: `$XDG_CACHE_HOME/loopwise/`, or `~/.cache/loopwise/`; None: there is no home."""
     folder = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     version = importlib.metadata.version(PACKAGE)
-    return Path(folder).expanduser() / "loopwise" / f"vega-{version}.js.gz"
+    try:
+        return Path(folder).expanduser() / "loopwise" / f"vega-{version}.js.gz"
+    except RuntimeError:
+        return None
