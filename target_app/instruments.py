@@ -294,7 +294,8 @@ class NativeThreads:
             threads = os.listdir("/proc/self/task")
         except OSError:
             return None, None, None  # Only Linux tells.
-        ours = {str(thread.native_id) for thread in threading.enumerate()}
+        # The main thread of a forked worker (gunicorn's) has its parent's number there.
+        ours = {str(os.getpid()), *(str(thread.native_id) for thread in threading.enumerate())}
         running = 0
         for thread in threads:
             if thread in ours:

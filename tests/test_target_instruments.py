@@ -265,3 +265,23 @@ print(json.dumps([before, natives.figures()]))
     assert running == 3
     assert cpu_s > 0.01
     assert wait_s >= 0.0
+
+
+def test_the_main_thread_of_a_forked_worker_is_python_s() -> None:
+    """Python knows it by the number of its parent's."""
+    script = f"""
+import importlib.util, os, time
+spec = importlib.util.spec_from_file_location("instruments", {str(PACKAGE / "instruments.py")!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+if os.fork() == 0:
+    natives = module.NativeThreads()
+    natives.figures()
+    end = time.thread_time() + 0.02
+    while time.thread_time() < end: pass
+    print(natives.figures()[:2], flush=True)
+    os._exit(0)
+os.wait()
+"""
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=30).stdout
+    assert output == b"(0, 0.0)\n"
