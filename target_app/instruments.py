@@ -53,8 +53,8 @@ class Instruments:
     def __init__(self, folder: str, gauges: Mapping[str, Gauge]) -> None:
         self.limiter: Any = None
         """AnyIO's default limiter of this loop, once it exists."""
-        self.pools: Any = None
-        """Connection pools of known libraries (client_pools.py); None: they are not looked for."""
+        self.waits: Any = None
+        """What requests wait for (waits/watching.py); None: it is not watched."""
         self.stacks: Any = None
         """Where threads and tasks stand (stacks.py); None: it is not looked for."""
         self._folder = folder
@@ -178,6 +178,7 @@ class Instruments:
         cpu_s, wait_s = self._loop_schedule()
         natives = self._natives.figures() if self._natives is not None else (None, None, None)
         done = self._done
+        resources = self._resources()
         return {
             "time_ns": time.time_ns(),
             "late_ms": round(late_s * 1e3, 3),
@@ -190,7 +191,8 @@ class Instruments:
             **dict(zip(("native_threads", "native_cpu_s", "native_wait_s"), natives)),
             "limiter": self._limiter(),
             "executor": self._executor_figures(),
-            "gauges": self._gauge_figures(),
+            "gauges": self._gauge_figures(resources),
+            "resources": resources,
             "started": self._started,
             "done": done,
             "gc_max_ms": round(pause_s * 1e3, 3),
@@ -265,7 +267,17 @@ class Instruments:
         except AttributeError:
             return None  # There is none yet, or it is no ThreadPoolExecutor as we know it.
 
-    def _gauge_figures(self) -> dict[str, list[int]]:
+    def _resources(self) -> list[Any]:
+        """What requests wait for; asyncio's default executor is reported by itself."""
+        if self.waits is None:
+            return []
+        default = self._executor or getattr(self._loop, "_default_executor", None)
+        try:
+            return list(self.waits.sample([] if default is None else [default]))
+        except Exception:
+            return []  # It looks into anybody's libraries; the other figures must go on.
+
+    def _gauge_figures(self, resources: list[Any]) -> dict[str, list[int]]:
         found = {}
         for name, gauge in list(self._gauges.items()):
             try:
@@ -273,9 +285,8 @@ class Instruments:
                 found[name] = [int(figures[key]) for key in ("max", "busy", "queued")]
             except Exception:
                 continue  # A gauge is anybody's code; the others must go on.
-        if self.pools is not None and "dependency_pool" not in found:
-            self.pools.look()
-            figures = self.pools.figures()
+        if self.waits is not None and "dependency_pool" not in found:
+            figures = self.waits.fullest_pool(resources)
             if figures is not None:
                 found["dependency_pool"] = figures
         return found

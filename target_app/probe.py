@@ -231,8 +231,7 @@ class Probe:
         if self.telemetry is not None and self._instruments is None:
             module = importlib.import_module("loopwise_instruments")  # it lies beside us where it is wanted
             self._instruments = module.Instruments(self.telemetry, GAUGES)
-            self._instruments.pools = importlib.import_module("loopwise_client_pools").Pools()
-            self._instruments.pools.look()
+            self._instruments.waits = importlib.import_module("loopwise_waits.watching")
             self._instruments.stacks = _stacks()
             self._instruments.start(asyncio.get_running_loop())
             self._instruments.limiter = _limiter()
@@ -293,9 +292,13 @@ def _tokens_in_use() -> int | None:
 
 def _stacks() -> Any:
     """Return what looks where threads and tasks of the running loop stand."""
+    return importlib.import_module("loopwise_stacks").Stacks(_files(), asyncio.get_running_loop())
+
+
+def _files() -> Any:
+    """Return what tells the app's own files from others."""
     folder = os.environ.get("LOOPWISE_APP_DIR") or os.curdir
-    places = importlib.import_module("loopwise_places").Places(folder, str(Path(__file__).parent))
-    return importlib.import_module("loopwise_stacks").Stacks(places, asyncio.get_running_loop())
+    return importlib.import_module("loopwise_places").Places(folder, str(Path(__file__).parent))
 
 
 def _limiter() -> Any:
@@ -339,6 +342,13 @@ def telemetry_folder(environ: Mapping[str, str]) -> str | None:
     return folder if folder and environ.get("LOOPWISE_PROBE") != "off" else None
 
 
+def watch_waits(environ: Mapping[str, str]) -> None:
+    """Watch what the app imports and makes, where anything is measured."""
+    if telemetry_folder(environ) is not None:
+        importlib.import_module("loopwise_waits.watching").watch(_files())  # it lies beside us where it is wanted
+
+
+watch_waits(os.environ)
 app = Probe(
     load_app(os.environ.get("LOOPWISE_APP", ""), os.environ.get("LOOPWISE_APP_DIR")),
     thread_tokens(os.environ.get("LOOPWISE_THREADS")),

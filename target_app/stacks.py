@@ -20,7 +20,7 @@ from itertools import islice
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
-from loopwise_places import Places, columns_at, installed_under, line_of
+from loopwise_places import Places, columns_at, line_of
 
 INTERVALS_S = {"threads": 0.2, "tasks": 0.5}
 MAX_COST = 0.002
@@ -203,10 +203,7 @@ class Stacks:
         role = self._roles.get(path)
         if role is None:
             kind = self._files.kind(path)
-            is_own = kind == "app" or (kind == "library" and not installed_under(self._files.real(path)))
-            # Templates are compiled to code that bears their names, not their lines.
-            is_own = is_own and path.endswith(".py")
-            role = OWN if is_own else BORDER if kind in ("dispatcher", "own", "border") else OTHER
+            role = OWN if self._files.is_own(path) else BORDER if kind in ("dispatcher", "own", "border") else OTHER
             self._roles[path] = role
         return role
 

@@ -13,7 +13,7 @@ from loopwise.analysis.causes import CAUSES, find, rank
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.signals import PoolSignals, Signals, Standstill, WorkerSignals
-from loopwise.model import Run, Window, Worker
+from loopwise.model import Resource, Run, Window, Worker
 from loopwise.results.columns import TELEMETRY
 
 QUIET = WorkerSignals(share=1.0, cpu_ratio=0.2, wait_ratio=0.01, held_ratio=0.002, stall_ms=4.2)
@@ -56,6 +56,41 @@ NAGLE = run(nodelay=False, low_ms=43.0, median_ms=44.0, alone_ms=0.7, inside_ms=
 COMPUTING = {"cpu_ratio": 0.9, "native_threads": 3, "native_cpu_ratio": 0.6, "native_wait_ratio": 0.9}
 SLACK = replace(QUIET, share=0.5, cpu_ratio=0.6, native_threads=3, native_cpu_ratio=0.5, native_wait_ratio=0.5)
 BLAS = replace(two(COMPUTING, COMPUTING), cores=2, server_cpu_ratio=1.9)
+
+
+def named(kind: str, places: int, waiting: int, **figures: Any) -> Resource:
+    """A resource of the only worker that others wait for all the time."""
+    facts: dict[str, Any] = {"name": f"a {kind}", "made_at": "db.py:11", "waited_at": "api.py:40", "wait_max_ms": 163.4}
+    facts |= {"pid": 0, "busy": places, "full_ratio": 0.97} | figures
+    return Resource(kind=kind, places=places, waiting=waiting, **facts)
+
+
+def waited(resource: Resource, threads: float = 0.0, **figures: Any) -> Signals:
+    """A run of 50 requests at a time with such a resource, and threads that are taken so often."""
+    signals = one(in_flight=50.0, pools={"limiter": pool(threads)} if threads else {})
+    return replace(signals, resources=(resource,), **figures)
+
+
+QUEUE_POOL = named("pool", 15, 25, name="SQLAlchemy's QueuePool")
+RESOURCES: list[tuple[str, Signals, list[str]]] = [
+    ("a pool by name", waited(QUEUE_POOL), ["dependency_pool_full"]),
+    ("threads that hold and await its connections", waited(QUEUE_POOL, 1.0), ["dependency_pool_full"]),
+    (
+        "threads of which few await them",
+        waited(named("pool", 15, 5), 1.0),
+        ["dependency_pool_full", "thread_pool_full"],
+    ),
+    ("a pool full for moments", waited(named("pool", 15, 25, full_ratio=0.1)), []),
+    ("a lock", waited(named("lock", 1, 39), 1.0), ["lock_contended"]),
+    ("a lock that is passed on quickly", waited(named("lock", 1, 3)), []),
+    ("a semaphore", waited(named("semaphore", 4, 36)), ["lock_contended"]),
+    ("a condition", waited(named("condition", 1, 30)), ["lock_contended"]),
+    ("an executor", waited(named("executor", 4, 36)), ["executor_full"]),
+    ("the same behind all threads", waited(named("executor", 4, 36), 1.0), ["executor_full"]),
+    ("calls that nobody awaits", waited(named("executor", 4, 900)), []),
+    ("calls that are awaited by many", waited(named("executor", 4, 90), low_ms=500.0), ["executor_full"]),
+    ("a lock, and a queue seen from outside", waited(named("lock", 1, 45), low_ms=900.0), ["lock_contended"]),
+]
 TABLE: list[tuple[str, Signals, list[str]]] = [
     ("a healthy run", HEALTHY, []),
     ("two healthy workers", two({}, {}), []),
@@ -69,11 +104,12 @@ TABLE: list[tuple[str, Signals, list[str]]] = [
     ("a thread pool full for moments", one(pools={"limiter": pool(0.19)}), []),
     ("a full executor", one(pools={"executor": pool(0.9, 6)}), ["executor_full"]),
     ("a full process pool", one(pools={"process_pool": pool(0.9, 2)}), ["process_pool_full"]),
-    ("used up connections", one(pools={"dependency_pool": pool(0.9, 10)}), ["dependency_bound"]),
+    ("used up connections", one(pools={"dependency_pool": pool(0.9, 10)}), ["dependency_pool_full"]),
+    *RESOURCES,
     (
         "threads that all wait for connections",
         one(pools={"dependency_pool": pool(0.9, 10), "limiter": pool(1.0)}),
-        ["dependency_bound", "thread_pool_full"],
+        ["dependency_pool_full", "thread_pool_full"],
     ),
     (
         "threads that wait for fifteen places",
@@ -340,6 +376,45 @@ def test_threads_that_wait_are_told_the_places_and_what_to_do(served: float) -> 
     assert found.remedy == (
         f"raise what has {served:.0f} places, or lower `threads` to it; more threads won't help, they only wait there"
     )
+
+
+@pytest.mark.parametrize(
+    ("signals", "evidence", "remedy"),
+    [
+        (
+            waited(QUEUE_POOL, 1.0),
+            "SQLAlchemy's QueuePool (db.py:11) used up 97 % of the window: all 15 connections in use, 25 waiting at "
+            "api.py:40, the longest 163 ms",
+            "raise `pool_size` + `max_overflow` above 15, if the other side takes more at once, or lower `threads` to "
+            "15; more than 40 threads won't help, they wait there, too",
+        ),
+        (
+            waited(named("pool", 1, 7, name="aiosqlite's connection", made_at="")),
+            "aiosqlite's connection busy 97 % of the window: one call at a time in its thread, 7 waiting at",
+            "open more connections, each has a thread of its own: 7 calls wait for one",
+        ),
+        (
+            waited(named("lock", 1, 39, name="threading.Lock", count=20, made_at="{a}.py:1", waited_at=""), 1.0),
+            "threading.Lock (20 made at {a}.py:1) held 97 % of the window, 39 waiting, the longest 163 ms",
+            "hold it for less, or have one for each thing that it guards: now one passes and 39 wait; more than 40",
+        ),
+        (
+            waited(named("semaphore", 4, 36, name="asyncio.Semaphore")),
+            "asyncio.Semaphore of 4 (db.py:11) used up 97 % of the window: all 4 places taken, 36 waiting",
+            "raise it above 4, if what it guards takes more at once; more workers help, if each may have its own",
+        ),
+        (
+            waited(named("executor", 10, 40, name="a2wsgi's ThreadPoolExecutor")),
+            "a2wsgi's ThreadPoolExecutor (db.py:11) full 97 % of the window: all 10 threads busy, 40 calls waiting at",
+            "raise `workers` of WSGIMiddleware above 10, ",
+        ),
+    ],
+    ids=["pool", "one thread", "lock", "semaphore", "executor"],
+)
+def test_a_resource_is_told_with_its_figures_and_lines(signals: Signals, evidence: str, remedy: str) -> None:
+    cause = rank(signals)[0]
+    assert cause.evidence.startswith(evidence)
+    assert cause.remedy.startswith(remedy)
 
 
 def test_every_cause_says_what_to_do_in_remedy_or_evidence() -> None:

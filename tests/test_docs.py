@@ -69,7 +69,7 @@ def window_keys() -> list[str]:
 NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Content", "Feed", "ExpectBody", "Load",
     "Cost", "Generator", "Replicates",
-    "Comparison", "Window", "Worker", "Cause", "WaitPlace", "Kill", "Check", "Round", "Side", "Verdict",
+    "Comparison", "Window", "Worker", "Resource", "Cause", "WaitPlace", "Kill", "Check", "Round", "Side", "Verdict",
 )]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),

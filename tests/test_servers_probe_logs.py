@@ -111,6 +111,34 @@ def test_sample_of_a_worker_fills_every_column_in_order(tmp_path: Path) -> None:
     assert list(sample.row()) == TELEMETRY.names
 
 
+def test_resources_of_the_window_are_merged_by_worker_and_line(tmp_path: Path) -> None:
+    def pool(busy: int, waiting: int, wait_ms: float, at: str = "api.py:9") -> list[object]:
+        return ["pool", "QueuePool", "db.py:3", at, 1, 4, busy, waiting, wait_ms]
+
+    lock = ["lock", "threading.Lock", "db.py:7", "", 20, 1, 1, 30, 12.5]
+    logs = written(
+        tmp_path,
+        line(5, resources=[pool(4, 90, 900.0)]),
+        line(10, resources=[pool(2, 0, 1.0, at="")]),
+        line(20, resources=[pool(4, 7, 50.0), lock]),
+        line(25, resources=[pool(4, 9, 40.5)]),
+        line(30),
+        line(31, resources=[pool(4, 90, 900.0)]),
+    )
+    found = probe_logs.resources(logs, 10, 30)
+    assert [each.model_dump(mode="json") for each in found] == [
+        {
+            **{"pid": 7, "kind": "lock", "name": "threading.Lock", "made_at": "db.py:7", "waited_at": "", "count": 20},
+            **{"places": 1, "busy": 0.25, "full_ratio": 0.25, "waiting": 30, "wait_max_ms": 12.5},
+        },
+        {
+            **{"pid": 7, "kind": "pool", "name": "QueuePool", "made_at": "db.py:3", "waited_at": "api.py:9"},
+            **{"count": 1, "places": 4, "busy": 2.5, "full_ratio": 0.5, "waiting": 7, "wait_max_ms": 50.0},
+        },
+    ]
+    assert probe_logs.resources(logs, 40, 50) == ()
+
+
 @pytest.mark.parametrize(
     ("heading", "columns"), [("samples.parquet", SAMPLE_COLUMNS), ("telemetry.parquet", TELEMETRY_COLUMNS)]
 )

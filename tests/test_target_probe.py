@@ -8,8 +8,8 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import anyio.to_thread
 import httpx
@@ -341,9 +341,11 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
 ) -> None:
     monkeypatch.setenv("LOOPWISE_TELEMETRY", str(tmp_path / "telemetry"))
     monkeypatch.setitem(sys.modules, "loopwise_instruments", load_file("instruments.py"))
-    monkeypatch.setitem(sys.modules, "loopwise_client_pools", load_file("client_pools.py"))
     monkeypatch.setitem(sys.modules, "loopwise_places", load_file("blame/places.py"))
     monkeypatch.setitem(sys.modules, "loopwise_stacks", load_file("stacks.py"))
+    asked: list[Any] = []
+    waits = SimpleNamespace(watch=asked.append, sample=lambda _: [["pool"]], fullest_pool=lambda _: [4, 4, 9])
+    monkeypatch.setitem(sys.modules, "loopwise_waits.watching", cast(ModuleType, waits))
     callbacks = list(gc.callbacks)
 
     async def session() -> dict[str, Any]:
@@ -366,6 +368,10 @@ def test_requests_are_counted_once_the_app_is_ready_and_failed_ones_end_too(
         gc.callbacks[:] = callbacks
     assert (look["started"], look["done"]) == (4, 4)
     assert look["limiter"] == [40, 0, 0]
+    assert (look["resources"], look["gauges"]) == ([["pool"]], {"dependency_pool": [4, 4, 9]})
+    assert [files.is_own(f"{tmp_path}/{each}") for files in asked for each in ("shop.py", "site-packages/x.py")] == [
+        *(True, False)
+    ]
     assert [path.suffix for path in (tmp_path / "telemetry").iterdir()] == [".jsonl"]
 
 
@@ -394,12 +400,15 @@ def test_a_socket_that_a_supervisor_shares_lacks_nodelay_on_asyncio(
     assert asyncio.run(session()) is expected
 
 
-NAMES = ["probe.py", "instruments.py", "client_pools.py", "stacks.py", "blame/places.py", "routes.py"]
+NAMES = ["probe.py", "instruments.py", "stacks.py", "blame/places.py", "routes.py"]
+NAMES += [f"waits/{path.name}" for path in (PACKAGE / "waits").glob("*.py")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_runs_in_an_apps_process_needs_nothing_but_python_3_9(name: str) -> None:
     tree = ast.parse((PACKAGE / name).read_text(encoding="utf-8"), feature_version=(3, 9))
     imported = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
+    imported |= {
+        str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level
+    }
     assert imported <= sys.stdlib_module_names | {"loopwise_probe", "loopwise_places"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from loopwise.analysis import resources
 from loopwise.analysis.bounds import Bound
 from loopwise.analysis.checks.load import MAX_GENERATOR_CPU_RATIO
 from loopwise.analysis.checks.server import MAX_UNEVEN
@@ -200,22 +201,46 @@ def full_pool(pool: str, words: str) -> Callable[[Signals], Sign | None]:
     return find
 
 
-_full_dependency = full_pool(
+_told_pool = full_pool(
     "dependency_pool",
     "connections to a dependency used up {share:.0%} of the window: all {places} in use, {queued} waiting",
 )
+_default_executor = full_pool(
+    "executor",
+    "asyncio's default executor full {share:.0%} of the window: all {places} threads busy, {queued} calls waiting",
+)
+_threads = full_pool(
+    "limiter",
+    "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
+)
+
+
+def dependency_pool_full(signals: Signals) -> Sign | None:
+    """A connection pool is used up: one that the probe knows by name, or one that the app tells of."""
+    full = resources.full_pool(signals) or _told_pool(signals)
+    return with_deadlock(full, signals) if full is not None else None
+
+
+def executor_full(signals: Signals) -> Sign | None:
+    """Threads of asyncio's default executor, or of another one, are used up."""
+    return _default_executor(signals) or resources.full_executor(signals)
+
+
+def thread_pool_full(signals: Signals) -> Sign | None:
+    """AnyIO's threads are used up, and don't just wait for the same few places."""
+    limiters = [worker.pools["limiter"] for worker in signals.workers if "limiter" in worker.pools]
+    if limiters and all(resources.threads_wait_there(signals, each) for each in limiters):
+        return None
+    return _threads(signals)
 
 
 def dependency_bound(signals: Signals) -> Sign | None:
-    """Requests queue at something that the server waits for: a full connection pool, or nothing that is its own.
+    """Requests queue at something that the server waits for, and that has no name.
 
     A wait by itself is no cause: `sleep` takes its 50 ms however fast the server is. A queue shows in the fastest tenth
     of the requests: without one, some are as fast as the first were.
     """
-    full = _full_dependency(signals)
-    if full is not None:
-        return with_deadlock(full, signals)
-    if not signals.workers:
+    if not signals.workers or dependency_pool_full(signals) or resources.contended_lock(signals):
         return None
     if max(_busy(worker, signals) for worker in signals.workers) < FREE and (sign := threads_wait(signals)) is not None:
         return sign
@@ -295,10 +320,7 @@ _SPECS = (
     CauseSpec(
         "thread_pool_full",
         6,
-        full_pool(
-            "limiter",
-            "thread pool full {share:.0%} of the window: {places} of {places} tokens in use, {queued} waiting",
-        ),
+        thread_pool_full,
         "sync",
         "raise `threads` above {places}, if what they wait for takes more at once, or make the route `async def`",
         "thread",
@@ -306,11 +328,7 @@ _SPECS = (
     CauseSpec(
         "executor_full",
         6,
-        full_pool(
-            "executor",
-            "asyncio's default executor full {share:.0%} of the window: all {places} threads busy, "
-            "{queued} calls waiting",
-        ),
+        executor_full,
         "to_thread",
         "set a default executor of more than {places} threads (loop.set_default_executor), or await without a thread",
         "thread",
@@ -324,6 +342,18 @@ _SPECS = (
         ),
         "process",
         "raise its max_workers above {places} while cores are free",
+    ),
+    CauseSpec(
+        "dependency_pool_full",
+        5,
+        dependency_pool_full,
+        remedy="raise the pool above {places}, if the other side takes more at once; {queued} callers wait for it",
+    ),
+    CauseSpec(
+        "lock_contended",
+        5,
+        resources.contended_lock,
+        remedy="hold it for less, or have more places: {queued} wait for {places}",
     ),
     CauseSpec(
         "dependency_bound",

@@ -9,7 +9,7 @@ import pyarrow as pa
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import rank
-from loopwise.model import Run, StandKind, WaitPlace
+from loopwise.model import Resource, Run, StandKind, WaitPlace
 from loopwise.results.columns import POOLS
 
 FIRST_ROWS = 3
@@ -50,6 +50,9 @@ class WorkerSignals:
     native_cpu_ratio: float = 0.0
     native_wait_ratio: float = 0.0
     """Time in which they could have run, but had no core, all of them together."""
+    pid: int = 0
+    in_flight: float | None = None
+    """Requests that the app had begun and not ended, on average."""
     pools: dict[str, PoolSignals] = field(default_factory=dict)
     holds_between: bool = False
     """At times more callers held or awaited a connection than there are threads, all of them taken: holders wait for a
@@ -105,6 +108,8 @@ class Signals:
     """Service time without a queue: of the whole run's fastest rows."""
     served_at_once: float | None = None
     """Requests that were really served at once, by Little's law."""
+    resources: tuple[Resource, ...] = ()
+    """Pools, locks, semaphores and executors of the app, in all workers."""
     standstill: Standstill | None = None
     users: int | None = None
     """Of closed load that never pauses; None: of another load."""
@@ -155,6 +160,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         nodelay=run.server.nodelay,
         alone_ms=alone_ms,
         served_at_once=rows.served_at_once,
+        resources=run.resources,
         standstill=_standstill(rows, samples),
         users=run.case.load.users if is_steady else None,
         waits_at=run.waits_at,
@@ -201,6 +207,8 @@ def _worker(samples: pd.DataFrame, stolen_s: pd.Series, share: float | None) -> 
         native_cpu_ratio=ratio("native_cpu_s"),
         native_wait_ratio=ratio("native_wait_s"),
         holds_between=bool((_is_full(samples, "limiter") & (held > samples["limiter_max"])).any()),
+        pid=int(first["pid"]),
+        in_flight=float(samples["in_flight"].mean()),
         pools={pool: _pool(samples, pool) for pool in POOLS if samples[f"{pool}_max"].notna().any()},
     )
 

@@ -78,6 +78,7 @@ def measure(
             "counts": {"rows": rows},
             "host": HostFigures(**recording.figures(SERVER), **recording.changes()),
             "workers": recording.workers(SERVER),
+            "resources": recording.resources(SERVER),
             "waits_at": recording.waits_at(SERVER, case),
         }
     )

@@ -14,10 +14,10 @@ from loopwise.analysis.window import window_figures, worker_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
-from loopwise.model import Case, Experiment, WaitPlace, Window, Worker
+from loopwise.model import Case, Experiment, Resource, WaitPlace, Window, Worker
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
-from loopwise.servers import lifecycle
+from loopwise.servers import lifecycle, probe_logs
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning
 from loopwise.servers.services import Services
@@ -184,6 +184,11 @@ class Recording:
         """Figures of each worker process of a server over the window."""
         opened, closed = (end.sampled_ns[name] for end in self._ends)
         return worker_figures(self.samples(name), opened, closed, self.servers[name].facts.pids)
+
+    def resources(self, name: str) -> tuple[Resource, ...]:
+        """What requests could wait for in the workers of a server over the window."""
+        opened, closed = (end.sampled_ns[name] for end in self._ends)
+        return probe_logs.resources(self._telemetry[name].logs, opened, closed)
 
 
 def keep_partial_rows(folder: Path) -> None:

@@ -104,6 +104,33 @@ class Worker(Noun):
     """`ended`: before the window closed; `appeared`: after the server was ready."""
 
 
+class Resource(Noun):
+    """What requests of a worker wait for: a pool, lock, semaphore or executor, over the window."""
+
+    pid: int
+    """The worker process."""
+    kind: str
+    """`pool`, `lock`, `semaphore`, `condition` or `executor`."""
+    name: str
+    """As people know it: `SQLAlchemy's QueuePool`."""
+    made_at: str = ""
+    """`db.py:11`, the line of the app that made it; empty: not known."""
+    waited_at: str = ""
+    """The line of the app that most of its callers waited at; empty: not known."""
+    count: int = 1
+    """How many were made at that line; of pools, those that are still there."""
+    places: int
+    """Of all of them."""
+    busy: float
+    """Places in use, on average."""
+    full_ratio: float
+    """Share of the samples at which somebody waited for a place."""
+    waiting: int
+    """Median of those who waited at these samples."""
+    wait_max_ms: float
+    """Longest wait, one that went on at the window's end included."""
+
+
 class Cause(Noun):
     """A reason why a run is not faster."""
 
@@ -334,6 +361,8 @@ class Run(Noun):
     """Requests served at once, by Little's law: throughput × time alone; None: not known."""
     workers: tuple[Worker, ...] = ()
     """The server's worker processes; empty for a server that already ran."""
+    resources: tuple[Resource, ...] = ()
+    """What requests could wait for in the workers, those most waited for first; empty without the probe."""
     checks: tuple[Check, ...] = ()
     causes: tuple[Cause, ...] = ()
     """The most decisive first (loopwise.analysis.causes)."""

@@ -143,8 +143,9 @@ def serve(
 def _copy_probe(scratch: Path, configuration: str | None) -> None:
     """Put the probe and the server's configuration file where the app's interpreter finds them."""
     source = target_app_dir() / "target_app"
-    for path in ("probe.py", "instruments.py", "client_pools.py", "stacks.py", "blame/places.py"):
+    for path in ("probe.py", "instruments.py", "stacks.py", "blame/places.py"):
         shutil.copy(source / path, scratch / f"loopwise_{Path(path).name}")
+    shutil.copytree(source / "waits", scratch / "loopwise_waits", ignore=shutil.ignore_patterns("__pycache__"))
     if configuration is not None:
         shutil.copy(source / configuration, scratch)
 

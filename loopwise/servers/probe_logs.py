@@ -6,9 +6,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from statistics import median_low
+from typing import Any, NamedTuple
 
+from loopwise.model import Resource
 from loopwise.results.columns import TELEMETRY_COLUMNS, ProbeLine, Sample
 from loopwise.results.lags import merge_counts
+
+
+class _Figures(NamedTuple):
+    """A resource in a probe's line, as target_app/waits/resources.py writes it."""
+
+    kind: str
+    name: str
+    made_at: str
+    waited_at: str
+    made: int
+    places: int
+    busy: int
+    waiting: int
+    wait_max_ms: float
 
 
 def read(folder: Path) -> dict[int, list[ProbeLine]]:
@@ -52,3 +69,39 @@ def _joined(sample: Sample, lines: Sequence[ProbeLine] | None) -> Sample:
         return sample
     probe = {column.name: column.merge(lines) for column in TELEMETRY_COLUMNS if column.merge is not None}
     return replace(sample, probe=probe, lags=merge_counts(line["lags"] for line in lines))
+
+
+def resources(logs: Mapping[int, Sequence[ProbeLine]], start_ns: int, end_ns: int) -> tuple[Resource, ...]:
+    """What requests could wait for in each worker over the window, those most waited for first.
+
+    Args:
+        logs: by pid.
+        start_ns: the window's begin.
+        end_ns: its end.
+    """
+    found: list[Resource] = []
+    for pid, lines in logs.items():
+        inside = [line for line in lines if start_ns <= line["time_ns"] <= end_ns]
+        series: dict[tuple[str, str, str], list[_Figures]] = {}
+        for line in inside:
+            for written in line.get("resources", ()):
+                figures = _Figures(*written)
+                series.setdefault((figures.kind, figures.name, figures.made_at), []).append(figures)
+        found += [_resource(pid, each, len(inside)) for each in series.values()]
+    return tuple(sorted(found, key=lambda each: (-each.full_ratio * each.waiting, -each.busy / each.places)))
+
+
+def _resource(pid: int, series: Sequence[_Figures], samples: int) -> Resource:
+    """One resource; it is missing in samples at which it was not in use."""
+    last, waiting = series[-1], [each.waiting for each in series if each.waiting]
+    facts: dict[str, Any] = {name: getattr(last, name) for name in ("kind", "name", "made_at", "waited_at")}
+    return Resource(
+        pid=pid,
+        **facts,
+        count=last.made,
+        places=last.places,
+        busy=round(sum(each.busy for each in series) / samples, 2),
+        full_ratio=round(len(waiting) / samples, 4),
+        waiting=median_low(waiting) if waiting else 0,
+        wait_max_ms=max(each.wait_max_ms for each in series),
+    )

@@ -6,6 +6,7 @@ Copied beside the probe as `loopwise_places.py`, too, which needs to know whose 
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from types import CodeType, FrameType
 from typing import NamedTuple
@@ -66,6 +67,8 @@ class Places:
         self.ours = os.path.realpath(ours) + os.sep
         paths = sysconfig.get_paths()
         self.standard = tuple(os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib"))
+        folders = {os.path.realpath(folder) + os.sep for folder in sys.path if folder} - {self.app_dir}
+        self.installations = tuple(folder for folder in folders if _has_packages(folder))
         self.borders = {
             f"{self.ours}loopwise_probe.py": "own",
             f"{self.ours}{os.path.join('loopwise_blame', 'probe.py')}": "border",
@@ -94,8 +97,7 @@ class Places:
             return "machinery"
         if path.startswith("<") or not (os.path.isabs(path) or os.path.exists(real)):
             return "synthetic"
-        installed = installed_under(real)
-        name = real.rpartition(f"/{installed}/")[2] if installed else ""
+        installed, name = self._installed(real)
         if not installed and real.startswith(self.standard):
             installed, name = "standard", real.rpartition("/python")[2].partition("/")[2]
         kind = "app" if real.startswith(self.app_dir) else "library"
@@ -106,6 +108,24 @@ class Places:
         elif installed:
             kind = "dispatcher" if name.startswith(DISPATCHERS) else "library"
         return kind
+
+    def is_own(self, path: str) -> bool:
+        """Whether it is the app's own code: below `app_dir`, or elsewhere, but neither installed nor the standard's.
+
+        Templates are compiled to code that bears their names, not their lines.
+        """
+        kind = self.kind(path)
+        is_apps = kind == "app" or (kind == "library" and not self._installed(self.real(path))[0])
+        return is_apps and path.endswith(".py")
+
+    def _installed(self, real: str) -> tuple[str, str]:
+        """The folder of installed packages that a file lies in, and its path from there; empty: in none."""
+        for name in ("site-packages", "dist-packages"):
+            if f"/{name}/" in real:
+                return name, real.rpartition(f"/{name}/")[2]
+        return next(
+            ((folder, real[len(folder) :]) for folder in self.installations if real.startswith(folder)), ("", "")
+        )
 
     def spot(self, stack: Stack) -> Spot | None:
         """The line to blame for the work of the innermost frame: the app's own if there is one, else a library's.
@@ -149,9 +169,12 @@ class Places:
         return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee)
 
 
-def installed_under(real: str) -> str | None:
-    """Name of the folder of installed packages that a file lies in; None: it is not installed."""
-    return next((name for name in ("site-packages", "dist-packages") if f"/{name}/" in real), None)
+def _has_packages(folder: str) -> bool:
+    """Whether packages were installed there, as by `pip install --target`."""
+    try:
+        return any(name.endswith(".dist-info") for name in os.listdir(folder))
+    except OSError:
+        return False  # a zip file, or a folder that isn't there
 
 
 def stack_of(frame: FrameType | None) -> Stack:

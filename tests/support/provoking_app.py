@@ -5,12 +5,13 @@ Standard library and, for one path, NumPy.
 
 import asyncio
 import ctypes
+import importlib
 import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from anyio import to_thread
@@ -27,6 +28,10 @@ HOLD_OUT_S = 60.0
 leaks: list[bytes] = []
 chosen: list[int] = []
 places = asyncio.Semaphore(PLACES)
+hidden: asyncio.Queue[None] = asyncio.Queue()
+for _ in range(PLACES):
+    hidden.put_nowait(None)
+executor = ThreadPoolExecutor(PLACES)
 thread_places = threading.Semaphore(PLACES)
 lock = threading.Lock()
 waiting = 0
@@ -75,13 +80,25 @@ async def leak() -> None:
 
 async def depend() -> None:
     """20 ms at something that serves four at a time."""
+    async with places:
+        await asyncio.sleep(0.02)
+
+
+async def depend_hidden() -> None:
+    """The same, without a lock or semaphore that could be seen: a queue holds the free places."""
     global waiting  # noqa: PLW0603 - a counter of this process
     waiting += 1
     try:
-        async with places:
-            await asyncio.sleep(0.02)
+        await hidden.get()
+        await asyncio.sleep(0.02)
+        hidden.put_nowait(None)
     finally:
         waiting -= 1
+
+
+async def depend_on_executor() -> None:
+    """The same from a thread of an executor of its own."""
+    await asyncio.get_running_loop().run_in_executor(executor, time.sleep, 0.02)
 
 
 def hold_a_place() -> None:
@@ -95,34 +112,26 @@ async def depend_in_threads() -> None:
     await to_thread.run_sync(hold_a_place)
 
 
-class QueuePool:
-    """What the probe knows of SQLAlchemy's pool."""
-
-    _max_overflow = 0
-
-    def __init__(self, places: int) -> None:
-        self.free = threading.Semaphore(places)
-        self.places = places
-
-    def _do_get(self) -> None:
-        if not self.free.acquire(timeout=30.0):
-            raise TimeoutError("QueuePool limit")
-
-    def size(self) -> int:
-        return self.places
-
-    def checkedout(self) -> int:
-        return self.places - self.free._value
-
-
-sys.modules.setdefault("sqlalchemy.pool.impl", SimpleNamespace(QueuePool=QueuePool))  # type: ignore[arg-type]
-queue_pool = QueuePool(PLACES)
+# A library of this name that has what the probe knows of it.
+sys.path.insert(0, str(Path(__file__).with_name("site-packages")))
+queue_pool = importlib.import_module("sqlalchemy.pool.impl").QueuePool(PLACES, 0)
 
 
 def query() -> None:
     """20 ms with a connection, which is kept."""
     queue_pool._do_get()
     time.sleep(0.02)
+
+
+def query_and_give_back() -> None:
+    """The same, and it is given back at once."""
+    query()
+    queue_pool.free.release()
+
+
+async def query_in_threads() -> None:
+    """A `def` route that holds a connection only while it is called."""
+    await to_thread.run_sync(query_and_give_back)
 
 
 async def keep_a_connection() -> None:
@@ -174,6 +183,9 @@ PATHS = {
     "/compute": compute,
     "/leak": leak,
     "/depend": depend,
+    "/hidden": depend_hidden,
+    "/executor": depend_on_executor,
+    "/query": query_in_threads,
     "/pool": depend_in_threads,
     "/orders": keep_a_connection,
     "/lock": lock_in_threads,
