@@ -348,12 +348,14 @@ _SPECS = (
         5,
         dependency_pool_full,
         remedy="raise the pool above {places}, if the other side takes more at once; {queued} callers wait for it",
+        stands="any",
     ),
     CauseSpec(
         "lock_contended",
         5,
         resources.contended_lock,
         remedy="hold it for less, or have more places: {queued} wait for {places}",
+        stands="any",
     ),
     CauseSpec(
         "dependency_bound",

@@ -17,6 +17,21 @@ SETTINGS = {
 }
 """How a library calls the size, by the beginning of the resource's name."""
 ONE_THREAD = "aiosqlite"
+LOCKS = {
+    "lock": (
+        "held {share:.0%} of the window, {queued} waiting",
+        "hold it for less, or have one for each thing that it guards: now one passes and {queued} wait",
+    ),
+    "semaphore": (
+        "used up {share:.0%} of the window: all {places} places taken, {queued} waiting",
+        "raise it above {places}, if what it guards takes more at once",
+    ),
+    "condition": (
+        "waited for {share:.0%} of the window: {queued} waiting",
+        "{queued} wait for what notifies it: make that faster, or have more of it",
+    ),
+}
+"""By kind, words and remedy."""
 
 
 def full_pool(signals: Signals) -> Sign | None:
@@ -25,28 +40,18 @@ def full_pool(signals: Signals) -> Sign | None:
     if found is None:
         return None
     if found.name.startswith(ONE_THREAD):
-        words = f"{_title(found)} busy {{share:.0%}} of the window: one call at a time in its thread, {_queue(found)}"
+        words = "busy {share:.0%} of the window: one call at a time in its thread, {queued} waiting"
         remedy = "open more connections, each has a thread of its own: {queued} calls wait for one"
-        return _sign(found, signals, words, remedy)
-    words = f"{_title(found)} used up {{share:.0%}} of the window: all {{places}} connections in use, {_queue(found)}"
-    remedy = f"raise {_setting(found, 'the pool')} above {{places}}, if the other side takes more at once"
+    else:
+        words = "used up {share:.0%} of the window: all {places} connections in use, {queued} waiting"
+        remedy = f"raise {_setting(found, 'the pool')} above {{places}}, if the other side takes more at once"
     return _sign(found, signals, words, remedy)
 
 
 def contended_lock(signals: Signals) -> Sign | None:
     """A lock, semaphore or condition of the app's that requests wait for."""
     found = _worst(signals, "lock", "semaphore", "condition")
-    if found is None:
-        return None
-    if found.kind == "semaphore":
-        words = f"{_title(found)} used up {{share:.0%}} of the window: all {{places}} places taken, {_queue(found)}"
-        return _sign(found, signals, words, "raise it above {places}, if what it guards takes more at once")
-    if found.kind == "condition":
-        words = f"{_title(found)} waited for {{share:.0%}} of the window: {_queue(found)}"
-        return _sign(found, signals, words, "{queued} wait for what notifies it: make that faster, or have more of it")
-    words = f"{_title(found)} held {{share:.0%}} of the window, {_queue(found)}"
-    remedy = "hold it for less, or have one for each thing that it guards: now one passes and {queued} wait"
-    return _sign(found, signals, words, remedy)
+    return None if found is None else _sign(found, signals, *LOCKS[found.kind])
 
 
 def full_executor(signals: Signals) -> Sign | None:
@@ -54,7 +59,7 @@ def full_executor(signals: Signals) -> Sign | None:
     found = _worst(signals, "executor")
     if found is None:
         return None
-    words = f"{_title(found)} full {{share:.0%}} of the window: all {{places}} threads busy, {_queue(found, 'calls ')}"
+    words = "full {share:.0%} of the window: all {places} threads busy, {queued} calls waiting"
     remedy = f"raise {_setting(found, 'its max_workers')} above {{places}}, while its calls wait and don't compute"
     return _sign(found, signals, words, remedy)
 
@@ -90,11 +95,6 @@ def _title(resource: Resource) -> str:
     return _literal(f"{name} ({made}{resource.made_at})" if resource.made_at else name)
 
 
-def _queue(resource: Resource, noun: str = "") -> str:
-    place = f" at {resource.waited_at}" if resource.waited_at else ""
-    return f"{{queued}} {noun}waiting{_literal(place)}, the longest {{wait_ms:.0f}} ms"
-
-
 def _literal(text: str) -> str:
     """A text with nothing to fill: paths may hold braces."""
     return text.replace("{", "{{").replace("}", "}}")
@@ -106,12 +106,16 @@ def _setting(resource: Resource, otherwise: str) -> str:
 
 def _sign(resource: Resource, signals: Signals, words: str, remedy: str) -> Sign:
     numbers = {"places": resource.places, "queued": resource.waiting, "wait_ms": resource.wait_max_ms}
+    # The evidence goes on with the lines at which threads and tasks stand, where stacks were looked at.
+    is_told = signals.waits_at and resource.kind != "executor"
+    place = f" at {resource.waited_at}" if resource.waited_at and not is_told else ""
+    words = f"{_title(resource)} {words}{_literal(place)}, the longest {{wait_ms:.0f}} ms"
     limiter = _limiter(resource, signals)
     if limiter is not None and limiter.full_ratio >= MIN_POOL and resource.places < limiter.places:
         numbers["threads"] = limiter.places
         lower = "" if resource.kind == "lock" else ", or lower `threads` to {places}"
         remedy += lower + "; more than {threads} threads won't help, they wait there, too"
-    elif resource.kind in {"lock", "semaphore", "condition"}:
+    elif resource.kind in LOCKS:
         remedy += "; more workers help, if each may have its own"
     return Sign(resource.full_ratio, words, numbers, remedy)
 

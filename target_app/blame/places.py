@@ -123,9 +123,8 @@ class Places:
         for name in ("site-packages", "dist-packages"):
             if f"/{name}/" in real:
                 return name, real.rpartition(f"/{name}/")[2]
-        return next(
-            ((folder, real[len(folder) :]) for folder in self.installations if real.startswith(folder)), ("", "")
-        )
+        folder = next((each for each in self.installations if real.startswith(each)), "")
+        return folder, real[len(folder) :] if folder else ""
 
     def spot(self, stack: Stack) -> Spot | None:
         """The line to blame for the work of the innermost frame: the app's own if there is one, else a library's.
