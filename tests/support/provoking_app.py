@@ -115,6 +115,7 @@ async def depend_in_threads() -> None:
 # A library of this name that has what the probe knows of it.
 sys.path.insert(0, str(Path(__file__).with_name("site-packages")))
 queue_pool = importlib.import_module("sqlalchemy.pool.impl").QueuePool(PLACES, 0)
+del sys.path[0]
 
 
 def query() -> None:
