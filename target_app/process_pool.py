@@ -1,4 +1,9 @@
-"""The process pool of mode `process`: warm before the first request, replaced when a process dies."""
+"""The process pool of mode `process`: warm before the first request, replaced when a process dies.
+
+Also copied beside an app of somebody's own (own_modes), so: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import gc

@@ -25,6 +25,7 @@ def app(**options: Any) -> dict[str, Any]:
 # factor -> (options of one case, of the other, what each is called beside the other)
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "features": ({}, {"features": "response_model"}, ("plain", "with response_model")),
+    "dependencies": (app(), {**app(), "dependencies": "same"}, ("", "with its dependencies")),
     "app": (app(), app(app_dir="/srv/two"), ("shop:app in one", "shop:app in two")),
     "python": (app(), app(python="/opt/py"), ("by /usr/bin/python3", "by /opt/py")),
     "scenario": ({}, {"scenario": "/srv/journey.py"}, ("", "as journey.py")),

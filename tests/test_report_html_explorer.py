@@ -12,6 +12,7 @@ import pytest
 from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
+from loopwise.model.naming import mode_labels
 from loopwise.report.charts.kit.style import MODES
 from loopwise.report.html import explorer, page
 from loopwise.report.html.explorer import explorer_data
@@ -53,9 +54,9 @@ def test_one_replicate_has_a_value_and_no_interval() -> None:
 
 def test_modes_look_as_they_do_in_the_charts() -> None:
     looks = explorer_data(fixture_summary(1))["styles"]
-    assert [each["colour"] for each in looks.values()] == [each.colour for each in MODES.values()]
+    assert [looks[mode_labels(name)[0]]["colour"] for name in MODES] == [each.colour for each in MODES.values()]
     assert len({each["shape"] for each in looks.values()}) == len(MODES)
-    assert "your app" in looks
+    assert looks["your app"] == looks["as written"]
     (mode,) = {case["mode"] for case in explorer_data(own_app_summary())["cases"]}
     assert mode in looks
 

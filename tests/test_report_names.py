@@ -15,7 +15,7 @@ from loopwise.errors import SuiteError, UsageError
 from loopwise.measure.plan import outline, outline_table
 from loopwise.measure.sides import Version
 from loopwise.model import App, Case, Endpoint, Verdict
-from loopwise.model.naming import assign_ids, shown_names
+from loopwise.model.naming import assign_ids, mode_label, short_name, shown_names, tell_apart
 from loopwise.report.cells import Cells
 from loopwise.report.export.markdown import pull_request_comment, summary_markdown
 from loopwise.report.html.report import render_report
@@ -61,6 +61,21 @@ def test_the_plan_shows_no_word_own() -> None:
 def test_no_report_shows_the_word_own(summary: Any) -> None:
     assert not re.search(r"\bown\b", printed(Answer(summary)))
     assert not re.search(r"\bown\b", summary_markdown(summary))
+
+
+def test_an_app_in_several_modes_is_named_by_them_and_as_written() -> None:
+    app = App(target="shop:app", app_dir="/srv", python="/srv/python")
+    options: dict[str, Any] = {"params": {}, "app": app, "cost": None, "workload": "GET /a"}
+    written, moded = assign_ids(
+        [case_of("", mode, endpoints=(Endpoint(path="/a"),), **options) for mode in ("own", "sync")]
+    )
+    both = (written, moded)
+    assert [short_name(each, both) for each in both] == ["the app as written", "sync"]
+    assert tell_apart(written, moded) == ("the app as written", "sync")
+    assert [mode_label(each, both) for each in both] == ["as written", "sync"]
+    other = written.model_copy(update={"workload": "GET /b", "endpoints": (Endpoint(path="/b"),)})
+    assert mode_label(other, (*both, other)) == "your app"
+    assert tell_apart(written, other) == ("GET /a", "GET /b")
 
 
 def test_compare_tables_name_the_endpoint() -> None:

@@ -74,7 +74,7 @@ WRONG_TOGETHER = [
         "matrix[0].endpoint: can't be combined with workload, allowed are workload, params",
     ),
     (ENTRY + 'scenario = "x.py"', "matrix[0].scenario: can't be combined with workload"),
-    (APP + 'mode = "async"', "matrix[0].mode: can't be combined with app"),
+    (APP + 'features = "streaming"', "matrix[0].features: can't be combined with app"),
     (URL + 'endpoint = "/"\nworkers = 2', "matrix[0].workers: can't be combined with url"),
     (URL + 'endpoint = "/"\nthreads = 2', "matrix[0].threads: can't be combined with url"),
     (URL, "matrix[0].endpoint: is missing; name a request"),

@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.suite import FakeTarget, suite_file, suite_of
+from support.suite import FakeTarget, ids_of, sentence, suite_file, suite_of
 
 from loopwise.model import Endpoint
+from loopwise.model.naming import shown_names
+from loopwise.suite import baseline_pairs
 
 
 def test_a_suite_of_own_apps_asks_target_app_nothing(tmp_path: Path) -> None:
@@ -103,3 +105,68 @@ def test_a_unix_socket_is_an_absolute_path(tmp_path: Path, url: str) -> None:
 def test_a_url_is_reduced_to_scheme_host_and_port(tmp_path: Path, url: str, expected: str) -> None:
     text = f'[[matrix]]\nurl = "{url}"\nendpoint = "/"'
     assert suite_of(tmp_path, text, allow_remote=["BENCH.example"]).cases[0].url == expected
+
+
+APP = '[[matrix]]\napp = "shop:app"\nendpoint = "/a"\n'
+
+
+def test_modes_of_an_app_multiply_its_cases_and_leave_the_id_as_written_alone(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, APP + 'mode = ["own", "sync"]\nworkers = [1, 2]\n[compare]\nbaseline = { mode = "own" }')
+    ids = [
+        "get-a-own-w1-uvicorn-u50",
+        "get-a-own-w2-uvicorn-u50",
+        "get-a-sync-w1-uvicorn-u50",
+        "get-a-sync-w2-uvicorn-u50",
+    ]
+    assert ids_of(suite) == ids
+    assert ids_of(suite_of(tmp_path, APP)) == ids[:1]
+    assert baseline_pairs(suite) == [(ids[0], ids[2]), (ids[1], ids[3])]
+    names = shown_names(suite.cases)
+    assert names[ids[0]] == "GET /a as written, 1 worker"
+    assert names[ids[3]] == "GET /a sync, 2 workers"
+
+
+def test_dependencies_of_an_endpoint_have_no_mode_where_it_is_as_written(tmp_path: Path) -> None:
+    text = APP + 'mode = ["own", "sync"]\ndependencies = ["own", "same"]\n[compare]\nbaseline = { mode = "own" }'
+    suite = suite_of(tmp_path, text)
+    assert [(case.mode, case.dependencies) for case in suite.cases] == [
+        ("own", "own"),
+        ("sync", "own"),
+        ("sync", "same"),
+    ]
+    assert len({*ids_of(suite)}) == 3
+    assert len(baseline_pairs(suite)) == 2
+    assert "GET /a sync, with its dependencies, 1 worker" in shown_names(suite.cases).values()
+
+
+MODES_REFUSED = [
+    (
+        APP + 'mode = ["sync", "blocking"]',
+        'matrix[0].mode[1]: got "blocking", allowed of an app are own, async, sync, to_thread, process: '
+        "a def function that is called on the loop, as async, is what blocks; correct the value",
+    ),
+    (APP + 'mode = "asink"', 'matrix[0].mode: got "asink", allowed of an app are own, async, sync, to_thread, process'),
+    (
+        '[[matrix]]\nurl = "http://127.0.0.1"\nendpoint = "/a"\nmode = "sync"',
+        "matrix[0].mode: can't be changed of a server that already runs; remove it, or name the app that it serves",
+    ),
+    (
+        '[[matrix]]\napp = "shop:app"\nmix = [{ endpoint = "/a" }]\nmode = "sync"',
+        "matrix[0].mode: is that of one endpoint, this entry has a mix; name one by endpoint, or remove mode",
+    ),
+    (
+        '[[matrix]]\napp = "shop:app"\nscenario = "ok.py"\nendpoint = "/a"\nmode = ["own", "sync"]',
+        "matrix[0].mode: is that of one endpoint, this entry has a scenario",
+    ),
+    (
+        APP + 'dependencies = "same"',
+        "matrix[0].dependencies: belongs to a mode of async, sync, to_thread, process; add",
+    ),
+    (APP + 'mode = "sync"\ndependencies = "sync"', 'matrix[0].dependencies: got "sync", allowed are own, same'),
+    (APP + 'mode = "sync"\npool_processes = 2', 'matrix[0].pool_processes: belongs to mode "process"'),
+]
+
+
+@pytest.mark.parametrize(("text", "fragment"), MODES_REFUSED)
+def test_a_mode_that_an_entry_cannot_have_is_refused_by_its_key(tmp_path: Path, text: str, fragment: str) -> None:
+    assert fragment in sentence(tmp_path, text)

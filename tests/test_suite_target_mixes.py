@@ -78,7 +78,7 @@ REFUSED: list[tuple[str, str]] = [
     ('[[matrix]]\napp = "ok:app"\nmix = [{ weight = 2 }]', "matrix[0].mix[0].endpoint: is missing"),
     (
         '[[matrix]]\napp = "ok:app"\nendpoint = "/a"\npool_processes = 2',
-        "matrix[0].pool_processes: can't be combined with app",
+        'matrix[0].pool_processes: belongs to mode "process"',
     ),
     (
         '[[matrix]]\napp = "ok:app"\nendpoint = "/a"\nfeatures = "streaming"',

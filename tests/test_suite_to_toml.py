@@ -54,6 +54,14 @@ MIXED = """
     threads = 9
 
     [[matrix]]
+    app = "shop.main:app"
+    python = "PYTHON"
+    endpoint = "GET /"
+    mode = ["own", "sync", "process"]
+    dependencies = ["own", "same"]
+    pool_processes = 2
+
+    [[matrix]]
     scenario = "walk.py"
     options = { tags = ["a"], tenant = 1 }
     name = "a walk"
@@ -86,7 +94,7 @@ def nameless(case: Case) -> Case:
 def test_the_command_of_each_case_gives_that_case_alone(suite: tuple[Path, Suite]) -> None:
     path, measured = suite
     experiment = an_experiment(measured, f"loopwise run {path} --set load.users=7 --set matrix.mode=sync")
-    assert len(measured.cases) == 23
+    assert len(measured.cases) == 28
     for case in measured.cases:
         again = load_suite(str(path), sets_of(case_command(experiment, case)), describe=FakeTarget())
         assert [nameless(each) for each in again.cases] == [nameless(case)]

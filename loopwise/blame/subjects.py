@@ -10,6 +10,7 @@ from loopwise.blame.findings import LeftOut
 from loopwise.blame.requests import WEBSOCKET
 from loopwise.errors import UsageError
 from loopwise.model import App, Case, Endpoint
+from loopwise.model.modes import OWN
 from loopwise.suite import load_suite, make_suite
 from loopwise.suite.locations import APP_TARGET
 from loopwise.suite.own_app import listing, named_app, named_env_file
@@ -121,7 +122,8 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
             else (case.workload, *case.modes, repr(case.features), repr(case.parts))
         )
         key = (*subject, case.scenario or "")
-        known = merged.setdefault(key, case)
+        # Lines are blamed of the app as it is written.
+        known = merged.setdefault(key, case.model_copy(update={"mode": OWN.name}) if app else case)
         names = {each.name for each in known.endpoints}
         new = tuple(each for each in case.endpoints if each.name not in names)
         merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})

@@ -31,6 +31,9 @@ def try_(
     target: Annotated[str, typer.Argument(metavar="APP|URL", help="module:app, or the URL of a running server.")],
     endpoint: Annotated[list[str], typer.Option(metavar="'GET /x'", help="What to ask; may be repeated.")],
     workers: Annotated[str, typer.Option(metavar="1,2", help="Worker counts to compare.")] = "1",
+    mode: Annotated[
+        str, typer.Option(metavar="own,sync,async", help="Modes to compare; own: as the app is written.")
+    ] = "own",
     users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
     app_dir: AppDir = Path(),
     python: Python = None,
@@ -55,6 +58,7 @@ def try_(
         target,
         endpoint,
         workers=workers,
+        mode=mode,
         users=users,
         app_dir=app_dir,
         python=python,

@@ -105,7 +105,7 @@ class Testbed:
         finally:
             recording.stop()
         for each in recording.servers.values():
-            each.copies.refuse_touched()
+            each.refuse_void()
 
 
 class _End(NamedTuple):

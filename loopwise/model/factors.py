@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from loopwise.model.modes import OWN
 from loopwise.model.suite import LOAD_KEYS, Case, Server, Suite
 
 BELONG_TO = {
     "workload": ("params.", "endpoint"),
     "endpoint": ("workload",),
     "scenario": ("workload", "options"),
+    "mode": ("dependencies",),
     "model": tuple(name for keys in LOAD_KEYS.values() for name in keys - (LOAD_KEYS["open"] & LOAD_KEYS["closed"])),
 }
 """Factor -> factors (or their prefix) that necessarily differ with it."""
@@ -20,6 +22,11 @@ Identity = tuple[tuple[str, str], ...]
 def is_own(case: Case) -> bool:
     """Whether the case measures something other than a workload of target_app."""
     return case.app is not None or case.url is not None or case.scenario is not None
+
+
+def is_moded(case: Case) -> bool:
+    """Whether an app's endpoint is served in another mode than it is written in."""
+    return case.app is not None and case.mode != OWN.name
 
 
 def case_factors(case: Case) -> dict[str, Any]:
@@ -36,6 +43,7 @@ def case_factors(case: Case) -> dict[str, Any]:
         "workload": case.workload,
         **{f"params.{name}": value for name, value in sorted(case.params.items())},
         "mode": case.mode,
+        "dependencies": case.dependencies if is_moded(case) else None,
         "features": None if is_own(case) else case.features,
         "app": case.app.target if case.app else None,
         "app_dir": case.app.app_dir if case.app else None,

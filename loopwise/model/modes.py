@@ -76,6 +76,10 @@ MODES: dict[str, Mode] = {
 
 OWN = Mode("own", "the app", label="your app")
 """The mode of an app that is not ours. People read its words and its label, never its name."""
+AS_WRITTEN = "as written"
+"""What people read for OWN beside other modes of the same app."""
+OWN_MODES = ("own", *(name for name in MODES if name != "blocking"))
+"""What an endpoint of an app can be measured in. A `def` that is called on the loop, as `async`, is what blocks."""
 MIX = Mode("mix", "several workloads, each in its own mode")
 """The mode of a case whose parts have modes of their own."""
 

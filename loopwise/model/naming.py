@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from loopwise.model.factors import case_factors
-from loopwise.model.modes import OWN
+from loopwise.model.factors import case_factors, is_moded
+from loopwise.model.modes import AS_WRITTEN, OWN, mode_named
 from loopwise.model.suite import Case, Server
 
 MAX_LENGTH = 100
@@ -54,6 +54,7 @@ DIFFERENCE_TAGS = {
     "victim": "victim-",
     "startup_timeout_s": "startup",
     "probe": "probe-",
+    "dependencies": "dependencies-",
     "env_file": "",
     "cwd": "cwd-",
     "app": "",
@@ -200,6 +201,7 @@ def _listed(value: Any) -> str:
 
 VARIANTS: dict[str, Callable[[Case], str]] = {
     "features": lambda case: f"with {case.features}" if case.features else "plain",
+    "dependencies": lambda case: "with its dependencies" if case.dependencies == "same" else "",
     "app": app_name,
     "python": lambda case: f"by {case.app.python}" if case.app else "",
     "cwd": lambda case: f"in {Path(case.app.cwd).name}" if case.app and case.app.cwd else "",
@@ -271,7 +273,7 @@ def name_among(case: Case, rivals: Collection[Case]) -> str:
     """A case but for its workers, with all that tells it from its rivals: `sleep(ms=50) sync, 100 threads`."""
     servers = {each.server.name for each in rivals if each.server}
     words = [
-        case.subject if case.mode == OWN.name else f"{case.subject} {case.mode}",
+        f"{case.subject} {_mode_among(case, rivals)}".strip(),
         variant(case, rivals),
         f"under {case.server.name}" if case.server and len(servers) > 1 else "",
         f"at {case.load.label}" if len({each.load.label for each in rivals}) > 1 else "",
@@ -284,10 +286,10 @@ def shown_names(cases: Collection[Case]) -> dict[str, str]:
 
     Where words are not enough to tell two cases apart, the id stands behind them.
     """
-    rivals = [case for case in cases if case.mode == OWN.name]
+    rivals = [case for case in cases if case.mode == OWN.name or is_moded(case)]
     words = {
         case.case_id: ", ".join(filter(None, (name_among(case, rivals), workers_words(case))))
-        if case.mode == OWN.name
+        if case in rivals
         else case.case_id
         for case in cases
     }
@@ -303,11 +305,41 @@ def short_name(case: Case, rivals: Collection[Case]) -> str:
 
 
 def _short(case: Case, rivals: Collection[Case]) -> str:
-    is_own = case.mode == OWN.name
-    mode, note = OWN.words if is_own else case.mode, variant(case, rivals)
+    is_lone = case.mode == OWN.name and not has_modes(case, rivals)
+    mode, note = _written(case) if has_modes(case, rivals) else _mode(case), variant(case, rivals)
     name = f"{mode} ({note})" if note else mode
-    has_workers = case.workers is not None and (is_own or len({each.workers for each in rivals}) > 1)
+    has_workers = case.workers is not None and (is_lone or len({each.workers for each in rivals}) > 1)
     return f"{name} with {workers_words(case)}" if has_workers else name
+
+
+def has_modes(case: Case, rivals: Iterable[Case]) -> bool:
+    """Whether an app's endpoint is compared with itself in another mode: then its own is named, too."""
+    return any(is_moded(each) and each.subject == case.subject and each.app == case.app for each in (case, *rivals))
+
+
+def mode_label(case: Case, rivals: Iterable[Case]) -> str:
+    """The mode in tables and charts: `sync`; of an app `your app`, beside its other modes `as written`."""
+    return AS_WRITTEN if case.mode == OWN.name and has_modes(case, rivals) else mode_named(case.mode).shown
+
+
+def mode_labels(mode: str) -> tuple[str, ...]:
+    """All labels that `mode_label` gives a mode."""
+    return (mode_named(mode).shown, *([AS_WRITTEN] if mode == OWN.name else []))
+
+
+def _mode(case: Case) -> str:
+    return OWN.words if case.mode == OWN.name else case.mode
+
+
+def _written(case: Case) -> str:
+    return f"{OWN.words} {AS_WRITTEN}" if case.mode == OWN.name else case.mode
+
+
+def _mode_among(case: Case, rivals: Iterable[Case]) -> str:
+    """The mode behind a subject; empty for an app that is only measured as it is written."""
+    if case.mode != OWN.name:
+        return case.mode
+    return AS_WRITTEN if has_modes(case, rivals) else ""
 
 
 def tell_apart(first: Case, second: Case) -> tuple[str, str]:
@@ -318,9 +350,10 @@ def tell_apart(first: Case, second: Case) -> tuple[str, str]:
 
 def _beside(case: Case, other: Case) -> str:
     words = [case.subject] if case.subject != other.subject else []
-    is_own = case.mode == OWN.name
-    if not words or (case.mode != other.mode and not is_own):
-        words.append(OWN.words if is_own else case.mode)
+    if words and case.mode != other.mode:
+        words.append(_mode_among(case, (other,)))
+    elif not words:
+        words.append(_written(case) if has_modes(case, (other,)) else _mode(case))
     if case.workers != other.workers:
         words.append(f"on {workers_words(case) or 'the running server'}")
     if case.server and other.server and case.server.name != other.server.name:

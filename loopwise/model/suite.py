@@ -179,7 +179,7 @@ class Server(Grown):
     threads: int | None = Field(default=None, ge=1, le=10_000)
     """Tokens of AnyIO's thread limiter per worker; None: its default (40)."""
     pool_processes: int | None = Field(default=None, ge=1, le=1024)
-    """Processes of target_app's pool (mode process), per worker; None: one per CPU of the machine."""
+    """Processes of the pool behind mode process, per worker; None: one per CPU of the machine."""
     limit_concurrency: int | None = Field(default=None, ge=1, le=1_000_000_000)
     backlog: int | None = Field(default=None, ge=1, le=65_535)
     port: int | None = Field(default=None, ge=1, le=65_535)
@@ -234,7 +234,7 @@ class Command(Noun):
 class Case(Grown):
     """One cell of the matrix: server × workers × workload × mode × load."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"before_replicate", "options"})
+    added: ClassVar[frozenset[str]] = frozenset({"before_replicate", "dependencies", "options"})
 
     case_id: CaseId | Literal[""]
     """Names the folder of its runs; empty until `assign_ids` has given it."""
@@ -242,7 +242,9 @@ class Case(Grown):
     """A workload of target_app, or for other apps the endpoint's name."""
     params: dict[str, Any] = Field(default_factory=dict)
     mode: str
-    """A name in loopwise.model.modes: of MODES for a workload; `mix` for a case with parts, `own` for other apps."""
+    """A name in loopwise.model.modes: of MODES for a workload; `mix` for a case with parts, of OWN_MODES for an app."""
+    dependencies: Literal["own", "same"] = "own"
+    """Mode of the dependencies of an app's endpoint: as they are written, or the endpoint's."""
     features: str = ""
     """Features of target_app's routes, joined by `+`: `response_model+sync_dependency`."""
     parts: tuple["Part", ...] = ()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import TOTAL, Case, naming
-from loopwise.model.modes import OWN, mode_named
+from loopwise.model.factors import is_own
 from loopwise.model.naming import variants
 from loopwise.report.format import confidence
 from loopwise.visible import clean
@@ -104,7 +104,7 @@ class Facet:
 
     def series(self, case: Case) -> str:
         """Name of the line on which the case lies with others that differ in workers alone: `sync with middleware`."""
-        return f"{mode_name(case)} {self._variants.get(case.case_id, '')}".strip()
+        return f"{mode_name(case, self.cases)} {self._variants.get(case.case_id, '')}".strip()
 
     @cached_property
     def by_series(self) -> dict[str, list[Case]]:
@@ -255,9 +255,9 @@ def parts(rows: Sequence[_T], most: int) -> list[tuple[str, Sequence[_T]]]:
     ]
 
 
-def mode_name(case: Case) -> str:
+def mode_name(case: Case, rivals: Iterable[Case]) -> str:
     """The mode, in the words of somebody who reads about an app of their own."""
-    return clean(mode_named(case.mode).shown)
+    return clean(naming.mode_label(case, rivals))
 
 
 def latency_name(case: Case) -> str:
@@ -297,7 +297,7 @@ def _by_mode(cases: list[Case]) -> tuple[Case, ...]:
 
 
 def _by_subject(context: str, cases: list[Case]) -> list[Facet]:
-    whole = "Every endpoint" if cases[0].mode == OWN.name else "Every workload"
+    whole = "Every endpoint" if is_own(cases[0]) else "Every workload"
     return [
         Facet(part.removeprefix(" · ").capitalize() or whole, context, tuple(chunk), by_subject=True)
         for part, chunk in parts(cases, ROWS_PER_FACET)

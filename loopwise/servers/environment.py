@@ -10,6 +10,7 @@ from loopwise.errors import ServerError
 from loopwise.model import App, Case, Server
 from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
+from loopwise.servers import own_modes
 from loopwise.servers.fresh import Copies
 from loopwise.servers.specs import PACKAGES
 from loopwise.servers.startup import longest_s
@@ -33,6 +34,7 @@ def environment(
     server, own, copies = case.server or Server(), case.app, copies or Copies()
     variables: dict[str, object] = {
         **app_variables(own, copies),
+        **(own_modes.variables(case, own) if own else {}),
         "LOOPWISE_SCRATCH": scratch,
         "LOOPWISE_TELEMETRY": telemetry_folder(scratch),
         "LOOPWISE_PACKAGES": ",".join(PACKAGES),

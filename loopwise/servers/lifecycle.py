@@ -17,9 +17,10 @@ from typing import Any
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
+from loopwise.model.factors import is_moded
 from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
-from loopwise.servers import processes
+from loopwise.servers import own_modes, processes
 from loopwise.servers.environment import environment, telemetry_folder
 from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.expectations import Expectation
@@ -54,7 +55,9 @@ class RunningServer:
     probes: Path | None = None
     """Folder that the probes in its workers write to; None: they are off."""
     pool_log: Path | None = None
-    """Log in which target_app reports lost processes of its pools; None: it has no pool."""
+    """Log in which lost processes of pools of ours are reported; None: it has no pool."""
+    mode_log: Path | None = None
+    """Log in which a mode is refused that an app's endpoint can't be served in; None: it is served as written."""
     copies: Copies = field(default_factory=Copies)
     """Copies that were made for its app alone."""
 
@@ -69,6 +72,16 @@ class RunningServer:
             return self.facts
         log = self.pool_log.read_text(encoding="utf-8", errors="replace")
         return self.facts.model_copy(update={"pool_deaths": log.count(POOL_LOST)})
+
+    def refuse_void(self) -> None:
+        """Refuse a load that was not what it was meant to be.
+
+        Raises:
+            RunError: an original of its copies has changed meanwhile, or calls were not made in the case's mode.
+        """
+        self.copies.refuse_touched()
+        if self.mode_log is not None:
+            own_modes.refuse_unkept(self.mode_log)
 
 
 @contextmanager
@@ -109,6 +122,7 @@ def serve(
     python = case.app.python if case.app else sys.executable
     spec = SERVERS[case.server.name]
     _copy_probe(scratch, spec.configuration)
+    own_modes.install(case, scratch)
     started_s = time.monotonic()
     argv = spec.argv(case.server, python, port, scratch)
     with copied(case.app.fresh if case.app else {}, scratch) as copies:
@@ -131,11 +145,11 @@ def serve(
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
             url = f"http://{HOST}:{port}"
-            with quoting(log):
+            mode_log = log if is_moded(case) else None
+            with quoting(log, mode_log):
                 check_endpoints(case, url)
-            has_pool = case.app is None and uses_pool(case)
             probes = telemetry_folder(scratch) if case.server.probe else None
-            yield RunningServer(url, process, facts, probes, log if has_pool else None, copies)
+            yield RunningServer(url, process, facts, probes, log if uses_pool(case) else None, mode_log, copies)
         finally:
             processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
@@ -199,13 +213,20 @@ def _refuse_taken_port(port: int) -> None:
 
 
 @contextmanager
-def quoting(log: Path) -> Iterator[None]:
-    """Add to an EndpointError what the server wrote to its log meanwhile: the app's own words."""
+def quoting(log: Path, mode_log: Path | None = None) -> Iterator[None]:
+    """Add to an EndpointError what the server wrote to its log meanwhile: the app's own words.
+
+    A refused mode is told by its own sentence, whatever the answer was.
+    """
     begin = log.stat().st_size if log.exists() else 0
     try:
         yield
+        if mode_log is not None:
+            own_modes.refuse_unkept(mode_log)
     except EndpointError as error:
         time.sleep(LOG_DELAY_S)
+        if mode_log is not None:
+            own_modes.refuse_unkept(mode_log)
         written = processes.lines_of(log, begin)
         if not written:
             raise

@@ -13,14 +13,14 @@ from loopwise import machine
 from loopwise.errors import SuiteError
 from loopwise.model import LOAD_KEYS, SHAPED_KEYS, App, Case, Command, Endpoint, Load, Part, Server
 from loopwise.model.factors import is_own
-from loopwise.model.modes import MIX, OWN, mode_named
+from loopwise.model.modes import MIX, MODES, OWN, OWN_MODES, mode_named, uses_pool
 from loopwise.model.naming import assign_ids
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.target import Description
 from loopwise.suite import locations
 from loopwise.suite.copies import filled_in, named_paths, with_copies
 from loopwise.suite.endpoints import journey_of, lone_endpoint, refuse_misfits
-from loopwise.suite.file import Key, Source
+from loopwise.suite.file import Key, Source, shown
 from loopwise.suite.schema import SERVER_KEYS, Entry, SuiteTable, given
 
 Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
@@ -28,9 +28,9 @@ Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 
 COMMON_KEYS = ("before_replicate", "load")
 REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name")
-APP_KEYS = tuple(key for key in SERVER_KEYS if key != "pool_processes")
+MODE_KEYS = ("mode", "dependencies")
 KINDS = {
-    "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *APP_KEYS),
+    "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *MODE_KEYS, *SERVER_KEYS),
     "url": ("url", *REQUEST_KEYS),
     "workload": ("workload", "params", "mode", "features", *SERVER_KEYS),
     "scenario": ("scenario", "options", "endpoint", "name", *SERVER_KEYS),
@@ -99,9 +99,16 @@ def _drafts(place: _Place, suite: SuiteTable) -> Iterator[Draft]:
     loads = _loads(place, suite)
     for (key, case), server, load in _product(place.key, place.source, _SUBJECTS[kind](place), servers, loads):
         _refuse_too_many_files(place, load, min(suite.generator.processes, server.workers if server else math.inf))
-        complete = case.model_copy(update={"server": server, "load": load})
+        complete = case.model_copy(update={"server": _without_idle_pool(case, server), "load": load})
         refuse_misfits(complete, suite.generator.processes, place.key, place.source)
         yield key, complete
+
+
+def _without_idle_pool(case: Case, server: Server | None) -> Server | None:
+    """The server of an app without the pool's size, where the mode has no pool: such cases are the same."""
+    if server is None or case.app is None or uses_pool(case):
+        return server
+    return server.model_copy(update={"pool_processes": None})
 
 
 def _product(key: Key, source: Source, *lists: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -123,6 +130,10 @@ def _kind(place: _Place) -> str:
         raise place.source.error(place.key, f"has none of {', '.join(KINDS)}; add the one that says what is measured")
     allowed = (*KINDS[kind], *COMMON_KEYS)
     for name in keys:
+        if name in MODE_KEYS and kind == "url":
+            raise place.error(
+                name, "can't be changed of a server that already runs; remove it, or name the app that it serves by app"
+            )
         if name not in allowed:
             raise place.error(
                 name,
@@ -317,13 +328,41 @@ def _apps(place: _Place) -> list[Draft]:
     if any(arguments):
         targets = [text if text.endswith("()") else f"{text}()" for text in targets]
     fresh = locations.fresh(named_paths(place.entry), (*place.key, "fresh"), source)
-    lists = (targets, folders, pythons or [sys.executable], cwds or no_cwd, arguments, _requests(place))
+    modes = _own_modes(place)
+    lists = (targets, folders, pythons or [sys.executable], cwds or no_cwd, arguments, _requests(place), modes)
     return [
         place.draft(
-            app=App(target=target, app_dir=app_dir, python=python, cwd=cwd, factory_args=args, fresh=fresh), **request
+            app=App(target=target, app_dir=app_dir, python=python, cwd=cwd, factory_args=args, fresh=fresh),
+            **request,
+            **mode,
         )
-        for target, app_dir, python, cwd, args, request in _product(place.key, source, *lists)
+        for target, app_dir, python, cwd, args, request, mode in _product(place.key, source, *lists)
     ]
+
+
+def _own_modes(place: _Place) -> list[dict[str, Any]]:
+    """Modes of an app's endpoint, and of its dependencies."""
+    entry = place.entry
+    modes = entry.mode or [OWN.name]
+    for mode, key in place.each("mode"):
+        if mode not in OWN_MODES:
+            words = ": a def function that is called on the loop, as async, is what blocks" if mode in MODES else ""
+            raise place.source.error(
+                key, f"got {shown(mode)}, allowed of an app are {', '.join(OWN_MODES)}{words}; correct the value"
+            )
+    others = [mode for mode in modes if mode != OWN.name]
+    request = next((name for name in ("mix", "journey", "scenario") if getattr(entry, name)), None)
+    if others and request:
+        raise place.error(
+            "mode", f"is that of one endpoint, this entry has a {request}; name one by endpoint, or remove mode"
+        )
+    if entry.dependencies and not others:
+        raise place.error("dependencies", f"belongs to a mode of {', '.join(OWN_MODES[1:])}; add mode, or remove it")
+    _refuse_idle_pool(place, modes)
+    kept = Case.model_fields["dependencies"].default
+    pairs = ((mode, kept if mode == OWN.name else each) for mode in modes for each in entry.dependencies or [kept])
+    choices = dict.fromkeys(pairs)
+    return [{"mode": mode, "dependencies": each} for mode, each in choices]
 
 
 def _urls(place: _Place) -> list[Draft]:

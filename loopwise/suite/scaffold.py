@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopwise.errors import UsageError
-from loopwise.model import App
+from loopwise.model import App, modes
 from loopwise.results.files import write_atomically
 from loopwise.servers.origin import UNIX
 from loopwise.suite.locations import meant_url
@@ -15,6 +15,7 @@ from loopwise.suite.own_app import listing
 from loopwise.suite.schema import method_and_path
 from loopwise.suite.to_toml import toml
 
+OWN_MODE = modes.OWN.name
 HEAD = """\
 # A Loopwise suite. Check it:   bench.py check {file}
 #                  Measure it:  bench.py run {file}
@@ -141,6 +142,7 @@ def trial_document(
     endpoints: Sequence[str | dict[str, Any]],
     *,
     workers: str,
+    mode: str = OWN_MODE,
     users: int,
     app_dir: Path,
     python: Path | None,
@@ -154,6 +156,7 @@ def trial_document(
         target: `module:app`, or a URL (`unix:/run/app.sock`, too).
         endpoints: `GET /items/1`, or tables.
         workers: `1,2`.
+        mode: `own,sync`; the first one is the baseline of the others.
         users: of closed load.
         app_dir: folder the app is imported from, relative to the working directory.
         python: interpreter of the app; None: ours.
@@ -171,6 +174,9 @@ def trial_document(
         "replicates": {"min": 3, "max": 6},
         "matrix": [entry],
     }
+    names = [each.strip() for each in mode.split(",")]
+    if names != [OWN_MODE]:
+        entry["mode"] = names
     if "://" in target or target.startswith((f"{UNIX}/", f"{UNIX}.")):
         entry["url"] = target
         return document
@@ -180,7 +186,9 @@ def trial_document(
     entry |= {
         key: str(path) for key, path in {"python": python, "cwd": cwd, "env_file": env_file}.items() if path is not None
     }
-    if len(entry["workers"]) > 1:
+    if len(names) > 1:
+        document["compare"] = {"baseline": {"mode": names[0]}}
+    elif len(entry["workers"]) > 1:
         document["compare"] = {"baseline": {"workers": entry["workers"][0]}}
     return document
 

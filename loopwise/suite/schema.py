@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -327,6 +327,7 @@ class Entry(ServerTable):
     params: dict[str, Factor[Scalar]] = Field(default_factory=dict)
     mode: Factor[str] = Field(default_factory=list)
     features: Factor[str] = Field(default_factory=list)
+    dependencies: Factor[Literal["own", "same"]] = Field(default_factory=list)
     app: Factor[str] = Field(default_factory=list)
     python: Factor[str] = Field(default_factory=list)
     app_dir: Factor[str] = Field(default_factory=list)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopwise.model import App, Case, Endpoint, Experiment, Load, Server
+from loopwise.model.factors import is_moded
 
 _DROPPED = {"--out", "--label", "--resume"}
 """Options that a repetition must not have, since it is a result of its own."""
@@ -78,7 +79,7 @@ def _kept(words: list[str]) -> list[str]:
 
 def _subject(case: Case) -> dict[str, Any]:
     if case.app is not None:
-        return {**_app(case.app, case.server), **_requests(case)}
+        return {**_app(case.app, case.server), **_requests(case), **_mode(case)}
     if case.url is not None:
         return {"url": case.url, **_requests(case)}
     if case.scenario is not None:
@@ -102,6 +103,13 @@ def _app(app: App, server: Server | None) -> dict[str, Any]:
         is_table = all(env.get(name) == f"{{fresh.{name}}}" for name in app.fresh)
         keys["fresh"] = app.fresh if is_table else list(app.fresh.values())
     return keys
+
+
+def _mode(case: Case) -> dict[str, Any]:
+    """The mode of an app's endpoint, if it is not the one that it is written in."""
+    if not is_moded(case):
+        return {}
+    return {"mode": case.mode, **({} if case.dependencies == "own" else {"dependencies": case.dependencies})}
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.model.modes import OWN
+from loopwise.model.factors import is_own
 from loopwise.model.naming import variants
 from loopwise.report import format as fmt
 from loopwise.report.cells import (
@@ -185,7 +185,7 @@ def _factors(cases: Sequence[Case]) -> dict[str, Factor]:
     for rivals in grouped(cases, lambda case: case.subject).values():
         words |= variants(rivals)
     return {
-        "mode": lambda case: clean(f"{mode_name(case)} {words[case.case_id]}".strip()),
+        "mode": lambda case: clean(f"{mode_name(case, cases)} {words[case.case_id]}".strip()),
         "subject": lambda case: clean(case.subject),
         "server": lambda case: servers[case.case_id],
         "load": lambda case: case.load.label,
@@ -206,7 +206,7 @@ def _panels(cells: Cells, factors: dict[str, Factor], row: str, column: str) -> 
         if len(rows) < 2 or len(columns) < 2 or len(at) < len(members):
             continue
         fixed = dict(zip(others, key, strict=True))
-        heading = fixed.pop("subject", None) or ("Every endpoint" if members[0].mode == OWN.name else "Every workload")
+        heading = fixed.pop("subject", None) or ("Every endpoint" if is_own(members[0]) else "Every workload")
         panels += _chunks(cells, at, rows, columns, (heading, " · ".join(fixed.values())))
     return [panel for panel in panels if any(cell and cell.usable for line in panel.throughput for cell in line)]
 

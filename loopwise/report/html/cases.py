@@ -193,7 +193,7 @@ class _Table:
             name=facet.full_label(case, " · "),
             css_mode=case.mode if case.mode.isidentifier() else OWN.name,
             traits={
-                "mode": mode_name(case),
+                "mode": mode_name(case, self.cells.cases),
                 "workers": "" if case.workers is None else str(case.workers),
                 "server": served_by(case),
                 "load": clean(case.load.label),

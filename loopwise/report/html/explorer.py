@@ -17,7 +17,7 @@ from typing import Any
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.summary import Summary
 from loopwise.model import Case
-from loopwise.model.modes import mode_named
+from loopwise.model.naming import mode_labels
 from loopwise.report.cells import Cell, Cells, mode_name, served_by
 from loopwise.report.charts.kit.style import MODES
 from loopwise.report.html.cases import anchors
@@ -66,12 +66,13 @@ def explorer_data(summary: Summary) -> dict[str, Any]:
             for name in metrics
         ],
         "styles": {
-            mode_named(mode).shown: {
+            label: {
                 "colour": style.colour,
                 "shape": _SHAPES[style.marker],
                 "dash": [] if style.line == "-" else [round(_DASH_SCALE * each) for each in style.line[1]],
             }
             for mode, style in MODES.items()
+            for label in mode_labels(mode)
         },
         "cases": [_case(cells, case, metrics, links[case.case_id]) for case in cells.cases],
     }
@@ -85,7 +86,7 @@ def _case(cells: Cells, case: Case, metrics: list[str], anchor: str) -> dict[str
         "link": anchor,
         "name": case_name(case, cells.cases),
         "workload": clean(case.subject),
-        "mode": mode_name(case),
+        "mode": mode_name(case, cells.cases),
         "workers": case.workers,
         "server": served_by(case),
         "load": clean(case.load.label),
