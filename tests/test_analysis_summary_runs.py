@@ -12,7 +12,7 @@ from support.fakes import Conduct, FakeBench, carry_out, measured, new_result, t
 
 from loopwise.analysis.rows import COLUMNS, RunRows
 from loopwise.analysis.summary import reduce_runs, summarise
-from loopwise.model import Run
+from loopwise.model import Cause, Run
 from loopwise.results.folder import ResultFolder
 
 
@@ -90,3 +90,11 @@ def test_a_damaged_disturbed_run_is_no_reason_of_its_case(tmp_path: Path) -> Non
     assert len(read.damaged) == 1
     assert "generator_cpu" in read.reasons["sync"]
     assert [each.status for each in read.digests["sync"]] == ["invalid"]
+
+
+def test_a_deadlock_is_why_its_case_has_no_numbers(tmp_path: Path) -> None:
+    result = measured(tmp_path / "r", three_modes(replicates=(1, 1)), {"sync": Conduct(generator_cpu_ratio=0.97)})
+    deadlock = Cause(cause="pool_deadlock", share=1.0, evidence="deadlock: no request was answered")
+    runs, _ = result.runs()
+    dead = [run.model_copy(update={"causes": (deadlock,)}) if run.status == "invalid" else run for run in runs]
+    assert reduce_runs(result, dead).reasons["sync"] == deadlock.evidence

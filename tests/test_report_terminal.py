@@ -186,6 +186,16 @@ def test_the_reason_of_an_invalid_case_is_below_its_table() -> None:
     assert f"blocking is invalid: {REASON}" in text
 
 
+def test_a_deadlock_is_a_finding_with_a_word_of_its_own_in_the_table() -> None:
+    summary, evidence = fixture_summary(7, invalid="some"), "deadlock: no request was answered"
+    cause = Cause(cause="pool_deadlock", share=1.0, evidence=evidence, remedy="raise the pool to 40")
+    runs = [run.model_copy(update={"causes": (cause,)}) if run.status == "invalid" else run for run in summary.runs]
+    text = printed(replace(summary, runs=tuple(runs)), 140)
+    assert re.search("^blocking +deadlock", text, re.MULTILINE)
+    assert f"blocking: {evidence}\nblocking: raise the pool to 40\n" in text
+    assert "is invalid" not in text
+
+
 def test_markup_in_names_stays_text() -> None:
     text = printed(fixture_summary(7, names="hostile", invalid="some"))
     assert "\x1b" not in text

@@ -9,7 +9,7 @@ from support.fakes import case_of, run_of
 
 from loopwise.generator.protocol import Event
 from loopwise.measure.plan import Span, Standing
-from loopwise.model import Check, Estimate, PlannedRun, Run
+from loopwise.model import Cause, Check, Estimate, PlannedRun, Run
 from loopwise.report.terminal.progress import Live, Plain, Quiet, outcome, precision, time_left
 
 CASE = case_of("sleep-async")
@@ -34,6 +34,16 @@ def check_of(name: str, effect: str, detail: str = "it was so") -> Check:
             run_of(CASE, status="invalid", checks=(check_of("steal", "flag"), check_of("users", "void"))),
             10.0,
             "sleep-async #1: invalid: it was so",
+        ),
+        (
+            run_of(
+                CASE,
+                status="invalid",
+                checks=(check_of("hung", "void"),),
+                causes=(Cause(cause="pool_deadlock", share=1.0, evidence="deadlock: no request was answered"),),
+            ),
+            0.0,
+            "sleep-async #1: deadlock: no request was answered",
         ),
         (
             run_of(CASE, status="failed", error="port 80 is taken"),

@@ -7,7 +7,7 @@ from support.report import REASON, fixture_summary, with_causes
 
 from loopwise.analysis.causes import first_causes
 from loopwise.model import Run
-from loopwise.report.words import metric_name, trouble
+from loopwise.report.words import deadlocked, metric_name, trouble
 
 
 def test_failed_and_invalid_runs_are_named_with_their_reasons() -> None:
@@ -62,3 +62,12 @@ def test_the_first_cause_of_most_runs_is_that_of_the_case() -> None:
 def test_a_cause_that_few_runs_named_is_not_the_cases() -> None:
     summary = with_causes(fixture_summary(7), {"memory_growth": "memory grew"})
     assert first_causes(summary.runs) == {}
+
+
+def test_a_deadlocked_run_is_named_with_the_deadlock() -> None:
+    dead = with_causes(fixture_summary(7), *[{"pool_deadlock": "deadlock: no request was answered"}] * 3)
+    first = dead.runs[0].case.case_id
+    runs = [r.model_copy(update={"status": "invalid"}) if r.case.case_id == first else r for r in dead.runs]
+    summary = replace(dead, runs=tuple(runs))
+    assert trouble(summary)[0].endswith("replicates 1, 2, 3, invalid: deadlock: no request was answered")
+    assert deadlocked(summary.runs) == {first}

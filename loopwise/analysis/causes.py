@@ -391,14 +391,14 @@ def rank(signals: Signals) -> tuple[Cause, ...]:
     return tuple(sorted(causes, key=lambda cause: (CAUSES[cause.cause].rank, -cause.share)))
 
 
-def is_deadlock(run: Run) -> bool:
-    """Whether the run found a deadlock: a finding about the app, though it has no numbers."""
-    return any(each.cause == DEADLOCK for each in run.causes)
+def deadlock_of(run: Run) -> Cause | None:
+    """The deadlock that a run found, if it did: a finding about the app, though there are no numbers."""
+    return next((each for each in run.causes if each.cause == DEADLOCK), None)
 
 
 def _is_telling(run: Run) -> bool:
     """Whether a run's causes are those of its case: it is valid, or the app itself has deadlocked."""
-    return run.status == "ok" or is_deadlock(run)
+    return run.status == "ok" or deadlock_of(run) is not None
 
 
 def first_causes(runs: Sequence[Run]) -> dict[str, Cause]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from loopwise.analysis import digest as digests
 from loopwise.analysis.bounds import bounds
-from loopwise.analysis.causes import first_causes
+from loopwise.analysis.causes import deadlock_of, first_causes
 from loopwise.analysis.checks import void_reason
 from loopwise.analysis.conclusions import answer_all, duel_answers
 from loopwise.analysis.digest import Digest, digest
@@ -193,7 +193,9 @@ def _reduce(source: Source, run: Run, damaged: list[str]) -> tuple[RunFigures, D
 def _reason(run: Run) -> str:
     if run.status == "failed":
         return run.error or "the run failed"
-    return void_reason(run.checks) or "invalid"
+    # That requests hang or fail is what a deadlock looks like from outside.
+    deadlock = deadlock_of(run)
+    return deadlock.evidence if deadlock else void_reason(run.checks) or "invalid"
 
 
 def _of_duel(experiment: Experiment, duel: tuple[Round, ...], damaged: Sequence[str]) -> Summary:

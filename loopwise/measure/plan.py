@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwise.analysis.bounds import bounds
-from loopwise.analysis.causes import is_deadlock
+from loopwise.analysis.causes import deadlock_of
 from loopwise.analysis.checks import disturbance
 from loopwise.analysis.stats import estimate, relative_half_width
 from loopwise.machine import cores
@@ -104,7 +104,7 @@ def repeats(experiment: Experiment, runs: Sequence[Run]) -> tuple[PlannedRun, ..
         worst = disturbance(run.checks)
         again = key_of(run)._replace(attempt=run.attempt + 1)
         is_last = run.attempt > experiment.suite.replicates.repeats or again in planned
-        if worst and not is_last and not is_deadlock(run) and run.status in {"ok", "invalid"}:
+        if worst and not is_last and deadlock_of(run) is None and run.status in {"ok", "invalid"}:
             disturbed.setdefault(run.replicate, []).append((worst, run))
     wanted: list[PlannedRun] = []
     for replicate in sorted(disturbed):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loopwise.analysis.canary import canary_of
-from loopwise.analysis.causes import first_cause_names
+from loopwise.analysis.causes import DEADLOCK, deadlock_of, first_cause_names
 from loopwise.analysis.checks import DISTURBANCES
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.predictions import sentence
@@ -103,6 +103,11 @@ def flagged(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
 def short_causes(runs: Sequence[Run]) -> dict[str, str]:
     """The first cause of each case in two or three words, by case_id: `loop blocked`."""
     return {case_id: words(name) for case_id, name in first_cause_names(runs).items()}
+
+
+def deadlocked(runs: Sequence[Run]) -> frozenset[str]:
+    """Cases whose server stopped answering in a deadlock, by case_id: that they have no numbers is the finding."""
+    return frozenset(case_id for case_id, name in first_cause_names(runs).items() if name == DEADLOCK)
 
 
 def kill_words(runs: Sequence[Run]) -> dict[str, str]:
@@ -213,6 +218,9 @@ def _failed(run: Run, effect: str) -> list[Check]:
 
 def _why(run: Run) -> str:
     """Why a run failed, is invalid, is marked or was repeated."""
+    deadlock = deadlock_of(run)
+    if deadlock is not None:
+        return deadlock.evidence
     sentences = [
         check.detail or f"{words(check.name)} is {fmt.number(check.value)}, limit {fmt.number(check.limit)}."
         for check in _failed(run, "flag" if run.status in {"ok", "disturbed"} else "void")

@@ -19,6 +19,7 @@ from loopwise.report.words import (
     ICONS,
     URGENCY,
     case_names,
+    deadlocked,
     far_off,
     flagged,
     metric_name,
@@ -67,7 +68,7 @@ def pull_request_comment(outcomes: Sequence[Outcome]) -> str:
 def _summary_lines(summary: Summary) -> Iterator[str]:
     experiment, cells = summary.experiment, Cells(summary)
     verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
-    causes, marks = first_causes(summary.runs), flagged(summary.runs)
+    causes, marks, dead = first_causes(summary.runs), flagged(summary.runs), deadlocked(summary.runs)
     yield f"## {escape(experiment.suite.name)}"
     yield ""
     for answer in summary.answers:
@@ -83,7 +84,8 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
             marked = f"marked: {', '.join(marks[case_id])}" if case_id in marks else ""
             cause = causes.get(case_id)
             told = (cause.evidence, cause.remedy) if cause else ()
-            remarks = "; ".join(filter(None, [*told, off.get(case_id), marked]))
+            invalid = "" if case_id in dead else cells.why_invalid(case)
+            remarks = f"invalid: {invalid}" if invalid else "; ".join(filter(None, [*told, off.get(case_id), marked]))
             yield _case_row(cells, case, names, verdicts.get(case_id), remarks)
     yield from _error_lines(summary, cells)
     if summary.damaged:
@@ -121,8 +123,7 @@ def _case_row(cells: Cells, case: Case, names: Mapping[str, str], verdict: Verdi
         *(fmt.NONE if invalid else METRICS[metric](cell) for metric, cell in figures.items()),
         against,
     ]
-    remark = escape(f"invalid: {invalid}" if invalid else remarks, MAX_REMARK)
-    return f"| {' | '.join([*map(escape, shown), remark])} |"
+    return f"| {' | '.join([*map(escape, shown), escape(remarks, MAX_REMARK)])} |"
 
 
 def _section(outcome: Outcome, room: int) -> Iterator[str]:

@@ -22,6 +22,7 @@ from loopwise.report.html.timeline import Timeline, timeline
 from loopwise.report.words import (
     VerdictRow,
     case_name,
+    deadlocked,
     far_off,
     flagged,
     short_causes,
@@ -107,6 +108,8 @@ class CaseRow:
     predicted: str
     invalid: str | None
     """The reason, if nothing of the case can be used."""
+    void_word: str
+    """`invalid`, or `deadlock` where that is why: a finding about the app."""
     is_flagged: bool
     """Whether a check marked a run behind these numbers; they can be used."""
     verdict: str
@@ -172,6 +175,7 @@ class _Table:
         self.anchors = anchors(summary)
         self.flagged = flagged(summary.runs)
         self.causes = short_causes(summary.runs)
+        self.deadlocked = deadlocked(summary.runs)
         self.verdicts = verdicts_by_candidate(summary.verdicts, "throughput_rps")
 
     def rows_of(self, facet: Facet) -> list[CaseRow]:
@@ -209,6 +213,7 @@ class _Table:
             bar_ratio=bar_ratio,
             predicted=fmt.number(throughput.predicted),
             invalid=throughput.invalid,
+            void_word="deadlock" if case_id in self.deadlocked else "invalid",
             is_flagged=is_flagged,
             verdict=verdict,
             verdict_rank=_BEST_FIRST.index(verdict) if verdict else None,

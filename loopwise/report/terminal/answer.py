@@ -1,6 +1,6 @@
 """The answers and the tables of cases in a terminal of any width, without colour, and in a log file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -18,7 +18,15 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import NUMBERS, SHOWN, error_lines, has_several, retries
 from loopwise.report.terminal.screen import plain
-from loopwise.report.words import canary_lines, far_off, flagged, kill_words, short_causes, verdicts_by_candidate
+from loopwise.report.words import (
+    canary_lines,
+    deadlocked,
+    far_off,
+    flagged,
+    kill_words,
+    short_causes,
+    verdicts_by_candidate,
+)
 from loopwise.visible import clean
 
 # The terminal's own palette is readable on its own background. A word always stands beside a colour.
@@ -83,15 +91,20 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
     """A heading, the table of its cases, and sentences about invalid and marked cases and causes."""
     summary, row = cells.summary, cells.row(facet.cases, "throughput_rps")
     names = {cell.case.case_id: _case_name(facet, cell) for cell in row}
+    causes, dead = first_causes(summary.runs), deadlocked(summary.runs)
     invalid = {cell.case.case_id: cell.invalid for cell in row if cell.invalid is not None}
-    causes = first_causes(summary.runs)
-    evidence = {key: each.evidence for key, each in causes.items()}
+    deadlocks = {key: causes[key].evidence for key in invalid if key in dead}
+    evidence = {key: each.evidence for key, each in causes.items() if key not in deadlocks}
     remedies = {key: each.remedy for key, each in causes.items() if each.remedy}
     marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
     notes = [
         *_errors(summary, facet, names),
         *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
-        *(Text.assemble((f"{_are(some)} invalid: ", "red"), text) for text, some in _by_text(invalid, names)),
+        *(
+            Text.assemble((f"{_are(some)} invalid: ", "red"), text)
+            for text, some in _by_text({key: why for key, why in invalid.items() if key not in deadlocks}, names)
+        ),
+        *(Text.assemble((f"{_listed(some)}: ", "red"), text) for text, some in _by_text(deadlocks, names)),
         *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(evidence, names)),
         *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(remedies, names)),
         *(plain(text, "dim") for text in canary_lines(summary, names)),
@@ -167,7 +180,7 @@ class _Column:
 def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> list[_Column]:
     row = cells.row(facet.cases, "throughput_rps")
     verdicts = verdicts_by_candidate(cells.summary.verdicts, "throughput_rps")
-    causes = short_causes(cells.summary.runs)
+    causes, dead = short_causes(cells.summary.runs), deadlocked(cells.summary.runs)
     split = any(facet.label(case)[1] and case.workers for case in facet.cases)
     colours = [MODE_COLOURS.get(cell.case.mode, "") for cell in row]
     names = [plain(_case_name(facet, cell), colour) for cell, colour in zip(row, colours, strict=True)]
@@ -186,7 +199,7 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     cause = [plain(causes.get(cell.case.case_id, "") if cell.usable else "", "dim") for cell in row]
     columns = [
         _Column("mode × workers" if split else "case", names, is_name=True, is_right=False),
-        _Column("requests/s", [_throughput(cell) for cell in row]),
+        _Column("requests/s", [_throughput(cell, dead) for cell in row]),
         _Column("", bars, _BAR, is_right=False),
         _Column("÷bound", reached, _BOUND),
         _Column("p50", p50, _P50),
@@ -205,9 +218,10 @@ def _columns(cells: Cells, facet: Facet, *, is_wide: bool, is_ascii: bool) -> li
     ]
 
 
-def _throughput(cell: Cell) -> Text:
+def _throughput(cell: Cell, dead: Collection[str]) -> Text:
     if not cell.usable:
-        return plain("invalid" if cell.invalid else fmt.NONE, "red")
+        word = "deadlock" if cell.case.case_id in dead else "invalid"
+        return plain(word if cell.invalid else fmt.NONE, "red")
     return plain(fmt.estimate(cell.value, cell.low, cell.high))
 
 

@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from loopwise.analysis.causes import deadlock_of
 from loopwise.analysis.stats import relative_half_width
 from loopwise.generator.protocol import Event
 from loopwise.machine import cores
@@ -151,6 +152,9 @@ def outcome(run: Run, throughput_rps: float | None, names: Mapping[str, str] = N
     name = f"{_name(run.case.case_id, names)} #{run.replicate}"
     if run.status == "failed":
         return f"{name}: failed: {run.error}"
+    deadlock = deadlock_of(run)
+    if deadlock is not None:
+        return f"{name}: {deadlock.evidence}"
     broken = [check for check in run.checks if not check.ok]
     void = next((check for check in broken if check.effect == "void"), None)
     if void is not None:
