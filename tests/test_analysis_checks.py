@@ -378,3 +378,20 @@ def test_users_that_a_script_ended_before_the_window_are_a_flag() -> None:
     )
     fewer = check(facts_of(scenario=SCRIPT, generator={"users": 9, "users_mean": 9.4, "script": script}))
     assert (void_reason(fewer) or "").startswith("users: 9 of 10 users ran at the end of the window")
+
+
+@pytest.mark.parametrize(
+    ("alone_ms", "advice"),
+    [
+        (20_000.0, "GET /run takes 20 s alone, so set measure_s to several times that"),
+        (50.0, "see server.log and generator.log"),
+    ],
+)
+def test_a_window_shorter_than_a_single_request_is_told_by_the_time_it_takes_alone(
+    alone_ms: float, advice: str
+) -> None:
+    facts = facts_of(ending=Ending(1.0, 0.0))
+    alone = facts.run.model_copy(update={"alone_ms": {"GET /run": alone_ms, "GET /": 1.0}})
+    reason = void_reason(check(replace(facts, run=alone)))
+    assert reason is not None
+    assert reason.endswith(f"in the window of 1.0 s; {advice}")

@@ -238,3 +238,53 @@ def test_a_signal_while_a_process_is_being_ended_waits_until_it_has_ended(
     interruption.join()
     assert process.returncode is not None
     assert not psutil.pid_exists(process.pid)
+
+
+GREEDY_APP = """
+import ctypes
+
+keeping_the_gil, asked = ctypes.PyDLL(None), 0
+
+
+async def app(scope, receive, send):
+    global asked
+    asked += 1
+    if asked % 25 == 0:
+        keeping_the_gil.usleep({"/long": 2_500_000, "/short": 200_000}[scope["path"]])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+GREEDY = """
+name = "greedy"
+[load]
+users = 4
+warmup_s = 0.1
+measure_s = 2.5
+think_s = 0.02
+[replicates]
+min = 1
+max = 1
+repeats = 0
+[compare]
+slices_max = 0
+[[matrix]]
+app = "plain:app"
+app_dir = "."
+endpoint = ["GET /long", "GET /short"]
+workers = 2
+server_args = ["--timeout-worker-healthcheck", "1"]
+"""
+
+
+def test_a_worker_that_uvicorns_health_check_kills_is_told_and_no_other(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    path = app_file(tmp_path, GREEDY_APP).with_name("greedy.toml")
+    path.write_text(GREEDY, encoding="utf-8")
+    status, output = bench("run", path, "--out", result)
+    assert status == 3, output
+    runs = {run.case.endpoints[0].path: run for run in runs_of(result)}
+    (kill,) = runs["/long"].kills
+    assert "uvicorn's health check of workers (1 s) has killed one" in kill.evidence
+    assert "ended" in {worker.fate for worker in runs["/long"].workers}
+    assert runs["/short"].kills == ()
+    assert bench.left_behind() == []

@@ -5,13 +5,15 @@ have fired), and one entry in RULES.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from loopwise.analysis.rows import RunRows
-from loopwise.model import Kill
+from loopwise.model import Kill, Server
 
 NS = 1_000_000_000
 LIVENESS_PERIOD_S, LIVENESS_TIMEOUT_S, LIVENESS_MISSES = 10, 1, 3
@@ -20,7 +22,10 @@ LEAST_PROBES = 10
 """Canaries by which a short window stands for what comes after it: half a second of them."""
 GUNICORN_TIMEOUT_S = 30
 """gunicorn's --timeout: its asynchronous workers send their heartbeat from the event loop."""
-UVICORN_HEALTH_S = 5
+UVICORN_WORKER_BEAT_S = 15
+"""uvicorn-worker sends it every half of the timeout: a stall may begin when the last one is that old. gunicorn's own
+ASGI worker sends one every second."""
+UVICORN_HEALTH_S, UVICORN_HEALTH_OPTION = 5.0, "--timeout-worker-healthcheck"
 """uvicorn's supervisor asks a thread of each worker, which answers unless the interpreter is held."""
 BALANCER_TIMEOUT_S = 60
 """Idle timeout of AWS's load balancers and proxy_read_timeout of nginx: the client gets a 504."""
@@ -55,23 +60,46 @@ def _canaries(rows: RunRows) -> tuple[np.ndarray, np.ndarray]:
 
 def gunicorn_timeout(rows: RunRows, telemetry: pa.Table) -> str | None:
     """The event loop of a worker was held for longer than gunicorn waits for its heartbeat."""
-    stall_s = _greatest_ms(rows, telemetry, "loop_stall_max_ms") / 1e3
     server = rows.run.case.server
-    if server is None or not server.name.startswith("gunicorn") or stall_s < GUNICORN_TIMEOUT_S:
+    if server is None or not server.name.startswith("gunicorn"):
         return None
-    return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} would have killed a worker: its loop stood {stall_s:.0f} s"
+    beat_s = UVICORN_WORKER_BEAT_S if server.name == "gunicorn" else 0
+    stall = _longest(rows, telemetry, "loop_stall_max_ms")
+    if stall.lasted_s < GUNICORN_TIMEOUT_S - beat_s:
+        return None
+    held = f"its loop was held for {stall.lasted_s:.0f} s"
+    if stall.is_end and server.timeouts == "production":
+        return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} has killed a worker: {held}"
+    if stall.lasted_s < GUNICORN_TIMEOUT_S:
+        held += f", and uvicorn-worker's heartbeat, which comes every {beat_s} s, may have been due soon"
+        return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} may kill a worker: {held}"
+    return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} would have killed a worker: {held}"
 
 
 def uvicorn_health(rows: RunRows, telemetry: pa.Table) -> str | None:
     """No thread of a worker could run for longer than uvicorn's supervisor waits."""
-    late_s = _greatest_ms(rows, telemetry, "probe_late_ms") / 1e3
     server = rows.run.case.server
-    if server is None or server.name != "uvicorn" or server.workers < 2 or late_s < UVICORN_HEALTH_S:
+    if server is None or server.name != "uvicorn" or server.workers < 2:
         return None
+    limit_s = _uvicorn_health_s(server)
+    pause = _longest(rows, telemetry, "probe_late_ms")
+    if pause.lasted_s < limit_s:
+        return None
+    killed = "has killed one" if pause.is_end else "would have killed one"
     return (
-        f"uvicorn's health check of workers ({UVICORN_HEALTH_S} s) would have killed one: its threads stood still for "
-        f"{late_s:.0f} s"
+        f"uvicorn's health check of workers ({limit_s:g} s) {killed}: none of its threads could run for "
+        f"{pause.lasted_s:.3g} s (code that holds the GIL)"
     )
+
+
+def _uvicorn_health_s(server: Server) -> float:
+    """Seconds that its supervisor waits, as the suite starts it."""
+    for option, value in pairwise([*server.server_args, ""]):
+        name, _, own = option.partition("=")
+        if name == UVICORN_HEALTH_OPTION:
+            with suppress(ValueError):
+                return float(own or value)
+    return UVICORN_HEALTH_S
 
 
 def balancer_timeout(rows: RunRows, _telemetry: pa.Table) -> str | None:
@@ -83,11 +111,34 @@ def balancer_timeout(rows: RunRows, _telemetry: pa.Table) -> str | None:
     return f"a load balancer ({BALANCER_TIMEOUT_S} s) would have answered {late:,} of {took_ns.size:,} with 504"
 
 
-def _greatest_ms(rows: RunRows, telemetry: pa.Table, column: str) -> float:
-    """Its greatest value over the window's samples; 0 without any."""
-    time_ns = telemetry.column("time_ns")
-    inside = pc.and_(pc.greater(time_ns, rows.window.start_ns), pc.less_equal(time_ns, rows.window.end_ns))
-    return float(pc.max(telemetry.filter(inside).column(column)).as_py() or 0.0)
+class _Pause(NamedTuple):
+    """The longest time in which a worker, or its loop, stood still."""
+
+    lasted_s: float
+    is_end: bool
+    """Whether the worker ended in it."""
+
+
+def _longest(rows: RunRows, telemetry: pa.Table, column: str) -> _Pause:
+    """The window's longest pause by a column of milliseconds.
+
+    The probe of a worker that is killed writes no more: from its last line to the worker's end it stood still as well.
+    """
+    window = rows.window
+    samples = telemetry.select(["time_ns", "pid", "role", column]).to_pandas()
+    samples = samples[samples["time_ns"].between(window.start_ns, window.end_ns) & (samples["role"] == "server")]
+    ended = {worker.pid for worker in rows.run.workers if worker.fate == "ended"}
+    longest = _Pause(0.0, is_end=False)
+    for pid, mine in samples.groupby("pid"):
+        reported = mine[mine[column].notna()]
+        if reported.empty:
+            continue
+        pauses = [_Pause(float(reported[column].max()) / 1e3, is_end=False)]
+        if pid in ended:
+            silent_s = float(mine["time_ns"].iloc[-1] - reported["time_ns"].iloc[-1]) / NS
+            pauses.append(_Pause(silent_s + float(reported[column].iloc[-1]) / 1e3, is_end=True))
+        longest = max(longest, *pauses)
+    return longest
 
 
 RULES: Mapping[str, Callable[[RunRows, pa.Table], str | None]] = {

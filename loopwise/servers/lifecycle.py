@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
 from loopwise.model.factors import is_moded
 from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
-from loopwise.servers import own_modes, processes
+from loopwise.results.columns import ProbeLine
+from loopwise.servers import own_modes, probe_logs, processes
 from loopwise.servers.environment import environment, telemetry_folder
 from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.expectations import Expectation
@@ -41,6 +44,8 @@ LOG_DELAY_S = 0.1
 """What a server writes about a request may reach its log a moment after the answer."""
 LOG_LINES = 8
 """As many say what an exception was and where."""
+MIN_HELD_S = 1.0
+"""For a shorter time a busy machine does it."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +151,9 @@ def serve(
             _refuse_other_loop(case.server, facts.loop or "", python)
             url = f"http://{HOST}:{port}"
             mode_log = log if is_moded(case) else None
-            with quoting(log, mode_log):
-                check_endpoints(case, url)
             probes = telemetry_folder(scratch) if case.server.probe else None
+            with quoting(log, mode_log), naming_held(facts.pids, probes):
+                check_endpoints(case, url)
             yield RunningServer(url, process, facts, probes, log if uses_pool(case) else None, mode_log, copies)
         finally:
             processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
@@ -232,6 +237,39 @@ def quoting(log: Path, mode_log: Path | None = None) -> Iterator[None]:
             raise
         lines = "".join(f"\n    {line}" for line in written[-LOG_LINES:])
         raise EndpointError(f"{error}. Its log says of it:{lines}") from None
+
+
+@contextmanager
+def naming_held(pids: Sequence[int], probes: Path | None) -> Iterator[None]:
+    """Add to an EndpointError which workers ended meanwhile, and whose event loop is held.
+
+    Args:
+        pids: of the workers.
+        probes: folder that the probes in them write to.
+    """
+    try:
+        yield
+    except EndpointError as error:
+        time.sleep(LOG_DELAY_S)
+        logs = probe_logs.read(probes) if probes is not None else {}
+        words = [_held(pid, logs.get(pid)) for pid in pids]
+        raise EndpointError("; ".join([str(error), *filter(None, words)])) from None
+
+
+def _held(pid: int, lines: Sequence[ProbeLine] | None) -> str:
+    """What held a worker, by its probe, which writes ten lines a second; empty if nothing did."""
+    last: ProbeLine = lines[-1] if lines else {"time_ns": time.time_ns()}
+    silent_s, stall_s = time.time() - last["time_ns"] / 1e9, last.get("stall_ms", 0.0) / 1e3
+    stood = f"none of its threads could run for {silent_s:.3g} s (code that holds the GIL)"
+    is_silent = silent_s > MIN_HELD_S
+    if not psutil.pid_exists(pid):
+        killed = f" after {stood}: supervisors such as uvicorn's kill such a worker" if is_silent else ""
+        return f"worker {pid} ended meanwhile{killed}"
+    if is_silent:
+        return stood
+    if stall_s > MIN_HELD_S:
+        return f"its event loop has been held for {stall_s:.3g} s, and `blame` names the line"
+    return ""
 
 
 def check_endpoints(case: Case, url: str) -> None:

@@ -34,6 +34,8 @@ SILENT_PART = 1 / 3
 """A window is void when no answer came in this part of it, at the end."""
 SILENCE_FACTOR = 3.0
 """Gaps between answers vary: a silence is one if it lasts this many times as long as the longest gap before it."""
+LONG_PART = 0.5
+"""A request that takes this part of a window alone may have no answer in it without any fault."""
 MAX_HUNG_RATIO = 0.05
 """As MAX_LITTLE_DEVIATION: with as many users less it is another load."""
 
@@ -113,10 +115,15 @@ def stopped(facts: Facts) -> Reading | None:
         return None
     limit_s = max(SILENT_PART * window.duration_s, SILENCE_FACTOR * end.usual_s)
     if end.silence_s >= window.duration_s:
-        sentence = (
-            f"no successful answer came in the window of {window.duration_s:.1f} s; see {_log(facts.run)} "
-            "and generator.log"
+        name, alone_s = max(
+            ((name, alone_ms / 1e3) for name, alone_ms in facts.run.alone_ms.items()),
+            key=lambda each: each[1],
+            default=("", 0.0),
         )
+        why = f"see {_log(facts.run)} and generator.log"
+        if alone_s > LONG_PART * window.duration_s:
+            why = f"{name} takes {alone_s:.3g} s alone, so set measure_s to several times that"
+        sentence = f"no successful answer came in the window of {window.duration_s:.1f} s; {why}"
     else:
         sentence = (
             f"no successful answer came in the last {end.silence_s:.1f} s of the window of {window.duration_s:.1f} s: "
