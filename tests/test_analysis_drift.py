@@ -14,7 +14,7 @@ from loopwise.analysis.drift import MAX_DRIFT, SUB_WINDOWS, Drift, drift, kendal
 
 FLOATS = NDArray[np.float64]
 Shape = Callable[[FLOATS], FLOATS]
-WINDOW_S, USERS, RUNS = 2.5, 100, 400
+WINDOW_S, USERS, RUNS = 2.5, 100, 200
 steady = settings(deadline=None, derandomize=True, max_examples=60)
 
 
@@ -112,7 +112,7 @@ def test_where_one_answer_more_is_much_the_limit_is_that_answer() -> None:
     assert drift(at, np.ones(50), 0, 1000, has_own_rate=True) == Drift(0.0, 0.2, "throughput")
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 6])
+@pytest.mark.parametrize("n", [2, 3, 5])
 def test_the_probability_is_that_of_all_orders(n: int) -> None:
     strengths = [abs(kendall_s(order)) for order in permutations(range(n))]
     for series in permutations(range(n)):

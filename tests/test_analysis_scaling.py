@@ -89,10 +89,9 @@ def test_intervals_contain_their_value_in_any_unit(values: list[float], factor: 
 
 
 @pytest.mark.parametrize(
-    ("contention", "coherency", "counts"),
-    [(0.03, 0.002, FOUR), (0.1, 0.0, FOUR), (0.0, 0.0, FOUR), (0.2, 0.0, THREE)],
+    ("contention", "coherency", "counts", "blocks"),
+    [(0.03, 0.002, FOUR, 3), (0.1, 0.0, FOUR, 6), (0.0, 0.0, FOUR, 3), (0.2, 0.0, THREE, 6)],
 )
-@pytest.mark.parametrize("blocks", [3, 6])
 def test_simulated_intervals_cover_the_truth(
     contention: float, coherency: float, counts: Sequence[int], blocks: int
 ) -> None:

@@ -99,9 +99,17 @@ def test_a_quiet_run_prints_only_where_the_report_is(
     )
 
 
+def test_a_run_without_a_report_says_how_to_make_it(bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path) -> None:
+    result = tmp_path / "r"
+    status, out, _ = bench("run", suite, "--out", result, "--quiet", "--no-report")
+    assert (status, out) == (0, f"result: {result}; its report: bench.py report {result}\n")
+    assert not {"charts", "report.html", "summary.csv"} & {path.name for path in result.iterdir()}
+    assert len(fake.served) == 4
+
+
 def test_an_empty_folder_may_be_the_result(bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
-    assert bench("run", suite, "--out", tmp_path / "r", "--quiet")[0] == 0
+    assert bench("run", suite, "--out", tmp_path / "r", "--no-report")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_resume_measures_only_what_an_interrupted_run_lacks(
     fake.served.clear()
     fake.conducts.clear()
     assert bench("report", tmp_path / "r")[0] == 0
-    assert bench("run", "--resume", tmp_path / "r", "--quiet")[0] == 0
+    assert bench("run", "--resume", tmp_path / "r", "--no-report")[0] == 0
     assert sorted(before + fake.served) == [(case, replicate) for case in (CASE_A, CASE_B) for replicate in (1, 2)]
 
 

@@ -122,9 +122,9 @@ def test_on_a_full_disk_runs_are_kept_and_resumed(tmp_path: Path) -> None:
     bench = shlex.join([sys.executable, str(BENCH)])
     script = f"""
         mount -t tmpfs -o size={ROOM_BYTES + 8 * 1024**2} tmpfs {disk} || exit 99
-        {bench} run {suite} --out {disk}/r --quiet; echo status $?
+        {bench} run {suite} --out {disk}/r --no-report; echo status $?
         rm {filler}; rm {marker}
-        {bench} run --resume {disk}/r --quiet
+        {bench} run --resume {disk}/r --no-report
         ls {disk}/r/runs/*/*/samples.parquet; cp {disk}/r/experiment.json {tmp_path}
     """
     command = ["unshare", "-m", "sh", "-c", script]

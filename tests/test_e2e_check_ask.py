@@ -86,8 +86,8 @@ def test_each_endpoint_is_asked_once_and_its_answer_shown(tmp_path: Path) -> Non
 def test_a_run_that_fails_its_first_request_quotes_the_apps_own_lines(tmp_path: Path) -> None:
     app_file(tmp_path, APP, "shop.py")
     bench = Bench(tmp_path / "bench")
-    options: list[str | Path] = ["--app-dir", tmp_path, "--endpoint", "GET /raises", "--out", tmp_path / "r", "--quiet"]
-    status, output = bench("try", "shop:app", *options)
+    options: list[str | Path] = ["--app-dir", tmp_path, "--endpoint", "GET /raises", "--out", tmp_path / "r"]
+    status, output = bench("try", "shop:app", "--no-report", *options)
     assert status == 3, output
     error = runs_of(tmp_path / "r")[0].error or ""
     assert error.startswith(

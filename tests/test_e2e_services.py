@@ -24,20 +24,23 @@ measure_s = {measure_s}
 min = 1
 max = 1
 repeats = 0
-[[matrix]]
-workload = "{workload}"
-params = {{ {params} }}
-mode = ["async", "sync"]
 [compare]
-baseline = {{ mode = "sync" }}
 slices_max = 0
+{entries}
 """
-KINDS = [("upstream", "ms = 5"), ("postgres", "rows = 5")]
+ENTRY = """
+[[matrix]]
+workload = "{}"
+params = {{ {} }}
+mode = ["async", "sync"]
+"""
+KINDS = {"upstream": "ms = 5", "postgres": "rows = 5"}
 
 
-def suite_of(folder: Path, workload: str, params: str, measure_s: float) -> Path:
+def suite_of(folder: Path, measure_s: float, *workloads: str) -> Path:
     path = folder / "services.toml"
-    path.write_text(SUITE.format(workload=workload, params=params, measure_s=measure_s), encoding="utf-8")
+    entries = "".join(ENTRY.format(workload, KINDS[workload]) for workload in workloads)
+    path.write_text(SUITE.format(entries=entries, measure_s=measure_s), encoding="utf-8")
     return path
 
 
@@ -54,27 +57,25 @@ def data_folders(bench: Bench) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize(("workload", "params"), KINDS)
-def test_a_workload_is_measured_against_its_service_which_then_is_gone(
-    workload: str, params: str, tmp_path: Path
-) -> None:
-    if workload == "postgres":
-        need_postgres()
+def test_workloads_are_measured_against_their_services_which_then_are_gone(tmp_path: Path) -> None:
+    need_postgres()
     bench = Bench(tmp_path / "bench")
-    status, output = bench("run", suite_of(tmp_path, workload, params, 0.4), "--out", tmp_path / "r", "--quiet")
+    status, output = bench("run", suite_of(tmp_path, 0.4, *KINDS), "--out", tmp_path / "r", "--no-report")
     runs = runs_of(tmp_path / "r")
-    assert [run.error for run in runs] == [None, None], output
-    assert {(run.case.needs, run.status) for run in runs} == {((workload,), "ok")}
-    assert (tmp_path / "r" / f"{workload}.log").exists()
+    assert [run.error for run in runs] == [None] * 4, output
+    assert {(run.case.workload, run.case.needs, run.status) for run in runs} == {
+        (workload, (workload,), "ok") for workload in KINDS
+    }
+    assert [workload for workload in KINDS if not (tmp_path / "r" / f"{workload}.log").exists()] == []
     assert status == 0, output
     assert bench.left_behind() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_postgresql_is_gone_with_its_folder_however_the_harness_ends(number: signal.Signals, tmp_path: Path) -> None:
     need_postgres()
     bench = Bench(tmp_path / "bench")
-    process = bench.start("run", suite_of(tmp_path, *KINDS[1], 60), "--out", tmp_path / "r")
+    process = bench.start("run", suite_of(tmp_path, 60, "postgres"), "--out", tmp_path / "r")
     folders: set[Path] = set()
 
     def measures() -> bool:

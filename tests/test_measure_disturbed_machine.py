@@ -17,7 +17,7 @@ from loopwise.model import Comparison, Run
 from loopwise.report.words import case_name, trouble
 from loopwise.results.folder import ResultFolder
 
-SEEDS = range(16)
+SEEDS = range(10)
 LASTS = 0.7
 """Chance that a burst goes on in the next run."""
 BEGINS = 0.2

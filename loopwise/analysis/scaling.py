@@ -17,7 +17,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from scipy.special import stdtrit
 
 from loopwise.analysis.bounds import Bound, bounds
@@ -137,6 +136,8 @@ class _Data(NamedTuple):
         return contention, coherency
 
     def _search(self, *, is_usl: bool, is_bounded: bool) -> Any:
+        from scipy.optimize import least_squares
+
         most = float(self.workers.max())
         lowest = [0.0, 0.0] if is_bounded else [-0.9 / (most - 1), -0.9 / (most * (most - 1))]
         size = 2 if is_usl else 1

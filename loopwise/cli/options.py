@@ -37,6 +37,7 @@ ReportFolder = Annotated[
 Label = Annotated[str | None, typer.Option(metavar="TEXT", help="Ends the name of the result's folder.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of all orders and schedules; default: the suite's.")]
 Quietly = Annotated[bool, typer.Option("--quiet", help="Print no progress, only where the report is.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Measure only; `report RESULT` makes the report later.")]
 AppDir = Annotated[Path, typer.Option(metavar="D", help="Folder that the app is imported from.")]
 Python = Annotated[
     Path | None, typer.Option(metavar="P", help="Interpreter that has the app's dependencies; default: ours.")

@@ -9,6 +9,7 @@ import typer
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.options import (
     Label,
+    NoReport,
     Out,
     Quietly,
     Remotes,
@@ -23,6 +24,7 @@ from loopwise.cli.options import (
 )
 from loopwise.cli.report import make_report
 from loopwise.errors import FAILED_RUNS, Interrupted, RefusedError, ResultError, UsageError, writing
+from loopwise.report.terminal.console import say
 
 if TYPE_CHECKING:
     from loopwise.model import Experiment, Suite
@@ -44,6 +46,7 @@ def run(
         bool, typer.Option("--trust", help="Resume a result that you did not make on this machine.")
     ] = False,
     quiet: Quietly = False,
+    no_report: NoReport = False,
 ) -> int:
     """Measure a suite and report it."""
     from loopwise.results.folder import ResultFolder
@@ -61,17 +64,21 @@ def run(
             with writing("--resume", resume):
                 stack.enter_context(result.locked())
             experiment = resumable(result.experiment(), resume, trust=trust, allow_remote=allow_remote or ())
-            return execute(result, experiment, quiet=quiet)
+            return execute(result, experiment, quiet=quiet, report=not no_report)
     if trust:
         raise UsageError("--trust is about a result that is resumed; leave it out, or add --resume DIR")
     if suite is None:
         raise UsageError("run: name a suite (see `bench.py list suites`), or give --resume DIR")
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
-    return measure(loaded, out=out, label=checked_label(label), seed=seed, quiet=quiet)
+    return measure(
+        loaded, out=out, label=checked_label(label), seed=seed, quiet=quiet, report=not no_report
+    )
 
 
-def measure(suite: "Suite", *, out: Path | None, label: str | None, seed: int | None, quiet: bool) -> int:
-    """Run a suite into a new result folder, and report it."""
+def measure(
+    suite: "Suite", *, out: Path | None, label: str | None, seed: int | None, quiet: bool, report: bool = True
+) -> int:
+    """Run a suite into a new result folder, and report it unless told otherwise."""
     from loopwise.generator.client import refuse_scripts
     from loopwise.measure.experiment import design
     from loopwise.servers.services import refuse_missing
@@ -83,11 +90,11 @@ def measure(suite: "Suite", *, out: Path | None, label: str | None, seed: int | 
         experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
         with writing("--out", path):
             result.write_experiment(experiment)
-        return execute(result, experiment, quiet=quiet)
+        return execute(result, experiment, quiet=quiet, report=report)
 
 
-def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) -> int:
-    """Measure the planned runs that an experiment still lacks, and report it."""
+def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool, report: bool) -> int:
+    """Measure the planned runs that an experiment still lacks, and report it unless told otherwise."""
     from loopwise.generator.client import generators
     from loopwise.machine import raise_open_files_limit
     from loopwise.measure.experiment import Execution
@@ -106,7 +113,10 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) ->
                 experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
     except (Interrupted, RefusedError) as error:
         raise type(error)(f"{error}: {_how_to_go_on(result, experiment)}") from None
-    make_report(result.path, quiet=quiet)
+    if report:
+        make_report(result.path, quiet=quiet)
+    else:
+        say(console(), f"result: {result.path}; its report: bench.py report {result.path}")
     bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
     return FAILED_RUNS if bad else 0
 

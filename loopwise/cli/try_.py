@@ -13,6 +13,7 @@ from loopwise.cli.options import (
     ExpectStatus,
     Headers,
     Label,
+    NoReport,
     Out,
     Python,
     Quietly,
@@ -49,6 +50,7 @@ def try_(
     seed: Seed = None,
     allow_remote: Remotes = None,
     quiet: Quietly = False,
+    no_report: NoReport = False,
 ) -> int:
     """Measure an app of your own, or a server that runs, without writing a suite."""
     from loopwise.suite import make_suite
@@ -68,4 +70,4 @@ def try_(
     )
     overrides = overrides_of(set_, startup_timeout_s)
     suite = make_suite(document, label="try", folder=Path.cwd(), overrides=overrides, allow_remote=allow_remote or ())
-    return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet)
+    return measure(suite, out=out, label=checked_label(label), seed=seed, quiet=quiet, report=not no_report)
