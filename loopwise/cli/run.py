@@ -70,9 +70,7 @@ def run(
     if suite is None:
         raise UsageError("run: name a suite (see `bench.py list suites`), or give --resume DIR")
     loaded = load_suite(suite, set_ or (), allow_remote=allow_remote or ())
-    return measure(
-        loaded, out=out, label=checked_label(label), seed=seed, quiet=quiet, report=not no_report
-    )
+    return measure(loaded, out=out, label=checked_label(label), seed=seed, quiet=quiet, report=not no_report)
 
 
 def measure(
