@@ -298,7 +298,8 @@ def _stacks() -> Any:
 def _files() -> Any:
     """Return what tells the app's own files from others."""
     folder = os.environ.get("LOOPWISE_APP_DIR") or os.curdir
-    return importlib.import_module("loopwise_places").Places(folder, str(Path(__file__).parent))
+    package = re.split("[.:]", os.environ.get("LOOPWISE_APP", ""))[0]
+    return importlib.import_module("loopwise_places").Places(folder, str(Path(__file__).parent), package)
 
 
 def _limiter() -> Any:

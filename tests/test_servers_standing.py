@@ -64,5 +64,10 @@ def test_a_place_that_is_hardly_ever_stood_at_is_left_out(shop: Path) -> None:
     assert [each.place for each in waits_at(logs, 0, 9, str(shop))] == ["repo.py:2"]
 
 
+def test_the_line_of_an_installed_app_is_told_from_its_package_on(shop: Path) -> None:
+    logs = {7: [look(1, threads=[at(shop / "lib/python3.12/site-packages/chroma/api.py", 2, 3)])]}
+    assert [each.place for each in waits_at(logs, 0, 9, str(shop))] == ["chroma/api.py:2"]
+
+
 def test_workers_without_looks_stand_nowhere(shop: Path) -> None:
     assert waits_at({7: [{"time_ns": 5}, look(6, threads=[])], 8: []}, 0, 9, str(shop)) == ()

@@ -33,6 +33,26 @@ def frame(path: str, line: int, module: str = "m") -> Frame:
 
 
 @pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (f"{APP}/shop/main.py", "shop/main.py"),
+        ("/home/common/db.py", "../common/db.py"),
+        ("/venv/lib/python3.12/site-packages/datastore/app.py", "datastore/app.py"),
+        (f"{APP}/.venv/lib/python3.12/site-packages/datastore/app.py", "datastore/app.py"),
+        (LIBRARY, None),
+        ("/venv/lib/python3.12/site-packages/datastores/app.py", None),
+        (f"{APP}/templates/index.html", None),
+        (f"{OURS}/loopwise_probe.py", None),
+        ("<string>", None),
+        (json.__file__, None),
+    ],
+)
+def test_the_apps_own_files_are_shown_from_its_folder_or_its_package_on(path: str, shown: str | None) -> None:
+    places = Places(APP, OURS, "datastore")
+    assert (places.shown(path) if places.is_own(path) else None) == shown
+
+
+@pytest.mark.parametrize(
     ("path", "kind"),
     [
         (f"{APP}/main.py", "app"),

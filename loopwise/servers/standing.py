@@ -77,5 +77,8 @@ def _places(kind: StandKind, workers: Iterable[Sequence[Any]], app_dir: str) -> 
 
 
 def _shown(path: str, app_dir: str) -> str:
-    """Relative to the app's folder, which it may lie beside."""
+    """Relative to the app's folder, which it may lie beside, or to that of installed packages."""
+    for name in ("site-packages", "dist-packages"):
+        if f"/{name}/" in path:
+            return path.rpartition(f"/{name}/")[2]
     return Path(os.path.relpath(path, os.path.realpath(app_dir))).as_posix()

@@ -59,11 +59,13 @@ class Places:
     Args:
         app_dir: what lies below it, and is not installed there, is the user's own.
         ours: folder of the instruments, which are never to blame.
+        package: the app's top-level module, which is its own where it is installed, too (is_own).
     """
 
-    def __init__(self, app_dir: str, ours: str) -> None:
+    def __init__(self, app_dir: str, ours: str, package: str = "") -> None:
         self.app_dir = os.path.realpath(app_dir) + os.sep
         self.cwd = os.getcwd()  # an app may leave it; file names stay relative to this one
+        self.package: tuple[str, ...] = (f"{package}/", f"{package}.py") if package else ()
         self.ours = os.path.realpath(ours) + os.sep
         paths = sysconfig.get_paths()
         self.standard = tuple(os.path.realpath(paths[name]) + os.sep for name in ("stdlib", "platstdlib"))
@@ -110,13 +112,22 @@ class Places:
         return kind
 
     def is_own(self, path: str) -> bool:
-        """Whether it is the app's own code: below `app_dir`, or elsewhere, but neither installed nor the standard's.
+        """Whether it is the app's own code: below `app_dir`, of its package, or elsewhere where nothing is installed.
 
         Templates are compiled to code that bears their names, not their lines.
         """
         kind = self.kind(path)
-        is_apps = kind == "app" or (kind == "library" and not self._installed(self.real(path))[0])
+        is_apps = kind == "app"
+        if kind == "library":
+            installed, name = self._installed(self.real(path))
+            is_apps = not installed or name.startswith(self.package)
         return is_apps and path.endswith(".py")
+
+    def shown(self, path: str) -> str:
+        """The path from the app's folder, or from that of installed packages, on."""
+        real = self.real(path)
+        installed, name = self._installed(real)
+        return name if installed else os.path.relpath(real, self.app_dir)
 
     def _installed(self, real: str) -> tuple[str, str]:
         """The folder of installed packages that a file lies in, and its path from there; empty: in none."""

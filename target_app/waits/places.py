@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import FrameType
 from typing import Any
@@ -28,8 +27,7 @@ class Lines:
         """A file of the app, from its folder on; empty: it is none."""
         known = self._known.get(path)
         if known is None:
-            real = self._files.real(path) if self._files.is_own(path) else ""
-            known = self._known[path] = os.path.relpath(real, self._files.app_dir) if real else ""
+            known = self._known[path] = self._files.shown(path) if self._files.is_own(path) else ""
         return known
 
     def maker(self, frame: FrameType | None) -> str:
