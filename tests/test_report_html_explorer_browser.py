@@ -181,6 +181,22 @@ def test_svg_png_and_csv_are_downloaded_with_what_is_shown(opened: Visit, tmp_pa
             assert (row["value"], row["reason"]) == ("", REASON)
 
 
+def test_no_cell_of_the_csv_is_a_formula_and_numbers_stay_numbers(opened: Visit) -> None:
+    case = {"id": "c", "workload": "=1+1", "mode": "@x", "server": "-x", "workers": 2, "load": "\t1"}
+    row = {"case": case, "value": -1.5, "low": -2, "high": -1, "replicates": 3, "invalid": "+x"}
+    data = {"metrics": [{"id": "m", "unit": ""}], "confidence": 0.95}
+    text = opened.page.evaluate("([data, row]) => LoopwiseChart.csv(data, {metric: 'm'}, [row])", [data, row])
+    (read,) = table(text)
+    assert [read[key] for key in ("workload", "mode", "server", "load", "reason")] == [
+        "'=1+1",
+        "'@x",
+        "'-x",
+        "'\t1",
+        "'+x",
+    ]
+    assert [read[key] for key in ("value", "ci_low", "ci_high")] == ["-1.5", "-2", "-1"]
+
+
 def test_the_chart_follows_the_colours_of_the_page(opened: Visit) -> None:
     page = opened.page
     label = page.locator(".drawing svg .role-axis-label text").first

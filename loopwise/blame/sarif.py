@@ -10,6 +10,7 @@ from typing import Any
 
 from loopwise import __version__
 from loopwise.blame.findings import BlamedLine, Findings, ManyShort, ShortCall, Unanswered
+from loopwise.visible import clean
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "SRCROOT"
@@ -83,7 +84,7 @@ def _result(rule: str, level: str, where: tuple[str, int], message: str, *, root
         "ruleId": rule,
         "ruleIndex": list(RULES).index(rule),
         "level": level,
-        "message": {"text": message},
+        "message": {"text": clean(message)},
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
     }
 

@@ -14,6 +14,7 @@ from loopwise.calibrate.records import DECLARED, Calibration, LatencyTruth
 from loopwise.calibrate.targets import spread
 from loopwise.errors import writing
 from loopwise.report import format as fmt
+from loopwise.report.export.markdown import MAX_SENTENCE, escape
 from loopwise.report.terminal.screen import plain
 from loopwise.results.files import write_atomically
 from loopwise.visible import clean
@@ -76,7 +77,7 @@ def markdown(calibration: Calibration) -> str:
         if section.note:
             lines += ["", section.note]
     if calibration.problems:
-        lines += ["", "## Failed", "", *(f"- {clean(problem)}" for problem in calibration.problems)]
+        lines += ["", "## Failed", "", *(f"- {escape(problem, MAX_SENTENCE)}" for problem in calibration.problems)]
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,8 @@ from loopwise.claims.panels import Panel
 from loopwise.claims.table import CLAIMS
 from loopwise.paths import target_app_dir
 from loopwise.report.charts.kit.svg import inline
+from loopwise.report.export.markdown import MAX_SENTENCE
+from loopwise.report.export.markdown import escape as in_markdown
 from loopwise.report.html import page
 from loopwise.visible import clean
 
@@ -141,7 +143,7 @@ def markdown(folder: Path) -> str:
         "`python bench.py claims report --markdown docs/claims.md`; make your own with "
         "`python bench.py claims run --all`. How a verdict comes about: [method](method.md).",
         "",
-        f"Measured on {first.measured_at[:10]}, on {first.machine}.",
+        f"Measured on {in_markdown(first.measured_at[:10])}, on {in_markdown(first.machine)}.",
         "",
         "| claim | what is said | verdict |",
         "|---|---|---|",
@@ -156,22 +158,23 @@ def markdown(folder: Path) -> str:
 
 def _section(claim: Claim, finding: Finding) -> list[str]:
     facts = [
-        ("Where it begins", str(finding.crossover or "")),
-        ("Cause, by telemetry", finding.cause),
-        ("What is true", claim.truth),
-        ("Why it is believed", claim.belief),
-        ("The experiment", claim.experiment),
-        ("What arithmetic says", claim.prediction),
-        ("In your own code", claim.advice),
+        ("Where it begins", in_markdown(str(finding.crossover or ""), MAX_SENTENCE)),
+        ("Cause, by telemetry", in_markdown(finding.cause, MAX_SENTENCE)),
+        ("What is true", clean(claim.truth)),
+        ("Why it is believed", clean(claim.belief)),
+        ("The experiment", clean(claim.experiment)),
+        ("What arithmetic says", clean(claim.prediction)),
+        ("In your own code", clean(claim.advice)),
     ]
+    lesson = in_markdown(str(finding.lesson or ""), MAX_SENTENCE)
     lines = [
         f"## {_heading(claim)}",
         "",
-        f"**{finding.label.capitalize()}**: {clean(finding.sentence)}.",
+        f"**{finding.label.capitalize()}**: {in_markdown(finding.sentence, MAX_SENTENCE)}.",
         "",
-        *(f"- {name}: {clean(text)}" for name, text in facts if text),
+        *(f"- {name}: {text}" for name, text in facts if text),
         "",
-        f"Suite: `scenarios/claims/{claim.claim_id.lower()}.toml`. {finding.lesson or ''}".rstrip(),
+        f"Suite: `scenarios/claims/{claim.claim_id.lower()}.toml`. {lesson}".rstrip(),
     ]
     for heading, source in _codes(claim):
         lines += ["", f"{heading}:", "", "```python", source, "```"]

@@ -8,6 +8,7 @@ from loopwise.analysis.summary import Summary, summarise
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION
 from loopwise.report.charts.specs import save
+from loopwise.report.export import tidy
 from loopwise.report.html.report import write_report
 from loopwise.results.files import check_writable, refusal, write_atomically
 from loopwise.results.folder import ResultFolder
@@ -52,7 +53,7 @@ def _refuse_unwritable(result: ResultFolder) -> None:
 
 def write_tables(summary: Summary, result: ResultFolder) -> None:
     """Write summary.csv, summary.json and verdicts.json."""
-    write_atomically(result.path / "summary.csv", summary.table.to_csv(index=False))
+    write_atomically(result.path / "summary.csv", tidy.csv(summary))
     write_atomically(result.path / "summary.json", _json(_document(summary)))
     result.write_verdicts(summary.verdicts)
 

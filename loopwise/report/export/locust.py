@@ -8,6 +8,7 @@ import csv
 import io
 from datetime import UTC, datetime
 
+from loopwise.report.export.spreadsheet import cell
 from loopwise.report.export.tallies import CaseTally, Tally, file_name
 
 PERCENTILES = {
@@ -30,7 +31,7 @@ def files(tally: CaseTally) -> dict[str, str]:
     sheet.writerow(COLUMNS)
     for endpoint, each in tally.endpoints.items():
         method, _, name = endpoint.partition(" ")
-        sheet.writerow([method, name, *_figures(each, tally.window_s)])
+        sheet.writerow([cell(method), cell(name), *_figures(each, tally.window_s)])
     sheet.writerow(["", TOTAL_NAME, *_figures(tally.all, tally.window_s)])
     name = file_name(tally.case.case_id)
     return {f"{name}_stats.csv": text.getvalue(), f"{name}_failures.csv": _failures(tally)}
@@ -43,7 +44,7 @@ def _failures(tally: CaseTally) -> str:
     for endpoint, kind, failure in tally.failures:
         method, _, name = endpoint.partition(" ")
         seen = (_moment(time_ns) for time_ns in (failure.first_ns, failure.last_ns))
-        sheet.writerow([method, name, kind, failure.count, *seen])
+        sheet.writerow([*map(cell, (method, name, kind)), failure.count, *seen])
     return text.getvalue()
 
 

@@ -43,15 +43,41 @@ MAX_CHARACTERS = 60_000
 """GitHub's comments hold 65,536; the rest is for the text around the tables."""
 MAX_NAME, MAX_REMARK, MAX_SENTENCE = 200, 300, 1000
 """Characters of a name or value, a remark, and a sentence of ours, before escaping."""
+LINKED = re.compile(
+    r"@|#(?=\d)|\b(?:https?|ftp|mailto|xmpp):|\bwww(?=\.)|\bGH(?=-\d)|:(?=[a-z+-][a-z0-9_+-]*:)", re.IGNORECASE
+)
+"""What begins a link or a picture on GitHub."""
 CHANGED = ("worse", "invalid", "better")
 
 
 def escape(text: str, limit: int = MAX_NAME) -> str:
-    """Text on one line that Markdown shows as it is: no markup, no HTML, no end of a cell, no mention of anybody."""
+    """Text on one line that Markdown shows as it is, wherever it stands: no markup, no HTML, no end of a cell, no link.
+
+    GitHub makes links of addresses, `@name`, `#1` and `GH-1`, and pictures of `:name:`, escaped or not: an empty
+    comment inside keeps it from that.
+    """
+    return _unlinked(re.sub(r"([\\`*_\[\]|#~$])|^([-+=])|^(\d+)(?=[.)])", _escaped, _inert(text, limit)))
+
+
+def escape_html(text: str, limit: int = MAX_NAME) -> str:
+    """The same between tags of HTML, where Markdown knows no escapes."""
+    return _unlinked(_inert(text, limit))
+
+
+def _inert(text: str, limit: int) -> str:
+    """Text on one line without tags and entities, cut to the limit."""
     text = clean(text)
     text = text if len(text) <= limit else f"{text[:limit]}…"
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text).replace("@", "@<!-- -->")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    sign, begin, number = found.groups()
+    return f"{number}\\" if number else f"\\{sign or begin}"
+
+
+def _unlinked(text: str) -> str:
+    return LINKED.sub(lambda found: f"{found[0]}<!-- -->", text)
 
 
 def summary_markdown(summary: Summary) -> str:
@@ -149,7 +175,7 @@ def _section(outcome: Outcome, room: int) -> Iterator[str]:
             rest = len(case_ids) - SHORT_ROWS
             lines = [f"- {escape(case_id)}" for case_id in case_ids[:SHORT_ROWS]]
             lines += [f"- and {rest:,} more", ""] if rest > 0 else [""]
-            yield from _folded(f"{count(len(case_ids), 'case')} in {escape(name)} alone", lines)
+            yield from _folded(f"{count(len(case_ids), 'case')} in {escape_html(name)} alone", lines)
     yield (
         f"Better and worse: the whole interval lies beyond ±{outcome.margin * 100:.4g} %; same: inside. Intervals are "
         f"widened so that all verdicts on one metric together hold at {fmt.confidence(outcome.confidence)} (Holm)."

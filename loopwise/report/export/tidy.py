@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from loopwise.analysis.summary import COLUMNS, Summary
 from loopwise.model import SCHEMA_VERSION
+from loopwise.report.export.spreadsheet import cell
 
 _TYPES = {
     **dict.fromkeys(("workers", "replicates"), pa.int64()),
@@ -19,8 +20,9 @@ SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 
 
 def csv(summary: Summary) -> str:
-    """Lines of CSV; a gap is an empty field."""
-    return str(summary.table.to_csv(index=False))
+    """Lines of CSV; a gap is an empty field, and no text is a formula."""
+    texts = {str(name): summary.table[name].map(cell) for name in summary.table if name not in _TYPES}
+    return str(summary.table.assign(**texts).to_csv(index=False))
 
 
 def json_text(summary: Summary) -> str:

@@ -176,7 +176,7 @@ const LoopwiseChart = (() => {
     facet: { spacing: 28 },
   });
 
-  // RFC 4180: text with a comma, a quote or a line's end stands in quotes.
+  // RFC 4180: text with a comma, a quote or a line's end stands in quotes. Text that begins a formula has ' before it, as in summary.csv.
   const csv = (data, choice, shown) => {
     const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
     const metric = data.metrics.find((each) => each.id === choice.metric);
@@ -185,7 +185,8 @@ const LoopwiseChart = (() => {
       ...[one.id, one.workload, one.mode, one.server, one.workers, one.load, metric.id, metric.unit],
       ...[value, low, high, data.confidence, replicates, invalid === null, invalid],
     ]);
-    return [head, ...lines].map((line) => line.map((value) => quoted(String(value ?? ""))).join(",")).join("\r\n") + "\r\n";
+    const harmless = (value) => (typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value) ? `'${value}` : String(value ?? ""));
+    return [head, ...lines].map((line) => line.map((value) => quoted(harmless(value))).join(",")).join("\r\n") + "\r\n";
   };
 
   return { FACTORS, number, values, varying, rows, crowded, spec, csv };
