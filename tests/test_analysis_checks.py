@@ -77,7 +77,7 @@ def served(*requests: int | None) -> tuple[Worker, ...]:
     return tuple(Worker(pid=pid, requests=count) for pid, count in enumerate(requests, 1))
 
 
-OF_A_SERVER = ("worker_idle", "worker_share", "restarted", "pool_deaths", "memory")
+OF_A_SERVER = ("worker_idle", "worker_share", "restarted", "pool_deaths", "memory", "debug_mode")
 """Checks that need a server which we started."""
 PASS, VOID, FLAG, ABSENT = "pass", "void", "flag", "absent"
 
@@ -90,6 +90,9 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("unanswered", facts_of(OPEN, counts={"window_unfinished": 21}), VOID),
     ("unanswered", facts_of(OPEN, counts={"window_unfinished": 5, "window_rows": 0}), VOID),
     ("unanswered", facts_of(counts={"window_unfinished": 21}), ABSENT),
+    ("debug_mode", facts_of(server={"variables": {"OMP_NUM_THREADS": "1"}}), PASS),
+    ("debug_mode", facts_of(server={"variables": {"PYTHONDEVMODE": "1"}}), FLAG),
+    ("debug_mode", facts_of(), ABSENT),
     ("redirects", facts_of(), PASS),
     ("redirects", facts_of(redirects={("GET /items", 307): 20}), PASS),
     ("redirects", facts_of(redirects={("GET /items", 307): 21}), FLAG),

@@ -95,7 +95,14 @@ def test_the_path_of_a_copy_stands_where_the_suite_puts_it(tmp_path: Path) -> No
     [
         ('env = { "A-B" = 1 }', ["matrix[0].env", "letters, digits and _"]),
         ("env = { LOOPWISE_APP = 1 }", ["matrix[0].env", "which Loopwise sets"]),
-        ("env = { WEB_CONCURRENCY = 4 }", ["matrix[0].env", "set workers instead"]),
+        ("env = { WEB_CONCURRENCY = 4 }", ["matrix[0].env", "set `workers`"]),
+        ("env = { UVICORN_WORKERS = 4 }", ["matrix[0].env", "got UVICORN_WORKERS", "set `workers`; remove it"]),
+        ("env = { GRANIAN_LOG_ACCESS_ENABLED = 1 }", ["matrix[0].env", "set `access_log`"]),
+        (
+            'env = { GUNICORN_CMD_ARGS = "--preload --workers=4" }',
+            ["matrix[0].env", "GUNICORN_CMD_ARGS: got '--workers=4'", "set `workers`"],
+        ),
+        ('env = { GUNICORN_CMD_ARGS = "\'" }', ["matrix[0].env", "is no list of options (No closing quotation)"]),
         ("env = { A = { b = 1 } }", ["matrix[0].env.A", "numbers, strings and booleans"]),
         ('env_file = "nowhere.env"', ["matrix[0].env_file", "nowhere.env can't be read (No such file or directory)"]),
         ('env_file = "bad.env"', ["matrix[0].env_file", "bad.env, line 2: it is not NAME=VALUE"]),

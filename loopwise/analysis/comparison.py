@@ -14,9 +14,10 @@ from loopwise.model import Case, Experiment, ServerFacts, Verdict
 from loopwise.model.factors import case_factors
 
 CALIBRATION = "cpu_iterations_per_ms"
-MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions", "server")
-"""Keys whose difference moves numbers by more than any margin: another machine, kernel, interpreter or package.
-`server` is what the measured servers said of themselves. Memory is only shown: its size alone moves nothing."""
+MATTERS = ("cpu_model", "cores", "system", "cpu_governor", "python", "versions", "variables", "server")
+"""Keys whose difference moves numbers by more than any margin: another machine, kernel, interpreter or package, or a
+variable of the environment such as LD_PRELOAD. `server` is what the measured servers said of themselves. Memory is only
+shown: its size alone moves nothing."""
 ALLOWABLE = (*MATTERS, "calibration")
 SERVER_KEYS = ("python", "loop", "versions")
 STARTED = ("env_file", "fresh", "before_replicate")
@@ -60,7 +61,11 @@ def _differing(
     installed = _installed(before), _installed(after)
     if not all(installed):  # one side is of a version that recorded none
         installed = {}, {}
-    one, two = {**one, **_served(before), **installed[0]}, {**two, **_served(after), **installed[1]}
+    variables = _variables(before), _variables(after)
+    if None in variables:  # likewise
+        variables = {}, {}
+    one = {**one, **_served(before), **installed[0], **(variables[0] or {})}
+    two = {**two, **_served(after), **installed[1], **(variables[1] or {})}
     return [Difference(key, one.get(key), two.get(key)) for key in sorted(one | two) if one.get(key) != two.get(key)]
 
 
@@ -72,6 +77,13 @@ def _installed(servers: Iterable[ServerFacts]) -> dict[str, str]:
         for name, version in each.distributions.items()
         if name not in each.versions
     )
+
+
+def _variables(servers: Iterable[ServerFacts]) -> dict[str, str] | None:
+    """Variables of the servers' environments that move numbers; None: no run recorded them."""
+    known = [each.variables for each in servers if each.variables is not None]
+    pairs = ((f"variables.{name}", value) for each in known for name, value in each.items())
+    return _joined(pairs) if known else None
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:

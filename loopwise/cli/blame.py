@@ -20,6 +20,7 @@ from loopwise.cli.options import (
     StartupTimeout,
     console,
     overrides_of,
+    ready_to_measure,
     request_of,
 )
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, UsageError, writing
@@ -96,6 +97,7 @@ def blame(
         overrides=overrides_of(set_, startup_timeout_s),
         include_unsafe=include_unsafe,
     )
+    ready_to_measure()
     settings = session.Settings(loop, requests, threshold_ms, timeout_s, idle_s)
     found = session.blame(chosen.cases, settings).model_copy(update={"left_out": chosen.left_out})
     if sarif is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, teller
+from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, ready_to_measure, teller
 from loopwise.errors import FAILED_RUNS
 from loopwise.report.terminal.console import print_text, say
 
@@ -31,6 +31,7 @@ def calibrate(
     if seconds is not None:
         effort = effort._replace(window_s=seconds)
     screen = console()
+    ready_to_measure()
     with claimed(folder), crashes_logged(folder):
         found = calibration.calibrate(
             effort, seed=1 if seed is None else seed, tell=teller(screen, "dim", silent=as_json)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from loopwise.cli.options import Json, Remotes, Seed, Sets, SuiteName, console, teller
+from loopwise.cli.options import Json, Remotes, Seed, Sets, SuiteName, console, ready_to_measure, teller
 from loopwise.errors import FAILED_RUNS
 from loopwise.report.terminal.console import print_json
 
@@ -38,6 +38,7 @@ def check(
         if as_json:
             print_json(planned)
         return 0
+    ready_to_measure()
     tell = teller(screen, silent=as_json or not screen.is_terminal)
     asked = ask_all(loaded.cases, lambda each: tell(f"asked {each.endpoint} of {each.place}"))
     if as_json:

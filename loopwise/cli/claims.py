@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, claimed, command_line, console, teller, typed, unused
+from loopwise.cli.options import Json, claimed, command_line, console, ready_to_measure, teller, typed, unused
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
@@ -93,7 +93,6 @@ def run(
     from loopwise.claims.table import CLAIMS, chosen
     from loopwise.claims.tables import finding_line, plan_table
     from loopwise.generator.client import generators
-    from loopwise.machine import raise_open_files_limit
     from loopwise.report.terminal.progress import watching
     from loopwise.results.files import refuse_unwritable
 
@@ -105,7 +104,7 @@ def run(
     plan, screen = examine.planned(chosen_claims), console()
     if not quiet:
         screen.print(plan_table(plan))
-    raise_open_files_limit()
+    ready_to_measure()
     found: list[Finding] = []
     tell, tell_bold = (teller(screen, style, silent=quiet) for style in ("", "bold"))
     try:

@@ -25,6 +25,7 @@ from loopwise.cli.options import (
     console,
     new_folder,
     overrides_of,
+    ready_to_measure,
     request_of,
     typed,
 )
@@ -88,7 +89,6 @@ def duel(
     """Two versions head to head: did my change cost anything? About half a minute."""
     from loopwise.analysis.gates import Outcome, parse_gate
     from loopwise.generator.client import generators
-    from loopwise.machine import raise_open_files_limit
     from loopwise.measure.duel import WARMUP_S, Effort, design, fight
     from loopwise.measure.sides import Terms, Version, sides_of_apps, sides_of_suite
 
@@ -115,7 +115,7 @@ def duel(
         request_of(header, body, expect_status),
         overrides_of(set_, startup_timeout_s),
     )
-    raise_open_files_limit()
+    ready_to_measure()
     with ExitStack() as stack:
         if suite is None:
             sides = stack.enter_context(sides_of_apps(versions, terms))

@@ -1,6 +1,7 @@
 """Options that several commands share, the checks of their values, and the terminal."""
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -175,6 +176,16 @@ def typed(*arguments: str | Path) -> str:
     # Of `python -m loopwise.cli` and `../bench.py` the words before the arguments, as they were typed.
     words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1] if name.endswith(".py") else [name]
     return shlex.join([*words, *map(str, arguments)])
+
+
+def ready_to_measure() -> None:
+    """Raise the limit of open files, and say which of our variables servers don't get, or are slowed by."""
+    from loopwise.machine import raise_open_files_limit
+    from loopwise.servers.variables import notes
+
+    raise_open_files_limit()
+    for sentence in notes(os.environ):
+        sys.stderr.write(f"note: {sentence}\n")
 
 
 def console() -> "Console":

@@ -20,6 +20,7 @@ from loopwise.cli.options import (
     command_line,
     console,
     new_folder,
+    ready_to_measure,
     typed,
 )
 from loopwise.cli.report import make_report
@@ -94,14 +95,13 @@ def measure(
 def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool, report: bool) -> int:
     """Measure the planned runs that an experiment still lacks, and report it unless told otherwise."""
     from loopwise.generator.client import generators
-    from loopwise.machine import raise_open_files_limit
     from loopwise.measure.experiment import Execution
     from loopwise.measure.prestart import DEPTH
     from loopwise.model.naming import shown_names
     from loopwise.report.terminal.progress import watching
     from loopwise.servers.services import refuse_missing
 
-    raise_open_files_limit()
+    ready_to_measure()
     names = shown_names(experiment.suite.cases)
     refuse_missing({need for case in experiment.suite.cases for need in case.needs})
     try:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, teller
+from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, ready_to_measure, teller
 from loopwise.errors import FAILED_RUNS
 from loopwise.report.terminal.console import print_text, say
 
@@ -37,7 +37,6 @@ def selftest(
 ) -> int:
     """Show the method at work here: false alarms on equal cases, and power to find injected differences."""
     from loopwise.generator.client import generators
-    from loopwise.machine import raise_open_files_limit
     from loopwise.selftest import rates
     from loopwise.selftest.trials import DIFFERENCES, FULL, QUICK, run_blocks, run_duels, trials
 
@@ -47,7 +46,7 @@ def selftest(
     if seconds is not None:
         effort = effort._replace(measure_s=seconds)
     folder = new_folder(out, "selftest")
-    raise_open_files_limit()
+    ready_to_measure()
     screen = console()
     tell = teller(screen, "dim", silent=as_json)
 

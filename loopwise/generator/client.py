@@ -15,6 +15,7 @@ from loopwise.errors import GeneratorError, SuiteError
 from loopwise.generator.protocol import GO, Event, Order
 from loopwise.model import Suite
 from loopwise.servers import processes
+from loopwise.servers.variables import without
 
 START_TIMEOUT_S = 60.0
 READ_BYTES = 65_536
@@ -25,14 +26,17 @@ OnEvent = Callable[[Event], None]
 
 
 def _command(*arguments: str) -> tuple[list[str], dict[str, str]]:
-    """Command line and environment of a generator process.
+    """Command line and environment of a generator process, which no debug mode slows.
 
     Loopwise need not be installed: the generator finds it where this file is. -P: a file in the working directory that
     is named like a module of Python is not taken for it.
     """
     here = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    return [sys.executable, "-P", "-m", "loopwise.generator", *arguments], {**os.environ, "PYTHONPATH": paths}
+    return [sys.executable, "-P", "-m", "loopwise.generator", *arguments], {
+        **without(os.environ, "told"),
+        "PYTHONPATH": paths,
+    }
 
 
 def refuse_scripts(suite: Suite) -> None:

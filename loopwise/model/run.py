@@ -217,6 +217,9 @@ class ServerFacts(Recorded):
     """Packages of the app's environment that move numbers, and those of servers."""
     distributions: dict[str, str] = Field(default_factory=dict)
     """All that are installed in the app's interpreter, by normalized name; empty in results of earlier versions."""
+    variables: dict[str, str] | None = None
+    """Of its environment those that move numbers and are not in the case's `env` (loopwise.servers.variables); None in
+    results of earlier versions."""
     pool_deaths: int | None = None
     """How often target_app's process pool lost a process and was replaced; None: the case has no such pool."""
 

@@ -12,15 +12,15 @@ from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
 from loopwise.servers import own_modes
 from loopwise.servers.fresh import Copies
+from loopwise.servers.spec import refused_variable
 from loopwise.servers.specs import PACKAGES
 from loopwise.servers.startup import longest_s
 from loopwise.servers.target import served_workloads
+from loopwise.servers.variables import without
 
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 QUOTED = re.compile(r"""'([^']*)'\s*(?:#.*)?|"((?:[^"\\]|\\.)*)"\s*(?:#.*)?""")
 ESCAPES = {"\\n": "\n", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
-NOT_INHERITED = ("WEB_CONCURRENCY",)
-"""Variables by which servers start more workers than a case has."""
 
 
 def environment(
@@ -61,18 +61,27 @@ def environment(
 
 
 def base_environment(server: Server, copies: Copies) -> dict[str, str]:
-    """The inherited variables, but for those that would make another case of it, and the case's own over them.
+    """The inherited variables, but for those that would overrule the suite, and the case's own over them.
+
+    A file that the app is deployed with may say how many workers it has there; here the suite says it.
 
     Raises:
         ServerError: `env_file` can't be read.
     """
-    env = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    env = inherited()
     if "PYTHONPATH" in env:  # relative to the folder that we were started in, not to the server's
         env["PYTHONPATH"] = os.pathsep.join(
             str(Path.cwd() / each) for each in env["PYTHONPATH"].split(os.pathsep) if each
         )
-    env |= read_env_file(Path(server.env_file)) if server.env_file is not None else {}
+    if server.env_file is not None:
+        own = read_env_file(Path(server.env_file))
+        env |= {name: value for name, value in own.items() if refused_variable(name, value) is None}
     return {**env, **copies.fill(server.env)}
+
+
+def inherited() -> dict[str, str]:
+    """Our own variables, without those that would overrule a suite."""
+    return without(os.environ, "removed")
 
 
 def app_variables(app: App | None, copies: Copies) -> dict[str, object]:
@@ -116,8 +125,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         value = None if parts is None else _unquoted(parts[2])
         if parts is None or value is None:
             raise ServerError(f"env_file: {path}, line {number}: it is not NAME=VALUE in one line; correct it")
-        if parts[1] not in NOT_INHERITED:
-            found[parts[1]] = value
+        found[parts[1]] = value
     return found
 
 

@@ -35,6 +35,7 @@ from loopwise.servers.spec import HOST
 from loopwise.servers.specs import SERVERS
 from loopwise.servers.startup import wait_ready
 from loopwise.servers.templates import Template
+from loopwise.servers.variables import recorded
 from loopwise.servers.watchdog import OWN_APP_GRACE_S
 from loopwise.servers.wire import RequestError
 
@@ -146,6 +147,7 @@ def serve(
                 pids=tuple(sorted(worker["pid"] for worker in workers)),
                 start_s=round(time.monotonic() - started_s, 3),
                 nodelay=_has_nodelay(workers),
+                variables=recorded(env, case.server.env),
                 **{key: workers[0][key] for key in ("python", "loop", "threads", "versions", "distributions")},
             )
             _refuse_other_loop(case.server, facts.loop or "", python)

@@ -22,6 +22,7 @@ from types import TracebackType
 from loopwise.errors import RunError, ServiceError, UsageError
 from loopwise.paths import target_app_dir
 from loopwise.servers import processes
+from loopwise.servers.environment import inherited
 
 SEED = "LOOPWISE_SEED"
 """Environment variable of the target app: seed of its requests to services."""
@@ -166,7 +167,7 @@ class Services:
         return processes.start(
             SERVICES[name].argv(),
             log=self._log(name),
-            env={**os.environ, "PYTHONPATH": path, "TMPDIR": tempfile.gettempdir()},
+            env={**inherited(), "PYTHONPATH": path, "TMPDIR": tempfile.gettempdir()},
             cwd=folder,
             stdout=subprocess.PIPE,
         )

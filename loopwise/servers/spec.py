@@ -1,6 +1,7 @@
 """The type of a server's spec: everything the harness knows about one server process manager."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,12 @@ RESERVED: dict[str, str] = {
     **dict.fromkeys(("--certfile", "--keyfile", "--ssl-certfile", "--ssl-keyfile", "--ssl-certificate"), _TLS),
 }
 """Option of any server that `server_args` may not have -> what to do instead."""
+
+
+PREFIXES = ("UVICORN_", "GRANIAN_")
+"""Of variables that are named by options: UVICORN_WORKERS."""
+INSTEAD_OF = {"WEB_CONCURRENCY": RESERVED["--workers"], "GRANIAN_LOG_ACCESS_ENABLED": RESERVED["--access-log"]}
+"""Other variables that stand for an option -> what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,9 @@ class ServerSpec:
         """The first key that cannot be done as asked, and the sentence for it; None if all can."""
         if (sentence := refused_argument(server.server_args)) is not None:
             return "server_args", sentence
+        for name, text in server.env.items():
+            if (sentence := refused_variable(name, text)) is not None:
+                return "env", sentence
         for key, refused in self.refuses.items():
             value = getattr(server, key)
             if value is not None and not refused.accepts(value):
@@ -171,6 +181,22 @@ def refused_argument(arguments: Sequence[str]) -> str | None:
         if argument == "--" or (argument.startswith("-") and meant is not None):
             return f"got {argument!r}, which Loopwise sets by itself: {RESERVED.get(meant or '', _PLACE)}; remove it"
     return None
+
+
+def refused_variable(name: str, text: str) -> str | None:
+    """The sentence for a variable that stands for an option which Loopwise sets itself; None if it is another one."""
+    if name == "GUNICORN_CMD_ARGS":
+        try:
+            sentence = refused_argument(shlex.split(text))
+        except ValueError as error:
+            return f"{name}: {text!r} is no list of options ({error}); correct it"
+        return sentence and f"{name}: {sentence}"
+    prefix = next((each for each in PREFIXES if name.startswith(each)), None)
+    if name in INSTEAD_OF or prefix is None:
+        remedy = INSTEAD_OF.get(name)
+    else:
+        remedy = RESERVED.get("--" + name.removeprefix(prefix).lower().replace("_", "-"))
+    return remedy and f"got {name}, which says what Loopwise sets by itself: {remedy}; remove it"
 
 
 def backlog(server: Server) -> list[str]:

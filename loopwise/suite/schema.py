@@ -111,8 +111,6 @@ def _variables(value: Any) -> Any:
             raise _wrong(f"got {shown(name)}, allowed are letters, digits and _; correct the variable's name")
         if name.startswith("LOOPWISE_"):
             raise _wrong(f"got {shown(name)}, which Loopwise sets; give the variable another name")
-        if name in INSTEAD_OF:
-            raise _wrong(f"got {shown(name)}; set {INSTEAD_OF[name]} instead, so that the case is named by it")
     return value
 
 
@@ -189,8 +187,6 @@ def _json_path(value: Any) -> Any:
 
 Factor = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """A value or a list of values; each multiplies the cases."""
-INSTEAD_OF = {"WEB_CONCURRENCY": "workers"}
-"""Variables that servers read -> the key of a suite that says the same."""
 Variable = Annotated[str, BeforeValidator(as_variable)]
 Scalar = Annotated[Any, BeforeValidator(_scalar)]
 OptionValue = Annotated[Any, BeforeValidator(_option)]

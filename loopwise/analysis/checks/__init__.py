@@ -38,6 +38,7 @@ _SPECS = (
     CheckSpec("restarted", "void", server.restarted),
     CheckSpec("pool_deaths", "void", server.pool_deaths),
     CheckSpec("memory", "flag", server.memory),
+    CheckSpec("debug_mode", "flag", server.debug_mode),
 )
 CHECKS = {spec.name: spec for spec in _SPECS}
 """By name, in the order of run.json."""

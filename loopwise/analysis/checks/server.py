@@ -3,6 +3,7 @@
 from loopwise.analysis.checks.facts import Facts, Reading
 from loopwise.analysis.memory import growth_limit_mb
 from loopwise.model import Run
+from loopwise.servers.variables import named
 
 MAX_UNEVEN = 1.5
 """The busiest worker's share ÷ a fair one: with two workers 75 % of the requests."""
@@ -76,3 +77,16 @@ def memory(facts: Facts) -> Reading | None:
         "lengthen measure_s to see whether it ends, and look for what the app keeps"
     )
     return Reading(growth_mb, limit_mb, sentence)
+
+
+def debug_mode(facts: Facts) -> Reading | None:
+    """No variable that happened to be set made the interpreter slower."""
+    variables = facts.run.server.variables
+    if variables is None:
+        return None
+    slow = [f"{name}={variables[name]}" for name in named(variables, "told")]
+    sentence = (
+        f"the server ran with {', '.join(slow)}, which may make it slower than where it is deployed; "
+        "unset it, or set it in env if that is what you measure"
+    )
+    return Reading(len(slow), 0, sentence)
