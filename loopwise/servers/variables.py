@@ -13,8 +13,8 @@ class Rule(NamedTuple):
     pattern: str
     """As of files: `OMP_*`."""
     treatment: Treatment
-    """`removed`: servers don't get them. The others they get, and run.json says so. `told`: runs are flagged besides, and
-    the load generator does without them."""
+    """`removed`: servers don't get them. The others they get, and run.json says so. `told`: runs are flagged besides,
+    and the load generator does without them."""
     why: str
 
 
