@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
@@ -32,6 +32,9 @@ STALL_S = 0.004
 SUB_BUCKETS = 16
 """Buckets of lag per doubling, from 1 µs on: each is at most a sixteenth wide."""
 
+OF_THE_LOOP = ("lags", "lag_max_ms", "stall_ms", "blocked_s", "loop_cpu_s", "loop_wait_s")
+"""Figures of a sample that a worker without an event loop does not have."""
+
 Gauge = Callable[[], Mapping[str, int]]
 
 
@@ -40,6 +43,15 @@ def bucket(lag_s: float) -> int:
     lag_us = max(0, int(lag_s * 1e6))
     shift = max(0, lag_us.bit_length() - 5)
     return shift * SUB_BUCKETS + (lag_us >> shift)
+
+
+def threads_of(executor: Any) -> list[int] | None:
+    """Return thread limit, busy threads and waiting calls of an executor; None: it is none as we know it."""
+    try:
+        busy = len(executor._threads) - executor._idle_semaphore._value
+        return [executor._max_workers, max(0, busy), executor._work_queue.qsize()]
+    except AttributeError:
+        return None
 
 
 class Instruments:
@@ -57,6 +69,8 @@ class Instruments:
         """What requests wait for (waits/watching.py); None: it is not watched."""
         self.stacks: Any = None
         """Where threads and tasks stand (stacks.py); None: it is not looked for."""
+        self.serving: Any = None
+        """Executor whose threads serve requests, in place of the limiter's; None: there is none."""
         self._folder = folder
         self._gauges = gauges
         self._started = 0
@@ -69,6 +83,8 @@ class Instruments:
         self._pauses_s: deque[float] = deque()
         self._collection_s: float | None = None
         self._blocked_s = 0.0
+        self._is_blocked = False
+        """Whether code kept the loop at the last sample."""
         self._paused_s = 0.0
         self._loop: Any = None
         self._executor: ThreadPoolExecutor | None = None
@@ -80,17 +96,21 @@ class Instruments:
     def start(self, loop: Any) -> None:
         """Begin to sample; call once, in the running loop's own thread."""
         self._loop = loop
-        os.makedirs(self._folder, exist_ok=True)
-        path = os.path.join(self._folder, f"{os.getpid()}.jsonl")
-        self._sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             self._schedule = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
         except OSError:
             self._schedule = -1  # Only Linux tells.
         self._find_executor()
-        gc.callbacks.append(self._collect)
         self._mark_s = self._due_s = monotonic()
         self._beat()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Open the file and start the thread that writes to it."""
+        os.makedirs(self._folder, exist_ok=True)
+        path = os.path.join(self._folder, f"{os.getpid()}.jsonl")
+        self._sink = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        gc.callbacks.append(self._collect)
         threading.Thread(target=self._watch, name="loopwise-probe", daemon=True).start()
 
     def enter(self) -> None:
@@ -168,26 +188,15 @@ class Instruments:
         `loop_cpu_s`, `loop_wait_s`, `native_cpu_s`, `native_wait_s`, `started` and `done` are sums since the beginning;
         `stands` is there when stacks were looked at.
         """
-        lags, lag_max_s = self._drain_lags()
-        stall_s = self._drain_stalls()
-        now_s = monotonic()
-        # The due time is read first: a beat between the two readings makes the second the later one.
-        overdue_s, silent_s = now_s - self._due_s, now_s - self._mark_s
-        open_s = now_s - self._stall_began_s() if min(overdue_s, silent_s) > STALL_S else 0.0
+        loop = self._loop_figures()
         pause_s = self._drain_pauses()
-        cpu_s, wait_s = self._loop_schedule()
         natives = self._natives.figures() if self._natives is not None else (None, None, None)
         done = self._done
         resources = self._resources()
         return {
             "time_ns": time.time_ns(),
             "late_ms": round(late_s * 1e3, 3),
-            "lags": lags,
-            "lag_max_ms": round(max(lag_max_s, overdue_s, 0.0) * 1e3, 3),
-            "stall_ms": round(max(stall_s, open_s) * 1e3, 3),
-            "blocked_s": round(self._blocked_s + open_s, 6),
-            "loop_cpu_s": cpu_s,
-            "loop_wait_s": wait_s,
+            **loop,
             **dict(zip(("native_threads", "native_cpu_s", "native_wait_s"), natives)),
             "limiter": self._limiter(),
             "executor": self._executor_figures(),
@@ -197,12 +206,31 @@ class Instruments:
             "done": done,
             "gc_max_ms": round(pause_s * 1e3, 3),
             "gc_s": round(self._paused_s, 6),
-            **self._stands(is_blocked=open_s > 0.0),
+            **self._stands(),
         }
 
-    def _stands(self, *, is_blocked: bool) -> dict[str, Any]:
-        looks = {} if self.stacks is None else self.stacks.look(is_blocked=is_blocked)
+    def _stands(self) -> dict[str, Any]:
+        looks = {} if self.stacks is None else self.stacks.look(is_blocked=self._is_blocked)
         return {"stands": looks} if looks else {}
+
+    def _loop_figures(self) -> dict[str, Any]:
+        """The part of a sample that is about the event loop."""
+        lags, lag_max_s = self._drain_lags()
+        stall_s = self._drain_stalls()
+        now_s = monotonic()
+        # The due time is read first: a beat between the two readings makes the second the later one.
+        overdue_s, silent_s = now_s - self._due_s, now_s - self._mark_s
+        open_s = now_s - self._stall_began_s() if min(overdue_s, silent_s) > STALL_S else 0.0
+        self._is_blocked = open_s > 0.0
+        cpu_s, wait_s = self._loop_schedule()
+        return {
+            "lags": lags,
+            "lag_max_ms": round(max(lag_max_s, overdue_s, 0.0) * 1e3, 3),
+            "stall_ms": round(max(stall_s, open_s) * 1e3, 3),
+            "blocked_s": round(self._blocked_s + open_s, 6),
+            "loop_cpu_s": cpu_s,
+            "loop_wait_s": wait_s,
+        }
 
     def _drain_lags(self) -> tuple[dict[int, int], float]:
         """Count lags by bucket, and find the greatest.
@@ -247,8 +275,10 @@ class Instruments:
             return None, None
         return int(ran_ns) / 1e9, int(waited_ns) / 1e9
 
-    def _limiter(self) -> list[int] | None:
-        """Tokens in all, tokens in use, and tasks waiting."""
+    def _limiter(self) -> Sequence[int | None] | None:
+        """Tokens in all, tokens in use, and tasks waiting; or the same of the threads that serve instead."""
+        if self.serving is not None:
+            return threads_of(self.serving)
         if self.limiter is None:
             return None
         try:
@@ -260,20 +290,15 @@ class Instruments:
 
     def _executor_figures(self) -> list[int] | None:
         """Thread limit, busy threads and waiting calls of asyncio's default executor."""
-        executor: Any = self._executor or getattr(self._loop, "_default_executor", None)
-        try:
-            busy = len(executor._threads) - executor._idle_semaphore._value
-            return [executor._max_workers, max(0, busy), executor._work_queue.qsize()]
-        except AttributeError:
-            return None  # There is none yet, or it is no ThreadPoolExecutor as we know it.
+        return threads_of(self._executor or getattr(self._loop, "_default_executor", None))
 
     def _resources(self) -> list[Any]:
-        """What requests wait for; asyncio's default executor is reported by itself."""
+        """What requests wait for; executors that serve requests or the loop are reported by themselves."""
         if self.waits is None:
             return []
-        default = self._executor or getattr(self._loop, "_default_executor", None)
+        reported = (self._executor or getattr(self._loop, "_default_executor", None), self.serving)
         try:
-            return list(self.waits.sample([] if default is None else [default]))
+            return list(self.waits.sample([each for each in reported if each is not None]))
         except Exception:
             return []  # It looks into anybody's libraries; the other figures must go on.
 
@@ -290,6 +315,64 @@ class Instruments:
             if figures is not None:
                 found["dependency_pool"] = figures
         return found
+
+
+class ThreadInstruments(Instruments):
+    """Instruments of a worker whose threads call a WSGI app.
+
+    It has no event loop, so there are no figures of one. Busy threads are requests that the app has begun and not
+    ended. Who waits for a thread is in the server's own queue, where nobody inside can see it: the harness counts the
+    requests that were sent and that no thread works on.
+
+    Args:
+        folder: where the file goes.
+        gauges: as of other instruments.
+        threads: of the worker; None: not known.
+    """
+
+    def __init__(self, folder: str, gauges: Mapping[str, Gauge], threads: int | None) -> None:
+        super().__init__(folder, gauges)
+        self._threads = threads
+        # Filled by all threads, emptied by the one that samples: appending and popping are atomic, sums are not.
+        self._begun: deque[None] = deque()
+        self._ended: deque[None] = deque()
+
+    def start(self, loop: None = None) -> None:
+        """Begin to sample; call once."""
+        assert loop is None
+        self._begin()
+
+    def enter(self) -> None:
+        """Mark the begin of a request."""
+        self._begun.append(None)
+
+    def leave(self) -> None:
+        """Mark the end of a request."""
+        self._ended.append(None)
+
+    def sample(self, late_s: float) -> dict[str, Any]:
+        """Take one sample, as other instruments do."""
+        # The ends first, so that no request has ended that has not begun.
+        self._done += _drained(self._ended)
+        self._started += _drained(self._begun)
+        return super().sample(late_s)
+
+    def _loop_figures(self) -> dict[str, Any]:
+        return dict.fromkeys(OF_THE_LOOP)
+
+    def _limiter(self) -> Sequence[int | None] | None:
+        """Threads, and those that work on a request; who waits for one is not seen from inside."""
+        if self._threads is None:
+            return None
+        return [self._threads, min(self._threads, self._started - self._done), None]
+
+
+def _drained(marks: deque[None]) -> int:
+    """Empty it, and return how many it held."""
+    count = len(marks)
+    for _ in range(count):
+        marks.popleft()
+    return count
 
 
 class NativeThreads:

@@ -1,4 +1,4 @@
-"""ASGI wrapper of the measured app: loads it, sets its thread pool and reports readiness.
+"""Wrapper of the measured app: loads it, sets its thread pool and reports readiness.
 
 The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH and starts the server on
 `loopwise_probe:app`, in the interpreter that the measured app belongs to. So: standard library only, Python
@@ -7,7 +7,10 @@ The harness copies this file as `loopwise_probe.py` to a folder on PYTHONPATH an
 LOOPWISE_APP      `module:attribute`, `module:factory()`; the attribute may be dotted
 LOOPWISE_APP_DIR  folder that is put first on sys.path
 LOOPWISE_FACTORY_ARGS  keyword arguments of the factory, as JSON; unset: none
-LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default
+LOOPWISE_INTERFACE  `asgi` (also if unset); `wsgi`: the wrapper is that of wsgi_probe.py; `a2wsgi`: a WSGI app is made
+                  an ASGI app by the package a2wsgi; `any`: the app is only looked at, whichever it is
+LOOPWISE_THREADS  tokens of AnyIO's thread limiter, in every worker process; unset leaves AnyIO's default. Of a WSGI
+                  app its threads, which its server sets (unset: not known), or those of a2wsgi
 LOOPWISE_TELEMETRY  folder to which every worker writes its figures (instruments.py); unset: nothing is measured
 LOOPWISE_PROBE    `off`: nothing is measured either
 
@@ -56,6 +59,12 @@ REPORTED_PACKAGES = [
 ]
 """Packages that affect a server's performance, beside the server's own (LOOPWISE_PACKAGES)."""
 
+ASGI, WSGI, A2WSGI, ANY = "asgi", "wsgi", "a2wsgi", "any"
+SERVE_WSGI = (
+    'set interface = "wsgi" and server = "gunicorn" or "granian" (on a command line: --set matrix.interface=wsgi '
+    '--set matrix.server=gunicorn), or interface = "a2wsgi" under any server'
+)
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -70,11 +79,11 @@ class AppError(Exception):
     """The app cannot be served; the message is one sentence for the person who named it."""
 
 
-def load_app(target: str, folder: str | None = None) -> ASGIApp:
+def load_app(target: str, folder: str | None = None, interface: str = ASGI) -> Any:
     """Import `module:attribute` or call `module:factory()`, with `folder` first on sys.path.
 
     Raises:
-        AppError: it cannot be imported, found or called, or it is no ASGI app. The cause is chained.
+        AppError: it cannot be imported, found or called, or it is no app of this interface. The cause is chained.
     """
     if folder and sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
@@ -97,8 +106,8 @@ def load_app(target: str, folder: str | None = None) -> ASGIApp:
             found = found(**arguments)
         except (Exception, SystemExit) as error:
             raise AppError(f"{where}: calling {path}({_assigned(arguments)}) raised {_one_line(error)}") from error
-    _check_asgi(found, target, where)
-    return found  # type: ignore[no-any-return]
+    _check_interface(found, interface, target, where)
+    return found
 
 
 def _assigned(arguments: Mapping[str, Any]) -> str:
@@ -121,25 +130,76 @@ def _attribute(owner: Any, name: str, where: str) -> Any:
         raise AppError(f'{where}: {owner_name} has no attribute "{name}"; {known}') from None
 
 
-def _check_asgi(app: Any, target: str, where: str) -> None:
-    """Refuse an object that cannot be called with scope, receive and send, before any request."""
+def interface_of(app: Any) -> str | None:
+    """Return `asgi` or `wsgi`, by what a callable takes; None: it is no app of either kind."""
     if not callable(app):
-        raise AppError(f"{where}: it is of type {type(app).__name__}, which is no ASGI app; name the app itself")
-    if inspect.isclass(app) and not hasattr(app, "__await__"):
-        hint = f'if it makes the app, write "{target}()"' if not target.endswith("()") else "name the app itself"
-        raise AppError(f"{where}: it is a class, whose instances can't be awaited as an answer; {hint}")
+        return None
     try:
         signature = inspect.signature(app)
     except (TypeError, ValueError):
-        return  # Compiled callables don't tell.
+        return ASGI  # Compiled callables don't tell.
+    is_open = any(each.kind == each.VAR_POSITIONAL for each in signature.parameters.values())
+    if _binds(signature, 0) and not is_open:
+        return None  # A factory with nothing but optional arguments.
+    is_class = inspect.isclass(app)
+    if _binds(signature, 3):
+        # The answer of a class is its instance.
+        return ASGI if not is_class or hasattr(app, "__await__") else None
+    is_wsgi = hasattr(app, "__iter__") if is_class else not _is_coroutine_function(app)
+    return WSGI if is_wsgi and _binds(signature, 2) else None
+
+
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    """Whether a callable can be called with so many arguments."""
     try:
-        signature.bind("scope", "receive", "send")
+        signature.bind(*range(count))
     except TypeError:
-        hint = "name an ASGI app; of a WSGI app (Flask, Django's wsgi) make one: a2wsgi.WSGIMiddleware(app)"
-        if (inspect.isroutine(app) or inspect.isclass(app)) and not target.endswith("()"):
-            hint = f'if it makes the app, write "{target}()"'
-        takes = ", ".join(signature.parameters)
-        raise AppError(f"{where}: it takes ({takes}), an ASGI app takes (scope, receive, send); {hint}") from None
+        return False
+    return True
+
+
+def _is_coroutine_function(app: Any) -> bool:
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__)
+
+
+def _check_interface(app: Any, wanted: str, target: str, where: str) -> None:
+    """Refuse, before any request, an object that is no app of the wanted interface."""
+    found = interface_of(app)
+    expected = ASGI if wanted == ASGI else WSGI
+    if found == expected or (found is not None and wanted == ANY):
+        return
+    name = "app" if wanted == ANY else f"{expected.upper()} app"
+    if not callable(app):
+        raise AppError(f"{where}: it is of type {type(app).__name__}, which is no {name}; {_inner_app(app)}")
+    called = f'if it makes the app, write "{target}()"' if not target.endswith("()") else "name the app itself"
+    is_class = inspect.isclass(app)
+    try:
+        takes = ", ".join(inspect.signature(app).parameters)
+    except (TypeError, ValueError):
+        takes = "what it does not tell"
+    if is_class and found is None and _binds(inspect.signature(app), 3):
+        raise AppError(f"{where}: it is a class, whose instances can't be awaited as an answer; {called}")
+    if found == WSGI:
+        raise AppError(f"{where}: it takes ({takes}), so it is a WSGI app; {SERVE_WSGI}")
+    if found == ASGI:
+        raise AppError(f"{where}: it takes ({takes}), so it is an ASGI app; leave `interface` out")
+    if (inspect.isroutine(app) or is_class) and not target.endswith("()") and not _is_coroutine_function(app):
+        hint = called
+    elif _binds(inspect.signature(app), 1) and wanted != WSGI:
+        hint = "of an app of ASGI 2 make one by asgiref.compatibility.guarantee_single_callable(app)"
+    else:
+        hint = f"name the {name} itself"
+    known = {ASGI: "(scope, receive, send)", WSGI: "(environ, start_response), without async"}
+    allowed = known[expected] if wanted != ANY else "(scope, receive, send) or (environ, start_response)"
+    raise AppError(f"{where}: it takes ({takes}), the {name} of a server takes {allowed}; {hint}")
+
+
+def _inner_app(found: Any) -> str:
+    """Advice on an attribute that is no app: a module may have one."""
+    if inspect.ismodule(found):
+        inside = next((name for name in ("app", "application") if hasattr(found, name)), "app")
+        return f'name the app in it: "{found.__name__}:{inside}"'
+    return "name the app itself"
 
 
 def thread_tokens(text: str | None) -> int | None:
@@ -165,10 +225,14 @@ def thread_tokens(text: str | None) -> int | None:
 class Probe:
     """ASGI wrapper around the measured app, one per worker process."""
 
-    def __init__(self, app: ASGIApp, threads: int | None = None, telemetry: str | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, threads: int | None = None, telemetry: str | None = None, serving: Any = None
+    ) -> None:
         self.app = app
         self.threads = threads
         self.telemetry = telemetry
+        self.serving = serving
+        """Executor whose threads serve requests instead of AnyIO's; None: there is none."""
         self._instruments: Any = None
         self._ready = False
         self._server_sent_lifespan = False
@@ -217,7 +281,15 @@ class Probe:
         self._server_sent_lifespan = True
         self._set_up()
         try:
-            await self.app(scope, receive, watch)
+            answer: Any = self.app(scope, receive, watch)
+            if answer is not None and not inspect.isawaitable(answer):
+                failed = True
+                kind = type(answer).__name__
+                _tell_failed_start(
+                    f"called with (scope, receive, send) it returned a {kind}, which can't be awaited, so it is no ASGI"
+                    " app; name the app itself"
+                )
+            await answer
         finally:
             # An app that leaves before it completes start-up knows no lifespan; servers serve it anyway.
             self._ready = not failed
@@ -232,7 +304,8 @@ class Probe:
             module = importlib.import_module("loopwise_instruments")  # it lies beside us where it is wanted
             self._instruments = module.Instruments(self.telemetry, GAUGES)
             self._instruments.waits = importlib.import_module("loopwise_waits.watching")
-            self._instruments.stacks = _stacks()
+            self._instruments.stacks = stacks(asyncio.get_running_loop())
+            self._instruments.serving = self.serving
             self._instruments.start(asyncio.get_running_loop())
             self._instruments.limiter = _limiter()
 
@@ -240,7 +313,9 @@ class Probe:
         if self._instruments is not None and self._instruments.limiter is None:
             self._instruments.limiter = _limiter()
         if self._ready and self._facts is None:
-            self._facts = json.dumps({**describe_process(), "nodelay": has_nodelay(scope)}).encode()
+            threads = _tokens_in_use() if self.serving is None else self.serving._max_workers
+            facts = describe_process(asyncio.get_running_loop(), threads)
+            self._facts = json.dumps({**facts, "nodelay": has_nodelay(scope)}).encode()
         status, body = (200, self._facts) if self._facts is not None else (503, b'{"detail": "starting"}')
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -257,14 +332,14 @@ def _tell_failed_start(message: str) -> None:
     os.write(2, text.encode(errors="replace"))
 
 
-def describe_process() -> dict[str, Any]:
-    """Describe this process: pid, parent, thread tokens (None without AnyIO), loop, Python, package versions."""
-    loop = type(asyncio.get_running_loop())
+def describe_process(loop: Any, threads: int | None) -> dict[str, Any]:
+    """Describe this process: pid, parent, threads (None: not known), loop (None: none), Python, package versions."""
+    kind = type(loop)
     return {
         "pid": os.getpid(),
         "ppid": os.getppid(),
-        "threads": _tokens_in_use(),
-        "loop": f"{loop.__module__}.{loop.__qualname__}",
+        "threads": threads,
+        "loop": None if loop is None else f"{kind.__module__}.{kind.__qualname__}",
         "python": platform.python_version(),
         "versions": _versions(),
         "distributions": distributions(sys.path),
@@ -290,9 +365,9 @@ def _tokens_in_use() -> int | None:
     return limiter.total_tokens if limiter and isinstance(limiter.total_tokens, int) else None
 
 
-def _stacks() -> Any:
-    """Return what looks where threads and tasks of the running loop stand."""
-    return importlib.import_module("loopwise_stacks").Stacks(_files(), asyncio.get_running_loop())
+def stacks(loop: Any) -> Any:
+    """Return what looks where threads and the tasks of a loop stand; None: there is no loop."""
+    return importlib.import_module("loopwise_stacks").Stacks(_files(), loop)
 
 
 def _files() -> Any:
@@ -349,9 +424,35 @@ def watch_waits(environ: Mapping[str, str]) -> None:
         importlib.import_module("loopwise_waits.watching").watch(_files())  # it lies beside us where it is wanted
 
 
+def wrapped(environ: Mapping[str, str]) -> Any:
+    """Load the app that the environment names, and wrap it as the environment says.
+
+    Raises:
+        AppError: it cannot be served like that.
+    """
+    interface = environ.get("LOOPWISE_INTERFACE") or ASGI
+    found = load_app(environ.get("LOOPWISE_APP", ""), environ.get("LOOPWISE_APP_DIR"), interface)
+    telemetry = telemetry_folder(environ)
+    if interface == WSGI:
+        threads = environ.get("LOOPWISE_THREADS")
+        return importlib.import_module("loopwise_wsgi").WsgiProbe(found, int(threads) if threads else None, telemetry)
+    if interface == A2WSGI:
+        found = _as_asgi(found, environ.get("LOOPWISE_THREADS"))
+        return Probe(found, None, telemetry, found.executor)
+    return Probe(found, thread_tokens(environ.get("LOOPWISE_THREADS")), telemetry)
+
+
+def _as_asgi(app: Any, threads: str | None) -> Any:
+    """Wrap a WSGI app by the package a2wsgi, which is the user's own."""
+    try:
+        a2wsgi: Any = importlib.import_module("a2wsgi")
+    except ImportError as error:
+        raise AppError(
+            f'interface = "a2wsgi" serves a WSGI app by the package a2wsgi, which {sys.executable} cannot import'
+            f" ({error}); run: {sys.executable} -m pip install a2wsgi"
+        ) from error
+    return a2wsgi.WSGIMiddleware(app, workers=int(threads)) if threads else a2wsgi.WSGIMiddleware(app)
+
+
 watch_waits(os.environ)
-app = Probe(
-    load_app(os.environ.get("LOOPWISE_APP", ""), os.environ.get("LOOPWISE_APP_DIR")),
-    thread_tokens(os.environ.get("LOOPWISE_THREADS")),
-    telemetry_folder(os.environ),
-)
+app = wrapped(os.environ)

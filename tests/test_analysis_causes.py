@@ -119,6 +119,11 @@ TABLE: list[tuple[str, Signals, list[str]]] = [
     ("a deadlock", run(standstill=Standstill(0.4, 0.8, 40, 15)), ["pool_deadlock"]),
     ("threads that all serve", replace(one(pools={"limiter": pool(1.0)}), served_at_once=38.0), ["thread_pool_full"]),
     (
+        "one thread, and a canary that takes its part",
+        replace(one(pools={"limiter": pool(1.0, 1)}), served_at_once=0.6),
+        ["thread_pool_full"],
+    ),
+    (
         "threads that wait for the GIL",
         replace(one(**BUSY, pools={"limiter": pool(1.0)}), served_at_once=1.0),
         ["cpu_saturated", "thread_pool_full"],
@@ -224,6 +229,10 @@ def test_every_cause_has_a_row_in_which_it_is_alone() -> None:
             one(pools={"limiter": pool(1.0)}),
             "thread pool full 100 % of the window: 40 of 40 tokens in use, 20 waiting",
         ),
+        (
+            replace(one(pools={"limiter": pool(1.0, 4)}), interface="wsgi"),
+            "threads full 100 % of the window: 4 of 4 of a worker busy, 20 requests waiting",
+        ),
         (one(**BUSY), "CPU saturated: 1 worker computed 97 % of the window and waited for a core 1 %"),
         (one(cpu_ratio=1.4, wait_ratio=0.3), "CPU saturated: 1 worker computed 100 % of the window"),
         (one(cpu_ratio=0.5, wait_ratio=0.9), "computed 50 % of the window and waited for a core 50 %"),
@@ -292,6 +301,9 @@ ROWS = [FakeRow(received_ns=step * 5_000_000, service_ns=20_000_000) for step in
         ({"loop_blocked_s": lambda step: 0.09 * step, "loop_stall_max_ms": 51.0}, ["loop_blocked"]),
         ({"limiter_max": 40, "limiter_busy": 40, "limiter_queued": 9}, ["thread_pool_full"]),
         ({"limiter_max": 40, "limiter_busy": 40, "limiter_queued": 0}, []),
+        # A WSGI server's queue is not seen from inside: four requests are under way all the time.
+        ({"limiter_max": 2, "limiter_busy": 2, "in_flight": 2}, ["thread_pool_full"]),
+        ({"limiter_max": 4, "limiter_busy": 4, "in_flight": 4}, []),
         ({"executor_max": 6, "executor_busy": 6, "executor_queued": 4}, ["executor_full"]),
         ({"process_pool_max": 2, "process_pool_busy": 2, "process_pool_queued": 3}, ["process_pool_full"]),
         ({"cpu_s": lambda step: 0.1 * step}, ["cpu_saturated"]),

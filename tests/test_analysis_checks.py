@@ -10,7 +10,18 @@ from loopwise.analysis.checks import CHECKS, DISTURBANCES, check, disturbance, v
 from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.drift import Drift
 from loopwise.analysis.endings import Ending
-from loopwise.model import Check, ErrorCount, GeneratorFigures, HostFigures, Load, Run, ScriptFigures, Window, Worker
+from loopwise.model import (
+    Check,
+    ErrorCount,
+    GeneratorFigures,
+    HostFigures,
+    Load,
+    Run,
+    ScriptFigures,
+    Server,
+    Window,
+    Worker,
+)
 
 WARM = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + 1_000_000_000)
 COLD = WARM.model_copy(update={"warm": False})
@@ -48,11 +59,12 @@ def facts_of(
     scenario: str | None = None,
     workers: tuple[Worker, ...] = (),
     server: dict[str, Any] | None = None,
+    started: Server | None = None,
     **figures: Any,
 ) -> Facts:
     """A run without blemish: 10 users × 5 ms give 2000 requests a second; options replace what is named."""
     run = run_of(
-        case_of("c", load=load, scenario=scenario),
+        case_of("c", load=load, scenario=scenario, server=started or Server()),
         counts={"window_rows": 2000, "errors": 0} | (counts or {}),
         generator=GENERATOR | (generator or {}),
         host=HOST | (host or {}),
@@ -167,6 +179,8 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("connections", facts_of(), PASS),
     ("connections", facts_of(connections=11), PASS),
     ("connections", facts_of(connections=12), FLAG),
+    ("connections", facts_of(connections=12, started=Server(name="gunicorn", interface="wsgi", threads=2)), FLAG),
+    ("connections", facts_of(connections=12, started=Server(name="gunicorn", interface="wsgi")), PASS),
     ("connections", facts_of(connections=9), VOID),
     ("connections", facts_of(connections=None), ABSENT),
     ("connections", facts_of(Load(users=10, new_connection_per_request=True), connections=2000), ABSENT),

@@ -8,7 +8,7 @@ from loopwise.analysis.window import loop_figures, steady_growth, window_figures
 from loopwise.results.columns import HOST_PID, Sample
 
 
-def server(time_ns: int, pid: int, lags: dict[int, int] | None = None, **probe: float) -> Sample:
+def server(time_ns: int, pid: int, lags: dict[int, int] | None = None, **probe: float | None) -> Sample:
     return Sample(
         time_ns,
         pid,
@@ -90,6 +90,8 @@ def test_loop_figures_are_of_all_workers_or_the_most_blocked() -> None:
         "gc_pause_max_ms": 0.5,
     }
     assert loop_figures([server(1, 7)]) == {}
+    # Workers of a WSGI app have no event loop: its figures are missing, never 0.
+    assert loop_figures([server(1, 7, loop_stall_max_ms=None, gc_pause_max_ms=0.5)]) == {"gc_pause_max_ms": 0.5}
 
 
 def test_samples_before_the_window_are_no_figure_of_it() -> None:

@@ -10,7 +10,7 @@ from support.cli import Bench, commanding
 from support.fakes import THREE_CONDUCTS, Conduct, case_of, measured, suite_with, three_modes
 
 from loopwise.cli.list_ import LISTINGS
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.specs import SERVERS, WSGI_SERVERS
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_every_listing_prints_a_table(bench: Bench, what: str) -> None:
 
 def test_servers_are_listed_with_what_they_are(bench: Bench) -> None:
     rows = json.loads(bench("list", "servers", "--json")[1])
-    assert {row["name"] for row in rows} == set(SERVERS)
+    assert {row["name"] for row in rows} == {spec.shown for spec in (*SERVERS.values(), *WSGI_SERVERS.values())}
     assert all(row["description"] for row in rows)
 
 

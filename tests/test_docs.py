@@ -29,7 +29,7 @@ from loopwise.generator.protocol import Slice
 from loopwise.model import Load, Run
 from loopwise.report.build import build
 from loopwise.results.columns import Sample
-from loopwise.servers.specs import PACKAGES, SERVERS, refused_keys
+from loopwise.servers.specs import PACKAGES, SERVERS, WSGI_SERVERS, refused_keys
 from loopwise.suite.schema import (
     ContentTable,
     EndpointTable,
@@ -156,10 +156,11 @@ def texts(nodes: Iterable[ast.AST | None]) -> set[str]:
 def test_servers_refusals_and_features_are_those_of_the_code() -> None:
     said = [(server, key, allowed, why) for server, key, allowed, why in rows(SUITES_PAGE, "Servers", 1)]
     assert said == [tuple(row.values()) for row in refused_keys()]
+    specs = (*SERVERS.values(), *WSGI_SERVERS.values())
     assert rows(SUITES_PAGE, "Servers") == [
-        [spec.name, spec.description, ", ".join(spec.needs.values())] for spec in SERVERS.values()
+        [spec.shown, spec.description, ", ".join(spec.needs.values())] for spec in specs
     ]
-    changed = [[spec.name, "; ".join(spec.changes)] for spec in SERVERS.values()]
+    changed = [[spec.shown, "; ".join(spec.changes)] for spec in specs]
     assert rows(SUITES_PAGE, "Servers", 2) == changed
     assert named(SUITES_PAGE, "Features") == list(FEATURES)
 

@@ -38,6 +38,7 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "backlog": ({}, {"server": Server(backlog=64)}, ("default backlog", "backlog 64")),
     "probe": ({}, {"server": Server(probe=False)}, ("", "no probe")),
     "timeouts": ({}, {"server": Server(timeouts="production")}, ("no timeouts", "production timeouts")),
+    "interface": ({}, {"server": Server(interface="wsgi")}, ("as asgi", "as wsgi")),
     "access_log": ({}, {"server": Server(access_log=True)}, ("no access log", "access log")),
     "server_args": ({}, {"server": Server(server_args=("--preload",))}, ("no more options", "with --preload")),
     "env": ({}, {"server": Server(env={"A": "1", "B": "x"})}, ("", "A=1, B=x")),

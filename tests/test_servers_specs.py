@@ -9,7 +9,7 @@ from support.suite import sentence
 from loopwise.model import Server
 from loopwise.paths import target_app_dir
 from loopwise.servers.spec import refused_argument
-from loopwise.servers.specs import PACKAGES, SERVERS
+from loopwise.servers.specs import NO_WSGI, PACKAGES, SERVERS, WSGI_SERVERS, refusal, spec_of
 
 # server, options -> what its command line holds
 COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
@@ -41,12 +41,17 @@ COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
         Server(name="hypercorn", loop="uvloop"),
         ("--worker-class uvloop", "-c file:/scratch/hypercorn_conf.py"),
     ),
+    (
+        Server(name="gunicorn", interface="wsgi", threads=4, workers=2, backlog=99),
+        ("--threads 4", "--workers 2", "--backlog 99", "--timeout 0", "--bind 127.0.0.1:8123"),
+    ),
+    (Server(name="granian", interface="wsgi", threads=4), ("--interface wsgi", "--blocking-threads 4", "--workers 1")),
 ]
 
 
 @pytest.mark.parametrize(("server", "parts"), COMMAND_LINES)
 def test_command_line_has_every_option_of_the_suite(server: Server, parts: tuple[str, ...]) -> None:
-    argv = SERVERS[server.name].argv(server, "/venv/bin/python", 8123, Path("/scratch"))
+    argv = spec_of(server).argv(server, "/venv/bin/python", 8123, Path("/scratch"))
     assert argv[0] == "/venv/bin/python"
     line = " ".join(argv)
     assert [part for part in parts if part not in line] == []
@@ -58,6 +63,9 @@ def test_command_lines_leave_out_options_that_are_not_set() -> None:
     for name, spec in SERVERS.items():
         line = spec.argv(Server.model_validate({"name": name}), "python", 1, Path("/scratch"))
         assert not {"--backlog", "--limit-concurrency", "--backpressure"} & set(line)
+    for name, spec in WSGI_SERVERS.items():
+        line = spec.argv(Server(name=name, interface="wsgi"), "python", 1, Path("/scratch"))
+        assert not {"--backlog", "--threads", "--blocking-threads", "--loop", "-c", "--access-logfile"} & set(line)
 
 
 @pytest.mark.parametrize("name", ["gunicorn", "gunicorn-asgi"])
@@ -97,6 +105,46 @@ def test_refusals_name_the_key_and_nothing_else_is_refused(name: str) -> None:
         assert found[0] in options
     for options in [*taken, {}]:
         assert SERVERS[name].refusal(Server.model_validate({"name": name, **options})) is None
+
+
+# server -> values that it refuses for a WSGI app, values that it takes
+WSGI_VALUES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
+    "gunicorn": (
+        [{"loop": "uvloop"}, {"http": "h11"}, {"limit_concurrency": 9}],
+        [{"threads": 9, "backlog": 9, "timeouts": "production"}],
+    ),
+    "granian": (
+        [{"loop": "asyncio"}, {"http": "h11"}, {"limit_concurrency": 9}, {"backlog": 127}],
+        [{"threads": 9, "backlog": 128}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_wsgi_app_is_served_by_servers_with_an_interface_for_it(name: str) -> None:
+    found = refusal(Server(name=name, interface="wsgi"))
+    assert refusal(Server(name=name, interface="a2wsgi", loop="asyncio")) is None
+    if name not in WSGI_SERVERS:
+        assert found is not None
+        assert found[0] == "interface"
+        assert f'{name} can\'t: {NO_WSGI[name]}; set server = "gunicorn" or "granian", or interface = "a2' in found[1]
+        return
+    assert found is None
+    refused, taken = WSGI_VALUES[name]
+    assert {key for each in refused for key in each} == set(WSGI_SERVERS[name].refuses)
+    for options in refused:
+        sentence = refusal(Server.model_validate({"name": name, "interface": "wsgi", **options}))
+        assert sentence is not None
+        assert sentence[0] in options
+    for options in taken:
+        assert refusal(Server.model_validate({"name": name, "interface": "wsgi", **options})) is None
+
+
+def test_an_interface_belongs_to_an_app_of_ones_own(tmp_path: Path) -> None:
+    text = '[[matrix]]\nworkload = "noop"\nmode = "async"\ninterface = "wsgi"'
+    assert "x.toml: matrix[0].interface: can't be combined with workload" in sentence(tmp_path, text)
+    text = '[[matrix]]\napp = "shop:app"\nendpoint = "/"\ninterface = "wsgi"'
+    assert 'x.toml: matrix[0].interface: got "wsgi", uvicorn can\'t' in sentence(tmp_path, text)
 
 
 def test_refusal_in_a_suite_names_file_and_key(tmp_path: Path) -> None:
@@ -152,6 +200,8 @@ def test_every_option_that_loopwise_sets_is_refused_in_server_args(name: str) ->
         (["--env-file", ".env"], "`env_file`"),
         (["-c", "gunicorn.conf.py"], "write its settings as options"),
         (["--reload"], "can't be measured"),
+        (["--blocking-threads", "4"], "`threads`"),
+        (["--interface=wsgi"], "`interface`"),
         (["--", "other:app"], "remove it"),
         (["other:app"], "put the option before its value"),
     ],

@@ -68,6 +68,20 @@ class Flask:
 
 flask = Flask()
 
+class Older:
+    """An app of ASGI 2."""
+    def __call__(self, scope):
+        return raw
+
+class Plain:
+    def __call__(self, scope, receive, send):
+        return []
+
+older, plain = Older(), Plain()
+
+def create_with(debug=False, name=None, port=0):
+    return raw
+
 class LooksLikeAsgi:
     def __init__(self, scope, receive, send):
         pass
@@ -152,8 +166,14 @@ def test_an_app_is_found_by_attribute_factory_or_dotted_factory(app: str, probed
         ),
         ("probed_typo:app", "ModuleNotFoundError: No module named 'package_that_is_missing'"),
         ("probed_exit:app", "importing probed_exit raised SystemExit: set SECRET first"),
-        ("probed_shop:create_ap()", 'probed_shop has no attribute "create_ap"; did you mean create_app?'),
-        ("probed_shop:zzz", 'probed_shop has no attribute "zzz"; it has Factory, Flask, LooksLikeAsgi, alive'),
+        (
+            "probed_shop:create_ap()",
+            'probed_shop has no attribute "create_ap"; did you mean create_app or create_with?',
+        ),
+        (
+            "probed_shop:zzz",
+            'probed_shop has no attribute "zzz"; it has Factory, Flask, LooksLikeAsgi, Older, Plain, alive',
+        ),
         ("probed_shop:Factory.mak()", 'Factory has no attribute "mak"; did you mean make?'),
         ("probed_shop:fail()", "calling fail() raised KeyError: 'DATABASE_URL'"),
         ("probed_shop:number", "it is of type int, which is no ASGI app"),
@@ -161,7 +181,14 @@ def test_an_app_is_found_by_attribute_factory_or_dotted_factory(app: str, probed
         ("probed_shop:Factory", 'if it makes the app, write "probed_shop:Factory()"'),
         ("probed_shop:LooksLikeAsgi", "it is a class, whose instances can't be awaited as an answer"),
         ("probed_shop:wsgi()", "calling wsgi() raised TypeError"),
-        ("probed_shop:flask", "it takes (environ, start_response), an ASGI app takes (scope, receive, send)"),
+        ("probed_shop:create_with", 'if it makes the app, write "probed_shop:create_with()"'),
+        ("probed_shop:Plain", 'if it makes the app, write "probed_shop:Plain()"'),
+        (
+            "probed_shop:older",
+            "it takes (scope), the ASGI app of a server takes (scope, receive, send); of an app of ASGI 2",
+        ),
+        ("probed_shop:contextlib", 'it is of type module, which is no ASGI app; name the app in it: "contextlib:app"'),
+        ("probed_shop:flask", "it takes (environ, start_response), so it is a WSGI app"),
     ],
 )
 def test_an_app_that_cannot_be_served_is_told_in_one_sentence(app: str, fragment: str, probed: Probed) -> None:
@@ -229,6 +256,19 @@ def test_a_failed_start_is_told_with_its_exception(probed: Probed, capfd: pytest
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("loopwise_probe.AppError: ")
     assert line.endswith("its start-up failed: no database")
+
+
+def test_what_only_looks_like_an_asgi_app_is_told_as_soon_as_it_is_called(
+    probed: Probed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def session() -> int:
+        server = Server(probed("probed_shop:plain").app)
+        with pytest.raises(TypeError):
+            await (await server.start())
+        return (await server.get("/.loopwise/ready")).status_code
+
+    assert asyncio.run(session()) == 503
+    assert "it returned a list, which can't be awaited, so it is no ASGI app" in capfd.readouterr().err
 
 
 def test_an_app_whose_start_failed_is_never_ready(probed: Probed) -> None:
@@ -400,7 +440,7 @@ def test_a_socket_that_a_supervisor_shares_lacks_nodelay_on_asyncio(
     assert asyncio.run(session()) is expected
 
 
-NAMES = ["probe.py", "instruments.py", "stacks.py", "blame/places.py", "routes.py"]
+NAMES = ["probe.py", "wsgi_probe.py", "instruments.py", "stacks.py", "blame/places.py", "routes.py"]
 NAMES += [f"waits/{path.name}" for path in (PACKAGE / "waits").glob("*.py")]
 
 

@@ -227,11 +227,16 @@ def executor_full(signals: Signals) -> Sign | None:
 
 
 def thread_pool_full(signals: Signals) -> Sign | None:
-    """AnyIO's threads are used up, and don't just wait for the same few places."""
+    """The threads that serve requests are used up, and don't just wait for the same few places."""
     limiters = [worker.pools["limiter"] for worker in signals.workers if "limiter" in worker.pools]
     if limiters and all(resources.threads_wait_there(signals, each) for each in limiters):
         return None
-    return _threads(signals)
+    sign = _threads(signals)
+    if sign is None or signals.interface == "asgi":
+        return sign
+    words = "threads full {share:.0%} of the window: {places} of {places} of a worker busy, {queued} requests waiting"
+    remedy = "raise `threads` above {places}, if what they wait for takes more at once; only workers use more cores"
+    return Sign(sign.share, words, sign.numbers, remedy)
 
 
 def dependency_bound(signals: Signals) -> Sign | None:

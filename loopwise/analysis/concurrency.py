@@ -15,7 +15,9 @@ def threads_wait(signals: Signals) -> Sign | None:
     pools = [worker.pools["limiter"] for worker in signals.workers if "limiter" in worker.pools]
     full, served = max((pool.full_ratio for pool in pools), default=0.0), signals.served_at_once
     threads = sum(pool.places for pool in pools)
-    if served is None or served < 0.5 or full < MIN_POOL or served > FEW * threads:
+    # What the canary takes of a single thread is no wait: fewer places than threads are at least one fewer.
+    is_all = served is not None and max(1, round(served)) >= threads
+    if served is None or served < 0.5 or full < MIN_POOL or served > FEW * threads or is_all:
         return None
     words = (
         "the {threads} threads wait for some {places:.0f} places themselves: by throughput × time alone no more than "

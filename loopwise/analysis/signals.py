@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from loopwise.analysis.memory import Growth, memory_growth
+from loopwise.analysis.outside import with_waiting
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.stats import rank
 from loopwise.model import Resource, Run, StandKind, WaitPlace
@@ -115,6 +116,8 @@ class Signals:
     """Of closed load that never pauses; None: of another load."""
     waits_at: tuple[WaitPlace, ...] = ()
     """Lines at which threads, tasks and loops stood."""
+    interface: str = "asgi"
+    """Of the app: `wsgi` and `a2wsgi` are served by threads."""
 
     @property
     def left_ratio(self) -> float:
@@ -137,7 +140,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
     if run.window is None:
         return Signals()
     window_s = run.window.duration_s
-    samples = telemetry.to_pandas()
+    samples = with_waiting(telemetry.to_pandas(), rows)
     inside = samples[samples["time_ns"].between(run.window.start_ns, run.window.end_ns)]
     host, machine_cores = run.host, run.generator.cores
     steal = host.steal_ratio or 0.0
@@ -164,6 +167,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         standstill=_standstill(rows, samples),
         users=run.case.load.users if is_steady else None,
         waits_at=run.waits_at,
+        interface=run.case.server.interface if run.case.server else "asgi",
     )
 
 

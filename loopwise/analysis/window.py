@@ -62,7 +62,7 @@ def _requests(rows: Sequence[Sample], start_ns: int) -> int | None:
 
 
 def loop_figures(samples: Sequence[Sample]) -> dict[str, float]:
-    """Figures of all event loops together; empty where no probe measured.
+    """Figures of all event loops together, those of a loop missing where there is none; empty without a probe.
 
     Args:
         samples: of the window without the one at its beginning, which is about the time before.
@@ -71,13 +71,12 @@ def loop_figures(samples: Sequence[Sample]) -> dict[str, float]:
         loop_lag_p99_ms, loop_stall_max_ms, gc_pause_max_ms; and loop_blocked_ratio, of the loop that was blocked most.
     """
     inside = [sample for sample in samples if sample.lags is not None]
-    if not inside:
-        return {}
+    pauses_ms = [sample.probe.get("gc_pause_max_ms") or 0.0 for sample in samples if sample.probe or sample.lags]
     figures = {
         "loop_lag_p99_ms": lag_ms(merge_counts(s.lags or {} for s in inside), 0.99),
-        "loop_stall_max_ms": max(s.probe.get("loop_stall_max_ms") or 0.0 for s in inside),
-        "loop_blocked_ratio": max((_blocked_ratio(rows) for rows in _by_pid(inside)), default=0.0),
-        "gc_pause_max_ms": max(s.probe.get("gc_pause_max_ms") or 0.0 for s in inside),
+        "loop_stall_max_ms": max((s.probe.get("loop_stall_max_ms") or 0.0 for s in inside), default=None),
+        "loop_blocked_ratio": max((_blocked_ratio(rows) for rows in _by_pid(inside)), default=None),
+        "gc_pause_max_ms": max(pauses_ms, default=None),
     }
     return {name: value for name, value in figures.items() if value is not None}
 

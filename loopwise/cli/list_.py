@@ -51,11 +51,11 @@ def _described(key: str) -> Rows:
 
 
 def _servers() -> Rows:
-    from loopwise.servers.specs import SERVERS
+    from loopwise.servers.specs import SERVERS, WSGI_SERVERS
 
     return [
-        {"name": spec.name, "description": spec.description, "changed defaults": "; ".join(spec.changes)}
-        for spec in SERVERS.values()
+        {"name": spec.shown, "description": spec.description, "changed defaults": "; ".join(spec.changes)}
+        for spec in (*SERVERS.values(), *WSGI_SERVERS.values())
     ]
 
 

@@ -52,6 +52,8 @@ class Order(Noun):
     """Path of the Arrow stream for the rows."""
     holds: bool = False
     """Keep warming up until the harness sends GO: it may be starting the servers of coming runs."""
+    opens_ahead: bool = True
+    """Open connections before their first request; else with it, where one without a request keeps a thread busy."""
     processes: int = 1
     """Generator processes that share the load."""
     part: int = 0

@@ -124,6 +124,7 @@ class Traffic:
             reactor=self.reactor,
             think_ns=int(load.think_s * 1e9),
             new_connection_per_request=load.new_connection_per_request,
+            opens_ahead=self._order.opens_ahead and not load.new_connection_per_request,
             **attributes,
         )
 
@@ -155,7 +156,7 @@ class Traffic:
         # its connections would fall to workers of the server while they are idle, and leave some without load.
         canary = self._schedule("canary", supply, rate, load, 1)
         # The canary measures the wait for the event loop, not for accept(), which a blocked loop rarely calls.
-        canary.opened_beforehand = CANARY_CONNECTIONS
+        canary.opened_beforehand = CANARY_CONNECTIONS if self._order.opens_ahead else 0
         return canary
 
     def _begin_probe(self, environment: Environment) -> None:

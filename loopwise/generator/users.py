@@ -89,6 +89,8 @@ class ClosedUser(RecordUser):
 
     abstract = True
     think_ns: int
+    opens_ahead: bool
+    """Whether the connection is opened before the first request."""
     unanswered: set["ClosedUser"]
     """Users of the run without a first answer; warm-up lasts until it is empty."""
 
@@ -97,11 +99,11 @@ class ClosedUser(RecordUser):
     def begin(self) -> None:
         """Open the connection, and send the first request when all users have had time to open theirs."""
         self.unanswered.add(self)
-        if self.new_connection_per_request:
-            self._send_next()
-        else:
+        if self.opens_ahead:
             self.reactor.open(self, None)
             self.reactor.call_later(SETTLE_S, self._send_next)
+        else:
+            self._send_next()
 
     def end(self) -> None:
         """Send nothing more; a connection without a request in flight is closed."""

@@ -90,6 +90,7 @@ def _load(testbed: Testbed, pair: Pair, record: Round, folder: Path) -> Recordin
             seed=testbed.load_seed(*pair.names, record.number),
             samples=str(folder / STREAM),
             cores=places["baseline"].generator,
+            opens_ahead=all(server.opens_ahead for server in servers.values()),
         )
         recording = Recording({name: servers[name] for name in SIDES})
         testbed.load(recording, order)

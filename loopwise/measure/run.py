@@ -60,6 +60,7 @@ def measure(
         seed=testbed.load_seed(case.case_id, run.replicate),
         samples=str(folder / STREAM),
         holds=holds,
+        opens_ahead=server.opens_ahead,
         processes=testbed.experiment.suite.generator.processes,
         cores=pinning.generator,
     )

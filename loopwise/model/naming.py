@@ -29,6 +29,11 @@ class Option(NamedTuple):
     unset: str
     """Where another case sets it and this one does not."""
 
+    def say(self, value: Any) -> str:
+        """Words for a value that was set."""
+        words = self.words.format(value)
+        return words.removesuffix("s") if value == 1 and words.endswith(" threads") else words
+
 
 OPTIONS: dict[str, Option] = {
     "loop": Option("", "loop {}", "loop auto"),
@@ -40,6 +45,7 @@ OPTIONS: dict[str, Option] = {
     "port": Option("port", "port {}", "any port"),
     "access_log": Option("", "access log", "no access log"),
     "timeouts": Option("", "{} timeouts", "no timeouts"),
+    "interface": Option("", "as {}", "as asgi"),
     "server_args": Option("", "with {}", "no more options"),
 }
 """By suite key. `probe` and `startup_timeout_s` are no options of the server itself."""
@@ -170,7 +176,7 @@ def _fingerprint(case: Case) -> str:
 def _option_set(server: Server, key: str) -> Any:
     """An option as names have it; None where it is not set."""
     value = getattr(server, key)
-    if value in (None, "auto", False, ()):
+    if value in (None, "auto", False, (), "asgi"):
         return None
     return {"access_log": "accesslog", "server_args": " ".join(server.server_args)}.get(key, value)
 
@@ -185,7 +191,7 @@ def _option(key: str) -> Callable[[Case], str]:
 
     def say(case: Case) -> str:
         value = _option_set(case.server, key) if case.server else None
-        return option.unset if value is None else option.words.format(value)
+        return option.unset if value is None else option.say(value)
 
     return say
 
@@ -250,7 +256,7 @@ def server_name(case: Case) -> str:
     if case.server is None:
         return case.url or "running server"
     options = _options_set(case.server)
-    words = (OPTIONS[key].words.format(value) for key, value in options.items() if key != "port")
+    words = (OPTIONS[key].say(value) for key, value in options.items() if key != "port")
     return ", ".join([case.server.name, *words])
 
 

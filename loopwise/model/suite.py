@@ -169,7 +169,9 @@ LOAD_KEYS = {"closed": _ANY_LOAD | _CLOSED_ONLY, "open": _ANY_LOAD | _OPEN_ONLY}
 class Server(Grown):
     """The server process manager and its settings."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"env", "env_file", "server_args", "access_log", "timeouts"})
+    added: ClassVar[frozenset[str]] = frozenset(
+        {"env", "env_file", "server_args", "access_log", "timeouts", "interface"}
+    )
 
     name: str = "uvicorn"
     """A name in loopwise.servers.specs.SERVERS."""
@@ -177,7 +179,7 @@ class Server(Grown):
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     http: Literal["auto", "h11", "httptools"] = "auto"
     threads: int | None = Field(default=None, ge=1, le=10_000)
-    """Tokens of AnyIO's thread limiter per worker; None: its default (40)."""
+    """Tokens of AnyIO's thread limiter per worker; None: its default (40). Of a WSGI app its threads per worker."""
     pool_processes: int | None = Field(default=None, ge=1, le=1024)
     """Processes of the pool behind mode process, per worker; None: one per CPU of the machine."""
     limit_concurrency: int | None = Field(default=None, ge=1, le=1_000_000_000)
@@ -197,10 +199,17 @@ class Server(Grown):
     """Whether the server writes a line for every request."""
     timeouts: Literal["production"] | None = None
     """`production`: the server ends workers as it does by default; None: a blocked worker is measured, not killed."""
+    interface: Literal["asgi", "wsgi", "a2wsgi"] = "asgi"
+    """What the app is: an ASGI app; a WSGI app, served by the server's own interface; or by a2wsgi as an ASGI app."""
+
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a connection outlives an answer: gunicorn's worker `sync`, which has one thread, ends it."""
+        return (self.name, self.interface) != ("gunicorn", "wsgi") or (self.threads or 1) > 1
 
 
 class App(Grown):
-    """An ASGI app that is not target_app."""
+    """An app that is not target_app, of the interface that its server says."""
 
     added: ClassVar[frozenset[str]] = frozenset({"cwd", "factory_args", "fresh"})
 

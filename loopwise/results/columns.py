@@ -40,15 +40,15 @@ def greatest_known(key: str) -> Merge:
 
 
 def lag(quantile: float) -> Merge:
-    """For quantiles of the lag: of all lines' counts together."""
-    return lambda lines: lag_ms(merge_counts(line["lags"] for line in lines), quantile)
+    """For quantiles of the lag: of all lines' counts together; None in a worker without an event loop."""
+    return lambda lines: lag_ms(merge_counts(line["lags"] or {} for line in lines), quantile)
 
 
 def pool(name: str, part: int) -> Merge:
     """For a pool's places, those in use and those who wait (part 0, 1, 2): of the last line; None without the pool."""
 
     def merge(lines: Sequence[ProbeLine]) -> float | None:
-        figures: Sequence[int] | None = lines[-1].get(name) or lines[-1]["gauges"].get(name)
+        figures: Sequence[int | None] | None = lines[-1].get(name) or lines[-1]["gauges"].get(name)
         return figures[part] if figures else None
 
     return merge
@@ -114,11 +114,12 @@ TELEMETRY_COLUMNS = (
     Column("pss_mb", FLOAT,
         meaning="memory, each page divided by its processes; only at the window's ends, and where Linux tells"),
     Column("loop_lag_p50_ms", FLOAT, merge=lag(0.5),
-        meaning="how long a callback that was due waited, since the row before; null while the loop is blocked"),
+        meaning="how long a callback that was due waited, since the row before; null while the loop is blocked, and "
+        "where there is none (`wsgi`), as all that is about the loop"),
     Column("loop_lag_p99_ms", FLOAT, "the same, 99th percentile, within 3 %", merge=lag(0.99)),
-    Column("loop_lag_max_ms", FLOAT, merge=greatest("lag_max_ms"),
+    Column("loop_lag_max_ms", FLOAT, merge=greatest_known("lag_max_ms"),
         meaning="the same, greatest; callbacks that still wait included"),
-    Column("loop_stall_max_ms", FLOAT, merge=greatest("stall_ms"),
+    Column("loop_stall_max_ms", FLOAT, merge=greatest_known("stall_ms"),
         meaning="longest time that one piece of code kept the loop, since the row before; one that goes on included"),
     Column("loop_blocked_s", FLOAT, merge=last("blocked_s"),
         meaning="all such stalls of 4 ms or more, since the process began"),
@@ -131,9 +132,11 @@ TELEMETRY_COLUMNS = (
     Column("native_wait_s", FLOAT, merge=last("native_wait_s"),
         meaning="time in which they could have run, but had no core, all of them together"),
     Column("limiter_max", INT32, merge=pool("limiter", 0),
-        meaning="tokens of AnyIO's default limiter, the threads of `def` routes; null while AnyIO is not loaded"),
-    Column("limiter_busy", INT32, "tokens in use", merge=pool("limiter", 1)),
-    Column("limiter_queued", INT32, "tasks that wait for a token", merge=pool("limiter", 2)),
+        meaning="tokens of AnyIO's default limiter, the threads of `def` routes; null while AnyIO is not loaded. "
+        "Of a WSGI app the threads that serve it, null where their number is not known"),
+    Column("limiter_busy", INT32, "tokens in use; threads that work on a request", merge=pool("limiter", 1)),
+    Column("limiter_queued", INT32, merge=pool("limiter", 2),
+        meaning="tasks that wait for a token; null for `wsgi`, whose requests wait in the server"),
     Column("executor_max", INT32, merge=pool("executor", 0),
         meaning="most threads of asyncio's default executor (`asyncio.to_thread`); null while there is none"),
     Column("executor_busy", INT32, "threads at work", merge=pool("executor", 1)),

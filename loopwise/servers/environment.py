@@ -13,7 +13,7 @@ from loopwise.paths import target_app_dir
 from loopwise.servers import own_modes
 from loopwise.servers.fresh import Copies
 from loopwise.servers.spec import refused_variable
-from loopwise.servers.specs import PACKAGES
+from loopwise.servers.specs import PACKAGES, spec_of
 from loopwise.servers.startup import longest_s
 from loopwise.servers.target import served_workloads
 from loopwise.servers.variables import without
@@ -41,7 +41,8 @@ def environment(
         "LOOPWISE_PROBE": "on" if server.probe else "off",
         "LOOPWISE_LOOP": server.loop,
         "LOOPWISE_HTTP": server.http,
-        "LOOPWISE_THREADS": server.threads,
+        "LOOPWISE_INTERFACE": server.interface,
+        "LOOPWISE_THREADS": threads(server),
         "LOOPWISE_LIMIT_CONCURRENCY": server.limit_concurrency,
         "LOOPWISE_STARTUP_TIMEOUT_S": longest_s(server),
         "LOOPWISE_POOL_PROCESSES": server.pool_processes,
@@ -58,6 +59,11 @@ def environment(
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     env["PYTHONUNBUFFERED"] = "1"
     return env
+
+
+def threads(server: Server) -> int | None:
+    """Threads for requests of each worker, as far as the case or its server says."""
+    return spec_of(server).threads if server.threads is None else server.threads
 
 
 def base_environment(server: Server, copies: Copies) -> dict[str, str]:

@@ -32,7 +32,7 @@ from loopwise.servers.fresh import Copies, copied
 from loopwise.servers.installed import installed_version
 from loopwise.servers.origin import resolve
 from loopwise.servers.spec import HOST
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.specs import spec_of
 from loopwise.servers.startup import wait_ready
 from loopwise.servers.templates import Template
 from loopwise.servers.variables import recorded
@@ -66,6 +66,8 @@ class RunningServer:
     """Log in which a mode is refused that an app's endpoint can't be served in; None: it is served as written."""
     copies: Copies = field(default_factory=Copies)
     """Copies that were made for its app alone."""
+    opens_ahead: bool = True
+    """Whether connections may be opened before their first request."""
 
     @property
     def pid(self) -> int | None:
@@ -120,13 +122,14 @@ def serve(
     """
     if case.server is None:
         assert case.url is not None
-        check_endpoints(case, case.url)
-        yield RunningServer(case.url)
+        answers: list[Answer] = []
+        check_endpoints(case, case.url, on_answer=answers.append)
+        yield RunningServer(case.url, opens_ahead=not any(map(_reads_in_threads, answers)))
         return
     port = case.server.port or free_port()
     _refuse_taken_port(port)
     python = case.app.python if case.app else sys.executable
-    spec = SERVERS[case.server.name]
+    spec = spec_of(case.server)
     _copy_probe(scratch, spec.configuration)
     own_modes.install(case, scratch)
     started_s = time.monotonic()
@@ -156,7 +159,9 @@ def serve(
             probes = telemetry_folder(scratch) if case.server.probe else None
             with quoting(log, mode_log), naming_held(facts.pids, probes):
                 check_endpoints(case, url)
-            yield RunningServer(url, process, facts, probes, log if uses_pool(case) else None, mode_log, copies)
+            pool_log = log if uses_pool(case) else None
+            opens_ahead = not spec.reads_in_threads
+            yield RunningServer(url, process, facts, probes, pool_log, mode_log, copies, opens_ahead)
         finally:
             processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
@@ -166,6 +171,7 @@ def _copy_probe(scratch: Path, configuration: str | None) -> None:
     source = target_app_dir() / "target_app"
     for path in ("probe.py", "instruments.py", "stacks.py", "blame/places.py"):
         shutil.copy(source / path, scratch / f"loopwise_{Path(path).name}")
+    shutil.copy(source / "wsgi_probe.py", scratch / "loopwise_wsgi.py")
     shutil.copytree(source / "waits", scratch / "loopwise_waits", ignore=shutil.ignore_patterns("__pycache__"))
     if configuration is not None:
         shutil.copy(source / configuration, scratch)
@@ -261,7 +267,7 @@ def naming_held(pids: Sequence[int], probes: Path | None) -> Iterator[None]:
 def _held(pid: int, lines: Sequence[ProbeLine] | None) -> str:
     """What held a worker, by its probe, which writes ten lines a second; empty if nothing did."""
     last: ProbeLine = lines[-1] if lines else {"time_ns": time.time_ns()}
-    silent_s, stall_s = time.time() - last["time_ns"] / 1e9, last.get("stall_ms", 0.0) / 1e3
+    silent_s, stall_s = time.time() - last["time_ns"] / 1e9, (last.get("stall_ms") or 0.0) / 1e3
     stood = f"none of its threads could run for {silent_s:.3g} s (code that holds the GIL)"
     is_silent = silent_s > MIN_HELD_S
     if not psutil.pid_exists(pid):
@@ -274,15 +280,25 @@ def _held(pid: int, lines: Sequence[ProbeLine] | None) -> str:
     return ""
 
 
-def check_endpoints(case: Case, url: str) -> None:
+def _reads_in_threads(answer: Answer) -> bool:
+    """Whether a server that ran before us may be of that kind: gunicorn's workers for WSGI apps are."""
+    return answer.server.lower().startswith("gunicorn")
+
+
+def check_endpoints(case: Case, url: str, on_answer: Callable[[Answer], object] = lambda _: None) -> None:
     """Request each endpoint once, as the load will: a load on a wrong answer would measure the wrong thing.
+
+    Args:
+        case: with the endpoints.
+        url: of the server.
+        on_answer: as of `check_endpoint`.
 
     Raises:
         EndpointError: no complete answer within the load's `timeout_s`, or another status than expected.
     """
     values: dict[str, Any] = {}
     for endpoint in case.endpoints:
-        values |= check_endpoint(endpoint, values, url=url, timeout_s=case.load.timeout_s)
+        values |= check_endpoint(endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=on_answer)
 
 
 def check_endpoint(

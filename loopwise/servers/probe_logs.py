@@ -68,7 +68,8 @@ def _joined(sample: Sample, lines: Sequence[ProbeLine] | None) -> Sample:
     if not lines:
         return sample
     probe = {column.name: column.merge(lines) for column in TELEMETRY_COLUMNS if column.merge is not None}
-    return replace(sample, probe=probe, lags=merge_counts(line["lags"] for line in lines))
+    counts = [line["lags"] for line in lines if line["lags"] is not None]  # none without an event loop
+    return replace(sample, probe=probe, lags=merge_counts(counts) if counts else None)
 
 
 def resources(logs: Mapping[int, Sequence[ProbeLine]], start_ns: int, end_ns: int) -> tuple[Resource, ...]:

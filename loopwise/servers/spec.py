@@ -12,7 +12,8 @@ from loopwise.model import Server
 
 HOST = "127.0.0.1"
 ENTRY = "loopwise_probe:app"
-"""The ASGI app that every server serves: the probe, which wraps the measured app."""
+"""The app that every server serves: the probe, which wraps the measured app."""
+NO_LOOP = "a WSGI app has no event loop"
 GRACE_S = "2"
 """How long a server waits for requests in flight after it was asked to stop."""
 
@@ -28,12 +29,13 @@ RESERVED: dict[str, str] = {
     **dict.fromkeys(("--http", "--http-parser"), "set `http`"),
     **dict.fromkeys(("--backlog", "--backpressure"), "set `backlog`"),
     "--limit-concurrency": "set `limit_concurrency`",
-    "--threads": "set `threads`",
+    **dict.fromkeys(("--threads", "--blocking-threads"), "set `threads`"),
     **dict.fromkeys(("--access-log", "--no-access-log", "--access-logfile"), "set `access_log`"),
     **dict.fromkeys(("--log-level", "--log-file", "--error-logfile", "--error-log", "--no-log"), _LOG),
     **dict.fromkeys(("--timeout", "-t"), "a worker whose loop is blocked must be measured, not killed"),
     **dict.fromkeys(("--timeout-graceful-shutdown", "--graceful-timeout", "--workers-kill-timeout"), _STOP),
-    **dict.fromkeys(("--app-dir", "--chdir", "--pythonpath", "--working-dir", "--factory", "--interface"), _PLACE),
+    **dict.fromkeys(("--app-dir", "--chdir", "--pythonpath", "--working-dir", "--factory"), _PLACE),
+    "--interface": "set `interface`",
     **dict.fromkeys(("--env", "-e", "--env-file", "--env-files"), "set `env` or `env_file`"),
     **dict.fromkeys(("--config", "-c"), "Loopwise gives it a file of its own; write its settings as options"),
     **dict.fromkeys(("--reload", "--daemon", "-D"), "a server that starts itself again can't be measured"),
@@ -104,8 +106,19 @@ class ServerSpec:
     """Defaults that Loopwise changes, in words, each with the server's own in brackets."""
     lone_worker: bool = False
     """A single worker runs in the process that was started, without a supervisor."""
+    interface: str = "asgi"
+    """Of the apps that it serves like this."""
+    threads: int | None = None
+    """Of each worker, by its own default; None: AnyIO's are meant, or it is not known."""
+    reads_in_threads: bool = False
+    """A connection without a request keeps one of its threads busy: none may be opened ahead of its request."""
     stop_root_alone: bool = False
     """Its workers die of a SIGTERM at once, without the app's shutdown: only the supervisor gets one."""
+
+    @property
+    def shown(self) -> str:
+        """Its name in tables: `gunicorn`, `gunicorn (wsgi)`."""
+        return self.name if self.interface == "asgi" else f"{self.name} ({self.interface})"
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from loopwise.servers.exchange import NoAnswerError, ask
 from loopwise.servers.origin import Origin, resolve
 from loopwise.servers.processes import READY_PATH
 from loopwise.servers.spec import HOST
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.specs import spec_of
 from loopwise.servers.wire import encode
 
 PROBE_ERROR = "loopwise_probe.AppError: "
@@ -86,7 +86,7 @@ def wait_ready(
 
 def has_supervisor(server: Server) -> bool:
     """Whether the children of the server's first process are workers, and the app runs in them alone."""
-    is_lone = server.workers == 1 and SERVERS[server.name].lone_worker
+    is_lone = server.workers == 1 and spec_of(server).lone_worker
     return not is_lone and "--preload" not in server.server_args
 
 
@@ -224,5 +224,5 @@ def _refuse_failed_start(process: subprocess.Popen[str], server: Server, log: Pa
     if process.poll() is not None:
         raise ServerError(
             f"the server ended with status {process.returncode} before it answered; "
-            f"{SERVERS[server.name].remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
+            f"{spec_of(server).remedy(server, python, lines) or 'correct what it says'}. {processes.quoted(log)}"
         )

@@ -15,7 +15,7 @@ from loopwise.model import LOAD_KEYS, SHAPED_KEYS, App, Case, Command, Endpoint,
 from loopwise.model.factors import is_own
 from loopwise.model.modes import MIX, MODES, OWN, OWN_MODES, mode_named, uses_pool
 from loopwise.model.naming import assign_ids
-from loopwise.servers.specs import SERVERS
+from loopwise.servers.specs import refusal
 from loopwise.servers.target import Description
 from loopwise.suite import locations
 from loopwise.suite.copies import filled_in, named_paths, with_copies
@@ -29,12 +29,13 @@ Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 COMMON_KEYS = ("before_replicate", "load")
 REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name")
 MODE_KEYS = ("mode", "dependencies")
+TARGET_KEYS = tuple(key for key in SERVER_KEYS if key != "interface")
 KINDS = {
     "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *MODE_KEYS, *SERVER_KEYS),
     "url": ("url", *REQUEST_KEYS),
-    "workload": ("workload", "params", "mode", "features", *SERVER_KEYS),
-    "scenario": ("scenario", "options", "endpoint", "name", *SERVER_KEYS),
-    "mix": ("mix", "name", "features", *SERVER_KEYS),
+    "workload": ("workload", "params", "mode", "features", *TARGET_KEYS),
+    "scenario": ("scenario", "options", "endpoint", "name", *TARGET_KEYS),
+    "mix": ("mix", "name", "features", *TARGET_KEYS),
 }
 """Kind of entry, by the key that makes it -> its keys besides COMMON_KEYS. The first kind whose key is there counts."""
 
@@ -154,7 +155,7 @@ def _servers(place: _Place) -> list[Server | None]:
     ordered["env"] = [with_copies(place.entry, each, place.error) for each in variables]
     servers = [Server(**values) for values in _combinations(ordered, place.key, place.source)]
     for server in servers:
-        if refused := SERVERS[server.name].refusal(server):
+        if refused := refusal(server):
             raise place.error(*refused)
     return list(servers)
 
@@ -351,6 +352,8 @@ def _own_modes(place: _Place) -> list[dict[str, Any]]:
                 key, f"got {shown(mode)}, allowed of an app are {', '.join(OWN_MODES)}{words}; correct the value"
             )
     others = [mode for mode in modes if mode != OWN.name]
+    if others and set(given(entry).get("interface", ())) - {"asgi"}:
+        raise place.error("mode", "is that of an ASGI app's endpoint, a WSGI app runs in threads alone; remove it")
     request = next((name for name in ("mix", "journey", "scenario") if getattr(entry, name)), None)
     if others and request:
         raise place.error(

@@ -10,7 +10,7 @@ from typing import Any
 from .pools import watch_made
 from .resources import RESOURCES, Resource
 
-NOT_SERVING = ("asyncio", "loopwise")
+NOT_SERVING = ("asyncio", "loopwise", "gunicorn")
 """Beginnings of the modules that make executors which are reported in another way."""
 
 

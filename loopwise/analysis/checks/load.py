@@ -79,7 +79,9 @@ def connections(facts: Facts) -> Reading | None:
         short = f"only {used} of {load.users} users ever had a connection; see server.log and its limit of connections"
         return Reading(used, load.users, short, passes=False)
     many = f"{load.users} users needed {used} connections: the server closed some; raise its keep-alive time"
-    return Reading(used, load.users, many, used <= MAX_RECONNECTED_RATIO * load.users, "flag")
+    server = facts.run.case.server
+    is_usual = server is not None and not server.keeps_connections
+    return Reading(used, load.users, many, is_usual or used <= MAX_RECONNECTED_RATIO * load.users, "flag")
 
 
 def warm(facts: Facts) -> Reading | None:
