@@ -48,8 +48,10 @@ def bucket(lag_s: float) -> int:
 def threads_of(executor: Any) -> list[int] | None:
     """Return thread limit, busy threads and waiting calls of an executor; None: it is none as we know it."""
     try:
-        busy = len(executor._threads) - executor._idle_semaphore._value
-        return [executor._max_workers, max(0, busy), executor._work_queue.qsize()]
+        queued = executor._work_queue.qsize()
+        # The semaphore of idle threads counts those that go on to the next call as well.
+        busy = executor._max_workers if queued else len(executor._threads) - executor._idle_semaphore._value
+        return [executor._max_workers, max(0, busy), queued]
     except AttributeError:
         return None
 
