@@ -1,37 +1,28 @@
 """Results that earlier versions measured are read with the figures that those versions printed.
 
-`version1` is of schema 1; `sliced` (an app of somebody's own, a canary, slices) and `duel` are of schema 2, written
-`version1` is of schema 1; `sliced` (an own app, a canary, slices) and `duel` are of schema 2, written
-that time made of the rows.
+`version1` is of schema 1; `sliced` (an app of somebody's own, a canary, slices) and `duel` are of schema 2. Beside
+their rows lie the tables that were made of them at the time.
 """
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from support.cli import commanding
 
+from loopwise.report.build import build
 from loopwise.report.listing import result_rows
+from loopwise.results.folder import ResultFolder
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "tests" / "data" / "results"
+RESULTS = Path(__file__).parent / "data" / "results"
 NAMES = sorted(path.name for path in RESULTS.iterdir())
 FIGURES = ["value", "ci_low", "ci_high", "replicates", "predicted"]
 ROW = ["case_id", "endpoint", "metric"]
 DECIDED = ["baseline_case", "candidate_case", "endpoint", "metric"]
 RATIO = ["ratio", "ci_low", "ci_high", "confidence", "replicates"]
-
-
-def bench(*args: str | Path) -> str:
-    ended = subprocess.run(
-        [sys.executable, ROOT / "bench.py", *args], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -40,7 +31,7 @@ def reported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     original = RESULTS / request.param
     copy = tmp_path_factory.mktemp("old") / request.param
     shutil.copytree(original, copy)
-    bench("report", copy)
+    build(ResultFolder(copy))
     return copy, original
 
 
@@ -56,9 +47,13 @@ def test_verdicts_on_an_old_result_are_the_same(reported: tuple[Path, Path]) -> 
     _assert_same_verdicts(after, before)
 
 
-def test_comparing_old_results_gives_the_same_verdicts(reported: tuple[Path, Path]) -> None:
+def test_comparing_old_results_gives_the_same_verdicts(
+    reported: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy, original = reported
-    after = json.loads(bench("compare", copy, original, "--json"))
+    status, out, err = commanding(monkeypatch, capsys)("compare", copy, original, "--json", "--out", copy / "compared")
+    assert status == 0, err
+    after = json.loads(out)
     _assert_same_verdicts(after, json.loads((original / "compared.json").read_text(encoding="utf-8")))
 
 
