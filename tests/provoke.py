@@ -74,6 +74,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "healthy to_thread": Provocation(None, _target("sleep", "to_thread", 3, ms=20)),
     "healthy process": Provocation(None, _target("sleep", "process", 1, ms=20)),
     "healthy noop, open load": Provocation(None, _target("noop", "sync", 1) | {"load": OPEN}),
+    "healthy locks, pools and executors": Provocation(None, _own("/all", 4, "consuming()")),
     "healthy app": Provocation(None, _own("/", 5, load={"users": 5, "think_s": 0.02})),
 }
 STALL = "a stall each second"

@@ -14,14 +14,15 @@ from loopwise.errors import RunError
 def test_it_fails_if_the_whole_interval_is_below_the_target(
     share: float, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rates = {"noop-sync-without-probe": 1000.0, "noop-sync-with-probe": 1000.0 * share}
+    rates = {"sqlite-sync-without-probe": 1000.0, "sqlite-sync-with-probe": 1000.0 * share}
     bench = PairBench({name: Conduct(rate_rps, noise_ratio=0.001) for name, rate_rps in rates.items()})
     monkeypatch.setattr(probe_cost, "generators", lambda _: nullcontext(bench))
     with on_fakes(bench):
-        assert probe_cost.main(["--rounds", "3", "--mode", "sync"]) == status
-    *rounds, last = capsys.readouterr().out.splitlines()
+        assert probe_cost.main(["--rounds", "3", "--mode", "sync", "--workload", "sqlite"]) == status
+    *rounds, throughput, cpu, _ = capsys.readouterr().out.splitlines()
     assert len(rounds) == len(bench.rounds) == 3
-    assert last.startswith(f"throughput with ÷ without the probe, noop/sync: {share:.2f}"[:-1])
+    assert cpu.startswith("CPU per request with ÷ without the probe, sqlite/sync: ")
+    assert throughput.startswith(f"throughput with ÷ without the probe, sqlite/sync: {share:.2f}"[:-1])
     assert {order.rival.slices for order in bench.orders if order.rival} == {16}
 
 

@@ -38,9 +38,10 @@ def test_every_cause_is_provoked() -> None:
 @pytest.mark.parametrize(
     ("name", "line", "words"),
     [
-        ("threads at four places", "    with thread_places:", "of 40 threads stood at `with thread_places`"),
+        ("threads at a semaphore of four", "    with thread_places:", "of 40 threads stood at `with thread_places`"),
         ("threads at a lock", "    with lock:", "of 40 threads stood at `with lock`"),
-        ("four places, unseen", "        async with places:", "tasks stood at `async with places`"),
+        ("four places, unseen", "        await hidden.get()", "tasks stood at `hidden.get`"),
+        ("tasks at a semaphore of four", "    async with places:", "tasks stood at `async with places`"),
         ("blocking sleep of an app", "    time.sleep(BLOCK_S)", "held at `time.sleep`"),
     ],
 )

@@ -80,7 +80,7 @@ def _is_telling(resource: Resource, signals: Signals) -> bool:
     if resource.full_ratio < MIN_POOL:
         return False
     in_flight = next((each.in_flight for each in signals.workers if each.pid == resource.pid), None)
-    if resource.kind == "pool" or in_flight is None:
+    if resource.kind in {"pool", "semaphore"} or in_flight is None:
         return True
     if resource.full_ratio * resource.waiting < MIN_WAITING * in_flight:
         return False

@@ -16,7 +16,8 @@ from typing import Any
 
 from anyio import to_thread
 
-PLACES = 4
+PLACES = int(os.environ.get("PROVOKED_PLACES", "4"))
+HOLD_S = float(os.environ.get("PROVOKED_HOLD_S", "0.02"))
 BLAS_THREADS = 8
 STALL_S = 0.05
 BLOCK_S = 0.02
@@ -34,6 +35,7 @@ for _ in range(PLACES):
 executor = ThreadPoolExecutor(PLACES)
 thread_places = threading.Semaphore(PLACES)
 lock = threading.Lock()
+work = threading.Condition()
 waiting = 0
 served = 0
 scratch = Path(os.environ.get("LOOPWISE_SCRATCH", "."))
@@ -81,7 +83,23 @@ async def leak() -> None:
 async def depend() -> None:
     """20 ms at something that serves four at a time."""
     async with places:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(HOLD_S)
+
+
+async def depend_on_all() -> None:
+    """A little of everything that others may have to wait for."""
+    async with places:
+        with lock:
+            pass
+        await to_thread.run_sync(query_and_give_back)
+        await asyncio.get_running_loop().run_in_executor(executor, time.sleep, 0.002)
+
+
+def consume() -> None:
+    """Waits for work, like a background thread of many apps."""
+    with work:
+        while True:
+            work.wait()
 
 
 async def depend_hidden() -> None:
@@ -90,7 +108,7 @@ async def depend_hidden() -> None:
     waiting += 1
     try:
         await hidden.get()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(HOLD_S)
         hidden.put_nowait(None)
     finally:
         waiting -= 1
@@ -98,13 +116,13 @@ async def depend_hidden() -> None:
 
 async def depend_on_executor() -> None:
     """The same from a thread of an executor of its own."""
-    await asyncio.get_running_loop().run_in_executor(executor, time.sleep, 0.02)
+    await asyncio.get_running_loop().run_in_executor(executor, time.sleep, HOLD_S)
 
 
 def hold_a_place() -> None:
     """20 ms at something that serves four threads at a time."""
     with thread_places:
-        time.sleep(0.02)
+        time.sleep(HOLD_S)
 
 
 async def depend_in_threads() -> None:
@@ -121,7 +139,7 @@ del sys.path[0]
 def query() -> None:
     """20 ms with a connection, which is kept."""
     queue_pool._do_get()
-    time.sleep(0.02)
+    time.sleep(HOLD_S)
 
 
 def query_and_give_back() -> None:
@@ -184,6 +202,7 @@ PATHS = {
     "/compute": compute,
     "/leak": leak,
     "/depend": depend,
+    "/all": depend_on_all,
     "/hidden": depend_hidden,
     "/executor": depend_on_executor,
     "/query": query_in_threads,
@@ -217,6 +236,12 @@ def gauged() -> Any:
             "busy": min(waiting, PLACES),
             "queued": max(0, waiting - PLACES),
         }
+    return app
+
+
+def consuming() -> Any:
+    """The app, with a thread in the background."""
+    threading.Thread(target=consume, daemon=True).start()
     return app
 
 
