@@ -317,6 +317,25 @@ show((facts))
     ]
 
 
+def test_classes_that_are_watched_look_as_before_to_who_inspects_them(tmp_path: Path) -> None:
+    app = """
+import copy, inspect
+from concurrent.futures import ThreadPoolExecutor
+from sqlalchemy.pool.impl import AsyncAdaptedQueuePool, QueuePool
+class Threads(ThreadPoolExecutor):
+    def __init__(self, size): super().__init__(size)
+facts = [str(inspect.signature(each)) for each in (QueuePool, ThreadPoolExecutor, asyncio.Semaphore, Threads)]
+facts += [QueuePool.__init__.__code__.co_varnames[:3], Threads(3)._max_workers]
+facts += [copy.copy(AsyncAdaptedQueuePool(3)).size()]
+show(facts)
+"""
+    *facts, fields, size, copied = watched(tmp_path, [app])[0]
+    assert facts[0] == "(pool_size=5, max_overflow=10)"
+    assert facts[1].startswith("(max_workers=None, thread_name_prefix='', ")
+    assert facts[2:] == ["(value=1)", "(size)"]
+    assert (fields, size, copied) == (["self", "pool_size", "max_overflow"], 3, 3)
+
+
 def test_a_lock_for_each_request_keeps_nothing(tmp_path: Path) -> None:
     app = """
 import gc

@@ -95,22 +95,24 @@ def _wrap(name: str, module: ModuleType) -> None:
         waits(kind, module, owner)
 
 
-def watch_made(owner: type, made: Callable[[Any, Any], None]) -> None:
-    """Call a function with each object that a class makes, and with the frame that made it.
+def watch_made(owner: Any, made: Callable[[Any, Any], None]) -> None:
+    """Call a function with each object that a class makes, as yet empty, and with the frame that makes it.
 
-    An object of a subclass whose `__init__` calls that of the class is one, too.
+    `__init__` stays as it is: SQLAlchemy reads the names of its arguments off its code.
     """
-    initialize = owner.__init__  # type: ignore[misc]
+    create = owner.__new__
 
-    @functools.wraps(initialize)
-    def watched(self: Any, *arguments: Any, **options: Any) -> None:
-        initialize(self, *arguments, **options)
+    def new(cls: Any, *arguments: Any, **options: Any) -> Any:
+        self = create(cls) if create is object.__new__ else create(cls, *arguments, **options)
         try:
             made(self, sys._getframe(1))
         except Exception:
-            return  # Another version of the library; the app must go on.
+            return self  # Another version of the library; the app must go on.
+        return self
 
-    owner.__init__ = watched  # type: ignore[misc]
+    # What inspects the class finds the arguments of `__init__`.
+    new.__signature__ = inspect.signature(owner.__init__)  # type: ignore[attr-defined]
+    owner.__new__ = new
 
 
 def _made(kind: Kind, pool: Any, frame: Any) -> None:

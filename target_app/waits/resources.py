@@ -84,13 +84,13 @@ class Resource:
             depth: frames from here to the caller of what was wrapped.
         """
         now_s = monotonic()
-        token = object()
-        self.waits[token] = now_s
-        if now_s >= self._due_s and (self.is_exact or len(self.waits) > 1):
+        if now_s >= self._due_s and (self.is_exact or self.waits):
             self._due_s = now_s + SPOT_EVERY_S
             spot = RESOURCES.lines.nearest(sys._getframe(depth))
             if spot and (spot in self.spots or len(self.spots) < MAX_SPOTS):
                 self.spots[spot] = self.spots.get(spot, 0) + 1
+        token = object()
+        self.waits[token] = now_s
         return token
 
     def end(self, token: object) -> None:
