@@ -429,9 +429,27 @@ def test_a_resource_is_told_with_its_figures_and_lines(signals: Signals, evidenc
     assert cause.remedy.startswith(remedy)
 
 
-def test_every_cause_says_what_to_do_in_remedy_or_evidence() -> None:
-    told = {"cpu_oversubscribed", "small_writes"}
-    assert {name for name, spec in CAUSES.items() if not spec.remedy} == told
+@pytest.mark.parametrize("evidence", [row[1] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_every_cause_says_what_to_do_by_its_own_numbers(evidence: Signals) -> None:
+    told_before = {"cpu_oversubscribed", "small_writes"}
+    for cause in rank(evidence):
+        assert bool(cause.remedy) is (cause.cause not in told_before)
+        assert any(map(str.isdigit, cause.remedy or cause.evidence))
+
+
+@pytest.mark.parametrize(
+    ("signals", "remedy"),
+    [
+        (one(**BUSY), "raise `workers` from 1 towards 2, while cores are free; else"),
+        (two(BUSY, BUSY), "only less work for each request helps, never more threads: 2 cores have 2 workers"),
+        (
+            replace(one(cpu_ratio=0.2, wait_ratio=0.75), machine_ratio=1.0),
+            "other processes used 1.7 of 2 cores: measure while they don't run",
+        ),
+    ],
+)
+def test_a_full_cpu_is_advised_by_workers_cores_and_others(signals: Signals, remedy: str) -> None:
+    assert rank(signals)[0].remedy.startswith(remedy)
 
 
 @pytest.mark.parametrize(("threads", "places", "users"), [(40, 15, 55), (10, 5, 15), (100, 20, 120)])

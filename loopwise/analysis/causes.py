@@ -28,6 +28,8 @@ NEARLY_FULL = 0.8
 SATURATED = 0.85
 """A server whose next request always waits still idles for the moment in which the generator sends it."""
 MACHINE_FULL = 0.95
+MIN_OTHERS = 0.5
+"""Cores that others use: less is the harness and the system."""
 MIN_WAITED = 0.005
 """A smaller share of the window is shown as 0 %."""
 MIN_NATIVE = 0.25
@@ -84,7 +86,8 @@ def generator_bound(signals: Signals) -> Sign | None:
     wants = [worker.want_ratio(signals.left_ratio) for worker in signals.workers]
     limit = NEARLY_FULL if wants and max(wants) < FREE else MAX_GENERATOR_CPU_RATIO
     words = "the generator used {share:.0%} of its core: what is slow is the load, not the server"
-    return Sign(signals.generator_ratio, words) if signals.generator_ratio >= limit else None
+    numbers = {"processes": signals.generator_processes}
+    return Sign(signals.generator_ratio, words, numbers) if signals.generator_ratio >= limit else None
 
 
 def cpu_saturated(signals: Signals) -> Sign | None:
@@ -98,9 +101,10 @@ def cpu_saturated(signals: Signals) -> Sign | None:
     if share < SATURATED:
         return None
     if mean >= SATURATED:
-        return Sign(share, *_computed(signals))
+        words, numbers = _computed(signals)
+        return Sign(share, words, numbers, _cpu_remedy(signals, is_waiting=numbers["waited"] > numbers["used"]))
     words = f"CPU saturated: the server used {{used:.2f}} of {count(signals.cores, 'core')}"
-    return Sign(share, words, {"used": signals.server_cpu_ratio})
+    return Sign(share, words, {"used": signals.server_cpu_ratio}, _cpu_remedy(signals, is_waiting=False))
 
 
 def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
@@ -111,6 +115,19 @@ def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
     numbers = {"used": sum(used) / len(used), "waited": sum(waited) / len(waited)}
     words = f"CPU saturated: {count(len(used), 'worker')} computed {{used:.0%}} of the window"
     return words + (" and waited for a core {waited:.0%}" if numbers["waited"] >= MIN_WAITED else ""), numbers
+
+
+def _cpu_remedy(signals: Signals, *, is_waiting: bool) -> str:
+    others = signals.machine_ratio * signals.machine_cores - signals.server_cpu_ratio - signals.generator_ratio
+    if is_waiting and others >= MIN_OTHERS:
+        return f"other processes used {others:.1f} of {signals.machine_cores} cores: measure while they don't run"
+    workers, cores = len(signals.workers), signals.machine_cores
+    if workers < cores:
+        return (
+            f"raise `workers` from {workers} towards {cores}, while cores are free; else only less work for each "
+            "request helps, never more threads"
+        )
+    return f"only less work for each request helps, never more threads: {cores} cores have {workers} workers"
 
 
 def cpu_oversubscribed(signals: Signals) -> Sign | None:
@@ -297,7 +314,7 @@ _SPECS = (
         "generator_bound",
         1,
         generator_bound,
-        remedy="lower users or rate_rps, or give the load more processes ([generator] processes)",
+        remedy="lower users or rate_rps, or raise `processes` of [generator] above {processes}",
     ),
     CauseSpec("cpu_oversubscribed", 2, cpu_oversubscribed),
     CauseSpec(
@@ -305,7 +322,7 @@ _SPECS = (
         3,
         cpu_saturated,
         "cpu",
-        "more workers help while cores are free; else only less work for each request does, never more threads",
+        "less work for each request",
     ),
     CauseSpec(
         "worker_imbalance",
@@ -319,7 +336,7 @@ _SPECS = (
         6,
         loop_blocked,
         "blocking",
-        "`blame` names the line; make the route `def`, or await what does not hold the loop",
+        "`blame` names the line that holds it for {stall_ms:.0f} ms; make the route `def`, or await what holds no loop",
         "loop",
     ),
     CauseSpec(
@@ -366,14 +383,14 @@ _SPECS = (
         "dependency_bound",
         5,
         dependency_bound,
-        remedy="raise the pool or limit that requests wait for; more threads or workers only wait there, too",
+        remedy="raise what requests wait for, most of {low_ms:.0f} ms; more threads or workers only wait there, too",
         stands="any",
     ),
     CauseSpec(
         "memory_growth",
         7,
         memory_growth,
-        remedy="look for what the app keeps of each request; a longer measure_s shows whether it ends",
+        remedy="look for what keeps {growth_mb:.0f} MB of requests; a longer measure_s shows whether it ends",
     ),
 )
 CAUSES = {spec.name: spec for spec in _SPECS}

@@ -93,6 +93,7 @@ class Signals:
     """CPU seconds stolen from all cores ÷ the window."""
     generator_ratio: float = 0.0
     """CPU of the busiest generator process ÷ time."""
+    generator_processes: int = 1
     rss_mb: float = 0.0
     rss_growth_mb: float = 0.0
     growth: Growth | None = None
@@ -154,6 +155,7 @@ def gather(rows: RunRows, telemetry: pa.Table) -> Signals:
         machine_cores=machine_cores,
         steal_ratio=min(1.0, steal * machine_cores),
         generator_ratio=run.generator.cpu_ratio or 0.0,
+        generator_processes=run.generator.processes,
         rss_mb=host.server_rss_mb or 0.0,
         rss_growth_mb=host.server_rss_growth_mb or 0.0,
         growth=memory_growth(rows, inside),
