@@ -224,7 +224,8 @@ def _wrapped(awaitable: Any) -> Any:
     """What such a wrapper passes on; None: it is none."""
     if type(awaitable).__name__ not in WRAPPERS:
         return None
-    return next((each for each in gc.get_referents(awaitable) if type(each) in LINKS), None)
+    inside = gc.get_referents(awaitable)
+    return next((each for each in inside if type(each) in LINKS or type(each).__name__ in WRAPPERS), None)
 
 
 def _name(code: CodeType) -> str:

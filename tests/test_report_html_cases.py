@@ -81,6 +81,11 @@ def test_a_section_has_figures_runs_and_a_repeat_command() -> None:
     assert runs[0].figures[-1] == fmt.duration(float(digest.service[digest.endpoint].quantiles_ms[-1]))
     assert runs[0].figures[4] == fmt.NONE  # too few rows for p99.99
     assert [(cause.name, cause.runs) for cause in section.causes] == [("thread pool full", "3 of 3 runs")]
+    assert [(line.place, line.call, line.who, line.number) for line in section.stood] == [
+        ("shop/repo.py:31", "db.execute", "threads", "36.0"),
+        ("shop/repo.py:33", "", "threads", "2.00"),
+        ("shop/main.py:9", "time.sleep", "event loop", "50.0 %"),
+    ]
     assert ("server CPU", "3.50 s", "2.50 s", "4.50 s") in section.telemetry
     assert [check.name for check in section.checks] == ["generator CPU ratio", "steal ratio"]
     assert "--set" in section.command

@@ -8,7 +8,7 @@ import pandas as pd
 
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
-from loopwise.model import Cause, HostFigures, Run, ServerFacts, Worker
+from loopwise.model import Cause, HostFigures, Run, ServerFacts, WaitPlace, Worker
 from support.report import fixture_summary
 
 STEPS = 26
@@ -72,6 +72,17 @@ def _dressed(run: Run) -> Run:
                 Worker(pid=100 + index, requests=900, share=1 / workers, cpu_s=1.2) for index in range(workers)
             ),
             "causes": (Cause(cause="thread_pool_full", share=0.93, evidence="all 40 threads were busy"),)
+            if run.case.mode == "sync"
+            else (),
+            "waits_at": (
+                WaitPlace(
+                    place="shop/repo.py:31", function="items", call="db.execute", kind="thread", count=36, share=0.9
+                ),
+                WaitPlace(
+                    place="shop/repo.py:33", function="items", call="", kind="thread", count=run.replicate, share=0.1
+                ),
+                WaitPlace(place="shop/main.py:9", function="get", call="time.sleep", kind="loop", count=0.5, share=0.5),
+            )
             if run.case.mode == "sync"
             else (),
         }
