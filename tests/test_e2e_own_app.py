@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from support.e2e import ROOT, Bench, runs_of
+from support.e2e import ROOT, Bench, app_file, runs_of
 from support.fault_server import FaultServer
 
 from loopwise.measure.alone import REQUESTS
@@ -121,6 +122,82 @@ def test_the_examples_suite_measures_every_endpoint(shop: Path, tmp_path: Path) 
         "POST /orders": 201,
         "victim /health": 200,
     }
+    assert bench.left_behind() == []
+
+
+MODED = """
+import asyncio, os, threading, time
+from fastapi import FastAPI
+
+app = FastAPI()
+
+def tell():
+    os.write(2, f"called in {os.getpid()} {threading.current_thread().name.split()[0]}\\n".encode())
+
+@app.get("/sleep")
+async def sleep() -> str:
+    tell()
+    time.sleep(0.01)
+    return "slept"
+
+@app.get("/awaits")
+async def awaits() -> str:
+    await asyncio.sleep(0.001)
+    return "slept"
+
+@app.get("/thread")
+async def thread() -> str:
+    return threading.current_thread().name.split()[0]
+"""
+MODED_SUITE = """
+name = "moded"
+[load]
+users = 4
+warmup_s = 0.1
+measure_s = 0.3
+[replicates]
+min = 1
+max = 1
+repeats = 0
+[[matrix]]
+app = "moded:app"
+endpoint = "/sleep"
+mode = ["own", "sync", "process"]
+pool_processes = 1
+[[matrix]]
+app = "moded:app"
+endpoint = ["/awaits", "/thread"]
+mode = "sync"
+[compare]
+baseline = { mode = "own" }
+slices_max = 0
+"""
+
+
+def test_an_endpoint_is_measured_in_other_modes_and_refused_where_its_answer_would_be_another(tmp_path: Path) -> None:
+    app_file(tmp_path, MODED, "moded.py")
+    (tmp_path / "suite.toml").write_text(MODED_SUITE)
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    status, output = bench("run", tmp_path / "suite.toml", "--out", result)
+    assert status == 3, output
+    runs = {(run.case.workload, run.case.mode): run for run in runs_of(result)}
+    measured = {mode: runs["GET /sleep", mode] for mode in ("own", "sync", "process")}
+    assert {mode: run.error for mode, run in measured.items()} == dict.fromkeys(measured)
+    places = {}
+    for mode, run in measured.items():
+        log = (result / "runs" / run.case.case_id / "1" / "server.log").read_text()
+        calls = {tuple(line.split()[2:]) for line in log.splitlines() if line.startswith("called in")}
+        places[mode] = {(pid == str(run.server.pids[0]), name) for pid, name in calls}
+    assert places == {"own": {(True, "MainThread")}, "sync": {(True, "AnyIO")}, "process": {(False, "MainThread")}}
+    assert runs["GET /awaits", "sync"].error == (
+        "GET /awaits can't be measured as sync: it needs the event loop at moded.py:18 (await asyncio.sleep(0.001)), "
+        "and a thread has none; leave sync out of mode"
+    )
+    assert (runs["GET /thread", "sync"].error or "").startswith(
+        'GET /thread can\'t be measured as sync: $ is "AnyIO", as written "MainThread"; leave sync out of mode'
+    )
+    assert "GET /sleep as written, 1 worker #1: " in output
+    assert not re.search(r"\bown\b", output)
     assert bench.left_behind() == []
 
 

@@ -139,6 +139,15 @@ def test_dependencies_of_an_endpoint_have_no_mode_where_it_is_as_written(tmp_pat
     assert "GET /a sync, with its dependencies, 1 worker" in shown_names(suite.cases).values()
 
 
+def test_the_size_of_the_pool_is_that_of_mode_process_alone(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, APP + 'mode = ["own", "process"]\npool_processes = [1, 2]')
+    assert list(shown_names(suite.cases).values()) == [
+        "GET /a as written, 1 worker",
+        "GET /a process, pool of 1, 1 worker",
+        "GET /a process, pool of 2, 1 worker",
+    ]
+
+
 MODES_REFUSED = [
     (
         APP + 'mode = ["sync", "blocking"]',

@@ -8,10 +8,12 @@ from typing import Any
 
 from loopwise.errors import EndpointError, RunError
 from loopwise.measure.testbed import Serve
+from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Endpoint, Noun
-from loopwise.model.factors import is_own
+from loopwise.model.factors import is_moded, is_own
 from loopwise.servers import lifecycle
 from loopwise.servers.exchange import Answer
+from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.preparation import prepare
 from loopwise.servers.services import Services
 from loopwise.servers.target import calibration
@@ -58,15 +60,24 @@ def ask_all(cases: Sequence[Case], on_reply: OnReply = lambda _: None, serve: Se
             scratch = Path(tempfile.mkdtemp(dir=folder))
             log = scratch / "server.log"
             prepare([case], 1, log)
-            silent = case.model_copy(update={"endpoints": ()})
             with (
                 services.during(case.needs, "ask") as variables,
-                serve(silent, scratch=scratch, log=log, calibration=calibrated, services=variables) as running,
+                serve(
+                    case, scratch=scratch, log=log, calibration=calibrated, services=variables, asks=False
+                ) as running,
             ):
                 yield running.url, log
 
-        for case, units in apps(cases):
-            for each in _ask(case, units, start):
+        @contextmanager
+        def start_written(case: Case, _log: Path) -> Iterator[RunningServer]:
+            with start(case) as (url, _):
+                yield RunningServer(url)
+
+        written = WrittenAnswers(start_written)
+        merged = apps(cases)
+        written.learn(case for case, _ in merged)
+        for case, units in merged:
+            for each in _ask(case, units, start, written):
                 on_reply(each)
                 found.append(each)
     return found
@@ -81,17 +92,21 @@ def apps(cases: Sequence[Case]) -> list[tuple[Case, list[Unit]]]:
         is_journey = any(each.step is not None for each in case.endpoints)
         own = [case.endpoints] if is_journey else [(each,) for each in case.endpoints]
         units += [unit for unit in own if unit not in units]
-    return list(merged.values())
+    return [
+        (case.model_copy(update={"endpoints": tuple(each for unit in units for each in unit)}), units)
+        for case, units in merged.values()
+    ]
 
 
 def _identity(case: Case) -> str:
     """Identify an app by its code, data and variables, however it is loaded and served."""
-    apart = {"case_id", "load", "cost", "endpoints", "scenario", "server", *({"workload"} if is_own(case) else ())}
+    apart = {"case_id", "load", "cost", "scenario", "server", *({"workload"} if is_own(case) else ())}
+    apart |= set() if is_moded(case) else {"endpoints"}  # one that can't be served so stands in no other's way
     variables = case.server.model_dump_json(include={"env", "env_file"}) if case.server else ""
     return case.model_dump_json(exclude=apart) + variables
 
 
-def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Reply]:
+def _ask(case: Case, units: Sequence[Unit], start: Start, written: WrittenAnswers) -> Iterator[Reply]:
     """Ask each endpoint. A server that gave no answer is replaced: the next endpoint would hang in the same place."""
     left = list(units)
     try:
@@ -100,7 +115,7 @@ def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Reply]:
                 if not left:
                     yield _no_reply(case, (), None)
                 while left:
-                    outcomes = list(_ask_unit(case, left.pop(0), url, log))
+                    outcomes = list(_ask_unit(case, left.pop(0), url, log, written))
                     yield from outcomes
                     if any(each.status is None for each in outcomes):
                         break
@@ -110,15 +125,21 @@ def _ask(case: Case, units: Sequence[Unit], start: Start) -> Iterator[Reply]:
         yield _no_reply(case, [endpoint for unit in left for endpoint in unit], str(error))
 
 
-def _ask_unit(case: Case, unit: Unit, url: str, log: Path) -> Iterator[Reply]:
+def _ask_unit(case: Case, unit: Unit, url: str, log: Path, written: WrittenAnswers) -> Iterator[Reply]:
     """Ask an endpoint, or the steps of a journey up to one that fails."""
     values: dict[str, Any] = {}
     for endpoint in unit:
         answers: list[Answer] = []
+
+        def note(answer: Answer, endpoint: Endpoint = endpoint, answers: list[Answer] = answers) -> None:
+            answers.append(answer)
+            if is_moded(case):
+                written.refuse_other(case, endpoint, answer)
+
         try:
-            with lifecycle.quoting(log):
+            with lifecycle.quoting(log, log if is_moded(case) else None):
                 values |= lifecycle.check_endpoint(
-                    endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=answers.append
+                    endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=note
                 )
         except EndpointError as error:
             yield _reply(case, endpoint, answers, str(error))
@@ -149,4 +170,6 @@ def _no_reply(case: Case, endpoints: Sequence[Endpoint], error: str | None) -> R
 def _place(case: Case) -> str:
     if case.url is not None:
         return case.url
+    if is_moded(case):
+        return f"{case.app.target if case.app else ''} {case.mode}"
     return case.app.target if case.app else f"{case.subject} {case.mode}"

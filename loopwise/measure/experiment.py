@@ -97,6 +97,7 @@ class Execution:
             )
             with Prestart(self._start, self.ahead) as self._prestart:
                 self._settle()
+                self._testbed.written.learn(self._cases[each.case_id] for each in self._planned())
                 while (position := self._next()) is not None:
                     self._run_one(position, self.experiment.plan[position - 1])
             self._escalate()
@@ -148,6 +149,9 @@ class Execution:
 
     def _runs_in_order(self) -> list[Run]:
         return sorted(self._runs.values(), key=lambda run: run.order)
+
+    def _planned(self) -> list[PlannedRun]:
+        return [each for each in self.experiment.plan if each.state == "planned"]
 
     def _first_planned(self) -> int | None:
         plan = enumerate(self.experiment.plan, start=1)
@@ -225,9 +229,8 @@ class Execution:
         """Runs whose servers may be started before their turn: they need no port or service that another holds."""
         return [
             each
-            for each in self.experiment.plan
-            if each.state == "planned"
-            and each.attempt == 1
+            for each in self._planned()
+            if each.attempt == 1
             and self._failures.get(each.case_id, 0) < MAX_FAILURES
             and (case := self._cases[each.case_id]).server is not None
             and case.server.port is None

@@ -3,9 +3,10 @@
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,10 @@ from loopwise.analysis.window import window_figures, worker_figures
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
+from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Experiment, Resource, WaitPlace, Window, Worker
+from loopwise.model.factors import is_moded
+from loopwise.model.modes import OWN
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
 from loopwise.servers import lifecycle, probe_logs
@@ -45,6 +49,16 @@ class Testbed:
     on_event: OnEvent = lambda _: None
     """Receives every event of the generator."""
 
+    @cached_property
+    def written(self) -> WrittenAnswers:
+        """What endpoints answer as they are written, for cases that are measured in another mode."""
+        return WrittenAnswers(self._start_written)
+
+    @contextmanager
+    def _start_written(self, case: Case, log: Path) -> Iterator[RunningServer]:
+        with ExitStack() as stack:
+            yield self.start(stack, case, Pinning(), log=log, services_seed=OWN.name)
+
     def start(
         self,
         stack: ExitStack,
@@ -68,6 +82,8 @@ class Testbed:
         Raises:
             RunError: the server or a service did not start.
         """
+        if is_moded(case):
+            options["on_answer"] = partial(self.written.refuse_other, case)
         # Folders of equal length for all servers: a path's length moves a process's memory.
         scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)

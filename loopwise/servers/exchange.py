@@ -42,6 +42,8 @@ class Answer(NamedTuple):
     """Its header Server: who answered."""
     duration_s: float = 0.0
     """From connecting to the last byte."""
+    content_type: str = ""
+    """Its header Content-Type."""
 
     @property
     def text(self) -> str:
@@ -67,7 +69,7 @@ class _Parser:
         self.on_message_begin()
 
     def on_message_begin(self) -> None:
-        self.reason, self.server = b"", ""
+        self.reason, self.server, self.content_type = b"", "", ""
         self.body = bytearray()
         self.names: set[bytes] = set()
         self.is_complete = self.has_head = False
@@ -79,6 +81,8 @@ class _Parser:
         self.names.add(name.lower())
         if name.lower() == b"server":
             self.server = value.decode("latin-1")
+        elif name.lower() == b"content-type":
+            self.content_type = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self.has_head = self.status >= 200
@@ -188,7 +192,13 @@ def _exchange(connection: socket.socket, request: bytes, deadline_s: float) -> A
                 raise NoAnswerError(
                     "the answer is no HTTP/1.1 or changes the protocol", "name a plain HTTP endpoint"
                 ) from None
-    return Answer(parser.status, parser.reason.decode("latin-1"), bytes(parser.body), parser.server)
+    return Answer(
+        parser.status,
+        parser.reason.decode("latin-1"),
+        bytes(parser.body),
+        parser.server,
+        content_type=parser.content_type,
+    )
 
 
 def _left_s(deadline_s: float) -> float:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def serve(
     services: Mapping[str, str] | None = None,
     on_start: Callable[[subprocess.Popen[str]], object] = lambda _: None,
     hold: Callable[[], float] = lambda: 0.0,
+    on_answer: Callable[[Endpoint, Answer], object] = lambda _endpoint, _answer: None,
+    asks: bool = True,
 ) -> Iterator[RunningServer]:
     """Serve a case's app for the duration of a `with` block.
 
@@ -115,6 +118,8 @@ def serve(
         services: environment variables with the addresses of the target app's services.
         on_start: called with the process before it is ready, so that another thread can suspend or stop it.
         hold: called repeatedly until the server is ready; blocks while the server is suspended and returns the seconds.
+        on_answer: receives the answer of each endpoint of the case; may raise EndpointError.
+        asks: whether the endpoints are asked at all.
 
     Raises:
         ServerError: it died, did not answer in time, or the app can't be imported.
@@ -123,7 +128,8 @@ def serve(
     if case.server is None:
         assert case.url is not None
         answers: list[Answer] = []
-        check_endpoints(case, case.url, on_answer=answers.append)
+        if asks:
+            check_endpoints(case, case.url, lambda _, answer: answers.append(answer))
         yield RunningServer(case.url, opens_ahead=not any(map(_reads_in_threads, answers)))
         return
     port = case.server.port or free_port()
@@ -157,8 +163,9 @@ def serve(
             url = f"http://{HOST}:{port}"
             mode_log = log if is_moded(case) else None
             probes = telemetry_folder(scratch) if case.server.probe else None
-            with quoting(log, mode_log), naming_held(facts.pids, probes):
-                check_endpoints(case, url)
+            if asks:
+                with quoting(log, mode_log), naming_held(facts.pids, probes):
+                    check_endpoints(case, url, on_answer)
             pool_log = log if uses_pool(case) else None
             opens_ahead = not spec.reads_in_threads
             yield RunningServer(url, process, facts, probes, pool_log, mode_log, copies, opens_ahead)
@@ -235,11 +242,11 @@ def quoting(log: Path, mode_log: Path | None = None) -> Iterator[None]:
     try:
         yield
         if mode_log is not None:
-            own_modes.refuse_unkept(mode_log)
+            own_modes.refuse_unkept(mode_log, begin)
     except EndpointError as error:
         time.sleep(LOG_DELAY_S)
         if mode_log is not None:
-            own_modes.refuse_unkept(mode_log)
+            own_modes.refuse_unkept(mode_log, begin)
         written = processes.lines_of(log, begin)
         if not written:
             raise
@@ -285,20 +292,24 @@ def _reads_in_threads(answer: Answer) -> bool:
     return answer.server.lower().startswith("gunicorn")
 
 
-def check_endpoints(case: Case, url: str, on_answer: Callable[[Answer], object] = lambda _: None) -> None:
+def check_endpoints(
+    case: Case, url: str, on_answer: Callable[[Endpoint, Answer], object] = lambda _endpoint, _answer: None
+) -> None:
     """Request each endpoint once, as the load will: a load on a wrong answer would measure the wrong thing.
 
     Args:
         case: with the endpoints.
         url: of the server.
-        on_answer: as of `check_endpoint`.
+        on_answer: receives each endpoint with its answer.
 
     Raises:
         EndpointError: no complete answer within the load's `timeout_s`, or another status than expected.
     """
     values: dict[str, Any] = {}
     for endpoint in case.endpoints:
-        values |= check_endpoint(endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=on_answer)
+        values |= check_endpoint(
+            endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=partial(on_answer, endpoint)
+        )
 
 
 def check_endpoint(

@@ -9,6 +9,7 @@ from loopwise.model import App, Case, Endpoint
 from loopwise.model.factors import is_moded
 from loopwise.paths import target_app_dir
 from loopwise.servers.feeds import first_row
+from loopwise.servers.processes import lines_of
 from loopwise.servers.templates import Template
 
 PACKAGE = "loopwise_modes"
@@ -50,13 +51,16 @@ def _asked(endpoint: Endpoint) -> tuple[str, str]:
     return method.decode(), path.decode()
 
 
-def refuse_unkept(log: Path) -> None:
+def refuse_unkept(log: Path, begin: int = 0) -> None:
     """Refuse a server that could not answer in its mode.
+
+    Args:
+        log: the server's.
+        begin: what stands before this byte is of no interest.
 
     Raises:
         EndpointError: its log says so; the message is the wrapper's own sentence.
     """
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    for line in text.splitlines():
+    for line in lines_of(log, begin):
         if line.startswith(REFUSED):
             raise EndpointError(line.removeprefix(REFUSED))

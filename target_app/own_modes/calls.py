@@ -274,24 +274,22 @@ def _unpacked(packed: bytes) -> tuple[str, Any]:
 
 def _packed_exception(error: Exception) -> bytes:
     """Pack an exception without calling its class again, whose arguments are not known."""
-    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    frames = [Line(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    where = f"in a process of the pool, where the app's lifespan has not run: {_own(frames[1:])}"
     try:
-        packed = pickle.dumps(("raised", (type(error), error.args, vars(error), trace)))
+        packed = pickle.dumps(("raised", (type(error), error.args, vars(error), where)))
         pickle.loads(packed)
     except Exception:
-        packed = pickle.dumps(("raised", (RuntimeError, (_one_line(error),), {}, trace)))
+        packed = pickle.dumps(("raised", (RuntimeError, (_one_line(error),), {}, where)))
     return packed
 
 
-class PoolTracebackError(Exception):
-    """The traceback of an exception in a process of the pool, for logs."""
-
-
-def _rebuilt(kind: type[Exception], args: tuple[Any, ...], attributes: dict[str, Any], trace: str) -> Exception:
+def _rebuilt(kind: type[Exception], args: tuple[Any, ...], attributes: dict[str, Any], where: str) -> Exception:
     error = kind.__new__(kind, *args)
     error.args = args
     vars(error).update(attributes)
-    error.__cause__ = PoolTracebackError(f"in a process of the pool:\n{trace}")
+    if hasattr(error, "add_note"):  # Python 3.11
+        error.add_note(where)  # ends its traceback in the log
     return error
 
 
