@@ -75,6 +75,10 @@ GAUGES: dict[str, Callable[[], Mapping[str, int]]] = {}
 """Pools that the app registers to be sampled, see above."""
 
 
+PROJECT_DEPTH = 3
+"""Folders above `src/package/module`."""
+
+
 class AppError(Exception):
     """The app cannot be served; the message is one sentence for the person who named it."""
 
@@ -96,7 +100,7 @@ def load_app(target: str, folder: str | None = None, interface: str = ASGI) -> A
     except AppError:
         raise  # a wrapper's own sentence, on the app that it loads
     except (Exception, SystemExit) as error:
-        raise AppError(f"{where}: importing {module_name} raised {_one_line(error)}") from error
+        raise AppError(f"{where}: importing {module_name} raised {_one_line(error)}{_other_folder()}") from error
     path = attribute[:-2] if attribute.endswith("()") else attribute
     for name in path.split("."):
         found = _attribute(found, name, where)
@@ -105,13 +109,25 @@ def load_app(target: str, folder: str | None = None, interface: str = ASGI) -> A
         try:
             found = found(**arguments)
         except (Exception, SystemExit) as error:
-            raise AppError(f"{where}: calling {path}({_assigned(arguments)}) raised {_one_line(error)}") from error
+            call = f"{path}({_assigned(arguments)})"
+            raise AppError(f"{where}: calling {call} raised {_one_line(error)}{_other_folder()}") from error
     _check_interface(found, interface, target, where)
     return found
 
 
 def _assigned(arguments: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+def _other_folder() -> str:
+    """Name the folder above the working directory that has a .env, which is where the app is used to be started."""
+    here = Path.cwd()
+    for folder in (here, *here.parents[:PROJECT_DEPTH]):
+        if (folder / ".env").is_file():
+            break
+    else:
+        return ""
+    return f"; it was started in {here}, and {folder} has a .env: name that as `cwd` (--cwd)" if folder != here else ""
 
 
 def _one_line(error: BaseException) -> str:

@@ -3,13 +3,18 @@
 `python tests/provoke.py 20` does it twenty times over and prints a tally: how often each cause was named first, what
 healthy cases were accused of, and the longest stall of an app that stalls for 50 ms each second. The table serves
 test_e2e_causes.py as well.
+
+`python tests/provoke.py deadlock` loads an app whose `def` route keeps a connection between two calls with more and
+more users, for several sizes of threads and pool: the users from which a run that still works predicts a deadlock,
+beside those at which it came.
 """
 
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,9 +107,13 @@ def _toml(value: Any) -> str:
 def write_suite(folder: Path, names: list[str]) -> Path:
     """The suite with an entry per name, and what it needs beside it."""
     (folder / "slow.py").write_text(SLOW_USER, encoding="utf-8")
+    return write_entries(folder, [PROVOCATIONS[name].entry for name in names])
+
+
+def write_entries(folder: Path, entries: Sequence[Mapping[str, Any]]) -> Path:
+    """A suite of these [[matrix]] entries, each measured once."""
     head = 'name = "provoke"\n[load]\nwarmup_s = 0.5\nmeasure_s = 2.2\n[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n'
     head += "[compare]\nslices_max = 0\n"
-    entries = [PROVOCATIONS[name].entry for name in names]
     tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in entry.items()) for entry in entries]
     path = folder / "provoke.toml"
     path.write_text(head + "".join(f"[[matrix]]\n{table}\n" for table in tables), encoding="utf-8")
@@ -159,6 +168,63 @@ def main(rounds: int, names: list[str]) -> int:
     return int(any(found[PROVOCATIONS[name].cause or "none"] < rounds for name, found in tally.items()))
 
 
+DEADLOCKS = ((40, 15), (10, 5), (20, 12))
+"""Threads and connections."""
+AROUND = (-3, -2, -1, 0, 1, 2, 3)
+"""Users that are asked for, less threads + connections. The first run must still work, and predict."""
+EXACT = 1
+
+
+class Deadlock(NamedTuple):
+    """Where a pool deadlocks: users of a worker, as a run predicted and as runs found; None: none did."""
+
+    predicted: int | None
+    found: int | None
+    working: tuple[int, ...] = ()
+    """Users at which it went on although fewer had stopped it."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it came within EXACT users of the prediction."""
+        return self.predicted is not None and self.found is not None and abs(self.predicted - self.found) <= EXACT
+
+
+def deadlock(threads: int, connections: int) -> Deadlock:
+    """Measure with users around threads + connections."""
+    from support.e2e import Bench  # noqa: PLC0415 - only the script needs it here
+
+    load = {"users": [threads + connections + each for each in AROUND], "warmup_max_s": 1.0}
+    more = {"load": load, "threads": threads, "factory_args": {"connections": connections}}
+    with tempfile.TemporaryDirectory(prefix="provoke-") as temporary:
+        folder = Path(temporary)
+        suite = write_entries(folder, [_own("/orders", 0, "ordering", **more)])
+        status, output = Bench(folder / "bench")("run", suite, "--out", folder / "result", "--quiet", timeout_s=900)
+        runs, _ = ResultFolder(folder / "result").runs()
+    if status not in (0, 3):
+        print(output)
+    by_users = {run.case.load.users: run for run in runs}
+    stopped = [users for users, run in sorted(by_users.items()) if first_cause(run) == "pool_deadlock"]
+    found = min(stopped, default=None)
+    foretold = " ".join(cause.evidence for cause in by_users[min(by_users)].causes)
+    words = re.search(r"from (\d+) users of a worker on", foretold)
+    working = tuple(each for each in by_users if found is not None and each > found and each not in stopped)
+    return Deadlock(int(words[1]) if words else None, found, working)
+
+
+def main_deadlocks() -> int:
+    """Print predicted and found users for each of DEADLOCKS; 1 where they differ by more than EXACT."""
+    print("threads  connections  predicted  found")
+    wrong = 0
+    for threads, connections in DEADLOCKS:
+        each = deadlock(threads, connections)
+        wrong += not each.is_exact
+        rest = f"  went on at {', '.join(map(str, each.working))}" if each.working else ""
+        print(f"{threads:7}{connections:13}{each.predicted or 'no':>11}{each.found or 'none':>7}{rest}", flush=True)
+    return int(wrong > 0)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["deadlock"]:
+        sys.exit(main_deadlocks())
     chosen = [name for name in PROVOCATIONS if not sys.argv[2:] or any(word in name for word in sys.argv[2:])]
     sys.exit(main(int(sys.argv[1]) if sys.argv[1:] else 1, chosen))

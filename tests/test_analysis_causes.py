@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from support.fakes import EPOCH_NS, FakeRow, case_of, run_of, table_of
 
-from loopwise.analysis.causes import CAUSES, find, rank
+from loopwise.analysis.causes import CAUSES, find, first_causes, rank
 from loopwise.analysis.memory import Growth, memory_growth
 from loopwise.analysis.rows import RunRows
 from loopwise.analysis.signals import PoolSignals, Signals, Standstill, WorkerSignals
-from loopwise.model import Resource, Run, Window, Worker
+from loopwise.model import Cause, Check, Resource, Run, Window, Worker
 from loopwise.results.columns import TELEMETRY
 
 QUIET = WorkerSignals(share=1.0, cpu_ratio=0.2, wait_ratio=0.01, held_ratio=0.002, stall_ms=4.2)
@@ -459,3 +459,24 @@ def test_a_deadlock_is_predicted_and_told_by_its_arithmetic(threads: int, places
     pools = {"dependency_pool": pool(0.9, places), "limiter": pool(1.0, threads)}
     assert f"from {users} users" in rank(one(pools=pools, holds_between=True))[0].evidence
     assert "deadlock" not in rank(one(pools=pools))[0].evidence
+
+
+SILENT = Check(name="hung", effect="void", value=5.0, limit=0.5, ok=False)
+
+
+@pytest.mark.parametrize(
+    ("others", "usable", "expected"),
+    [
+        ((), 0, ["loop_blocked"]),
+        ((SILENT.model_copy(update={"name": "rows"}),), 0, ["loop_blocked"]),
+        ((SILENT.model_copy(update={"name": "errors"}),), 0, []),
+        ((), 1, []),
+    ],
+)
+def test_why_a_server_stopped_answering_is_told_unless_runs_are_usable(
+    others: tuple[Check, ...], usable: int, expected: list[str]
+) -> None:
+    cause = Cause(cause="loop_blocked", share=1.0, evidence="event loop blocked 100 % of the window")
+    silent = run_of(case_of("c"), status="invalid", checks=(SILENT, *others), causes=(cause,))
+    known = first_causes([*[run_of(case_of("c"), replicate=2)] * usable, silent])
+    assert [each.cause for each in known.values()] == expected

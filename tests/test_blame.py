@@ -9,10 +9,11 @@ from support.fakes import case_of
 
 from loopwise.blame.findings import Findings, Load, Unanswered, blamed_lines, many_short, short_calls
 from loopwise.blame.sarif import sarif
-from loopwise.blame.subjects import distinct, subjects
+from loopwise.blame.subjects import distinct, offered, subjects
 from loopwise.blame.watched import ProbeReport, Tally, merge, stuck_place
 from loopwise.cli.blame import parse_limit_ms
 from loopwise.errors import UsageError
+from loopwise.suite.own_app import named_app
 
 
 def tallies_of(path: Path, held_ns: int = 40_000_000) -> dict[str, Tally]:
@@ -96,6 +97,38 @@ def test_an_expected_status_is_no_complaint_and_another_is() -> None:
     loads = [Load(endpoint=name, requests=1, seconds=0, expect_status=404) for name in ("GET /a", "GET /b")]
     found = Findings(asked=loads, answers={"GET /a": {"404": 1}, "GET /b": {"200": 1}})
     assert [sentence.partition(":")[0] for sentence in found.complaints] == ["GET /b"]
+
+
+def test_requests_that_the_end_of_the_pass_cut_off_are_no_complaint() -> None:
+    loads = [Load(endpoint=name, requests=1, seconds=0) for name in ("GET /a", "GET /b")]
+    found = Findings(
+        asked=loads, answers={"GET /a": {"200": 9, "unfinished": 1}, "GET /b": {"500": 1, "unfinished": 1}}
+    )
+    assert found.complaints == ["GET /b: answered 1× 500; is it asked as it should be?"]
+
+
+HIDDEN_APP = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/internal", include_in_schema=False)
+async def internal():
+    return {}
+"""
+
+
+def test_an_app_of_which_nothing_may_be_asked_names_its_routes_with_the_reasons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hidden_app.py").write_text(HIDDEN_APP, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    app = named_app("blame", "hidden_app:app", tmp_path, None)
+    with pytest.raises(UsageError, match=r"for you: GET /internal \(is in no OpenAPI.*\); name one by") as caught:
+        offered(app, None, include_unsafe=False)
+    assert "--include-unsafe" in str(caught.value)
+    assert offered(app, None, include_unsafe=True)[0] == ["GET /internal"]
 
 
 @pytest.mark.parametrize(("text", "limit_ms"), [("20ms", 20), ("0.5s", 500), ("1.5 ms", 1.5)])

@@ -210,6 +210,12 @@ def test_an_app_of_ones_own_has_no_column_for_a_baseline(make: Callable[[], Summ
     assert "requests/s" in text
 
 
+def test_an_access_log_that_is_off_against_the_servers_default_is_told() -> None:
+    told = "access log that uvicorn writes by default is off"
+    assert told in " ".join(printed(own_app_summary()).split())
+    assert told not in " ".join(printed(fixture_summary(7)).split())
+
+
 def test_verdicts_are_in_the_table_with_their_ratios() -> None:
     summary = fixture_summary(40, invalid="some")
     text = printed(summary)

@@ -198,6 +198,21 @@ def test_an_app_that_cannot_be_served_is_told_in_one_sentence(app: str, fragment
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("place", "is_named"), [("../..", True), (".", False), (None, False)])
+def test_an_import_that_fails_names_the_folder_above_that_has_a_dotenv(
+    place: str | None, is_named: bool, probed: Probed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "src" / "shop"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    if place is not None:
+        (here / place / ".env").resolve().write_text("A=1\n", encoding="utf-8")
+    with pytest.raises(Exception, match="KeyError: 'DATABASE_URL'") as caught:
+        probed("probed_shop:fail()")
+    hint = f"; it was started in {here}, and {tmp_path} has a .env: name that as `cwd` (--cwd)"
+    assert str(caught.value).endswith(hint) == is_named
+
+
 def test_the_sentence_names_app_folder_and_interpreter(probed: Probed, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot serve") as caught:
         probed("probed_shop:nothing")

@@ -40,6 +40,8 @@ MIN_BLOCKED = 0.03
 """Below this share stalls are timers, garbage collections and neighbours on the host."""
 BUSY, IDLE = 0.7, 0.6
 """A worker with MAX_UNEVEN times its fair share is overloaded if it is busy (BUSY) while another has time (IDLE)."""
+SILENT = frozenset({"hung", "stopped"})
+"""Checks by which a server that stops answering is known."""
 FREE = 0.7
 """A server that wants less CPU than this does not make requests wait for it."""
 QUEUEING = 3.0
@@ -423,11 +425,24 @@ def _is_telling(run: Run) -> bool:
     return run.status == "ok" or deadlock_of(run) is not None
 
 
+def _is_silent(run: Run) -> bool:
+    """Whether a run is invalid for nothing but that its server stopped answering: why, its causes may say."""
+    void = {check.name for check in run.checks if not check.ok and check.effect == "void"}
+    return run.status == "invalid" and bool(void & SILENT) and void <= {*SILENT, "rows"}
+
+
+def _telling(runs: Sequence[Run]) -> list[Run]:
+    """The runs whose causes are those of their cases; silent ones only of cases that have no other."""
+    telling = [run for run in runs if _is_telling(run)]
+    known = {run.case.case_id for run in telling}
+    return telling + [run for run in runs if run.case.case_id not in known and _is_silent(run)]
+
+
 def first_causes(runs: Sequence[Run]) -> dict[str, Cause]:
     """Each case's first cause by case_id, from the first run that names it."""
     names = first_cause_names(runs)
     causes: dict[str, Cause] = {}
-    for run in filter(_is_telling, runs):
+    for run in _telling(runs):
         case_id = run.case.case_id
         if run.causes and run.causes[0].cause == names.get(case_id):
             causes.setdefault(case_id, run.causes[0])
@@ -437,7 +452,7 @@ def first_causes(runs: Sequence[Run]) -> dict[str, Cause]:
 def first_cause_names(runs: Sequence[Run]) -> dict[str, str]:
     """The cause that most usable runs of a case name first, by case_id; left out where most name none."""
     named: dict[str, list[str]] = {}
-    for run in filter(_is_telling, runs):
+    for run in _telling(runs):
         named.setdefault(run.case.case_id, []).append(run.causes[0].cause if run.causes else "")
     most = {case_id: max(names, key=names.count) for case_id, names in named.items()}
     return {case_id: name for case_id, name in most.items() if name}

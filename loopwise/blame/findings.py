@@ -12,6 +12,7 @@ from rich.table import Table
 from loopwise.blame.watched import Spot, Tally, added
 from loopwise.model import Noun
 from loopwise.report.terminal.screen import plain
+from loopwise.results.columns import UNFINISHED
 from loopwise.servers.source import called, source_line
 
 LISTED = 8
@@ -175,7 +176,9 @@ class Findings(Noun):
             f"{load.endpoint}: answered {', '.join(f'{count}× {status}' for status, count in statuses.items())}; "
             "is it asked as it should be?"
             for load in self.asked
-            if (statuses := self.answers.get(load.endpoint, {})) and not all(map(load.succeeded, statuses))
+            # What the end of the pass cut off was asked well.
+            if (statuses := {each: n for each, n in self.answers.get(load.endpoint, {}).items() if each != UNFINISHED})
+            and not all(map(load.succeeded, statuses))
         ]
 
     def joined(self, other: "Findings") -> "Findings":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopwise.blame.findings import LeftOut
+from loopwise.blame.findings import LISTED, LeftOut
 from loopwise.blame.requests import WEBSOCKET
 from loopwise.errors import UsageError
 from loopwise.model import App, Case, Endpoint
@@ -95,14 +95,16 @@ def offered(
     """
     found = listing(app, env_file)
     wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
-    if not wanted:
-        raise UsageError(
-            f"blame: no route of {app.target} can be chosen for you (GET or HEAD, without required parameters or a "
-            "login); name one by --endpoint 'GET /x'"
-        )
     reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
     left_out = [LeftOut(endpoint=name, reason=reason) for name, reason in reasons if reason]
-    return wanted, [*left_out, *(LeftOut(endpoint=each) for each in found.left_out)]
+    left_out += [LeftOut(endpoint=each) for each in found.left_out]
+    if not wanted:
+        listed = "; ".join(map(str, left_out[:LISTED])) or "it has no route"
+        raise UsageError(
+            f"blame: no route of {app.target} can be chosen for you: {listed}; name one by --endpoint 'GET /x'"
+            + ("" if include_unsafe or not left_out else ", or allow what may change data by --include-unsafe")
+        )
+    return wanted, left_out
 
 
 def distinct(cases: Sequence[Case]) -> list[Case]:

@@ -13,6 +13,7 @@ from loopwise.analysis.bounds import bounds
 from loopwise.analysis.causes import deadlock_of
 from loopwise.analysis.checks import disturbance
 from loopwise.analysis.stats import estimate, relative_half_width
+from loopwise.analysis.wording import count
 from loopwise.machine import cores
 from loopwise.model import Case, Estimate, Experiment, PlannedRun, Run, Suite
 from loopwise.model.factors import baseline_pairs
@@ -254,7 +255,7 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
         Text(clean(f"{suite.name}: {suite.description}"), style="bold"),
         table,
         Text(
-            f"{len(suite.cases)} cases, {times} replicates each in shuffled blocks, about {span}. "
+            f"{count(len(suite.cases), 'case')}, {times} replicates each in shuffled blocks, about {span}. "
             f"The first runs: {first}{', …' if len(planned['order']) > 3 else ''}"
         ),
     )

@@ -11,6 +11,7 @@ from loopwise.model import TOTAL, Case, naming
 from loopwise.model.factors import is_own
 from loopwise.model.naming import variants
 from loopwise.report.format import confidence
+from loopwise.servers.specs import SERVERS
 from loopwise.visible import clean
 
 ROWS_PER_FACET = 40
@@ -180,6 +181,18 @@ class Cells:
                 "ratios are known better than the absolute figures, and these are of half a machine."
             )
         return f"Intervals: {level}, from {span} replicates, {started(self.cases)}."
+
+    @cached_property
+    def log_note(self) -> str:
+        """A sentence on servers whose access log is off for a person's own app, against their default; empty: none."""
+        servers = [case.server for case in self.cases if case.app is not None and case.server is not None]
+        silent = {server.name for server in servers if SERVERS[server.name].logs_access and not server.access_log}
+        if not silent:
+            return ""
+        return (
+            f"The access log that {' and '.join(sorted(silent))} writes by default is off; `access_log = true` "
+            "(--set matrix.access_log=true) measures with it."
+        )
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], dict[str, Any]]:

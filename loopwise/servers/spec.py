@@ -104,6 +104,8 @@ class ServerSpec:
     """Text in its log that shows that the first package of `needs` is too old."""
     changes: tuple[str, ...] = ()
     """Defaults that Loopwise changes, in words, each with the server's own in brackets."""
+    logs_access: bool = False
+    """It writes an access log by default, which is off unless the suite asks for it."""
     lone_worker: bool = False
     """A single worker runs in the process that was started, without a supervisor."""
     interface: str = "asgi"

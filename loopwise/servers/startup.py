@@ -99,8 +99,8 @@ def _too_late(server: Server, ready: int, ended: int, patience: "Patience", log:
     died = f" ({ended} worker processes ended meanwhile)" if ended else ""
     return (
         f"{server.name} was not ready within {int(patience.waited_s(time.monotonic()))} s: "
-        f"{ready} of {server.workers} workers answered{died}; raise `startup_timeout_s` if the app "
-        f"needs longer to start. {processes.quoted(log)}"
+        f"{ready} of {server.workers} workers answered{died}; raise `startup_timeout_s` "
+        f"(--startup-timeout-s) if the app needs longer to start. {processes.quoted(log)}"
     )
 
 

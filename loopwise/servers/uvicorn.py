@@ -27,6 +27,7 @@ UVICORN = ServerSpec(
     argv=_argv,
     since={"--timeout-graceful-shutdown": Since((0, 22))},
     lone_worker=True,
+    logs_access=True,
     needs={"uvicorn": "uvicorn"},
     changes=("no access log (on)", "log level warning (info)", "2 s to end (no limit)"),
 )

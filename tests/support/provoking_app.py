@@ -227,6 +227,13 @@ def uneven() -> Any:
     return app
 
 
+def ordering(connections: int) -> Any:
+    """The app, with a pool of so many connections."""
+    global queue_pool  # noqa: PLW0603 - made before the first request
+    queue_pool = type(queue_pool)(connections, 0)
+    return app
+
+
 def gauged() -> Any:
     """The app, telling the probe of its four places."""
     probe: Any = sys.modules.get("loopwise_probe")

@@ -54,6 +54,7 @@ def _overview(summary: Summary) -> dict[str, Any]:
         "invalid": sum(cells.why_invalid(case) is not None for case in cells.cases),
         "measurements": len(summary.duel or summary.runs),
         "interval_note": cells.interval_note,
+        "log_note": cells.log_note,
         "is_running": all(case.server is None for case in cells.cases),
         "answers": summary.answers,
         "trouble": trouble(summary),

@@ -65,7 +65,7 @@ class Answer:
             yield Padding(plain(answer, "bold"), (0, 0, 1, 0))
         for facet in cells.facets:
             yield _facet(cells, facet, options.max_width, is_ascii=options.ascii_only)
-        yield plain(cells.interval_note, "dim")
+        yield from (plain(note, "dim") for note in (cells.interval_note, cells.log_note) if note)
 
 
 def print_tidily(console: Console, renderable: RenderableType) -> None:
