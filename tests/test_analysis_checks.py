@@ -39,6 +39,7 @@ GENERATOR = {
 }
 HOST = {
     "steal_ratio": 0.0,
+    "harness_pause_s": 0.1,
     "server_cpu_s": 0.5,
     "harness_cpu_s": 0.05,
     "processes_cpu_s": 0.9,
@@ -174,6 +175,8 @@ TABLE: list[tuple[str, Facts, str]] = [
     ("clock_step", facts_of(generator={"clock_step_ms": -1.1}), VOID),
     ("paused", facts_of(generator={"longest_pause_s": 0.5}), PASS),
     ("paused", facts_of(generator={"longest_pause_s": 0.51}), VOID),
+    ("harness_paused", facts_of(host={"harness_pause_s": 1.0}), PASS),
+    ("harness_paused", facts_of(host={"harness_pause_s": 1.1}), VOID),
     ("steal", facts_of(host={"steal_ratio": 0.1}), PASS),
     ("steal", facts_of(host={"steal_ratio": 0.11}), FLAG),
     ("connections", facts_of(), PASS),

@@ -113,7 +113,7 @@ def round_with(baseline: dict[str, int] = GOOD, candidate: dict[str, int] = GOOD
         candidate=Side(counts=candidate),
         **{
             "generator": {"busiest_cpu_s": 0.3, "wall_s": 1.0, "clock_step_ms": 0.0, "longest_pause_s": 0.0},
-            "host": {"steal_ratio": 0.0},
+            "host": {"steal_ratio": 0.0, "harness_pause_s": 0.1},
         }
         | options,
     )
@@ -126,6 +126,7 @@ BROKEN: list[tuple[str, Round, str]] = [
     ("generator_cpu", round_with(generator={"busiest_cpu_s": 0.95, "wall_s": 1.0}), "void"),
     ("clock_step", round_with(generator={"clock_step_ms": -1.5}), "void"),
     ("paused", round_with(generator={"longest_pause_s": 0.6}), "void"),
+    ("harness_paused", round_with(host={"harness_pause_s": 1.5}), "void"),
     ("steal", round_with(host={"steal_ratio": 0.3}), "flag"),
 ]
 
@@ -139,7 +140,15 @@ def test_a_round_is_refused_or_flagged_as_a_run_would_be(name: str, found: Round
 
 def test_a_round_without_blemish_passes_every_check() -> None:
     checks = check_round(round_with())
-    assert {check.name for check in checks} == {"errors", "rows", "generator_cpu", "clock_step", "paused", "steal"}
+    assert {check.name for check in checks} == {
+        "errors",
+        "rows",
+        "generator_cpu",
+        "clock_step",
+        "paused",
+        "harness_paused",
+        "steal",
+    }
     assert all(check.ok and not check.detail for check in checks)
 
 

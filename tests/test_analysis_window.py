@@ -144,6 +144,7 @@ def test_window_figures_are_differences_between_its_ends() -> None:
         {
             "steal_ratio": 0.1,
             "cpu_ratio": 0.75,
+            "harness_pause_s": 1e-8,
             "server_cpu_s": 0.7 + 0.5,
             "server_rss_mb": 95.0,
             "server_rss_growth_mb": 0.0,
@@ -162,7 +163,7 @@ def test_shared_memory_is_that_at_the_end_of_the_processes_that_live() -> None:
 
 def test_running_server_has_no_figures_but_the_machine_has() -> None:
     only_hosts = [sample for sample in SAMPLES if sample.role == "host"]
-    assert set(window_figures(only_hosts, 10, 30)) == {"steal_ratio", "cpu_ratio"}
+    assert set(window_figures(only_hosts, 10, 30)) == {"steal_ratio", "cpu_ratio", "harness_pause_s"}
 
 
 def test_one_sample_is_no_difference() -> None:

@@ -109,7 +109,7 @@ def test_checks_and_counts_of_a_round_are_those_of_the_code(tmp_path: Path) -> N
     side = side_of(table_of([FakeRow(0, 1, "baseline GET /")], tmp_path), "baseline", [span], None, span)
     record = model.Round(
         pairing="duel", number=1, baseline_case="a", candidate_case="b", status="ok", started_at="", baseline=side,
-        candidate=side, host=model.HostFigures(steal_ratio=0),
+        candidate=side, host=model.HostFigures(steal_ratio=0, harness_pause_s=0),
         generator=model.GeneratorFigures(wall_s=1, clock_step_ms=0, longest_pause_s=0),
     )  # fmt: skip
     checks = dict.fromkeys(each.name for each in check_round(record))

@@ -114,9 +114,10 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
     """The window's figures, for `host` in run.json.
 
     Returns:
-        steal_ratio and cpu_ratio of the machine (0–1); with a server, server_cpu_s (user and system, all its
-        processes), server_rss_mb (their greatest sum), server_rss_growth_mb (0 unless it grew steadily), server_threads
-        and server_context_switches; server_pss_mb where all have it; and, with probes, those of `loop_figures`.
+        steal_ratio and cpu_ratio of the machine (0–1), and harness_pause_s; with a server, server_cpu_s (user and
+        system, all its processes), server_rss_mb (their greatest sum), server_rss_growth_mb (0 unless it grew
+        steadily), server_threads and server_context_switches; server_pss_mb where all have it; and, with probes, those
+        of `loop_figures`.
     """
     inside = [s for s in samples if start_ns <= s.time_ns <= end_ns]
     hosts = [s for s in inside if s.role == "host"]
@@ -126,6 +127,7 @@ def window_figures(samples: list[Sample], start_ns: int, end_ns: int) -> dict[st
         total_s = max((last.total_s or 0.0) - (first.total_s or 0.0), 1e-9)
         figures["steal_ratio"] = ((last.steal_s or 0.0) - (first.steal_s or 0.0)) / total_s
         figures["cpu_ratio"] = (last.cpu_s - first.cpu_s) / total_s
+        figures["harness_pause_s"] = max(two.time_ns - one.time_ns for one, two in pairwise(hosts)) / 1e9
     by_pid: dict[int, list[Sample]] = {}
     by_time: dict[int, float] = {}
     for sample in inside:

@@ -15,14 +15,13 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from loopwise.errors import GeneratorError, RunError
 from loopwise.generator.locustfile import ScriptedTraffic
 from loopwise.generator.pairs import PairTraffic, alternate
+from loopwise.generator.pauses import Pauses
 from loopwise.generator.protocol import Event, Order, Slice
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.traffic import DeclaredTraffic, Traffic
 from loopwise.model import GeneratorFigures, ScriptFigures
 
 TICK_S = 0.01
-LIVING_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Unlike Linux's monotonic clock, this one runs on while the machine is suspended."""
 HANG_WAIT_MIN_S, HANG_WAIT_MAX_S = 2.0, 10.0
 """How long closed load waits for one more answer after its window, which is as long within these limits: a server that
 hangs gives none, and one that is slow is not to be taken for it."""
@@ -86,6 +85,10 @@ class Driver(Protocol):
     def cpu_s(self) -> list[float]:
         """CPU seconds used so far, by process."""
 
+    @property
+    def pause_s(self) -> float:
+        """Longest pause of a worker process between the last two times that `cpu_s` was asked for; 0 without any."""
+
     def close(self) -> None:
         """End the users and the stream."""
 
@@ -97,6 +100,9 @@ def open_unbuffered(path: str) -> BinaryIO:
 
 class LocalDriver:
     """One process: Locust's local runner and one reactor."""
+
+    pause_s = 0.0
+    """The session notes its own pauses, which are this process's."""
 
     def __init__(self, order: Order) -> None:
         self._recorder = Recorder(open_unbuffered(order.samples))
@@ -189,7 +195,7 @@ class Session:
         self._on_event = on_event
         self._flushed_s = time.monotonic()
         self._slices: tuple[Slice, ...] = ()
-        self._longest_pause_s = self._woke_s = 0.0
+        self._pauses = Pauses(TICK_S)
 
     def run(self) -> Event:
         """Generate the whole run; returns the `done` event."""
@@ -205,13 +211,14 @@ class Session:
         clock_offset_ns = time.time_ns() - time.monotonic_ns()
         self._warm_up()
         cpu_s, wall_s, rows = driver.cpu_s(), time.monotonic(), driver.rows
-        self._woke_s = time.clock_gettime(LIVING_CLOCK)
+        self._pauses.begin()
         self._on_event(Event(event="window_opened", time_ns=time.time_ns(), warm=self._is_warm()))
         census = Census(driver)
         self._slices = self._window(census)
-        self._note_pause()
+        self._pauses.note()
         self._on_event(Event(event="window_closed", time_ns=time.time_ns()))
         used_s = [after - before for before, after in zip(cpu_s, driver.cpu_s(), strict=True)]
+        pause_s = driver.pause_s
         wall_s = time.monotonic() - wall_s
         rows = driver.rows - rows
         census.take()
@@ -232,7 +239,7 @@ class Session:
             users_mean=census.mean,
             users_gone_s=census.gone_s,
             clock_step_ms=(time.time_ns() - time.monotonic_ns() - clock_offset_ns) / 1e6,
-            longest_pause_s=self._longest_pause_s,
+            longest_pause_s=max(self._pauses.longest_s, pause_s),
         )
 
     def _users_wanted(self) -> int:
@@ -302,7 +309,7 @@ class Session:
         while (left_s := until_s - time.monotonic()) > 0 and not until():
             gevent.sleep(min(TICK_S, left_s))
             if phase == "window":
-                self._note_pause()
+                self._pauses.note()
             if time.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
                 self._flushed_s = time.monotonic()
                 self._driver.flush()
@@ -310,12 +317,6 @@ class Session:
                     self._refuse_failure()
                 rows, errors = self._driver.rows, self._driver.errors
                 self._on_event(Event(event="progress", phase=phase, rows=rows, errors=errors))
-
-    def _note_pause(self) -> None:
-        """Note how much longer than a tick it is since the last call."""
-        now_s = time.clock_gettime(LIVING_CLOCK)
-        self._longest_pause_s = max(self._longest_pause_s, now_s - self._woke_s - TICK_S)
-        self._woke_s = now_s
 
     def _refuse_failure(self) -> None:
         """Raise GeneratorError if the load has ended."""

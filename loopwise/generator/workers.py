@@ -26,6 +26,7 @@ import locust
 from locust.env import Environment
 
 from loopwise.errors import GeneratorError
+from loopwise.generator.pauses import Pauses
 from loopwise.generator.protocol import Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.session import traffic_of
@@ -35,6 +36,8 @@ from loopwise.model import ScriptFigures
 ORDER, REPORT, MARK, FINISH = (f"loopwise_{name}" for name in ("order", "report", "mark", "finish"))
 HOST = "127.0.0.1"
 ANSWER_TIMEOUT_S = 20.0
+TICK_S = 0.05
+"""Often enough to notice half a second, seldom enough to cost nothing."""
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Report:
     is_drained: bool = True
     marks: int = 0
     """Marks answered so far."""
+    pause_s: float = 0.0
+    """Longest time between the last two marks in which the worker did not run."""
     is_ready: bool = False
     """It has prepared its part of the order, or failed to."""
     is_finished: bool = False
@@ -234,6 +239,11 @@ class DistributedDriver:
         self._mark()
         return [report.cpu_s for report in self._all]
 
+    @property
+    def pause_s(self) -> float:
+        """Longest pause of a worker between the last two marks."""
+        return max(report.pause_s for report in self._all)
+
     def close(self) -> None:
         """Stop the users, and collect the last rows."""
         try:
@@ -259,6 +269,7 @@ class Worker:
         self._recorder: Recorder | None = None
         self._traffic: Traffic | None = None
         self._finished: Traffic | None = None
+        self._pauses = Pauses(TICK_S)
         self._sink = io.BytesIO()
         self._runner: Any = self._environment.create_worker_runner(host, port)
         for name, act in ((ORDER, self._prepare), (MARK, self._mark), (FINISH, self._finish)):
@@ -267,6 +278,7 @@ class Worker:
 
     def serve(self) -> None:
         """Report until Locust's runner quits; then send the last rows, and let the script end, too."""
+        gevent.spawn(self._tick)
         while not self._runner.greenlet.join(timeout=FLUSH_INTERVAL_S):
             if self._recorder is not None:
                 self._send()
@@ -275,6 +287,11 @@ class Worker:
             self._finish(None)
         if script is not None:
             script.quit(self._environment)
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(TICK_S)
+            self._pauses.note()
 
     def _prepare(self, data: str) -> None:
         order = Order.model_validate_json(data)
@@ -295,7 +312,9 @@ class Worker:
         self._send()
 
     def _mark(self, data: dict[str, Any]) -> None:
-        self._report.marks = data["mark"]
+        self._pauses.note()
+        self._report.marks, self._report.pause_s = data["mark"], self._pauses.longest_s
+        self._pauses.begin()
         if data["stop"] and self._traffic is not None:
             self._traffic.stop_arrivals()
         self._send()

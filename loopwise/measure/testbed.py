@@ -182,7 +182,9 @@ class Recording:
     def figures(self, name: str) -> dict[str, float]:
         """Figures of a server's processes and of the machine over the window."""
         opened, closed = (end.sampled_ns[name] for end in self._ends)
-        return window_figures(self.samples(name), opened, closed)
+        figures = window_figures(self.samples(name), opened, closed)
+        late_ns = max(end.sampled_ns[name] - end.event.time_ns for end in self._ends)
+        return figures | {"harness_pause_s": max(late_ns / 1e9, figures.get("harness_pause_s", 0.0))}
 
     def changes(self) -> dict[str, float]:
         """Changes of the machine's condition from the window's start to its end."""

@@ -283,7 +283,7 @@ class GeneratorFigures(Recorded):
     clock_step_ms: float | None = None
     """How far the wall clock moved against the monotonic clock during the run."""
     longest_pause_s: float | None = None
-    """Longest time in the window in which the generator, due to wake every 10 ms, did not run."""
+    """Longest time in the window in which one of its processes, due to wake every 10 or 50 ms, did not run."""
     stamp: str = ""
     """Clocks that stamped the rows: `kernel`, `user` or `kernel+user`."""
 
@@ -300,6 +300,8 @@ class HostFigures(Recorded):
     """Share of the machine's CPU time that the hypervisor took."""
     cpu_ratio: float | None = None
     """Share of it that was used, by any process."""
+    harness_pause_s: float | None = None
+    """Longest time in which the harness, due to sample every 100 ms, took no sample, or missed an end of the window."""
     server_cpu_s: float | None = None
     """CPU of all processes of the server, user and system."""
     server_rss_mb: float | None = None

@@ -28,6 +28,7 @@ _SPECS = (
     CheckSpec("schedule", "flag", load.schedule),
     CheckSpec("clock_step", "void", lambda facts: load.clock_step(facts.run.generator)),
     CheckSpec("paused", "void", lambda facts: load.paused(facts.run.generator)),
+    CheckSpec("harness_paused", "void", lambda facts: machine.harness_paused(facts.run.host)),
     CheckSpec("steal", "flag", lambda facts: machine.steal(facts.run.host), lambda ratio, _cores: ratio),
     CheckSpec("other_cpu", "flag", machine.other_cpu, lambda used, cores: used / max(cores, 1)),
     CheckSpec("core_count", "void", machine.core_count),
@@ -66,6 +67,7 @@ def check_round(measured: Round) -> tuple[Check, ...]:
         ("generator_cpu", load.generator_cpu(measured.generator)),
         ("clock_step", load.clock_step(measured.generator)),
         ("paused", load.paused(measured.generator)),
+        ("harness_paused", machine.harness_paused(measured.host)),
         ("steal", machine.steal(measured.host)),
     ]
     return tuple(CHECKS[name].record(reading) for name, reading in readings if reading is not None)

@@ -14,6 +14,22 @@ MAX_OTHER_CPU_CORES = 0.2
 """A tenth of a machine with two cores, as MAX_STEAL_RATIO. The kernel counts in ticks, so that a quiet machine shows
 up to 0.1."""
 
+MAX_HARNESS_PAUSE_S = 1.0
+"""On a machine whose cores the server has for itself, the harness waits for tenths of a second; more is a stopped
+process, and figures of CPU and memory are of another time than the window."""
+
+
+def harness_paused(host: HostFigures) -> Reading | None:
+    """The harness sampled machine and server all through the window."""
+    pause_s = host.harness_pause_s
+    if pause_s is None:
+        return None
+    sentence = (
+        f"Loopwise itself did not run for {pause_s:.1f} s of the window: it was stopped (Ctrl-Z), or the machine was; "
+        "leave it alone and measure again"
+    )
+    return Reading(pause_s, MAX_HARNESS_PAUSE_S, sentence)
+
 
 def steal(host: HostFigures) -> Reading | None:
     """The hypervisor left the CPU to this machine.
