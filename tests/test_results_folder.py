@@ -35,7 +35,7 @@ TYPES = {
     "endpoint": pa.dictionary(pa.int32(), pa.string()),
     "status": pa.int16(),
     "error": pa.dictionary(pa.int32(), pa.string()),
-    "bytes": pa.int32(),
+    "bytes": pa.int64(),
     "connection": pa.int32(),
     "stamp": pa.dictionary(pa.int32(), pa.string()),
     "retried": pa.bool_(),
@@ -113,6 +113,31 @@ def test_a_row_tells_whether_its_request_was_sent_twice(tmp_path: Path) -> None:
     table = sealed(tmp_path, rows)
     assert table.column("retried").to_pylist() == [False, True, None, True]
     assert table.column("stamp").to_pylist() == ["kernel"] * 4
+
+
+GIB = 2**30
+
+
+def test_answers_beyond_2_gib_have_their_size(tmp_path: Path) -> None:
+    sizes = [0, 2 * GIB - 1, 2 * GIB, 5 * GIB, 2**62]
+    table = sealed(tmp_path, [FakeRow(at, bytes=size) for at, size in enumerate(sizes)], flush_every=2)
+    assert table.column("bytes").to_pylist() == sizes
+
+
+def test_streams_of_both_versions_make_one_file(tmp_path: Path) -> None:
+    for name, size in ((STREAM, 137), ("samples.1.arrow", 5 * GIB)):
+        recorder = Recorder((tmp_path / name).open("wb"))
+        record(recorder, [FakeRow(1, bytes=size), FakeRow(2, bytes=size)])
+        recorder.close()
+    with pa.OSFile(str(tmp_path / STREAM), "rb") as source:
+        table = pa.ipc.open_stream(source).read_all()
+    older = table.set_column(7, pa.field("bytes", pa.int32(), nullable=False), table.column("bytes").cast(pa.int32()))
+    with pa.OSFile(str(tmp_path / STREAM), "wb") as sink, pa.ipc.new_stream(sink, older.schema) as writer:
+        writer.write_table(older)
+    assert seal_samples(tmp_path) == 4
+    sealed_table = pq.read_table(tmp_path / "samples.parquet")
+    assert {field.name: field.type for field in sealed_table.schema} == TYPES
+    assert sorted(sealed_table.column("bytes").to_pylist()) == [137, 137, 5 * GIB, 5 * GIB]
 
 
 def test_a_stream_of_an_earlier_version_lacks_columns(tmp_path: Path) -> None:

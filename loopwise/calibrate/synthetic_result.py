@@ -128,7 +128,7 @@ def _rows(case: Case, window: Window, rows: int, dice: np.random.Generator) -> p
         "endpoint": _texts(victims.astype(np.int32), endpoints),
         "status": np.where(is_error, 500, 200).astype(np.int16),
         "error": _texts(np.zeros(count, dtype=np.int32), ["status_500"], ~is_error),
-        "bytes": np.full(count, 137, dtype=np.int32),
+        "bytes": np.full(count, 137, dtype=np.int64),
         "connection": (np.arange(count) % USERS + 1).astype(np.int32),
         "stamp": _texts(np.zeros(count, dtype=np.int32), [KERNEL]),
         "retried": pa.array(np.zeros(count, dtype=np.bool_)),

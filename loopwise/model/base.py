@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 CaseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,149}$")]
 """Letters, digits, dots, dashes and underscores: it becomes the name of a folder."""
 
-SCHEMA_VERSION = 2
-"""Version of experiment.json, run.json and round.json. History: 1, first; 2, rounds of pairs, attempts, causes."""
+SCHEMA_VERSION = 3
+"""Version of experiment.json, run.json and round.json. History: 1, first; 2, rounds of pairs, attempts, causes; 3, sizes
+of answers in 64 bits."""
 
 
 class Noun(BaseModel):

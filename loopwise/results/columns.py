@@ -93,7 +93,7 @@ SAMPLE_COLUMNS = (
         meaning="`GET /items/1`; a name given in a Locust file replaces the path; `victim /health` for the victim"),
     Column("status", INT16, "HTTP status; 0: no complete answer", required=True),
     Column("error", TEXT, "null: a success. Else [what went wrong](#kinds-of-error)"),
-    Column("bytes", INT32, "length of the answer, see below", required=True),
+    Column("bytes", INT64, "length of the answer, see below", required=True),
     Column("connection", INT32,
         meaning="number of the connection, unique in the run; null without one, and for plain Locust clients"),
     Column("stamp", TEXT, required=True,

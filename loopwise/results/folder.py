@@ -239,8 +239,8 @@ def seal_samples(folder: Path) -> int:
     """
     streams, path = sorted(folder.glob(STREAMS)), folder / "samples.parquet"
     tables = [pa.Table.from_batches(batches) for stream in streams if (batches := list(_complete_batches(stream)))]
-    # A stream of an earlier version lacks columns.
-    table = pa.concat_tables([SAMPLES.empty_table(), *tables], promote_options="default").unify_dictionaries()
+    # A stream of an earlier version lacks columns, or has smaller numbers.
+    table = pa.concat_tables([SAMPLES.empty_table(), *tables], promote_options="permissive").unify_dictionaries()
     table = table.take(pc.sort_indices(table, sort_keys=[("received_ns", "ascending")]))
     _write_parquet(
         table,
