@@ -35,10 +35,15 @@ def message(text: str) -> str:
 def encodable(value: Any) -> Any:
     r"""A document with `\ud800` in place of lone surrogates, which no file can hold; keys included."""
     if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, Mapping):
         return {encodable(key): encodable(inner) for key, inner in value.items()}
     return type(value)(map(encodable, value)) if type(value) in (list, tuple) else value
+
+
+def is_encodable(text: str) -> bool:
+    """Whether it has no lone surrogate."""
+    return bool(encodable(text) == text)
 
 
 def _shown(char: str) -> str:

@@ -269,3 +269,36 @@ def test_of_several_processes_the_first_error_in_time_is_named() -> None:
     whole = ScriptFigures.merged([stopped, late, early])
     assert whole == early.model_copy(update={"tasks": 13, "errors": 3, "stopped_at": "c.py:3"})
     assert ScriptFigures.merged([]) is None
+
+
+def test_lone_surrogates_in_names_failures_and_exceptions_harm_no_row(
+    pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = erring(
+        pool,
+        tmp_path,
+        server,
+        r"""
+        from loopwise import StampedUser
+
+        class Mine(StampedUser):
+            wait_time = constant(0.02)
+
+            @task
+            def look(self):
+                self.client.get("/ok", name="a\ud800")
+                with self.client.get("/ok", name="b", catch_response=True) as answer:
+                    answer.failure("lost \udc80")
+                raise ValueError("odd \udfff")
+
+        class Theirs(FastHttpUser):
+            wait_time = constant(0.02)
+
+            @task
+            def look(self):
+                self.client.get("/ok", name="c\ud800")
+        """,
+    )
+    outcomes = {(row["endpoint"], row["error"]) for row in run.finished}
+    assert outcomes == {(r"GET a\ud800", None), ("GET b", r"lost \udc80"), (r"GET c\ud800", None)}
+    assert script_of(run).first_error == r"ValueError: odd \udfff"

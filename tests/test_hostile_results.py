@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +11,16 @@ from unittest import mock
 
 import pytest
 from support.cli import Bench, commanding
-from support.fakes import measured, new_result
+from support.fakes import Conduct, case_of, measured, new_result, suite_with
 
-from loopwise.errors import ResultError
+from loopwise.errors import ResultError, ServerError
 from loopwise.measure.slices import undecided
 from loopwise.model import Round
 from loopwise.results.files import write_atomically
 from loopwise.results.folder import ResultFolder
 from loopwise.results.trust import has_own_seal, key_file
 from loopwise.suite import make_suite
+from loopwise.visible import visible
 
 
 @pytest.fixture
@@ -240,6 +242,49 @@ def test_deeply_nested_json_is_damage_and_no_crash(bench: Bench, tmp_path: Path)
     (result.path / "experiment.json").write_text("[" * 200_000)
     status, _, err = bench("report", result.path)
     assert (status, err.count("\n")) == (2, 1)
+
+
+EVIL = "=1+1|\x1b[31m\u202e\ud800[red]<b>@all\nerror: fake"
+
+
+def with_texts(document: Any, key: str = "") -> Any:
+    """The document with a hostile text in place of those that name no file and no word of ours."""
+    if isinstance(document, dict):
+        return {name: with_texts(value, name) for name, value in document.items()}
+    if isinstance(document, list):
+        return [with_texts(value, key) for value in document]
+    free = {"description", "cpu_model", "python", "system", "detail", "error", "evidence", "remedy", "kind", "label"}
+    return EVIL if isinstance(document, str) and key in free else document
+
+
+def test_texts_of_a_result_command_nothing_and_can_all_be_written(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = suite_with(case_of("a"), case_of("b", "async"), description="x")
+    conducts = {"a": Conduct(error_ratio=0.3), "b": Conduct(faults={1: ServerError("x"), 2: ServerError("x")})}
+    result = measured(tmp_path / "results" / "r", suite, conducts)
+    for path in (result.path / "experiment.json", *result.path.glob("runs/*/*/run.json")):
+        path.write_text(json.dumps(with_texts(json.loads(path.read_text()))))
+    monkeypatch.setattr("loopwise.paths.results_dir", lambda: tmp_path / "results")
+    files = ["--junit", tmp_path / "r.xml", "--markdown", tmp_path / "r.md", "--out", tmp_path / "compared"]
+    said = ""
+    for arguments in (
+        ["report", result.path, "--export", "csv,json,parquet,markdown,hgrm,locust,k6"],
+        ["report", result.path, "--json"],
+        ["compare", result.path, result.path, *files],
+        ["list", "results"],
+        ["list", "results", "--html", "--out", tmp_path / "index.html"],
+    ):
+        status, out, err = bench(*arguments)
+        assert (status, err) == (0, ""), arguments
+        said += out
+    assert visible(said) == said
+    assert r"\x1b[31m\u202e\ud800[red]<b>@all" in said
+    assert "\nerror: fake" not in said
+    for path in (each for each in tmp_path.rglob("*") if each.suffix in {".html", ".md", ".csv", ".svg", ".xml"}):
+        text = path.read_text(encoding="utf-8")
+        assert visible(text) == text, path
+        assert not re.search(r"[\",\n]=1" if path.suffix == ".csv" else "<b>@all", text), path
 
 
 def test_the_key_is_private_and_a_readable_one_seals_nothing(tmp_path: Path) -> None:

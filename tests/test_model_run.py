@@ -40,6 +40,16 @@ def test_figures_of_other_versions_are_kept(field: str) -> None:
     assert json.loads(run.model_dump_json())[field] == {"gone_since_s": 1.5}
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_lone_surrogates_are_written_as_escapes(indent: int | None) -> None:
+    run = run_of(case_of("c"), error="no \udc80", server=ServerFacts(argv=["\ud800"], versions={"k\udfff": "\ud800"}))
+    read = Run.model_validate_json(run.model_dump_json(indent=indent).encode())
+    assert (read.error, read.server.argv) == (r"no \udc80", (r"\ud800",))
+    assert read.server.versions == {r"k\udfff": r"\ud800"}
+    assert run_with(error="\ud83d").error == r"\ud83d"
+    assert run_with(error="\ud83d\ude80").error == "🚀"
+
+
 def test_a_cause_of_another_version_is_readable() -> None:
     cause = {"cause": "small_writes", "share": 0.5, "evidence": "delayed acknowledgements"}
     assert run_with(causes=[cause]).causes == (Cause(**cause),)

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from loopwise.errors import ResultError
 from loopwise.generator.recorder import Recorder
 from loopwise.model import SCHEMA_VERSION
 from loopwise.results.columns import Sample
-from loopwise.results.files import write_atomically
+from loopwise.results.files import replacing, write_atomically
 from loopwise.results.folder import (
     STREAM,
     ResultFolder,
@@ -113,6 +114,14 @@ def test_a_row_tells_whether_its_request_was_sent_twice(tmp_path: Path) -> None:
     table = sealed(tmp_path, rows)
     assert table.column("retried").to_pylist() == [False, True, None, True]
     assert table.column("stamp").to_pylist() == ["kernel"] * 4
+
+
+def test_names_that_utf_8_cannot_say_are_written_as_escapes(tmp_path: Path) -> None:
+    names = ["GET /\ud800", r"GET /\ud800", "GET /é", "GET /\udc80"]
+    table = sealed(tmp_path, [FakeRow(at, endpoint=name, error=name) for at, name in enumerate(names)], flush_every=1)
+    wanted = [r"GET /\ud800", r"GET /\ud800", "GET /é", r"GET /\udc80"]
+    assert table.column("endpoint").to_pylist() == table.column("error").to_pylist() == wanted
+    assert len(table.column("endpoint").combine_chunks().dictionary) == 3
 
 
 GIB = 2**30
@@ -241,11 +250,12 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "new, but \ud800")
+    with suppress(OSError), replacing(path) as sink:
+        sink.write(b"new, but")
+        raise OSError("the disk is full")
     assert path.read_text() == "old"
-    write_atomically(path, "new ✓")
-    assert path.read_text(encoding="utf-8") == "new ✓"
+    write_atomically(path, "new ✓ \ud800")
+    assert path.read_text(encoding="utf-8") == r"new ✓ \ud800"
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
 
 

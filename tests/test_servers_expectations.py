@@ -88,6 +88,9 @@ def test_captures_take_values_with_their_type_or_name_the_path_that_has_none() -
     assert expectation.capture(OK) == ({"a": 1, "b": [1, True]}, None)
     assert expectation.capture(b'{"n": 1, "l": null}') == ({}, "$.l")
     assert expectation.capture(b"oops") == ({}, "$.n")
+    assert expectation.capture(b"[" * 100_000) == ({}, "$.n")
+    assert expectation.capture(b'{"n": "\\udc80"}') == ({}, "$.n")
+    assert expectation.capture(b'{"n": 1, "l": ["\\ud83d\\ude80", "\\ud83d"]}') == ({}, "$.l")
 
 
 def test_a_capture_that_no_header_can_hold_finds_nothing() -> None:

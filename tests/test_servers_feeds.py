@@ -35,6 +35,7 @@ BROKEN = [
     ("a.csv", b"id\n1\n\xff\n", "a.csv, line 3: byte 5 is no UTF-8"),
     ("a.jsonl", b"\n\n", "a.jsonl has no rows"),
     ("a.jsonl", b'{"a": 1}\n{"a": }', "a.jsonl, line 2: is no JSON (Expecting value"),
+    ("a.jsonl", b'{"a": ["\\ud800"]}', "a.jsonl, line 1: has a lone surrogate, half of a character; correct it"),
     ("a.jsonl", b"[1]", 'a.jsonl, line 1: is no object such as {"id": 1}'),
     ("a.jsonl", b'{"a": 1, "b": 2}\n\n{"b": 1}', "a.jsonl, line 3: has no 'a', which the first row has"),
 ]

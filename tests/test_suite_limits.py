@@ -14,6 +14,8 @@ from loopwise.errors import SuiteError
 from loopwise.model import Load, Suite
 from loopwise.servers.wire import endpoint_bytes
 from loopwise.suite import make_suite
+from loopwise.suite.file import Source
+from loopwise.suite.limits import refuse_unusable
 from loopwise.suite.schema import Entry
 
 ENTRY = '[[matrix]]\nworkload = "sleep"\nmode = "async"\n'
@@ -76,6 +78,12 @@ def test_what_can_be_neither_sent_nor_recorded_is_refused(tmp_path: Path, text: 
     message = sentence(tmp_path, text)
     assert words in message
     assert len(message) < 500
+
+
+@pytest.mark.parametrize("document", [{"name": "a\ud800"}, {"matrix": [{"endpoint": {"json": {"\udc80": 1}}}]}])
+def test_what_no_file_can_record_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(SuiteError, match="has a lone surrogate, half of a character, which no file can record"):
+        refuse_unusable(document, Source("s.toml", Path()))
 
 
 @pytest.mark.parametrize("override", [f"seed={'9' * 5000}", f"x={nested(5000)}", f"matrix.{'9' * 5000}.mode=sync"])

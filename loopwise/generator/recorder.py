@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from loopwise.results.columns import KERNEL, SAMPLES, TEXT, UNFINISHED, USER
+from loopwise.visible import encodable
 
 FLUSH_INTERVAL_S = 0.25
 KERNEL_STAMP, USER_STAMP = 0, 1
@@ -41,9 +42,14 @@ class Names:
     def number(self, text: str) -> int:
         """The text's number; a new text gets the next one."""
         number = self._numbers.get(text)
-        if number is None:
-            number = self._numbers[text] = len(self.texts)
-            self.texts.append(text)
+        return self._add(text) if number is None else number
+
+    def _add(self, text: str) -> int:
+        written = encodable(text)  # a script may name a lone surrogate
+        number = self._numbers.setdefault(written, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(written)
+        self._numbers[text] = number
         return number
 
     def column(self) -> pa.Array:

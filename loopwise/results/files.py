@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file's content so that neither a reader nor a crash leaves half of it; a link is replaced itself."""
     with replacing(path) as sink:
-        sink.write(content.encode() if isinstance(content, str) else content)
+        sink.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 def refuse_unwritable(option: str, path: Path, *, is_file: bool = False) -> None:

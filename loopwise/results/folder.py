@@ -23,6 +23,7 @@ from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
 from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
 from loopwise.results.files import replacing, write_atomically
 from loopwise.results.lock import locked
+from loopwise.visible import encodable
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
 ASIDE = "-disturbed-"
@@ -323,7 +324,7 @@ def _read(path: Path, noun: type[T]) -> T:
     remedy = "restore it, or measure again"
     try:
         _refuse_other_than_file(path)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = encodable(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None

@@ -8,6 +8,7 @@ from typing import Any
 from loopwise.model import Endpoint
 from loopwise.servers.templates import Values, as_text, filled, has_places, strings_in
 from loopwise.servers.wire import value_fault
+from loopwise.visible import encodable
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(-?\d+)\]|\[('[^']*'|\"[^\"]*\")\]")
 MISSING = object()
@@ -101,7 +102,7 @@ class Expectation:
         document = _document(body)
         captured = {name: value_at(document, path) for name, path in self._captures.items()}
         for name, value in captured.items():
-            is_useless = value is MISSING or value is None
+            is_useless = value is MISSING or value is None or encodable(value) != value
             if is_useless or (name in self._in_headers and value_fault(as_text(value))):
                 return {}, self._texts[name]
         return captured, None
@@ -126,7 +127,7 @@ def _document(body: bytes) -> Any:
     """The body as JSON; MISSING if it is none."""
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return MISSING
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from loopwise.errors import DataError
 from loopwise.model import Feed
 from loopwise.servers.files import read_bytes
+from loopwise.visible import encodable
 
 Row = dict[str, Any]
 """A row by column: strings of a CSV file, JSON values of JSON lines."""
@@ -118,6 +119,8 @@ def _json_lines(name: str, text: str) -> Rows:
             raise DataError(f"{name}, line {number}: is no JSON ({error}); correct the line") from None
         if not isinstance(value, dict):
             raise DataError(f'{name}, line {number}: is no object such as {{"id": 1}}; correct the line')
+        if encodable(value) != value:
+            raise DataError(f"{name}, line {number}: has a lone surrogate, half of a character; correct it")
         values.append(value)
         lines.append(number)
     columns = tuple(values[0]) if values else ()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loopwise.suite.file import Key, Source
+from loopwise.visible import is_encodable
 
 MAX_LEVELS = 100
 """Of tables and lists within each other: what reads and writes them recurses."""
@@ -29,6 +30,8 @@ def refuse_unusable(document: Any, source: Source) -> None:
             raise source.error(
                 key[:SHOWN_KEYS], f"is nested in more than {MAX_LEVELS} levels of tables and lists; flatten it"
             )
+        if not all(is_encodable(each) for each in (value, *key) if isinstance(each, str)):
+            raise source.error(key, "has a lone surrogate, half of a character, which no file can record; correct it")
         if isinstance(value, float) and not math.isfinite(value):
             text = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
             raise source.error(key, f"got {text}, allowed is a finite number; correct the value")

@@ -20,6 +20,7 @@ from loopwise.servers.specs import PACKAGES
 from loopwise.suite import locations
 from loopwise.suite.file import Source
 from loopwise.suite.openapi import Listing, base_path, hidden, operations
+from loopwise.visible import encodable
 
 IMPORT_TIMEOUT_S = 180.0
 """Models may be loaded at import."""
@@ -97,7 +98,7 @@ def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{app.target}: {app.python} can't be started: {error.strerror}; check --python") from None
     try:
-        found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        found: dict[str, Any] = encodable(json.loads(answer.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         silent = f"it ended with status {asked.returncode} and printed nothing"
         last = (asked.stderr.strip().splitlines() or [silent])[-1]
