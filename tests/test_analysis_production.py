@@ -31,6 +31,7 @@ def found(
     window_s: float = 30.0,
     server: Server | None = None,
     ended_s: float | None = None,
+    alone_ms: float = 1.0,
     **columns: float,
 ) -> tuple[Kill, ...]:
     """Rules that fire; `ended_s`: a worker whose probe is silent from second 1 on has ended then."""
@@ -39,13 +40,16 @@ def found(
     telemetry = pa.Table.from_pylist([sample, *until], schema=TELEMETRY)
     window = Window(start_ns=EPOCH_NS, end_ns=EPOCH_NS + int(window_s * S))
     worker = Worker(pid=7, cpu_s=1.0, fate="" if ended_s is None else "ended")
-    run = run_of(case_of("c", server=server or Server()), window=window, workers=(worker,))
+    run = run_of(
+        case_of("c", server=server or Server()), window=window, workers=(worker,), alone_ms={"GET /x": alone_ms}
+    )
     return kills(RunRows(table_of(rows, folder), run), telemetry)
 
 
 GUNICORN, ASGI, TWO = Server(name="gunicorn"), Server(name="gunicorn-asgi"), Server(workers=2)
 PATIENT = Server(workers=2, server_args=("--timeout-worker-healthcheck", "10"))
 IMPATIENT = Server(workers=2, server_args=("--timeout-worker-healthcheck=1",))
+SYNC, GTHREAD = (Server(name="gunicorn", interface="wsgi", threads=each) for each in (1, 4))
 KILLED = ["gunicorn_timeout"]
 TABLE: list[tuple[str, list[FakeRow], dict[str, Any], list[str]]] = [
     ("nothing happened", [], {}, []),
@@ -74,6 +78,9 @@ TABLE: list[tuple[str, list[FakeRow], dict[str, Any], list[str]]] = [
     ("the same with a heartbeat each second, 30 s", [], {"server": ASGI, "loop_stall_max_ms": 30_100.0}, KILLED),
     ("a worker that ended after 22 s", [], {"server": GUNICORN, "ended_s": 22.0, "loop_stall_max_ms": 900.0}, KILLED),
     ("a worker that ended after 12 s", [], {"server": GUNICORN, "ended_s": 12.0, "loop_stall_max_ms": 900.0}, []),
+    ("a worker `sync` with a request of 31 s", [], {"server": SYNC, "alone_ms": 31e3}, KILLED),
+    ("a worker `sync` with a request of 29 s", [], {"server": SYNC, "alone_ms": 29e3}, []),
+    ("a worker `gthread` with a request of 31 s", [], {"server": GTHREAD, "alone_ms": 31e3}, []),
     ("the same under uvicorn", [], {"loop_stall_max_ms": 30_100.0}, []),
     ("an interpreter held for 5 s", [], {"server": TWO, "probe_late_ms": 5_100.0}, ["uvicorn_health"]),
     ("an interpreter held for less", [], {"server": TWO, "probe_late_ms": 4_900.0}, []),

@@ -59,10 +59,12 @@ def _canaries(rows: RunRows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gunicorn_timeout(rows: RunRows, telemetry: pa.Table) -> str | None:
-    """The event loop of a worker was held for longer than gunicorn waits for its heartbeat."""
+    """A worker sent no heartbeat for as long as gunicorn waits: its event loop was held, or it served one request."""
     server = rows.run.case.server
     if server is None or not server.name.startswith("gunicorn"):
         return None
+    if server.interface == "wsgi":
+        return _sync_worker(rows, server)
     beat_s = UVICORN_WORKER_BEAT_S if server.name == "gunicorn" else 0
     stall = _longest(rows, telemetry, "loop_stall_max_ms")
     if stall.lasted_s < GUNICORN_TIMEOUT_S - beat_s:
@@ -74,6 +76,15 @@ def gunicorn_timeout(rows: RunRows, telemetry: pa.Table) -> str | None:
         held += f", and uvicorn-worker's heartbeat, which comes every {beat_s} s, may have been due soon"
         return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} may kill a worker: {held}"
     return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} would have killed a worker: {held}"
+
+
+def _sync_worker(rows: RunRows, server: Server) -> str | None:
+    """The worker for WSGI apps with one thread; the one with several sends its heartbeat beside their requests."""
+    name, alone_ms = max(rows.run.alone_ms.items(), key=lambda each: each[1], default=("", 0.0))
+    if server.keeps_connections or alone_ms < GUNICORN_TIMEOUT_S * 1e3:
+        return None
+    took = f"{name} takes {alone_ms / 1e3:.0f} s, in which its worker `sync` sends no heartbeat"
+    return f"gunicorn's --timeout {GUNICORN_TIMEOUT_S} would have killed a worker: {took}"
 
 
 def uvicorn_health(rows: RunRows, telemetry: pa.Table) -> str | None:
