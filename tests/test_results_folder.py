@@ -359,6 +359,17 @@ def test_a_pipe_or_another_schema_in_place_of_rows_is_told(tmp_path: Path) -> No
         pq.write_table(other, path)
         with pytest.raises(ResultError, match=r"samples\.parquet: cannot be read \(its? (has no )?column"):
             result.samples(run)
+    telemetry = result.folder_of(run) / "telemetry.parquet"
+    ours = pq.read_table(telemetry)
+    at = ours.column_names.index("cpu_s")
+    for other in (
+        ours.drop_columns(["role"]),
+        ours.set_column(at, "cpu_s", pa.array(["1"] * ours.num_rows)),
+        ours.set_column(at, "cpu_s", pa.nulls(ours.num_rows, pa.float64())),
+    ):
+        pq.write_table(other, telemetry)
+        with pytest.raises(ResultError, match=r"telemetry\.parquet: cannot be read \(its? (has no )?column"):
+            result.telemetry(run, ["time_ns", "pid", "role", "cpu_s"])
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(ResultError, match="it is no regular file"):

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
-from loopwise.results.columns import SAMPLES, TELEMETRY, Sample
+from loopwise.results.columns import SAMPLE_COLUMNS, SAMPLES, TELEMETRY, TELEMETRY_COLUMNS, Column, Sample
 from loopwise.results.files import replacing, write_atomically
 from loopwise.results.lock import locked
 from loopwise.visible import encodable
@@ -219,8 +219,11 @@ class ResultFolder:
             _refuse_other_than_file(path)
             with pq.ParquetFile(path) as file:
                 known = file.schema_arrow.names
-                _refuse_other_schema(file.schema_arrow, SAMPLES if path.name == "samples.parquet" else TELEMETRY)
-                return file.read(columns=None if columns is None else [name for name in columns if name in known])
+                ours = SAMPLE_COLUMNS if path.name == "samples.parquet" else TELEMETRY_COLUMNS
+                _refuse_other_schema(file.schema_arrow, ours)
+                table = file.read(columns=None if columns is None else [name for name in columns if name in known])
+                _refuse_gaps(table, ours)
+                return table
         except (OSError, pa.ArrowException) as error:
             raise ResultError(
                 f"{path.relative_to(self.path)}: cannot be read ({_first_line(error)}); {remedy}"
@@ -349,17 +352,29 @@ def _refuse_other_than_file(path: Path) -> None:
         raise OSError("it is no regular file")
 
 
-def _refuse_other_schema(schema: pa.Schema, ours: pa.Schema) -> None:
-    """Raise ArrowInvalid for a file whose columns are not ours: numbers stay numbers, and rows have their times."""
-    for name in {"sent_ns", "received_ns", "endpoint", "status"}.intersection(ours.names).difference(schema.names):
-        raise pa.ArrowInvalid(f"it has no column {name}")
-    for field in schema:
-        if field.name in ours.names and _is_number(field.type) != _is_number(ours.field(field.name).type):
-            raise pa.ArrowInvalid(f"its column {field.name} is {field.type}, not {ours.field(field.name).type}")
+def _refuse_other_schema(schema: pa.Schema, columns: Sequence[Column]) -> None:
+    """Raise ArrowInvalid for a file that lacks a required column, or in which one of ours is of another kind."""
+    for each in columns:
+        if each.name in schema.names:
+            kind = schema.field(each.name).type
+            if _kind(kind) != _kind(each.type):
+                raise pa.ArrowInvalid(f"its column {each.name} is {kind}, not {each.type}")
+        elif each.required:
+            raise pa.ArrowInvalid(f"it has no column {each.name}")
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _kind(type_: pa.DataType) -> str:
+    """What values of a type are, however wide and however stored."""
+    if pa.types.is_dictionary(type_):
+        return _kind(type_.value_type)
+    return "integer" if pa.types.is_integer(type_) else "float" if pa.types.is_floating(type_) else str(type_)
+
+
+def _refuse_gaps(table: pa.Table, columns: Sequence[Column]) -> None:
+    """Raise ArrowInvalid where a required column lacks values."""
+    for each in columns:
+        if each.required and each.name in table.column_names and table.column(each.name).null_count:
+            raise pa.ArrowInvalid(f"its column {each.name} lacks values")
 
 
 def _first_line(error: Exception) -> str:

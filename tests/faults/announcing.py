@@ -1,7 +1,7 @@
 """Run the command line so that it announces the phase in which a fault is wanted, and waits there a moment.
 
 Started by its path: `python announcing.py PLAN ARGUMENT…`. PLAN is JSON: `hook` (`module:Class.attribute`; with `@word`
-only calls that have an argument whose event or phase it is), `nth`, `mark` and `go` (files), `pause_s`.
+only calls that have an argument whose event or phase it is), `nth`, `mark` and `go` (files), `pause_s`, `draws`.
 """
 
 import functools
@@ -19,14 +19,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-class Announcer(importlib.abc.MetaPathFinder):
-    """Wraps one function of a module as soon as that is imported: nothing is imported earlier than it would be."""
+class Wrapping(importlib.abc.MetaPathFinder):
+    """Changes a module as soon as it is imported: nothing is imported earlier than it would be."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.plan = plan
-        self.module, _, place = plan["hook"].partition(":")
-        self.place, _, self.word = place.partition("@")
-        self.calls = 0
+    module = ""
+
+    def wrap(self, module: ModuleType) -> None:
+        """Change it."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         del path, target
@@ -44,6 +43,25 @@ class Announcer(importlib.abc.MetaPathFinder):
 
         spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
         return spec
+
+
+class Undrawing(Wrapping):
+    """Leaves the charts out, which take most of a report's time."""
+
+    module = "loopwise.report.charts.specs"
+
+    def wrap(self, module: ModuleType) -> None:
+        module.__dict__["save"] = lambda *_: []
+
+
+class Announcer(Wrapping):
+    """Lets one function announce that it is called."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self.plan = plan
+        self.module, _, place = plan["hook"].partition(":")
+        self.place, _, self.word = place.partition("@")
+        self.calls = 0
 
     def wrap(self, module: ModuleType) -> None:
         *owners, name = self.place.split(".")
@@ -76,6 +94,8 @@ def main() -> None:
     sys.argv[0] = str(ROOT / "bench.py")
     if plan["hook"]:
         sys.meta_path.insert(0, Announcer(plan))
+    if not plan["draws"]:
+        sys.meta_path.insert(0, Undrawing())
     importlib.import_module("loopwise.cli").main()
 
 

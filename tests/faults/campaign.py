@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import zip_longest
 from pathlib import Path
 
-from faults import processes
+from faults import extremes, processes, resources
 from faults.document import document
 from faults.fault import Done, Fault, Ground
 from faults.fuzz import fuzz_for
@@ -25,7 +25,7 @@ IN_NAMESPACE = "LOOPWISE_FAULTS_MAY_MOUNT"
 
 def all_faults() -> list[Fault]:
     """The table of faults."""
-    return processes.faults()
+    return [*processes.faults(), *resources.faults(), *extremes.faults()]
 
 
 def shuffled(faults: Iterable[Fault], dice: random.Random) -> list[Fault]:
@@ -94,7 +94,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0, help="begin no fault after so long")
     parser.add_argument("--seed", type=int, help="of the order and of all moments; default: another one each time")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose name has this text")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose group and name have this text")
     parser.add_argument("--jobs", type=int, default=2, help="faults at once")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table of faults to this document")
     parser.add_argument("--fuzz", action="store_true", help="fuzz suites, arguments and damaged results instead")
@@ -133,7 +133,11 @@ def main() -> int:
         return fuzz_only(chosen)
     may_mount = in_namespace()
     seed = random.randrange(2**32) if chosen.seed is None else chosen.seed
-    table = [each for each in all_faults() if chosen.only in each.name and (may_mount or not each.needs_mounts)]
+    table = [
+        each
+        for each in all_faults()
+        if chosen.only in f"{each.group}: {each.name}" and (may_mount or not each.needs_mounts)
+    ]
     if chosen.list:
         print("\n".join(each.name for each in table))
         return 0

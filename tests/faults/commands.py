@@ -85,7 +85,7 @@ COMMANDS: dict[str, Command] = {
         is_quick=False,
     ),
     "init": Command(
-        lambda _: ["init", "fresh", "--app", "plain:app"],
+        lambda place: ["init", str(place.data / "fresh"), "--app", "plain:app"],
         {"import of the app": "loopwise.suite.own_app:_ask", "writing": "loopwise.suite.scaffold:_endpoint_lines"},
     ),
     "blame": Command(
@@ -97,11 +97,11 @@ COMMANDS: dict[str, Command] = {
         {"reading": "loopwise.suite.file:read_suite", "server starts": SERVER},
     ),
     "report": Command(
-        lambda place: ["report", str(place.folder / "finished"), "--export", "csv,json"],
+        lambda place: ["report", str(place.finished), "--export", "csv,json"],
         {**REPORTING, "exports": "loopwise.report.export.formats:export"},
     ),
     "compare": Command(
-        lambda place: ["compare", *[str(place.folder / "finished")] * 2, "--out", str(place.folder / "compared")],
+        lambda place: ["compare", *[str(place.finished)] * 2, "--out", str(place.data / "compared")],
         {"reading": READ, "charts": "loopwise.report.html.compare:write_comparison"},
     ),
     "calibrate": Command(
@@ -129,11 +129,3 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command(lambda _: ["doctor"], {"reading": "loopwise.calibrate.doctor:diagnose"}),
 }
 """By the name that the document gives them."""
-ON_A_FINISHED_RESULT = frozenset({"report", "compare"})
-
-
-def prepared(place: Place, name: str) -> list[str]:
-    """The arguments of a command, with what it reads put there."""
-    if name in ON_A_FINISHED_RESULT and not (place.folder / "finished").exists():
-        place.copied_result()
-    return COMMANDS[name].line(place)

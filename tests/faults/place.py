@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
-from support.e2e import MARK, PLAIN_APP, ROOT, Bench, app_file, is_free, until
+from support.e2e import MARK, PLAIN_APP, Bench, app_file, is_free, until
 
 from faults.fault import Ground
 from loopwise.results.folder import ResultFolder
@@ -76,16 +76,25 @@ class Place(Bench):
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground.folder)
         self.ground = ground
-        self.result = self.folder / "result"
+        self.data = self.folder
         self.variables["XDG_STATE_HOME"] = str(ground.state)
         self.reached, self.go = self.folder / "reached", self.folder / "go"
         app_file(self.folder, PLAIN_APP)
         for name, text in SUITES.items():
             (self.folder / f"{name}.toml").write_text(text)
 
-    def copied_result(self, name: str = "finished") -> Path:
-        """A finished result of its own."""
-        return shutil.copytree(self.ground.finished, self.folder / name)
+    @property
+    def result(self) -> Path:
+        """Where commands write their results."""
+        return self.data / "result"
+
+    @property
+    def finished(self) -> Path:
+        """A finished result of its own, which commands read."""
+        path = self.data / "finished"
+        if not path.exists():
+            shutil.copytree(self.ground.finished, path)
+        return path
 
     def launch(
         self,
@@ -94,6 +103,7 @@ class Place(Bench):
         hook: str = "",
         nth: int = 1,
         pause_s: float = PAUSE_S,
+        draws: bool = True,
         prefix: Sequence[str] = (),
         env: Mapping[str, str | None] | None = None,
         **options: Any,
@@ -105,13 +115,21 @@ class Place(Bench):
             hook: announces this phase (announcing.py); empty: none.
             nth: which of its occurrences.
             pause_s: how long it waits there, unless `go` comes first.
+            draws: False: its report has no charts, which saves most of its time.
             prefix: program and arguments that start the command.
             env: variables besides; None takes one away.
             options: of Popen.
         """
         for each in (self.reached, self.go):
             each.unlink(missing_ok=True)
-        plan = {"hook": hook, "nth": nth, "mark": str(self.reached), "go": str(self.go), "pause_s": pause_s}
+        plan = {
+            "hook": hook,
+            "nth": nth,
+            "mark": str(self.reached),
+            "go": str(self.go),
+            "pause_s": pause_s,
+            "draws": draws,
+        }
         variables = {**os.environ, "TMPDIR": str(self.scratch), "NO_COLOR": "1", MARK: self.mark, **self.variables}
         changed: dict[str, str | None] = {**variables, **(env or {})}
         settings: dict[str, Any] = {
@@ -209,7 +227,7 @@ def resumed(place: Place) -> list[str]:
     if not (place.result / "experiment.json").exists():
         return []
     kept = place.measured()
-    ended = place.run("run", "--resume", place.result, "--quiet")
+    ended = place.run("run", "--resume", place.result, "--quiet", draws=False)
     problems = [f"--resume: {each}" for each in said(ended, frozenset({0, 3}))]
     if problems:
         return problems
@@ -226,4 +244,11 @@ def resumed(place: Place) -> list[str]:
     return problems
 
 
-__all__ = ["END_S", "PAUSE_S", "ROOT", "RUN_S", "Ended", "Place", "resumed", "said"]
+def sentence(ended: Ended) -> list[str]:
+    """What is wrong with the words of a command that failed: it says one sentence."""
+    lines = [line for line in ended.output.splitlines() if line.startswith("error: ")]
+    if ended.status in {2, 3} and len(lines) > 1:
+        return [f"{len(lines)} errors: {lines}"]
+    if ended.status == 2 and not lines and "Usage: " not in ended.output:
+        return [f"no error is named: {ended.output[-300:]!r}"]
+    return []

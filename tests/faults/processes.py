@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from faults.commands import COMMANDS, prepared
+from faults.commands import COMMANDS
 from faults.fault import Fault, Ground
 from faults.place import DOCUMENTED, END_S, PAUSE_S, RUN_S, Place, resumed, said
 
@@ -56,7 +56,7 @@ def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..
     place, spec = Place(ground), COMMANDS[command]
     try:
         nth = spec.nth.get(phase, 1)
-        process = place.launch(prepared(place, command), hook=spec.phases[phase], nth=nth)
+        process = place.launch(spec.line(place), hook=spec.phases[phase], nth=nth)
         if not place.await_phase(process):
             return [f"the phase was not reached: {place.wait(process).output[-300:]}"]
         time.sleep(ground.dice.uniform(0.0, JITTER_S))
@@ -76,7 +76,7 @@ def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..
         if spec.is_resumable:
             problems += resumed(place)
         elif spec.is_quick:
-            problems += [f"again: {each}" for each in said(place.run(*prepared(place, command)), DOCUMENTED - {130, 2})]
+            problems += [f"again: {each}" for each in said(place.run(*spec.line(place)), DOCUMENTED - {130, 2})]
         return problems + place.leftovers(scratch=not killed)
     finally:
         place.end_all()
