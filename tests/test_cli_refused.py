@@ -95,6 +95,16 @@ def test_without_a_temporary_folder_the_remedy_is_told(tmp_path: Path, monkeypat
     assert "set TMPDIR" in str(sentence)
 
 
+def test_a_working_directory_that_was_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    sentence = refused(failing(errno.ENOENT), tmp_path)
+    assert (type(sentence), sentence.exit_status) == (RefusedError, 3)
+    assert "the working directory was moved or deleted; change to one that exists" in str(sentence)
+
+
 def test_a_result_name_too_long_for_a_file_is_bad_input(bench: Bench) -> None:
     status, _, err = bench("report", "a" * 5000)
     assert (status, err.count("\n")) == (2, 1)

@@ -1,5 +1,6 @@
 """What an interrupted experiment leaves, and how it goes on: nothing measured twice, nothing lost."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from support.fakes import (
 from loopwise.analysis.summary import summarise
 from loopwise.errors import Interrupted
 from loopwise.model import Run
+from loopwise.report.terminal.progress import Quiet
 from loopwise.results.folder import ResultFolder
 
 
@@ -124,3 +126,15 @@ def test_a_repeated_run_counts_nowhere_before_and_after_a_resume(tmp_path: Path)
     assert [run.status for run in result.runs()[0]] == [run.status for run in whole.runs()[0]]
     assert [run.status for run in whole.runs()[0]].count("disturbed") == 1
     assert figures_of(result) == figures_of(whole)
+
+
+def test_a_result_that_is_deleted_meanwhile_is_not_made_anew(tmp_path: Path) -> None:
+    result, experiment = new_result(tmp_path / "r", three_modes())
+
+    class Deleting(Quiet):
+        def run_ended(self, *_: object) -> None:
+            shutil.rmtree(result.path)
+
+    with pytest.raises(FileNotFoundError):
+        carry_out(result, experiment, FakeBench(THREE_CONDUCTS), Deleting())
+    assert not result.path.exists()

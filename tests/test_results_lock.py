@@ -95,6 +95,22 @@ def test_a_process_may_lock_what_it_has_locked_and_holds_it_to_the_end(tmp_path:
     assert not (tmp_path / LOCK).exists()
 
 
+@pytest.mark.parametrize("in_its_place", ["nothing", "a file", "another result"])
+def test_a_lock_in_a_folder_that_was_moved_ends_quietly_and_leaves_others_alone(
+    tmp_path: Path, in_its_place: str
+) -> None:
+    folder = tmp_path / "r"
+    folder.mkdir()
+    with locked(folder):
+        folder.rename(tmp_path / "elsewhere")
+        if in_its_place == "a file":
+            folder.write_text("mine")
+        elif in_its_place == "another result":
+            folder.mkdir()
+            (folder / LOCK).write_text("another's")
+    assert in_its_place != "another result" or (folder / LOCK).read_text() == "another's"
+
+
 def test_rows_that_another_process_writes_are_not_sealed_by_a_report(tmp_path: Path) -> None:
     result = measured(tmp_path / "r")
     folder = result.run_folder("async", 2)

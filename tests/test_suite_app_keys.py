@@ -104,6 +104,7 @@ def test_the_path_of_a_copy_stands_where_the_suite_puts_it(tmp_path: Path) -> No
         ),
         ('env = { GUNICORN_CMD_ARGS = "\'" }', ["matrix[0].env", "is no list of options (No closing quotation)"]),
         ("env = { A = { b = 1 } }", ["matrix[0].env.A", "numbers, strings and booleans"]),
+        ('env_file = "/dev/zero"', ["matrix[0].env_file", "/dev/zero can't be read (it is no regular file)"]),
         ('env_file = "nowhere.env"', ["matrix[0].env_file", "nowhere.env can't be read (No such file or directory)"]),
         ('env_file = "bad.env"', ["matrix[0].env_file", "bad.env, line 2: it is not NAME=VALUE"]),
         ('cwd = "nowhere"', ["matrix[0].cwd", "there is no folder"]),

@@ -54,9 +54,11 @@ def _misplaced(number: int | None, place: str, folder: Path | None) -> str | Non
     """Name a folder that is missing, or a path at which something else lies; None: neither explains the error."""
     if not _has_temporary_folder():
         return "there is no temporary folder that can be written to; set TMPDIR to one"
+    if number == errno.ENOENT and not _has_working_directory():
+        return "the working directory was moved or deleted; change to one that exists"
     if folder is None:
         return None
-    if number == errno.ENOENT and not folder.is_dir():
+    if number in {errno.ENOENT, errno.ENOTDIR} and not folder.is_dir():
         return f"{folder}: the folder was moved or deleted meanwhile; restore it, or begin anew"
     if number in FOREIGN and place and Path(place).is_relative_to(folder):
         return f"{place}: lies where a file of the result belongs ({os.strerror(number or 0)}); move it elsewhere"
@@ -66,6 +68,14 @@ def _misplaced(number: int | None, place: str, folder: Path | None) -> str | Non
 def _has_temporary_folder() -> bool:
     try:
         tempfile.gettempdir()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
     except FileNotFoundError:
         return False
     return True

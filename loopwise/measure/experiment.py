@@ -106,6 +106,7 @@ class Execution:
         return self.experiment
 
     def _write(self, **changes: object) -> None:
+        self.result.refuse_missing()
         self.experiment = self.experiment.model_copy(update=changes)
         self.result.write_experiment(self.experiment)
 

@@ -1,4 +1,4 @@
-"""Write files so that neither a crash nor a link that somebody put there changes anything else."""
+"""Write files so that neither a crash nor a link that somebody put there changes anything else; read what ends."""
 
 import errno
 import os
@@ -85,3 +85,19 @@ def open_to_append(path: Path) -> TextIO:
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     return os.fdopen(handle, "a", encoding="utf-8", errors="replace")
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it can't be read, or is a pipe or a device.
+    """
+    refuse_other_than_file(path)
+    return path.read_bytes()
+
+
+def refuse_other_than_file(path: Path) -> None:
+    """Raise OSError for a pipe or a device, whose reading might never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is no regular file")

@@ -3,6 +3,7 @@
 Writing is atomic: a reader sees the old file or the new one.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 from loopwise.errors import ResultError
 from loopwise.model import SCHEMA_VERSION, Experiment, Round, Run, Verdict
 from loopwise.results.columns import SAMPLE_COLUMNS, SAMPLES, TELEMETRY, TELEMETRY_COLUMNS, Column, Sample
-from loopwise.results.files import replacing, write_atomically
+from loopwise.results.files import read_regular, refuse_other_than_file, replacing, write_atomically
 from loopwise.results.lock import locked
 from loopwise.visible import encodable
 
@@ -51,6 +52,11 @@ class ResultFolder:
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from measuring here within a `with` block; raises ResultError where one does."""
         return locked(self.path)
+
+    def refuse_missing(self) -> None:
+        """Raise FileNotFoundError where the folder was moved or deleted: none is made anew with half of a result."""
+        if not self.path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     @property
     def name(self) -> str:
@@ -94,7 +100,8 @@ class ResultFolder:
                 write_atomically(aside / RUN, run.model_dump_json(indent=2) + "\n")
 
     def new_run_folder(self, case_id: str, replicate: int) -> Path:
-        """Make a run's folder; what an interrupted attempt left there is removed."""
+        """Make a run's folder; what an interrupted attempt left there is removed. Raises as `refuse_missing`."""
+        self.refuse_missing()
         return _emptied(self.run_folder(case_id, replicate))
 
     def write_experiment(self, experiment: Experiment) -> None:
@@ -148,7 +155,8 @@ class ResultFolder:
         return self.path / "pairs" / baseline_case / candidate_case / str(number)
 
     def new_round_folder(self, baseline_case: str, candidate_case: str, number: int) -> Path:
-        """Make a round's folder; what an interrupted attempt left there is removed."""
+        """Make a round's folder; what an interrupted attempt left there is removed. Raises as `refuse_missing`."""
+        self.refuse_missing()
         return _emptied(self.round_folder(baseline_case, candidate_case, number))
 
     def write_round(self, measured: Round) -> None:
@@ -216,7 +224,7 @@ class ResultFolder:
     def _table(self, path: Path, columns: Sequence[str] | None, remedy: str) -> pa.Table:
         """The rows of a Parquet file; columns that it lacks are left out."""
         try:
-            _refuse_other_than_file(path)
+            refuse_other_than_file(path)
             with pq.ParquetFile(path) as file:
                 known = file.schema_arrow.names
                 ours = SAMPLE_COLUMNS if path.name == "samples.parquet" else TELEMETRY_COLUMNS
@@ -326,8 +334,7 @@ def _read(path: Path, noun: type[T]) -> T:
     """Parse one of our JSON files; refuse one that is damaged, or newer than this Loopwise."""
     remedy = "restore it, or measure again"
     try:
-        _refuse_other_than_file(path)
-        data = encodable(json.loads(path.read_text(encoding="utf-8")))
+        data = encodable(json.loads(read_regular(path).decode()))
     except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read ({_first_line(error)}); {remedy}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -344,12 +351,6 @@ def _read(path: Path, noun: type[T]) -> T:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: {key}: {first['msg']}; {remedy}") from None
-
-
-def _refuse_other_than_file(path: Path) -> None:
-    """Raise OSError for a pipe or device, whose reading might never end."""
-    if path.exists() and not path.is_file():
-        raise OSError("it is no regular file")
 
 
 def _refuse_other_schema(schema: pa.Schema, columns: Sequence[Column]) -> None:

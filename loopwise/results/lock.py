@@ -39,7 +39,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         _held.discard(place)
-        path.unlink(missing_ok=True)
+        if _is_at(handle, path):  # the folder may have been moved, and another stand in its place
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -66,7 +67,7 @@ def _acquire(path: Path, folder: Path) -> int:
 def _is_at(handle: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -10,6 +10,7 @@ from loopwise.errors import ServerError
 from loopwise.model import App, Case, Server
 from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
+from loopwise.results.files import read_regular
 from loopwise.servers import own_modes
 from loopwise.servers.fresh import Copies
 from loopwise.servers.spec import refused_variable
@@ -118,7 +119,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         ServerError: it can't be read, or a line is something else; the message names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise ServerError(f"env_file: {path} can't be read ({reason}); correct the path, or the file") from None

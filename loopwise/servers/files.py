@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from loopwise.errors import DataError
+from loopwise.results.files import read_regular
 
 
 def read_bytes(path: Path, sha256: str | None = None) -> bytes:
@@ -13,7 +14,7 @@ def read_bytes(path: Path, sha256: str | None = None) -> bytes:
         DataError: it can't be read, or is not the one that has this hash.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror}); restore it or correct the path") from None
     if sha256 is not None and hash_of(data) != sha256:

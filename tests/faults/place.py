@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -252,3 +253,12 @@ def sentence(ended: Ended) -> list[str]:
     if ended.status == 2 and not lines and "Usage: " not in ended.output:
         return [f"no error is named: {ended.output[-300:]!r}"]
     return []
+
+
+def again(place: Place, command: Sequence[str]) -> list[str]:
+    """Carry out a command once more, now that nothing is in its way; what does not hold."""
+    suite = place.data / "fresh" / "suite.toml"
+    if suite.exists():
+        tomllib.loads(suite.read_text())  # it is whole, or it is not there
+        suite.unlink()
+    return [f"again: {each}" for each in said(place.run(*command), frozenset({0, 1, 3}))]

@@ -9,7 +9,7 @@ from functools import partial
 
 from faults.commands import COMMANDS
 from faults.fault import Fault, Ground
-from faults.place import DOCUMENTED, END_S, PAUSE_S, RUN_S, Place, resumed, said
+from faults.place import DOCUMENTED, END_S, PAUSE_S, RUN_S, Place, again, resumed, said
 
 JITTER_S = 2 * PAUSE_S
 """A fault comes so long after its phase began, at most: while the command waits there, or just after."""
@@ -76,7 +76,7 @@ def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..
         if spec.is_resumable:
             problems += resumed(place)
         elif spec.is_quick:
-            problems += [f"again: {each}" for each in said(place.run(*spec.line(place)), DOCUMENTED - {130, 2})]
+            problems += again(place, spec.line(place))
         return problems + place.leftovers(scratch=not killed)
     finally:
         place.end_all()

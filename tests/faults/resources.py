@@ -13,7 +13,7 @@ from typing import Any
 
 from faults.commands import COMMANDS
 from faults.fault import Fault, Ground
-from faults.place import Ended, Place, resumed, said, sentence
+from faults.place import Ended, Place, again, resumed, said, sentence
 from loopwise.results.room import ROOM_BYTES
 
 STATUSES = frozenset({0, 1, 2, 3})
@@ -72,7 +72,7 @@ def completed(place: Place, command: str) -> list[str]:
         return resumed(place)
     if not spec.is_quick:
         return []
-    return [f"again: {each}" for each in said(place.run(*spec.line(place)), STATUSES - {2})]
+    return again(place, spec.line(place))
 
 
 def at_phase(place: Place, command: str, phase: str, act: Callable[[], Any], **options: Any) -> Ended:
@@ -160,8 +160,12 @@ def gone(command: str, phase: str, how: str, ground: Ground) -> list[str]:
                 if how == "replaced by a file":
                     target.write_text("mine")
 
-        problems = judged(place, at_phase(place, command, phase, act))
-        if how != "deleted" and command != "report":
+        ended = at_phase(place, command, phase, act)
+        problems = judged(place, ended)
+        if target.is_dir() and ended.status == 0 and command != "report":
+            problems.append("the result was made anew, without what had been measured")
+        elif how != "deleted" and command != "report":
+            shutil.rmtree(target, ignore_errors=True)
             target.unlink(missing_ok=True)
             target.with_name("elsewhere").rename(target)
             problems += completed(place, command)
