@@ -480,3 +480,15 @@ def test_why_a_server_stopped_answering_is_told_unless_runs_are_usable(
     silent = run_of(case_of("c"), status="invalid", checks=(SILENT, *others), causes=(cause,))
     known = first_causes([*[run_of(case_of("c"), replicate=2)] * usable, silent])
     assert [each.cause for each in known.values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("machine_ratio", "expected"),
+    [(1.0, ["dependency_pool_full", "cpu_saturated"]), (0.3, ["cpu_saturated", "dependency_pool_full"])],
+)
+def test_cores_that_other_processes_had_come_after_the_apps_own_causes(
+    machine_ratio: float, expected: list[str]
+) -> None:
+    waiting = waited(QUEUE_POOL, machine_ratio=machine_ratio)
+    workers = (replace(waiting.workers[0], cpu_ratio=0.2, wait_ratio=0.78),)
+    assert [cause.cause for cause in rank(replace(waiting, workers=workers))] == expected

@@ -69,11 +69,8 @@ class CauseSpec:
     stands: Stands = ""
     """Whose lines in the app belong to the evidence."""
 
-    def cause(self, signals: Signals) -> Cause | None:
-        """Look for the cause in a run."""
-        sign = self.find(signals)
-        if sign is None:
-            return None
+    def cause(self, sign: Sign, signals: Signals) -> Cause:
+        """The cause of a run that shows such a sign."""
         remedy = sign.fill(sign.remedy or self.remedy)
         share, evidence = min(1.0, sign.share), sign.evidence + stood_at(signals, self.stands, sign.share)
         return Cause(cause=self.name, share=round(share, 4), evidence=evidence, remedy=remedy)
@@ -104,9 +101,13 @@ def cpu_saturated(signals: Signals) -> Sign | None:
         return None
     if mean >= SATURATED:
         words, numbers = _computed(signals)
-        return Sign(share, words, numbers, _cpu_remedy(signals, is_waiting=numbers["waited"] > numbers["used"]))
+        others = _others_cores(signals)
+        if numbers["waited"] > numbers["used"] and others >= MIN_OTHERS:
+            remedy = f"other processes used {others:.1f} of {signals.machine_cores} cores: measure while they don't run"
+            return Sign(share, words, numbers, remedy, is_disturbance=True)
+        return Sign(share, words, numbers, _cpu_remedy(signals))
     words = f"CPU saturated: the server used {{used:.2f}} of {count(signals.cores, 'core')}"
-    return Sign(share, words, {"used": signals.server_cpu_ratio}, _cpu_remedy(signals, is_waiting=False))
+    return Sign(share, words, {"used": signals.server_cpu_ratio}, _cpu_remedy(signals))
 
 
 def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
@@ -119,10 +120,12 @@ def _computed(signals: Signals) -> tuple[str, dict[str, float]]:
     return words + (" and waited for a core {waited:.0%}" if numbers["waited"] >= MIN_WAITED else ""), numbers
 
 
-def _cpu_remedy(signals: Signals, *, is_waiting: bool) -> str:
-    others = signals.machine_ratio * signals.machine_cores - signals.server_cpu_ratio - signals.generator_ratio
-    if is_waiting and others >= MIN_OTHERS:
-        return f"other processes used {others:.1f} of {signals.machine_cores} cores: measure while they don't run"
+def _others_cores(signals: Signals) -> float:
+    """Cores that neither the server nor the generator used."""
+    return signals.machine_ratio * signals.machine_cores - signals.server_cpu_ratio - signals.generator_ratio
+
+
+def _cpu_remedy(signals: Signals) -> str:
     workers, cores = len(signals.workers), signals.machine_cores
     if workers < cores:
         return (
@@ -410,9 +413,10 @@ def find(rows: RunRows, telemetry: pa.Table) -> tuple[Cause, ...]:
 
 
 def rank(signals: Signals) -> tuple[Cause, ...]:
-    """All causes that the signals show, by rank and share."""
-    causes = [cause for spec in CAUSES.values() if (cause := spec.cause(signals)) is not None]
-    return tuple(sorted(causes, key=lambda cause: (CAUSES[cause.cause].rank, -cause.share)))
+    """All causes that the signals show, by rank and share; what others did to the run comes after the app's own."""
+    signs = [(spec, sign) for spec in CAUSES.values() if (sign := spec.find(signals)) is not None]
+    signs.sort(key=lambda each: (each[1].is_disturbance, each[0].rank, -min(1.0, each[1].share)))
+    return tuple(spec.cause(sign, signals) for spec, sign in signs)
 
 
 def deadlock_of(run: Run) -> Cause | None:

@@ -15,6 +15,8 @@ class Sign:
     numbers: Mapping[str, float] = field(default_factory=dict)
     remedy: str = ""
     """Advice, with such places, too; empty: the remedy of the cause's spec."""
+    is_disturbance: bool = False
+    """Whether processes outside of the run did it: without them another cause would hold it."""
 
     @property
     def evidence(self) -> str:
