@@ -6,20 +6,25 @@ the probe, which imports the app as a server would. No lifespan is run. FILE get
 
     {"documents": [{"prefix": "/sub", "document": {OpenAPI}, "is_served": false}],
      "hidden": [{"method": "GET", "path": "/internal"}],
-     "left_out": ["/static (mounted StaticFiles)", "/ws (WebSocket)"]}
+     "left_out": ["/static (mounted StaticFiles)", "/ws (WebSocket)"],
+     "interface": "asgi", "distributions": ["flask", "gunicorn"]}
 
 A document comes from the app's method `openapi` (FastAPI), also of apps that are mounted in it; or else from the path
-at which its framework serves one, and `is_served` says so. Hidden routes are in none of the documents.
+at which its framework serves one, and `is_served` says so. Hidden routes are in none of the documents; those of Flask
+and Quart are read from the app's `url_map`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import loopwise_probe  # probe.py under the name that the harness gives it
 
@@ -46,6 +51,8 @@ class Listing:
         self.documents: list[dict[str, Any]] = []
         self.hidden: list[dict[str, str]] = []
         self.left_out: list[str] = []
+        self.interface = "asgi"
+        self.distributions = list(loopwise_probe.distributions(sys.path))
 
     def add(self, app: Any, prefix: str = "", depth: int = 0) -> None:
         """Add the document and the routes of an app and of what is mounted in it."""
@@ -64,6 +71,18 @@ class Listing:
                 self.add(route.app, prefix + _root_path(app) + route.path, depth + 1)
             else:
                 self.left_out.append(f"{prefix}{route.path} ({_kind(route)})")
+
+    def add_rules(self, app: Any) -> None:
+        """Add the routes of a Flask or Quart app."""
+        rules = getattr(getattr(app, "url_map", None), "iter_rules", None)
+        for rule in () if rules is None else rules():
+            path = re.sub(r"<(?:[^:<>]*:)?([^<>]*)>", r"{\1}", str(rule.rule))
+            methods = set(rule.methods or ())
+            if rule.endpoint == "static" or not methods:
+                self.left_out.append(f"{path} ({'static files' if methods else 'WebSocket'})")
+                continue
+            own = methods - {"OPTIONS"} - ({"HEAD"} if "GET" in methods else set())
+            self.hidden += [{"method": method, "path": path} for method in sorted(own)]
 
     def _add_document(self, app: Any, prefix: str, routed: set[str]) -> set[tuple[str, str]]:
         """Add an app's own document; returns the methods and paths in it."""
@@ -87,7 +106,7 @@ def _unwrapped(app: Any) -> Any:
     """The app inside of middleware such as `CORSMiddleware(app)`, if that has routes."""
     inner = app
     for _ in range(DEPTH):
-        if callable(getattr(inner, "openapi", None)) or getattr(inner, "routes", None):
+        if any(getattr(inner, name, None) for name in ("openapi", "routes", "url_map")):
             return inner
         inner = getattr(inner, "app", None)
     return app
@@ -136,13 +155,52 @@ async def _served_document(app: Any) -> dict[str, Any] | None:
     """The first document that the app serves at one of the usual paths."""
     for target in SERVED_AT:
         try:
-            body = await asyncio.wait_for(_body(app, target), ANSWER_TIMEOUT_S)
-            document = json.loads(body)
+            document = json.loads(await asyncio.wait_for(_body(app, target), ANSWER_TIMEOUT_S))
         except Exception:  # an app without such a path may do anything
             continue
-        if isinstance(document, dict) and isinstance(document.get("paths"), dict):
-            return document
+        if _is_document(document):
+            found: dict[str, Any] = document
+            return found
     return None
+
+
+def _is_document(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("paths"), dict)
+
+
+def _served_by_wsgi(app: Any) -> dict[str, Any] | None:
+    """The same of a WSGI app, which is asked in a thread that nobody waits for any longer than that."""
+    found: list[dict[str, Any]] = []
+
+    def ask(target: str) -> None:
+        try:
+            document = json.loads(_wsgi_body(app, target))
+        except Exception:
+            return
+        if _is_document(document):
+            found.append(document)
+
+    for target in SERVED_AT:
+        thread = threading.Thread(target=ask, args=(target,), daemon=True)
+        thread.start()
+        thread.join(ANSWER_TIMEOUT_S)
+        if found:
+            return found[0]
+    return None
+
+
+def _wsgi_body(app: Any, target: str) -> bytes:
+    """The body of a GET request to a WSGI app; empty unless it is answered with 200."""
+    path, _, query = target.partition("?")
+    environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, "HTTP_ACCEPT": "application/json"}
+    setup_testing_defaults(environ)
+    statuses: list[str] = []
+    answer = app(environ, lambda *told: statuses.append(told[0]))
+    try:
+        body = b"".join(answer)
+    finally:
+        getattr(answer, "close", lambda: None)()
+    return body if statuses[-1].startswith("200") else b""
 
 
 async def _body(app: Any, target: str) -> bytes:
@@ -188,8 +246,15 @@ def main(target: str) -> None:
     """Write the listing of the probe's app to a file."""
     listing = Listing()
     app = loopwise_probe.app.app
+    listing.interface = loopwise_probe.interface_of(app) or "asgi"
     listing.add(app)
-    if not listing.documents and (document := asyncio.run(_served_document(app))) is not None:
+    if not listing.documents:
+        listing.add_rules(_unwrapped(app))
+    is_wsgi = listing.interface == loopwise_probe.WSGI
+    document = None
+    if not listing.documents:
+        document = _served_by_wsgi(app) if is_wsgi else asyncio.run(_served_document(app))
+    if document is not None:
         listing.documents.append({"prefix": "", "document": document, "is_served": True})
         listing.hidden.clear()  # by its own document the app says what it offers
     text = json.dumps(vars(listing), default=str)  # a date in an example

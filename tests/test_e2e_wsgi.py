@@ -118,19 +118,24 @@ def test_check_asks_a_wsgi_app_once(server: str, folder: Path) -> None:
 
 
 REFUSED = ["so it is a WSGI app", 'set interface = "wsgi"', "matrix.server=gunicorn"]
+NO_LOOP = ["shop:app is a WSGI app", "which has no event loop to hold"]
 # command -> its words, exit status
 COMMANDS: dict[str, tuple[list[str], int, list[str]]] = {
     "try": (["try", "shop:app", "--endpoint", "GET /", "--set", "replicates.min=1", "--quiet"], 3, REFUSED),
     "duel": (["duel", "shop:app", "shop:app", "--endpoint", "GET /", "--rounds", "2"], 3, REFUSED),
+    "blame": (["blame", "shop:app"], 2, NO_LOOP),
+    "blame, an endpoint": (["blame", "shop:app", "--endpoint", "GET /"], 3, NO_LOOP),
+    "blame, a2wsgi": (["blame", "shop:app", "--endpoint", "GET /", "--set", "matrix.interface=a2wsgi"], 2, NO_LOOP),
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_says_what_a_wsgi_app_is(name: str, folder: Path) -> None:
     words, expected, phrases = COMMANDS[name]
-    folders = ["--base-app-dir" if words[0] == "duel" else "--app-dir", folder]
+    folders: list[str | Path] = ["--base-app-dir" if words[0] == "duel" else "--app-dir", folder]
     bench = Bench(folder / "bench")
-    status, output = bench(*words, *folders, "--out", folder / "result")
+    out: list[str | Path] = ["--out", folder / "result"] if words[0] != "blame" else []
+    status, output = bench(*words, *folders, *out)
     told = " ".join(output.split())
     if name == "try":
         told += " ".join(run.error or "" for run in runs_of(folder / "result"))

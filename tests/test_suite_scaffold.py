@@ -11,6 +11,7 @@ from support.suite import FakeTarget
 from loopwise.errors import UsageError
 from loopwise.model import Suite
 from loopwise.suite import baseline_pairs, load_suite, make_suite
+from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing, named_app
 from loopwise.suite.scaffold import trial_document, write_suite
 
@@ -160,7 +161,7 @@ def test_names_of_an_app_cannot_leave_their_comment(tmp_path: Path) -> None:
 
 def test_an_app_without_an_openapi_document_gets_its_root(shop: Path, tmp_path: Path) -> None:
     app = named_app("init", "plain:app", shop, Path(sys.executable))
-    assert listing(app) == ([], [])
+    assert (listing(app).operations, listing(app).left_out) == ([], [])
     path = write_suite(tmp_path / "bench", app).path
     assert tomllib.loads(path.read_text())["matrix"][0]["endpoint"] == ["GET /"]
 
@@ -183,6 +184,70 @@ def test_what_is_mounted_is_asked_below_the_root_path_of_its_app(shop: Path) -> 
 def test_a_document_that_the_app_serves_is_found(shop: Path) -> None:
     offered = listing(named_app("init", "plain:served", shop, None))
     assert [(each.name, each.inactive()) for each in offered.operations] == [("GET /v2/pets", "")]
+
+
+WSGI_APP = """
+from types import SimpleNamespace as Rule
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    is_document = environ["PATH_INFO"] == "/swagger.json"
+    return [b'{"swagger": "2.0", "paths": {"/pets": {"get": {}}}}' if is_document else b"[]"]
+
+def bare(environ, start_response):
+    raise KeyError(environ["PATH_INFO"])
+
+class Flask:
+    url_map = Rule(iter_rules=lambda: [
+        Rule(rule="/static/<path:filename>", methods={"GET", "HEAD"}, endpoint="static"),
+        Rule(rule="/items/<int:number>", methods={"GET", "HEAD", "OPTIONS"}, endpoint="item"),
+        Rule(rule="/orders", methods={"POST", "OPTIONS"}, endpoint="orders"),
+    ])
+    def __call__(self, environ, start_response):
+        raise KeyError
+
+flask = Flask()
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoints", "left_out"),
+    [
+        ("app", ["GET /pets"], []),
+        ("bare", [], []),
+        ("flask", ["GET /items/{number}", "POST /orders"], ["/static/{filename} (static files)"]),
+    ],
+)
+def test_a_wsgi_app_is_known_and_listed(target: str, endpoints: list[str], left_out: list[str], tmp_path: Path) -> None:
+    (tmp_path / "web.py").write_text(WSGI_APP)
+    offered = listing(named_app("init", f"web:{target}", tmp_path, None))
+    assert offered.interface == "wsgi"
+    assert [each.name for each in offered.operations] == endpoints
+    assert offered.left_out == left_out
+    assert "uvicorn" in offered.distributions
+
+
+@pytest.mark.parametrize(
+    ("installed", "lines"),
+    [
+        ({"granian", "uvicorn"}, ('"wsgi"', '"granian"', False)),
+        ({"granian", "gunicorn"}, ('"wsgi"', '"gunicorn"', False)),
+        ({"a2wsgi", "uvicorn"}, ('"a2wsgi"', '"uvicorn"', False)),
+        ({"flask"}, ('"wsgi"', '"gunicorn"', True)),
+    ],
+)
+def test_init_serves_a_wsgi_app_by_what_is_installed(
+    installed: set[str], lines: tuple[str, str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Listing([], [], "wsgi", frozenset(installed))
+    monkeypatch.setattr("loopwise.suite.scaffold.listing", lambda *_: found)
+    wrote = write_suite(tmp_path, named_app("init", "web:app", tmp_path, None))
+    text = wrote.path.read_text()
+    interface, server, is_missing = lines
+    assert (f"interface = {interface}\nserver = {server}\n" in text, "is not installed" in text) == (True, is_missing)
+    case, *_ = load_suite(str(wrote.path), describe=FakeTarget()).cases
+    assert case.server is not None
+    assert (case.server.interface, wrote.is_guess) == (interface.strip('"'), True)
 
 
 def test_an_app_is_read_in_its_working_directory_with_its_variables(tmp_path: Path) -> None:

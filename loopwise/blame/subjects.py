@@ -79,6 +79,8 @@ def subjects(
         request=request,
     )
     cases = make_suite(document, label="blame", folder=Path.cwd(), overrides=overrides).cases
+    if any(case.server is not None and case.server.interface != "asgi" for case in cases):
+        raise UsageError(no_loop(target))
     added = tuple(Endpoint.model_validate({"method": WEBSOCKET, "path": path, **(request or {})}) for path in sockets)
     (case,) = distinct(cases)
     case = case.model_copy(update={"endpoints": (*(case.endpoints if wanted else ()), *added)})
@@ -94,6 +96,8 @@ def offered(
         UsageError: the app can't be imported, or nothing may be asked.
     """
     found = listing(app, env_file)
+    if found.interface == "wsgi":
+        raise UsageError(no_loop(app.target))
     wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
     reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
     left_out = [LeftOut(endpoint=name, reason=reason) for name, reason in reasons if reason]
@@ -107,6 +111,14 @@ def offered(
     return wanted, left_out
 
 
+def no_loop(target: str) -> str:
+    """The sentence for an app that runs in threads alone."""
+    return (
+        f"blame: {target} is a WSGI app, which has no event loop to hold; measure it by run or try, which tell where "
+        "its threads stand"
+    )
+
+
 def distinct(cases: Sequence[Case]) -> list[Case]:
     """One case for each app, or workload and mode, with the endpoints of all its cases.
 
@@ -115,7 +127,7 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
     """
     merged: dict[tuple[str, ...], Case] = {}
     for case in cases:
-        if case.server is None:
+        if case.server is None or case.server.interface != "asgi":
             continue
         app = case.app
         subject = (
@@ -131,7 +143,7 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
         merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})
     if not merged:
         raise UsageError(
-            "blame: no case starts a server; a running server (url) can't be observed from inside, "
-            "so name the app itself"
+            "blame: no case starts a server with an event loop; a running server (url) can't be observed from inside, "
+            "so name the app itself, and a WSGI app has no event loop to hold"
         )
     return list(merged.values())

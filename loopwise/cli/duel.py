@@ -10,6 +10,8 @@ from loopwise.cli.crash import crashes_logged
 from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, refuse_unwritable_reports, write_ci_reports
 from loopwise.cli.options import (
     Body,
+    Cwd,
+    EnvFile,
     ExpectStatus,
     Headers,
     Json,
@@ -67,6 +69,8 @@ def duel(
     candidate_set: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="The same for CANDIDATE; default: as BASE.")
     ] = None,
+    cwd: Cwd = None,
+    env_file: EnvFile = None,
     suite: Annotated[str | None, typer.Option(metavar="SUITE", help="BASE and CANDIDATE are its cases.")] = None,
     header: Headers = None,
     body: Body = None,
@@ -105,8 +109,11 @@ def duel(
             tuple(base_set or () if candidate_set is None else candidate_set),
         ),
     )
-    if suite is not None and (base_set or candidate_set):
-        raise UsageError("duel: the cases of --suite say how they are started; leave out --base-set, --candidate-set")
+    if suite is not None and (base_set or candidate_set or cwd or env_file):
+        raise UsageError(
+            "duel: the cases of --suite say how they are started; leave out --base-set, --candidate-set, --cwd and "
+            "--env-file"
+        )
     load = {"users": users, "measure_s": seconds, "warmup_s": WARMUP_S}
     effort = Effort(seconds, min(Effort().rounds_min, rounds), rounds, Effort().half_width)
     terms = Terms(
@@ -114,6 +121,7 @@ def duel(
         load,
         request_of(header, body, expect_status),
         overrides_of(set_, startup_timeout_s),
+        {key: str(path) for key, path in {"cwd": cwd, "env_file": env_file}.items() if path is not None},
     )
     ready_to_measure()
     with ExitStack() as stack:

@@ -32,6 +32,12 @@ def init(
             screen,
             f"endpoints of {target}: {wrote.active} active; {wrote.commented} commented out, each with the reason",
         )
+    if wrote.is_guess:
+        say(
+            screen,
+            f"{target} has no OpenAPI document and no list of its routes, so that GET / stands there alone: name its "
+            "endpoints in the suite, and see by `check --ask` what they answer",
+        )
     if wrote.commented and not wrote.active:
         say(screen, f"wrote {wrote.path}; complete one of its endpoints and remove its #")
     else:

@@ -75,6 +75,8 @@ class Terms:
     """`headers`, `json` and `expect_status` of every endpoint."""
     overrides: Sequence[str] = ()
     """`--set` strings, on the entry and on [load]."""
+    started: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the entry that say how both sides are started; a side's own settings go before them."""
 
     def __post_init__(self) -> None:
         """Refuse settings that a duel makes by itself.
@@ -189,7 +191,7 @@ def case_of(version: Version, folder: Path, terms: Terms, *, case_id: str) -> Ca
     Raises:
         SuiteError: the app, the interpreter or an endpoint is invalid.
     """
-    entry: dict[str, Any] = {"app": version.target, "app_dir": str(folder)}
+    entry: dict[str, Any] = {"app": version.target, "app_dir": str(folder), **terms.started}
     if version.python is not None:
         entry["python"] = str(version.python)
     endpoints = with_request(terms.endpoints, terms.request)

@@ -84,6 +84,10 @@ class Listing(NamedTuple):
     operations: list[Operation]
     left_out: list[str]
     """Routes that can't be asked or aren't known: `/ws (WebSocket)`, `/static (mounted StaticFiles)`."""
+    interface: str = "asgi"
+    """Of the app: `asgi` or `wsgi`."""
+    distributions: frozenset[str] = frozenset()
+    """All that are installed in its interpreter, by normalized name."""
 
     def active(self, *, include_unsafe: bool = False) -> list[Operation]:
         """Operations that may be asked although nobody named them."""

@@ -73,11 +73,12 @@ def listing(app: App, env_file: str | None = None) -> Listing:
         prefix = each["prefix"] + (base_path(each["document"]) if each["is_served"] else "")
         listed += operations(each["document"], prefix)
     listed += [hidden(**each) for each in found["hidden"]]
-    return Listing(listed, found["left_out"])
+    return Listing(listed, found["left_out"], found["interface"], frozenset(found["distributions"]))
 
 
 def _ask(app: App, env_file: str | None, scratch: Path) -> dict[str, Any]:
-    env = with_variables(base_environment(Server(env_file=env_file), Copies()), app_variables(app, Copies()))
+    variables = {**app_variables(app, Copies()), "LOOPWISE_INTERFACE": "any"}
+    env = with_variables(base_environment(Server(env_file=env_file), Copies()), variables)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(scratch), env.get("PYTHONPATH")]))
     try:
         installed_version(app.python, PACKAGES[0], env)

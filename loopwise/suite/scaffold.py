@@ -9,6 +9,7 @@ from loopwise.errors import UsageError
 from loopwise.model import App, modes
 from loopwise.results.files import write_atomically
 from loopwise.servers.origin import UNIX
+from loopwise.servers.specs import WSGI_SERVERS
 from loopwise.suite.locations import meant_url
 from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing
@@ -63,6 +64,13 @@ margin = 0.05                  # differences within ±5 % do not matter
 """
 
 
+WSGI = """\
+interface = {interface}
+server = {server}
+# threads = [1, 8]   # per worker{missing}
+"""
+
+
 class Scaffold(NamedTuple):
     """A suite that was written."""
 
@@ -71,6 +79,8 @@ class Scaffold(NamedTuple):
     """Endpoints of the app that it measures."""
     commented: int = 0
     """Endpoints that it only names, each with the reason."""
+    is_guess: bool = False
+    """The app says nothing of its endpoints: the active one is a guess."""
 
 
 def write_suite(
@@ -93,19 +103,20 @@ def write_suite(
     if app is None:
         text, counts = (
             HEAD.format(file=path, name="mine", description="sleep in three modes") + BUILT_IN.format(),
-            (0, 0),
+            (0, 0, False),
         )
     else:
         offered = listing(app, env_file)
         more = {"cwd": app.cwd, "env_file": env_file}
         name = app.target.partition(":")[0].partition(".")[0]
         active = len(offered.active(include_unsafe=include_unsafe))
-        counts = active, len(offered.operations) - active
+        counts = active, len(offered.operations) - active, not offered.operations
         text = HEAD.format(file=path, name=name, description=f"endpoints of {app.target}") + OWN.format(
             app=toml(app.target),
             app_dir=toml(os.path.relpath(app.app_dir, folder)),
             python=toml(app.python),
-            more="".join(f"{key} = {toml(os.path.relpath(path, folder))}\n" for key, path in more.items() if path),
+            more="".join(f"{key} = {toml(os.path.relpath(path, folder))}\n" for key, path in more.items() if path)
+            + (_served_as_wsgi(offered) if offered.interface == "wsgi" else ""),
             endpoints="\n".join(_endpoint_lines(offered, include_unsafe=include_unsafe)),
         )
     try:
@@ -116,6 +127,17 @@ def write_suite(
             f"init: {error.filename}: {error.strerror}, so no suite can be written there; name another folder"
         ) from None
     return Scaffold(path, *counts)
+
+
+def _served_as_wsgi(offered: Listing) -> str:
+    """The lines that say how a WSGI app is served: by what is installed beside it."""
+    found = [name for name in WSGI_SERVERS if name in offered.distributions]
+    if not found and {"a2wsgi", "uvicorn"} <= offered.distributions:
+        return WSGI.format(interface=toml("a2wsgi"), server=toml("uvicorn"), missing="")
+    name, *_ = found or WSGI_SERVERS
+    others = "it, or granian, or a2wsgi and uvicorn"
+    missing = "" if found else f"\n# {name} is not installed beside the app: install {others}"
+    return WSGI.format(interface=toml("wsgi"), server=toml(name), missing=missing)
 
 
 def _endpoint_lines(offered: Listing, *, include_unsafe: bool) -> list[str]:

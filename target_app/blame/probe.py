@@ -82,7 +82,12 @@ def make() -> Blamed:
     places = Places(CONFIG["app_dir"], str(Path(__file__).parents[1]))
     aiocop.patch_audit_functions()
     aiocop.start_blocking_io_detection(trace_depth=200)
-    app = loopwise_probe.load_app(CONFIG["target"], CONFIG["app_dir"])
+    app = loopwise_probe.load_app(CONFIG["target"], CONFIG["app_dir"], loopwise_probe.ANY)
+    if loopwise_probe.interface_of(app) == loopwise_probe.WSGI:
+        raise loopwise_probe.AppError(
+            f"{CONFIG['target']} is a WSGI app, which has no event loop to hold; measure it by run or try, which tell"
+            " where its threads stand"
+        )
     return Blamed(app, Observer(places, round(CONFIG["threshold_ms"] * 1e6), FOLDER, current.get))
 
 
