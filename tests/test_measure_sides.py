@@ -206,6 +206,23 @@ def test_a_side_is_started_as_its_settings_say(tmp_path: Path) -> None:
     assert (case.app.target, case.app.factory_args, case.app.cwd) == ("shop:create()", {"size": 5}, str(tmp_path))
 
 
+def test_folder_and_variables_of_both_sides_give_way_to_a_sides_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.env").touch()
+    terms = Terms(["/"], {}, started={"cwd": "run", "env_file": "run.env"})
+    found = []
+    for settings in ((), ("cwd=other", "env_file=other.env")):
+        case = case_of(Version("shop:app", None, tmp_path, None, settings), tmp_path, terms, case_id="x")
+        assert case.app is not None
+        assert case.server is not None
+        found.append((case.app.cwd, case.server.env_file))
+    assert found == [(f"{tmp_path}/run", f"{tmp_path}/run.env"), (f"{tmp_path}/other", f"{tmp_path}/other.env")]
+
+
 def test_both_sides_are_asked_with_the_same_headers_body_and_status(tmp_path: Path) -> None:
     request = {"headers": {"X-Key": "1"}, "json": {"a": 1}, "expect_status": 201}
     asked = Terms(["POST /a", "/b"], {"users": 3}, request, ["matrix.startup_timeout_s=90.0", "load.think_s=0.5"])
