@@ -89,6 +89,8 @@ class Stacks:
             thread, while it is blocked); one that was not due is missing.
         """
         looks: dict[str, Any] = {}
+        if not _has_gil():
+            return looks
         for kind, interval_s in INTERVALS_S.items():
             if time.monotonic() < self._due_s[kind]:
                 continue
@@ -218,6 +220,12 @@ class Stacks:
             callee = None if inner is None else _name(inner)
             found = self._known[key] = Place(path, line, _name(code), columns_at(code, at), callee)
         return found
+
+
+def _has_gil() -> bool:
+    """Whether threads stop while we follow their frames; without a GIL these may be gone in the middle of it."""
+    known: Any = getattr(sys, "_is_gil_enabled", None)
+    return known is None or bool(known())
 
 
 def _wrapped(awaitable: Any) -> Any:

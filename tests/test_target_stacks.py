@@ -274,6 +274,13 @@ def test_looks_that_cost_more_come_less_often(app: ModuleType, monkeypatch: pyte
     assert looks >= 150
 
 
+def test_without_a_gil_nobody_looks_at_running_frames(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert watched(app).look() == {}
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True)
+    assert watched(app).look() == {"threads": {"of": 0, "at": []}}
+
+
 def test_a_look_leaves_no_frames_behind(app: ModuleType) -> None:
     """Frames hold what their functions do: a connection, a response."""
 
