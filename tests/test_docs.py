@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from loopwise.suite.schema import (
 from target_app.features import FEATURES
 
 SCHEMA_PAGE, SUITES_PAGE = text_of("schema.md"), text_of("suites.md")
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 def fields(noun: type[BaseModel]) -> list[str]:
@@ -212,6 +214,27 @@ def test_every_command_and_option_is_documented(name: str, command: Any) -> None
     for parameter in command.params:
         if parameter.param_type_name == "option" and parameter.name != "help":
             assert max(parameter.opts, key=len) in text
+
+
+PROMISES: list[tuple[str, str]] = re.findall(r"^\| (.+) \| (`test_.+`) \|$", SECURITY, re.MULTILINE)
+
+
+def test_every_promise_of_security_is_held_by_a_test_that_exists() -> None:
+    known = {
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    named_tests = set(re.findall(r"`(test_\w+)`", SECURITY))
+    assert len(PROMISES) > 20
+    assert named_tests - known == set()
+    assert {test for _, cell in PROMISES for test in re.findall(r"`(test_\w+)`", cell)} == named_tests
+
+
+def test_every_table_of_security_names_tests_in_every_row() -> None:
+    lines = [line for line in SECURITY.splitlines() if re.match(r"\| (?!promise \||who \|)", line)]
+    assert len(lines) == len(PROMISES) + len(rows(SECURITY, "Who may harm whom"))
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))

@@ -96,6 +96,16 @@ def test_a_run_whose_app_wrote_to_the_original_is_void(folder: Path) -> None:
     )
 
 
+def test_what_an_env_file_holds_is_in_no_file_of_the_result(folder: Path) -> None:
+    secret = "hunter2hunter2"
+    (folder / "prod.env").write_text(f"TOKEN='t t'\nPASSWORD={secret}\n")
+    status, _, _ = run(folder, 'fresh = { DATA = "count" }')
+    assert status == 0
+    files = [path for path in (folder / "result").rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
 def test_blame_starts_the_app_as_the_suite_says(folder: Path) -> None:
     suite = folder / "suite.toml"
     suite.write_text(SUITE.format(keys='fresh = "count"', more=", DATA = '{fresh}'"))

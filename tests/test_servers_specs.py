@@ -1,5 +1,6 @@
 """Each server's command line, what it refuses and what it needs."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_command_line_has_every_option_of_the_suite(server: Server, parts: tuple
     line = " ".join(argv)
     assert [part for part in parts if part not in line] == []
     assert "0.0.0.0" not in line
+
+
+def test_every_server_listens_on_loopback_only() -> None:
+    for servers, interface in ((SERVERS, "asgi"), (WSGI_SERVERS, "wsgi")):
+        for name, spec in servers.items():
+            argv = spec.argv(Server.model_validate({"name": name, "interface": interface}), "p", 8123, Path("/scratch"))
+            addresses = [value for option, value in pairwise(argv) if option in {"--host", "--bind"}]
+            assert [each.partition(":")[0] for each in addresses] == ["127.0.0.1"], name
+    assert [each for each in ("--host", "--bind", "-b", "--uds", "--fd") if refused_argument([each]) is None] == []
 
 
 def test_command_lines_leave_out_options_that_are_not_set() -> None:
