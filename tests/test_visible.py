@@ -144,6 +144,7 @@ PRINTERS = {
     "loopwise/report/terminal/screen.py": "the same",
     "loopwise/cli/__init__.py": "sentences of errors, as messages through ErrorStream",
     "loopwise/cli/crash.py": "through ErrorStream",
+    "loopwise/cli/options.py": "notes, as messages through ErrorStream",
     "loopwise/generator/__main__.py": "a pipe to the harness",
     "loopwise/generator/script_errors.py": "the generator's log",
     "loopwise/servers/postgres.py": "a pipe to the harness",

@@ -13,6 +13,7 @@ import typer
 
 from loopwise.errors import UsageError, writing
 from loopwise.report.terminal.console import say
+from loopwise.visible import message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -185,7 +186,7 @@ def ready_to_measure() -> None:
 
     raise_open_files_limit()
     for sentence in notes(os.environ):
-        sys.stderr.write(f"note: {sentence}\n")
+        sys.stderr.write(message(f"note: {sentence}") + "\n")
 
 
 def console() -> "Console":
