@@ -9,6 +9,8 @@ from support.suite import FakeTarget, ids_of, sentence, suite_file, suite_of
 from loopwise.model import Endpoint
 from loopwise.model.naming import shown_names
 from loopwise.suite import baseline_pairs
+from loopwise.suite.own_app import named_app
+from loopwise.suite.scaffold import trial_document
 
 
 def test_a_suite_of_own_apps_asks_target_app_nothing(tmp_path: Path) -> None:
@@ -179,3 +181,37 @@ MODES_REFUSED = [
 @pytest.mark.parametrize(("text", "fragment"), MODES_REFUSED)
 def test_a_mode_that_an_entry_cannot_have_is_refused_by_its_key(tmp_path: Path, text: str, fragment: str) -> None:
     assert fragment in sentence(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("dotenvs", "app_dir", "cwd", "expected"),
+    [
+        ([".env"], "src", None, "."),
+        ([".env"], "src", "src", "src"),
+        ([".env", "src/.env"], "src", None, None),
+        ([], "src", None, None),
+        ([".env"], ".", None, None),
+        ([".env"], "..", None, None),
+    ],
+)
+def test_an_app_below_the_folder_with_the_dotenv_is_started_there(
+    dotenvs: list[str],
+    app_dir: str,
+    cwd: str | None,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tmp_path / "root"
+    (root / "src").mkdir(parents=True)
+    for name in dotenvs:
+        (root / name).write_text("A=1\n", encoding="utf-8")
+    monkeypatch.chdir(root)
+    folder = None if expected is None else (root / expected).resolve()
+    given = None if cwd is None else Path(cwd)
+    assert named_app("init", "shop:app", Path(app_dir), None, given).cwd == (None if folder is None else str(folder))
+    document = trial_document(
+        "shop:app", ["GET /"], workers="1", users=1, app_dir=Path(app_dir), python=None, cwd=given
+    )
+    written = document["matrix"][0].get("cwd")
+    assert (None if written is None else Path(written).resolve()) == folder

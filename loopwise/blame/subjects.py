@@ -45,7 +45,7 @@ def subjects(
         endpoints: `GET /x`, or `WS /x` for a WebSocket.
         app_dir: folder that the app is imported from.
         python: its interpreter; None: ours.
-        cwd: the server's working directory; None: `app_dir`.
+        cwd: the server's working directory; None: as `started_in` finds it.
         env_file: file with variables of the app.
         request: `headers`, `json` and `expect_status` of every endpoint, as in a suite.
         overrides: `--set` strings.

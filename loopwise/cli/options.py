@@ -46,7 +46,11 @@ Python = Annotated[
 ]
 
 Cwd = Annotated[
-    Path | None, typer.Option(metavar="D", help="The server's working directory; default: that of --app-dir.")
+    Path | None,
+    typer.Option(
+        metavar="D",
+        help="The server's working directory; default: --app-dir, or the current one if only that has a .env.",
+    ),
 ]
 EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Lines NAME=VALUE for the app's environment.")]
 IncludeUnsafe = Annotated[

@@ -14,6 +14,7 @@ from loopwise.servers.origin import UNIX
 from loopwise.suite.file import Key, Source, shown
 from loopwise.suite.limits import text_fault
 
+DOTENV = ".env"
 APP_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?"
 """`module:attribute` or `module:factory()`."""
 ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[\w-]+(\.[\w-]+)*):\d{1,5}(/\S*)?"
@@ -194,3 +195,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def started_in(app_dir: Path, cwd: Path | None) -> Path | None:
+    """The working directory of an app that a command line names; None: its folder.
+
+    `--app-dir src` is given where `uvicorn --app-dir src` is: in the project's root, whose .env the app reads.
+    """
+    here, folder = Path.cwd(), app_dir.resolve()
+    is_root = folder != here and folder.is_relative_to(here) and (here / DOTENV).is_file()
+    return here if cwd is None and is_root and not (folder / DOTENV).exists() else cwd

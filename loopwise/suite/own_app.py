@@ -34,6 +34,7 @@ def named_app(command: str, target: str, app_dir: Path, python: Path | None, cwd
         SuiteError: it has not the form of an app, or a folder or the interpreter doesn't exist.
     """
     source = Source(label=command, folder=Path.cwd())
+    cwd = locations.started_in(app_dir, cwd)
     return App(
         target=locations.app_target(target, ("--app",), source),
         app_dir=locations.folder(str(app_dir), ("--app-dir",), source),

@@ -10,7 +10,7 @@ from loopwise.model import App, modes
 from loopwise.results.files import write_atomically
 from loopwise.servers.origin import UNIX
 from loopwise.servers.specs import WSGI_SERVERS
-from loopwise.suite.locations import meant_url
+from loopwise.suite.locations import meant_url, started_in
 from loopwise.suite.openapi import Listing
 from loopwise.suite.own_app import listing
 from loopwise.suite.schema import method_and_path
@@ -182,7 +182,7 @@ def trial_document(
         users: of closed load.
         app_dir: folder the app is imported from, relative to the working directory.
         python: interpreter of the app; None: ours.
-        cwd: the server's working directory; None: `app_dir`.
+        cwd: the server's working directory; None: as `started_in` finds it.
         env_file: file with variables of the app.
         request: `headers`, `json` and `expect_status` of every endpoint.
 
@@ -205,6 +205,7 @@ def trial_document(
     if url := meant_url(target):
         raise UsageError(f"try: got {target}, an address without its scheme; write {url}")
     entry |= {"app": target, "app_dir": str(app_dir), "workers": _numbers(workers)}
+    cwd = started_in(app_dir, cwd)
     entry |= {
         key: str(path) for key, path in {"python": python, "cwd": cwd, "env_file": env_file}.items() if path is not None
     }
