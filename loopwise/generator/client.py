@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loopwise.errors import GeneratorError, SuiteError
-from loopwise.generator.protocol import GO, Event, Order
+from loopwise.generator.protocol import GO, WORKER_START_S, Event, Order
 from loopwise.model import Suite
 from loopwise.servers import processes
 from loopwise.servers.variables import without
@@ -112,8 +112,10 @@ class GeneratorProcess:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
+        timeout_s = SILENCE_S + WORKER_START_S * order.processes
         while True:
-            event = self._next_event(SILENCE_S)
+            event = self._next_event(timeout_s)
+            timeout_s = SILENCE_S
             if event.event == "failed":
                 raise GeneratorError(event.message)
             on_event(event)

@@ -8,6 +8,8 @@ from loopwise.model import Endpoint, GeneratorFigures, Load, Noun, SideName
 
 GO = "go\n"
 """The line that lets an order with `holds` open its window."""
+WORKER_START_S = 2.0
+"""Longest time that each of several generator processes takes to start, where they outnumber the cores."""
 
 ABBA = (0, 1, 1, 0)
 """Order of a pair's slices; 0 is the side that comes first. Linear drift over four slices affects both sides alike."""

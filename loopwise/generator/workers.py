@@ -27,7 +27,7 @@ from locust.env import Environment
 
 from loopwise.errors import GeneratorError
 from loopwise.generator.pauses import Pauses
-from loopwise.generator.protocol import Order
+from loopwise.generator.protocol import WORKER_START_S, Order
 from loopwise.generator.recorder import FLUSH_INTERVAL_S, Recorder
 from loopwise.generator.session import traffic_of
 from loopwise.generator.traffic import Traffic
@@ -82,24 +82,28 @@ class Workers:
         argv = [sys.executable, "-P", "-m", "loopwise.generator", "--join", address]
         self._processes = [subprocess.Popen(argv, stdin=subprocess.PIPE) for _ in range(processes)]
         # Locust counts a worker as ready when it has connected, which is before it knows our messages.
-        self.wait("the generator's workers to connect", lambda: len(self._connected) == processes)
+        self.wait(
+            "the generator's workers to connect",
+            lambda: len(self._connected) == processes,
+            ANSWER_TIMEOUT_S + WORKER_START_S * processes,
+        )
 
     def _receive(self, msg: Any, **_: Any) -> None:
         self._connected.add(msg.node_id)
         if self.on_report is not None:
             self.on_report(msg.node_id, Report(**msg.data["report"]), msg.data["stream"])
 
-    def wait(self, purpose: str, until: Callable[[], bool]) -> None:
+    def wait(self, purpose: str, until: Callable[[], bool], timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         """Wait for the workers; no longer if they have quit.
 
         Raises:
             GeneratorError: one of them has ended, or it takes too long.
         """
-        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+        deadline_s = time.monotonic() + timeout_s
         while not until() and not self.have_quit:
             self.refuse_dead()
             if time.monotonic() > deadline_s:
-                raise GeneratorError(f"waited {ANSWER_TIMEOUT_S:g} s for {purpose}; see generator.log")
+                raise GeneratorError(f"waited {timeout_s:g} s for {purpose}; see generator.log")
             gevent.sleep(0.005)
 
     def refuse_dead(self) -> None:

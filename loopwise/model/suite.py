@@ -182,7 +182,7 @@ class Server(Grown):
     """Tokens of AnyIO's thread limiter per worker; None: its default (40). Of a WSGI app its threads per worker."""
     pool_processes: int | None = Field(default=None, ge=1, le=1024)
     """Processes of the pool behind mode process, per worker; None: one per CPU of the machine."""
-    limit_concurrency: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    limit_concurrency: int | None = Field(default=None, ge=2, le=1_000_000_000)
     backlog: int | None = Field(default=None, ge=1, le=65_535)
     port: int | None = Field(default=None, ge=1, le=65_535)
     """None: a free port for every run."""

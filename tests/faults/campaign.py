@@ -9,14 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from itertools import zip_longest
+from multiprocessing import get_context
 from pathlib import Path
 
 from faults import extremes, processes, resources
 from faults.document import document
 from faults.fault import Done, Fault, Ground
-from faults.fuzz import fuzz_for
+from faults.fuzz import Fuzzed, fuzz_for
 from faults.place import Place, said
 
 IN_NAMESPACE = "LOOPWISE_FAULTS_MAY_MOUNT"
@@ -97,6 +98,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose group and name have this text")
     parser.add_argument("--jobs", type=int, default=2, help="faults at once")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table of faults to this document")
+    parser.add_argument("--fuzz-minutes", type=float, default=0.0, help="fuzz beside the faults for so long")
     parser.add_argument("--fuzz", action="store_true", help="fuzz suites, arguments and damaged results instead")
     parser.add_argument("--list", action="store_true", help="print the names of the faults, and do none")
     return parser.parse_args()
@@ -121,9 +123,14 @@ def fuzz_only(chosen: argparse.Namespace) -> int:
     """Fuzz until the time is over; returns the exit status."""
     seed = random.randrange(2**32) if chosen.seed is None else chosen.seed
     print(f"fuzzing for {chosen.minutes:g} minutes; the same again with: --seed {seed}", flush=True)
-    tried, found = fuzz_for(chosen.minutes, seed)
-    print(f"tried: {', '.join(f'{count} {name}' for name, count in tried.items())}; found: {len(found)}")
-    return 1 if found else 0
+    return tell_fuzzed(fuzz_for(chosen.minutes, seed))
+
+
+def tell_fuzzed(fuzzed: Fuzzed) -> int:
+    """Print how much was fuzzed; returns the exit status."""
+    tried = ", ".join(f"{count} {name}" for name, count in fuzzed.tried.items())
+    print(f"fuzzed: {tried}; found: {len(fuzzed.found)}")
+    return 1 if fuzzed.found else 0
 
 
 def main() -> int:
@@ -143,17 +150,27 @@ def main() -> int:
         return 0
     faults = shuffled(table, random.Random(seed))
     print(f"{len(faults)} faults, for {chosen.minutes:g} minutes; the same again with: --seed {seed}", flush=True)
-    began_s, dones = time.monotonic(), []
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        ground = finished_result(Path(folder))
-        deadline_s = began_s + chosen.minutes * 60
-        for done in carry_out(faults, ground, seed=seed, deadline_s=deadline_s, jobs=chosen.jobs):
-            dones.append(done)
-            tell(done, len(dones), len(faults))
+    began_s = time.monotonic()
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        fuzzing = beside.submit(fuzz_for, chosen.fuzz_minutes, seed) if chosen.fuzz_minutes else None
+        dones = campaign(faults, seed, began_s + chosen.minutes * 60, chosen.jobs)
+        fuzzed = fuzzing.result() if fuzzing is not None else None
     bad = [each for each in dones if each.problems]
     print(f"survived: {len(dones) - len(bad)} of {len(dones)}, in {(time.monotonic() - began_s) / 60:.1f} minutes")
     for done in bad:
         print(f"not survived: {done.fault.name}: {done.problems[0]}")
+    status = tell_fuzzed(fuzzed) if fuzzed is not None else 0
     if chosen.out is not None:
-        chosen.out.write_text(document(dones, len(table), seed), encoding="utf-8")
-    return 1 if bad else 0
+        chosen.out.write_text(document(dones, len(table), seed, fuzzed), encoding="utf-8")
+    return 1 if bad else status
+
+
+def campaign(faults: Sequence[Fault], seed: int, deadline_s: float, jobs: int) -> list[Done]:
+    """Do faults until the deadline, and tell what became of each."""
+    dones = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        ground = finished_result(Path(folder))
+        for done in carry_out(faults, ground, seed=seed, deadline_s=deadline_s, jobs=jobs):
+            dones.append(done)
+            tell(done, len(dones), len(faults))
+    return dones

@@ -5,55 +5,79 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from faults.fault import GROUPS, Done
+from faults.fuzz import Fuzzed
 
 HEAD = """# Reliability
 
-What is done to Loopwise on purpose, and what becomes of it. This page is made by
+Harm that is done to Loopwise on purpose, and what becomes of it. This page is made by
 
 ```
-python -m tests.faults --minutes 30 --out docs/reliability.md
+python -m tests.faults --minutes 30 --fuzz-minutes 10 --out docs/reliability.md
 ```
 
+Each fault is done to the real command, in a folder of its own, on a tiny app: a signal when the command announces
+that it is in a phase, a disk that is filled then, a limit, a suite at the end of what it may hold. It is survived if
+
+- the exit status is one that `--help` names, and not 70, and no output has a traceback;
+- an error is one sentence, which says what to do;
+- no process, no held port and no temporary file is left (SIGKILL and a second Ctrl-C leave temporary files);
+- `run --resume` then completes the result, every file of a run that was kept being the same as before, to the byte; a
+  command that makes no result works when it is given again.
+
+CI does four minutes of them, in another order each time (`.ci/run`), the tests a few of them (tests/test_faults.py).
 """
 
 
-def document(dones: Sequence[Done], total: int, seed: int) -> str:
-    """Write the page."""
+def document(dones: Sequence[Done], total: int, seed: int, fuzzed: Fuzzed | None) -> str:
+    """Write the page.
+
+    Args:
+        dones: what was done.
+        total: number of faults that there are.
+        seed: of their order.
+        fuzzed: how much was fuzzed, and what was found.
+    """
     day = datetime.now(UTC).date().isoformat()
     survived = sum(not each.problems for each in dones)
     lines = [
-        f"{HEAD}Last made on {day} with seed {seed}: {len(dones)} of the table's {total} faults were done, "
-        f"{survived} were survived.",
+        HEAD,
+        f"Made on {day} with seed {seed}: {len(dones)} of the table's {total} faults were done, {survived} survived.",
         "",
+        "| kind | done | survived |",
+        "|---|---|---|",
     ]
-    for group, heading in GROUPS.items():
-        mine = [each for each in dones if each.fault.group == group]
-        if not mine:
-            continue
-        good = sum(not each.problems for each in mine)
+    groups = {group: [each for each in dones if each.fault.group == group] for group in GROUPS}
+    for group, mine in groups.items():
+        lines.append(f"| {GROUPS[group]} | {len(mine)} | {sum(not each.problems for each in mine)} |")
+    if fuzzed is not None:
         lines += [
-            f"## {heading}",
-            "",
-            f"{good} of {len(mine)} survived.",
-            "",
-            "| done | to | in | holds afterwards | survived |",
-            "|---|---|---|---|---|",
+            f"| Fuzzed {name} | {count} | {count - sum(text.startswith(name) for text in fuzzed.found)} |"
+            for name, count in fuzzed.tried.items()
         ]
-        lines += _rows(mine)
-        lines.append("")
+    lines.append("")
+    for group, mine in groups.items():
+        if mine:
+            columns = ["| done | to | holds | survived |", "|---|---|---|---|"]
+            lines += [f"## {GROUPS[group]}", "", *columns, *_rows(mine), ""]
     return "\n".join(lines)
 
 
 def _rows(dones: Sequence[Done]) -> list[str]:
-    """One row for each kind and command."""
+    """One row for each kind."""
 
-    def key(done: Done) -> tuple[str, str, str]:
-        return done.fault.kind, done.fault.command, done.fault.holds
+    def key(done: Done) -> tuple[str, str]:
+        return done.fault.holds, done.fault.kind
 
     rows = []
-    for (kind, command, holds), members in groupby(sorted(dones, key=key), key):
+    for (holds, kind), members in groupby(sorted(dones, key=key), key):
         mine = list(members)
-        phases = ", ".join(dict.fromkeys(each.fault.phase for each in mine if each.fault.phase))
+        phases: dict[str, list[str]] = {}
+        for each in sorted(mine, key=lambda done: done.fault.name):
+            phases.setdefault(each.fault.command, []).append(each.fault.phase)
+        places = "; ".join(
+            f"`{command}`" + (f" ({', '.join(filter(None, names))})" if any(names) else "")
+            for command, names in phases.items()
+        )
         good = sum(not each.problems for each in mine)
-        rows.append(f"| {kind} | `{command}` | {phases} | {holds} | {good} of {len(mine)} |")
+        rows.append(f"| {kind} | {places} | {holds} | {good} of {len(mine)} |")
     return rows

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-Group = Literal["process", "resource", "damage", "extreme"]
+Group = Literal["process", "resource", "extreme"]
 GROUPS: dict[Group, str] = {
     "process": "Signals and killed processes",
     "resource": "What the system refuses",
-    "damage": "Damaged and foreign results",
     "extreme": "Extremes that a suite may hold",
 }
 """Groups of faults, with their headings in the document."""

@@ -27,6 +27,13 @@ class Fuzzer(NamedTuple):
     attempt: Callable[..., list[str]]
 
 
+class Fuzzed(NamedTuple):
+    """How many inputs each fuzzer tried, and what was found: a text for each, which begins with the fuzzer's name."""
+
+    tried: dict[str, int]
+    found: list[str]
+
+
 FUZZERS = {
     "suites": Fuzzer(st.tuples(fuzzed.SUITES), fuzzed.try_suite),
     "arguments": Fuzzer(st.tuples(fuzzed.LINES), fuzzed.try_arguments),
@@ -88,10 +95,11 @@ def fuzz(name: str, folder: Path, *, examples: int, seed: int | None) -> int:
     return tried
 
 
-def fuzz_for(minutes: float, seed: int) -> tuple[dict[str, int], list[str]]:
-    """Fuzz with all fuzzers by turns until the time is over; returns how much each tried, and what was found."""
+def fuzz_for(minutes: float, seed: int) -> Fuzzed:
+    """Fuzz with all fuzzers by turns until the time is over."""
     deadline_s = time.monotonic() + minutes * 60
-    tried, found = dict.fromkeys(FUZZERS, 0), []
+    tried: dict[str, int] = dict.fromkeys(FUZZERS, 0)
+    found: list[str] = []
     with ground() as folder:
         turn = 0
         while time.monotonic() < deadline_s:
@@ -105,4 +113,4 @@ def fuzz_for(minutes: float, seed: int) -> tuple[dict[str, int], list[str]]:
                     found.append(f"{name} (seed {seed + turn}): {error}\n    {notes}")
                     print(f"found: {found[-1]}", flush=True)
                     tried[name] += 1
-    return tried, found
+    return Fuzzed(tried, found)

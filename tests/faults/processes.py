@@ -5,7 +5,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+
+import psutil
 
 from faults.commands import COMMANDS
 from faults.fault import Fault, Ground
@@ -15,9 +18,8 @@ JITTER_S = 2 * PAUSE_S
 """A fault comes so long after its phase began, at most: while the command waits there, or just after."""
 STOPPED_S = 1.5
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NOTHING_LEFT = "no process, port or temporary file is left"
-GOES_ON = "`run --resume` completes it, changes nothing that was kept"
-AGAIN = "the same command works afterwards"
+LONG = ("claims run", "selftest", "calibrate")
+"""Commands that are not carried out to their end."""
 
 
 def send(number: signal.Signals, process: "subprocess.Popen[str]", _: Place) -> None:
@@ -45,10 +47,11 @@ def to_part(word: str, number: signal.Signals, process: "subprocess.Popen[str]",
     """Signal a process that the command started, chosen by a word of its command line."""
     del process
     for each in place.processes(word)[:1]:
-        each.send_signal(number)
-        if number == signal.SIGSTOP:
-            time.sleep(STOPPED_S)
-            each.send_signal(signal.SIGCONT)
+        with suppress(psutil.NoSuchProcess):  # its time was over already
+            each.send_signal(number)
+            if number == signal.SIGSTOP:
+                time.sleep(STOPPED_S)
+                each.send_signal(signal.SIGCONT)
 
 
 def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..., None], ground: Ground) -> list[str]:
@@ -82,14 +85,8 @@ def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..
         place.end_all()
 
 
-def _after(command: str) -> str:
-    spec = COMMANDS[command]
-    return GOES_ON if spec.is_resumable else AGAIN if spec.is_quick else ""
-
-
 def _fault(kind: str, command: str, phase: str, holds: str, number: signal.Signals, how: Callable[..., None]) -> Fault:
-    sentence = "; ".join(filter(None, [holds, _after(command), NOTHING_LEFT]))
-    return Fault("process", kind, command, phase, sentence, partial(signalled, command, phase, number, how))
+    return Fault("process", kind, command, phase, holds, partial(signalled, command, phase, number, how))
 
 
 def faults() -> list[Fault]:
@@ -100,13 +97,14 @@ def faults() -> list[Fault]:
             for number in HANDLED:
                 holds = f"ends with 130 and says `interrupted by {number.name}`"
                 found.append(_fault(number.name, command, phase, holds, number, send))
-            found.append(_fault("SIGKILL", command, phase, "", signal.SIGKILL, send))
-            found.append(_fault("SIGSTOP and SIGCONT", command, phase, "goes on", signal.SIGSTOP, suspended))
+            found.append(_fault("SIGKILL", command, phase, "what was recorded is kept", signal.SIGKILL, send))
+            if command not in LONG:
+                found.append(_fault("SIGSTOP and SIGCONT", command, phase, "goes on", signal.SIGSTOP, suspended))
     for command in ("run", "run with slices", "try", "duel", "report", "blame", "claims run"):
         for phase in COMMANDS[command].phases:
             found.append(_fault("Ctrl-C in a terminal", command, phase, "ends with 130", signal.SIGINT, to_group))
             found.append(_fault("Ctrl-C twice", command, phase, "ends at once", signal.SIGINT, twice))
-    for command in ("run", "run with slices", "duel", "claims run"):
+    for command in ("run", "run with slices", "duel"):
         phases = [name for name in COMMANDS[command].phases if name in {"load begins", "window", "slices", "recording"}]
         for phase in phases:
             for word, what in PARTS.items():

@@ -20,7 +20,6 @@ STATUSES = frozenset({0, 1, 2, 3})
 WAITING_S = 60.0
 """How long a command waits in its phase until the fault is done."""
 ONE_SENTENCE = "works all the same, or ends with one sentence and 2 or 3"
-LATER = "once the cause is gone, `--resume` or the same command completes it"
 QUICK = ("init", "blame", "check --ask", "report", "compare", "list", "doctor")
 WRITING = ("run", "try", "duel", "init", "report", "compare", "calibrate", "selftest", "claims run")
 
@@ -301,9 +300,7 @@ FOREIGN = [
 
 
 def _fault(kind: str, command: str, phase: str, do: Callable[[Ground], list[str]], **more: Any) -> Fault:
-    spec = COMMANDS.get(command)
-    is_completed = spec is not None and (spec.is_resumable or spec.is_quick) and kind.startswith(("disk", "limit"))
-    return Fault("resource", kind, command, phase, f"{ONE_SENTENCE}{f'; {LATER}' if is_completed else ''}", do, **more)
+    return Fault("resource", kind, command, phase, ONE_SENTENCE, do, **more)
 
 
 def faults() -> list[Fault]:
@@ -312,7 +309,7 @@ def faults() -> list[Fault]:
     for command, phases in FULL.items():
         for phase in phases:
             found.append(_fault("disk full", command, phase, partial(full, command, phase), needs_mounts=True))
-    for command in ("run", "duel", "blame", "calibrate"):
+    for command in ("run", "duel", "blame"):
         for phase in COMMANDS[command].phases:
             if phase not in PREPARED:
                 do = partial(full_scratch, command, phase)
