@@ -191,7 +191,7 @@ def test_an_endpoint_is_measured_in_other_modes_and_refused_where_its_answer_wou
     assert places == {"own": {(True, "MainThread")}, "sync": {(True, "AnyIO")}, "process": {(False, "MainThread")}}
     assert runs["GET /awaits", "sync"].error == (
         "GET /awaits can't be measured as sync: it needs the event loop at moded.py:18 (await asyncio.sleep(0.001)), "
-        "and a thread has none; leave sync out of mode"
+        "and would run without one; leave sync out of mode"
     )
     assert (runs["GET /thread", "sync"].error or "").startswith(
         'GET /thread can\'t be measured as sync: $ is "AnyIO", as written "MainThread"; leave sync out of mode'

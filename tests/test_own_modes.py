@@ -47,10 +47,10 @@ async def refusal_of(path: str, mode: str, capfd: pytest.CaptureFixture[str], me
 
 
 REFUSALS = {
-    ("/sleeps", "sync"): "it needs the event loop at {here} (await asyncio.sleep(0.001)), and a thread has none",
+    ("/sleeps", "sync"): "it needs the event loop at {here} (await asyncio.sleep(0.001)), and would run without one",
     ("/sleeps", "to_thread"): "it needs the event loop at {here} (await asyncio.sleep(0.001))",
     ("/sleeps", "process"): "it needs the event loop at {here} (await asyncio.sleep(0.001))",
-    ("/suspends", "sync"): "it suspends at {here} (await asyncio.sleep(0)), and a thread has no event loop",
+    ("/suspends", "sync"): "it suspends at {here} (await asyncio.sleep(0)), and would have no event loop to go on with",
     ("/streams", "sync"): "it is a generator ({here}), which the framework runs piece by piece",
     ("/star/deep/class", "sync"): "it is a class ({here}), which answers requests by itself",
     ("/instance", "process"): "it is no plain function but a Instance",

@@ -27,6 +27,8 @@ class Mode:
     """Whether what it computes holds the event loop."""
     uses_pool: bool = False
     """Whether it computes in a process pool instead of the worker."""
+    of_apps: bool = False
+    """Whether the endpoint of an app can be run in it as well (target_app/own_modes)."""
 
     @property
     def shown(self) -> str:
@@ -42,12 +44,13 @@ class Mode:
 MODES: dict[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("async", "async def", on_loop=True),
+        Mode("async", "async def", on_loop=True, of_apps=True),
         Mode(
             "sync",
             "def",
             slots=lambda server, _cores: server.threads or ANYIO_TOKENS,
             limited="waits for its {slots} threads",
+            of_apps=True,
         ),
         Mode(
             "blocking",
@@ -62,6 +65,7 @@ MODES: dict[str, Mode] = {
             # asyncio's default executor (Python's documentation of ThreadPoolExecutor)
             slots=lambda _server, cores: min(32, cores + 4),
             limited="waits for the {slots} threads of asyncio's default executor",
+            of_apps=True,
         ),
         Mode(
             "process",
@@ -69,6 +73,7 @@ MODES: dict[str, Mode] = {
             slots=lambda server, cores: server.pool_processes or cores,
             limited="waits for its {slots} pool processes",
             uses_pool=True,
+            of_apps=True,
         ),
     )
 }
@@ -78,7 +83,7 @@ OWN = Mode("own", "the app", label="your app")
 """The mode of an app that is not ours. People read its words and its label, never its name."""
 AS_WRITTEN = "as written"
 """What people read for OWN beside other modes of the same app."""
-OWN_MODES = ("own", *(name for name in MODES if name != "blocking"))
+OWN_MODES = (OWN.name, *(mode.name for mode in MODES.values() if mode.of_apps))
 """What an endpoint of an app can be measured in. A `def` that is called on the loop, as `async`, is what blocks."""
 MIX = Mode("mix", "several workloads, each in its own mode")
 """The mode of a case whose parts have modes of their own."""

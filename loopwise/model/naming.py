@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from loopwise.model.factors import case_factors, is_moded
-from loopwise.model.modes import AS_WRITTEN, OWN, mode_named, uses_pool
+from loopwise.model.modes import AS_WRITTEN, OWN, mode_named
 from loopwise.model.suite import Case, Server
 
 MAX_LENGTH = 100
@@ -190,9 +190,9 @@ def _option(key: str) -> Callable[[Case], str]:
     option = OPTIONS[key]
 
     def say(case: Case) -> str:
-        if key == "pool_processes" and case.app is not None and not uses_pool(case):
-            return ""  # an app has a pool in one mode only
         value = _option_set(case.server, key) if case.server else None
+        if value is None and key == "pool_processes" and case.app is not None:
+            return ""  # an app has a pool in one mode only
         return option.unset if value is None else option.say(value)
 
     return say

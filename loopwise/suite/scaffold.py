@@ -54,6 +54,7 @@ app = {app}
 app_dir = {app_dir}
 python = {python}
 {more}workers = [1, 2]
+# mode = ["own", "sync", "async"]   # also as def and as async def, without an edit; own: as they are written
 endpoint = [
 {endpoints}
 ]

@@ -107,12 +107,12 @@ def drive(coroutine: Any) -> Any:
     except Exception as error:
         if _needs_loop(error):
             frames = [Line(f.f_code.co_filename, number) for f, number in traceback.walk_tb(error.__traceback__)]
-            raise ModeError(f"it needs the event loop at {_own(frames[1:])}, and a thread has none") from error
+            raise ModeError(f"it needs the event loop at {_own(frames[1:])}, and would run without one") from error
         raise
     where = _own([Line(frame.f_code.co_filename, frame.f_lineno) for frame in _suspended(coroutine)])
     with suppress(RuntimeError):  # it goes on after it was told to end
         coroutine.close()
-    raise ModeError(f"it suspends at {where}, and a thread has no event loop to go on with")
+    raise ModeError(f"it suspends at {where}, and would have no event loop to go on with")
 
 
 def _needs_loop(error: Exception) -> bool:
@@ -166,6 +166,8 @@ def in_mode(call: Call, mode: str, refuse: Callable[[ModeError], None], run_pool
     if mode == "process":
         assert run_pooled is not None
         return named(_pooled(call, refuse, run_pooled), call)
+    if mode != "async":
+        raise ModeError(f"{mode} is no mode of an app's endpoint")
 
     async def on_loop(*args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
