@@ -209,7 +209,7 @@ def test_the_second_interrupt_ends_a_run_at_once_and_its_server_soon(tmp_path: P
     assert process.returncode == 130
     assert output.startswith("interrupted again: ended at once"), output
     assert bench.processes("uvicorn")
-    until(lambda: not bench.processes())
+    assert bench.left_behind() == []
 
 
 STUBBORN = """

@@ -24,6 +24,11 @@ from loopwise.servers.watchdog import Watchdog
 processes.WATCHDOG = Watchdog(grace_s=0.3)
 log = Path(sys.argv[1])
 processes.start([sys.executable, "-c", sys.argv[2]], log=log)
+kept = processes.temporary_folder()
+kept.__enter__()
+with processes.temporary_folder(prefix="forgotten ") as folder:
+    pass
+folder.mkdir()
 while len(sys.argv) > 3 and not Path("go").exists():
     time.sleep(0.01)
 processes.start(["no such program"], log=log)
@@ -58,9 +63,12 @@ def test_nothing_outlives_a_killed_harness(tmp_path: Path, number: signal.Signal
     bench = stubborn(tmp_path)
     harness = bench.start(tmp_path / "log", STUBBORN)
     until(lambda: len(list(bench.folder.glob("up-*"))) == 4)
+    until(lambda: any(bench.scratch.glob("forgotten *")))
+    assert any(bench.scratch.glob("loopwise-*"))
     harness.send_signal(number)
     harness.communicate()
     assert bench.left_behind() == []
+    assert len(list(bench.scratch.iterdir())) == 1
 
 
 def test_a_watchdog_that_was_killed_is_replaced(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """The means to measure with: start servers, put a load on them, record it. Runs and rounds of pairs share them."""
 
 import random
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from loopwise.model.factors import is_moded
 from loopwise.model.modes import OWN
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
-from loopwise.servers import lifecycle, probe_logs
+from loopwise.servers import lifecycle, probe_logs, processes
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning
 from loopwise.servers.services import Services
@@ -85,8 +83,7 @@ class Testbed:
         if is_moded(case):
             options["on_answer"] = partial(self.written.refuse_other, case)
         # Folders of equal length for all servers: a path's length moves a process's memory.
-        scratch = Path(tempfile.mkdtemp(prefix="loopwise-"))
-        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        scratch = stack.enter_context(processes.temporary_folder())
         services = stack.enter_context(self.services.during(case.needs, f"{self.experiment.seed}/{services_seed}"))
         return stack.enter_context(
             self.serve(

@@ -3,14 +3,14 @@
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loopwise.errors import ServerError
+from loopwise.servers import processes
 
 PLACE = re.compile(r"\{fresh(?:\.([^{}]+))?\}")
 """In a variable or an argument: the path of a copy, `{fresh.NAME}`, or `{fresh}` of the only one."""
@@ -68,14 +68,12 @@ def copied(sources: Mapping[str, str], scratch: Path) -> Iterator[Copies]:
     Raises:
         ServerError: something can't be copied.
     """
-    made: list[Path] = []
-    try:
+    with ExitStack() as stack:
         paths, originals = {}, {}
         for name, source in sources.items():
             try:
                 originals[source] = state(Path(source))
-                folder = _folder_for(Path(source), scratch)
-                made.append(folder)
+                folder = stack.enter_context(_folder_for(Path(source), scratch))
                 paths[name] = str(_copy(Path(source), folder))
             except (OSError, shutil.Error) as error:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)[:200]
@@ -83,16 +81,13 @@ def copied(sources: Mapping[str, str], scratch: Path) -> Iterator[Copies]:
                     f"fresh: {source} can't be copied: {reason}; make it readable, free some space, or name less"
                 ) from None
         yield Copies(paths, originals)
-    finally:
-        for folder in made:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _folder_for(source: Path, scratch: Path) -> Path:
+def _folder_for(source: Path, scratch: Path) -> AbstractContextManager[Path]:
     """A new folder on the source's file system."""
     is_near = source.stat().st_dev == scratch.stat().st_dev
-    return Path(
-        tempfile.mkdtemp(prefix="fresh-" if is_near else ".loopwise-", dir=scratch if is_near else source.parent)
+    return processes.temporary_folder(
+        prefix="fresh-" if is_near else ".loopwise-", parent=scratch if is_near else source.parent
     )
 
 

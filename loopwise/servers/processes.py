@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +29,18 @@ READY_PATH = "/.loopwise/ready"
 LAUNCHER = Path(__file__).with_name("launch.py")
 WATCHDOG = Watchdog()
 """Knows every process from its start until it has been seen to end."""
+
+
+@contextmanager
+def temporary_folder(*, prefix: str = "loopwise-", parent: Path | None = None) -> Iterator[Path]:
+    """A new folder for the duration of a `with` block; if the harness dies in it, the watchdog removes the folder."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    WATCHDOG.watch_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        WATCHDOG.forget_folder(folder)
 
 
 def start(

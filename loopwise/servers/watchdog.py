@@ -3,7 +3,8 @@
 A process that the harness starts is signalled when the harness dies (launch.py), but it may not heed that: its event
 loop hangs, it shuts down slowly, it is suspended, or it has started processes of its own. So this program knows every
 process that the harness has started and not yet seen to end: a line `+ MARK PID` adds one, `- MARK` removes it. At the
-end of its input, however that came, what is left gets SIGTERM, and SIGKILL after a grace period.
+end of its input, however that came, what is left gets SIGTERM, and SIGKILL after a grace period. Then the harness's
+temporary folders are removed: `/+ PATH` adds one, `/- PATH` takes it away, the path in hexadecimal digits.
 
 To a process belong its session and group, its descendants, and all that inherited its mark in the environment,
 whatever session they made for themselves. Standard library only: it starts in 20 ms.
@@ -11,6 +12,7 @@ whatever session they made for themselves. Standard library only: it starts in 2
 
 import atexit
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,6 +54,7 @@ class Watchdog:
         self._grace_s = grace_s
         self._lock = threading.Lock()
         self._watched: dict[str, int] = {}
+        self._folders: set[str] = set()
         self._process: subprocess.Popen[str] | None = None
 
     def watch(self, mark: str, pid: int = 0) -> None:
@@ -67,6 +70,20 @@ class Watchdog:
         with self._lock:
             if self._watched.pop(mark, None) is not None:
                 self._write(f"- {mark}")
+
+    def watch_folder(self, path: Path) -> None:
+        """Remove the folder if the harness dies while, or after, it watches a process."""
+        with self._lock:
+            name = os.fsencode(path.absolute()).hex()
+            self._folders.add(name)
+            self._write(f"/+ {name}")
+
+    def forget_folder(self, path: Path) -> None:
+        """Leave a folder alone that has been removed."""
+        with self._lock:
+            name = os.fsencode(path.absolute()).hex()
+            self._folders.discard(name)
+            self._write(f"/- {name}")
 
     def mark_of(self, pid: int) -> str | None:
         """The mark of a watched process."""
@@ -100,6 +117,8 @@ class Watchdog:
         )
         for mark, pid in self._watched.items():
             self._write(f"+ {mark} {pid}")
+        for name in self._folders:
+            self._write(f"/+ {name}")
 
     def _write(self, line: str) -> None:
         if self._process is not None and self._process.stdin is not None:
@@ -143,16 +162,23 @@ def _has_mark(pid: int, marks: Iterable[bytes]) -> bool:
 
 
 def main(lines: Iterable[str], grace_s: float) -> None:
-    """Read the lines to their end, then end what is left."""
+    """Read the lines to their end, then end what is left, and remove what it worked in."""
     watched: dict[str, int] = {}
+    folders: set[str] = set()
     for line in lines:
         sign, mark, *pid = line.split()
         if sign == "+":
             watched[mark] = int(pid[0])
-        else:
+        elif sign == "-":
             watched.pop(mark, None)
+        elif sign == "/+":
+            folders.add(mark)
+        else:
+            folders.discard(mark)
     if watched:
         _end_all(watched, grace_s)
+    for name in folders:
+        shutil.rmtree(bytes.fromhex(name), ignore_errors=True)
 
 
 def _end_all(watched: Mapping[str, int], grace_s: float) -> None:
