@@ -20,7 +20,7 @@ from itertools import islice
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple
 
-from loopwise_places import Places, columns_at, line_of
+from loopwise_places import Places, columns_at, line_of, name_of, stack_of
 
 INTERVALS_S = {"threads": 0.2, "tasks": 0.5}
 MAX_COST = 0.002
@@ -110,12 +110,11 @@ class Stacks:
         for ident, frame in sys._current_frames().items():
             if ident == mine or (ident == self._loop_thread and not is_blocked):
                 continue
-            place = self._in_stack(frame, is_loop=ident == self._loop_thread)
-            if place is None:
-                continue
-            if ident == self._loop_thread:
+            is_loop = ident == self._loop_thread
+            place = self._in_stack(frame, is_loop=is_loop) or (self._in_library(frame) if is_loop else None)
+            if place is not None and is_loop:
                 looks["loop"] = _ranked({place: 1})
-            else:
+            elif place is not None:
                 counts[place] = counts.get(place, 0) + 1
         return {"threads": _ranked(counts), **looks}
 
@@ -174,6 +173,11 @@ class Stacks:
             return None
         return self._place(frame, inner)
 
+    def _in_library(self, frame: FrameType) -> Place | None:
+        """The line of a library that keeps the loop while no line of the app is executed, as a blame pass names it."""
+        spot = self._files.spot(stack_of(frame))
+        return spot and Place(spot.path, spot.line, spot.function, spot.columns, spot.callee)
+
     def _in_chain(self, awaited: Any) -> Place | None:
         """The app's innermost line in what a suspended coroutine awaits, and that awaits, and so on."""
         found: FrameType | None = None
@@ -217,8 +221,8 @@ class Stacks:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             path, line = self._files.real(code.co_filename), line_of(code, at, frame.f_lineno)
-            callee = None if inner is None else _name(inner)
-            found = self._known[key] = Place(path, line, _name(code), columns_at(code, at), callee)
+            callee = None if inner is None else name_of(inner)
+            found = self._known[key] = Place(path, line, name_of(code), columns_at(code, at), callee)
         return found
 
 
@@ -234,10 +238,6 @@ def _wrapped(awaitable: Any) -> Any:
         return None
     inside = gc.get_referents(awaitable)
     return next((each for each in inside if type(each) in LINKS or type(each).__name__ in WRAPPERS), None)
-
-
-def _name(code: CodeType) -> str:
-    return str(getattr(code, "co_qualname", code.co_name))
 
 
 def _ranked(counts: dict[Place, float]) -> dict[str, Any]:

@@ -256,6 +256,35 @@ def test_the_loops_thread_stands_only_while_it_is_blocked(app: ModuleType) -> No
     assert looks[1]["threads"]["of"] == 0
 
 
+def test_a_library_that_blocks_the_loop_by_itself_is_named(app: ModuleType, tmp_path: Path) -> None:
+    """FastAPI encodes the answer of a `def` route on the loop."""
+    folder = tmp_path / "site-packages"
+    sources = {
+        "fastapi/routing.py": "def serve(*both):\n    encode(*both)\n",
+        "fastapi/encoders.py": "def encode(begin, until):\n    begin()\n    while not until():\n        sleep(0.001)\n",
+    }
+    names: dict[str, Any] = {"sleep": time.sleep}
+    for path, source in sources.items():
+        exec(compile(source, str(folder / path), "exec"), names)
+
+    async def session() -> None:
+        stacks = watched(app, asyncio.get_running_loop())
+
+        def sample() -> None:
+            began.wait(20)
+            looks.append(stacks.look(is_blocked=True)["loop"])
+
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(sample)
+            names["serve"](began.set, future.done)
+
+    looks: list[dict[str, Any]] = []
+    began = threading.Event()
+    asyncio.run(session())
+    ((name, _, function, _),) = told(looks[0])
+    assert (name, function) == ("encoders.py", "encode")
+
+
 def test_looks_that_cost_more_come_less_often(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     stacks = watched(app)
     now_s, spent_s = [100.0], [0.0]

@@ -38,6 +38,8 @@ class Spot(NamedTuple):
     """First line, last line, first column, column after the last (in bytes) of the expression; None before 3.11."""
     callee: str | None
     """The Python function that the line was in, as `requests.api.get`; None: C code, or the line itself."""
+    function: str = ""
+    """The one whose line it is."""
 
 
 class Frame(NamedTuple):
@@ -172,11 +174,11 @@ class Places:
             self._columns[key] = columns_at(*key)
         callee = None
         if above is not None:
-            callee = f"{above.module}.{getattr(above.code, 'co_qualname', above.code.co_name)}"
+            callee = f"{above.module}.{name_of(above.code)}"
         name = frame.code.co_filename
         if name not in self._reals:
             self._reals[name] = self.real(name)
-        return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee)
+        return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee, name_of(frame.code))
 
 
 def _has_packages(folder: str) -> bool:
@@ -195,6 +197,11 @@ def stack_of(frame: FrameType | None) -> Stack:
         copied.append(Frame(frame.f_code, frame.f_lasti, line_of(frame.f_code, frame.f_lasti, frame.f_lineno), name))
         frame = frame.f_back
     return copied
+
+
+def name_of(code: CodeType) -> str:
+    """A function's name, before Python 3.11 without that of its class."""
+    return str(getattr(code, "co_qualname", code.co_name))
 
 
 def line_of(code: CodeType, at: int, line: int | None) -> int:
