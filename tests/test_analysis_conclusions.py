@@ -9,7 +9,7 @@ from support.answers import ASYNC, CLOSE, FAST, LOAD, SLOW, SYNC, THREAD, answer
 from support.fakes import case_of, experiment_of, suite_with
 
 from loopwise.analysis.conclusions import answer_all
-from loopwise.model import Comparison, Load, Server
+from loopwise.model import App, Comparison, Endpoint, Load, Server
 
 FEW, MANY = Server(workers=1), Server(workers=2)
 
@@ -160,3 +160,15 @@ def test_cases_that_nothing_tells_apart_are_called_by_their_id() -> None:
     twins = [case_of(name, "sync", load=LOAD) for name in ("first", "second")]
     (found,) = answers(suite_with(*twins), {"first": FAST, "second": SLOW})
     assert found.startswith("sleep(ms=50): sync (first) serves")
+
+
+def test_an_endpoint_that_is_better_in_another_mode_is_set_against_the_app_as_written() -> None:
+    app = App(target="shop:app", app_dir="/srv", python="/srv/python")
+    options: dict[str, Any] = {"app": app, "workload": "GET /x", "params": {}, "cost": None, "load": LOAD}
+    written, moded = (case_of(mode, mode, endpoints=(Endpoint(path="/x"),), **options) for mode in ("own", "sync"))
+    (found,) = answers(suite_with(written, moded), {"own": SLOW, "sync": FAST}, [("own", "sync")])
+    assert found == (
+        "GET /x: sync serves 1,610 [1,585, 1,635] requests/s, 2.04 times [2.01, 2.06] those of the app as written."
+    )
+    (found,) = answers(suite_with(written, moded), {"own": FAST, "sync": SLOW}, [("own", "sync")])
+    assert found.startswith("GET /x: the app as written serves 1,610 ")

@@ -4,12 +4,15 @@ import asyncio
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support import moded_app
 from support.moded_app import IN_REQUEST, PLACES, REQUESTS, FakePool, ask, compare, make
 
+from loopwise.errors import EndpointError
+from loopwise.servers.lifecycle import RunningServer
 from target_app.own_modes import calls, moded
 from target_app.own_modes.calls import ModeError
 from target_app.own_modes.endpoints import find
@@ -187,3 +190,11 @@ def test_a_local_function_is_refused_by_its_name_before_any_request() -> None:
         ModeError, match=r"another process can't find the function of .*test_own_modes.py:\d+ as .*local"
     ):
         calls.refuse_unnamed(local)
+
+
+def test_a_call_that_fails_under_load_voids_the_load(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(f"started\n{REFUSED}GET /a can't be measured as sync: it suspends\n")
+    with pytest.raises(EndpointError, match=r"^GET /a can't be measured as sync: it suspends$"):
+        RunningServer("http://127.0.0.1:9", mode_log=log).refuse_void()
+    RunningServer("http://127.0.0.1:9").refuse_void()
