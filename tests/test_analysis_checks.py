@@ -285,6 +285,12 @@ def test_a_failed_check_tells_what_to_do_in_one_sentence(name: str, facts: Facts
         ({"status_500": 5}, True, "100.0 % of the requests failed: status_500 (5); see server.log"),
         ({"reset": 5}, False, "100.0 % of the requests failed: reset (5); see the server's own log"),
         (
+            {"too_many_files": 5},
+            True,
+            "100.0 % of the requests failed: too_many_files (5); "
+            "raise the limit of open files (ulimit -n), or lower users",
+        ),
+        (
             {"no total": 4, "timeout": 9, "closed": 2, "tls": 1, "malformed": 1},
             True,
             "100.0 % of the requests failed: timeout (9), no total (4), closed (2), others (2); "

@@ -302,3 +302,33 @@ def test_lone_surrogates_in_names_failures_and_exceptions_harm_no_row(
     outcomes = {(row["endpoint"], row["error"]) for row in run.finished}
     assert outcomes == {(r"GET a\ud800", None), ("GET b", r"lost \udc80"), (r"GET c\ud800", None)}
     assert script_of(run).first_error == r"ValueError: odd \udfff"
+
+
+@pytest.mark.parametrize("client", ["StampedUser", "HttpUser", "FastHttpUser"])
+def test_a_script_without_files_for_connections_has_rows_that_say_so(
+    client: str, pool: Generators, server: FaultServer, tmp_path: Path
+) -> None:
+    run = erring(
+        pool,
+        tmp_path,
+        server,
+        f"""
+        import os, resource
+        from loopwise import StampedUser
+
+        @events.test_start.add_listener
+        def leave_no_files(**_):
+            some = len(os.listdir("/proc/self/fd")) + 3
+            resource.setrlimit(resource.RLIMIT_NOFILE, (some, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+        class Visitor({client}):
+            wait_time = constant(0.02)
+
+            @task
+            def look(self):
+                self.client.get("/ok")
+        """,
+        users=12,
+    )
+    kinds = {(row["status"], row["error"]) for row in run.finished}
+    assert kinds == {(200, None), (0, "too_many_files")}

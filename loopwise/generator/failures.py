@@ -55,8 +55,18 @@ def failure_text(exception: object, status: int) -> str:
     if status and isinstance(exception, HTTPError | LocustBadStatusCode):
         return status_kind(status)
     if isinstance(exception, Exception) and not (status or isinstance(exception, (CatchResponseError, ResponseError))):
-        return type(exception).__name__
+        return ErrorKind.TOO_MANY_FILES if _is_out_of_files(exception) else type(exception).__name__
     return str(exception) or type(exception).__name__
+
+
+def _is_out_of_files(exception: BaseException) -> bool:
+    """Whether the system refused a client a descriptor; clients wrap its error in those of their own."""
+    found: BaseException | None = exception
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in ErrorKind.TOO_MANY_FILES.errnos:
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def judged(row: Row, errors: Names) -> Row:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from loopwise.generator.recorder import Batch, Recorder, failed, unfinished
 
 INTS = NDArray[np.int64]
+# The first call imports numpy.ma: later on that would stall a flush, and a generator that is out of files could not.
+np.unique(np.zeros(1, dtype=np.int64))
 
 
 def feed(stats: RequestStats, recorder: Recorder, batch: Batch) -> None:

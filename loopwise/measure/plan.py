@@ -244,7 +244,9 @@ def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
     table.add_column("at most, by arithmetic", overflow="fold")
     for case in planned["cases"]:
         rps, by = case["predicted_rps"], case["predicted_by"]
-        table.add_row(Text(clean(names[case["case_id"]])), case["load"], f"{rps:,.0f}/s ({by})" if rps else "not known")
+        table.add_row(
+            Text(clean(names[case["case_id"]])), clean(case["load"]), f"{rps:,.0f}/s ({by})" if rps else "not known"
+        )
     least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
     span = f"{least:.1f} minutes"
     if round(least, 1) != round(most, 1):
