@@ -492,3 +492,14 @@ def test_cores_that_other_processes_had_come_after_the_apps_own_causes(
     waiting = waited(QUEUE_POOL, machine_ratio=machine_ratio)
     workers = (replace(waiting.workers[0], cpu_ratio=0.2, wait_ratio=0.78),)
     assert [cause.cause for cause in rank(replace(waiting, workers=workers))] == expected
+
+
+@pytest.mark.parametrize(("free_steps", "is_dead"), [((), True), ((8,), True), ((7, 8), False)])
+def test_callers_that_give_up_and_wait_again_are_still_a_deadlock(
+    free_steps: tuple[int, ...], is_dead: bool, tmp_path: Path
+) -> None:
+    full: dict[str, Any] = {"limiter_max": 40, "limiter_busy": 40, "limiter_queued": 60}
+    full |= {"dependency_pool_max": 15, "dependency_pool_busy": 15}
+    telemetry = telemetry_of(**full, dependency_pool_queued=lambda step: 0 if step in free_steps else 40)
+    found = find(RunRows(table_of([], tmp_path), measured()), telemetry)
+    assert ("pool_deadlock" in {cause.cause for cause in found}) == is_dead

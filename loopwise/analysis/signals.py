@@ -18,6 +18,8 @@ FIRST_ROWS = 3
 MIN_ROWS = 20
 STANDSTILL_S = 1.0
 """A silence is short of this while connections are opened or a lock is passed on."""
+STANDSTILL_FULL = 0.75
+"""Share of its samples: where waiting for a connection has a limit, all give up at once, and wait again."""
 MIN_POOL = 0.2
 """Ten samples a second: below this share it was full for moments, which a pool may be."""
 
@@ -249,7 +251,7 @@ def _is_full(samples: pd.DataFrame, pool: str) -> pd.Series:
 
 
 def _standstill(rows: RunRows, samples: pd.DataFrame) -> Standstill | None:
-    """Whether a worker's threads and pool stayed full from the last answer to the window's end."""
+    """Whether a worker's threads and pool were full from the last answer to the window's end."""
     answered_ns = rows.column["received_ns"][rows.is_ok & ~rows.is_victim]
     window = rows.window
     answered_ns = answered_ns[answered_ns < window.end_ns]
@@ -258,7 +260,8 @@ def _standstill(rows: RunRows, samples: pd.DataFrame) -> Standstill | None:
         return None
     after = (samples["time_ns"] > last_ns + STANDSTILL_S * 1e9 / 2) & (samples["time_ns"] <= window.end_ns)
     for _, mine in samples[after & samples["requests_done"].notna()].groupby("pid"):
-        if len(mine) >= 2 and (_is_full(mine, "limiter") & _is_full(mine, "dependency_pool")).all():
+        full = _is_full(mine, "limiter") & _is_full(mine, "dependency_pool")
+        if len(mine) >= 2 and full.mean() >= STANDSTILL_FULL:
             end = mine.iloc[-1]
             return Standstill(
                 since_s=(last_ns - window.start_ns) / 1e9 if answered_ns.size else None,
