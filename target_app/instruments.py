@@ -212,7 +212,12 @@ class Instruments:
         }
 
     def _stands(self) -> dict[str, Any]:
-        looks = {} if self.stacks is None else self.stacks.look(is_blocked=self._is_blocked)
+        if self.stacks is None:
+            return {}
+        try:
+            looks = self.stacks.look(is_blocked=self._is_blocked)
+        except Exception:
+            return {}  # It follows anybody's frames, in an interpreter of any age; the other figures must go on.
         return {"stands": looks} if looks else {}
 
     def _loop_figures(self) -> dict[str, Any]:

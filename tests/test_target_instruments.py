@@ -195,6 +195,22 @@ def test_gauges_of_the_app_are_read_and_a_broken_one_stops_nobody(tmp_path: Path
     assert instruments_file.Instruments(str(tmp_path), gauges).sample(0.0)["gauges"] == {"process_pool": [4, 4, 9]}
 
 
+def test_stacks_that_cannot_be_followed_end_no_other_figure(tmp_path: Path) -> None:
+    class Stacks:
+        def look(self, *, is_blocked: bool) -> dict[str, Any]:
+            if looks:
+                raise AttributeError("_all_tasks")
+            return {"threads": {"of": int(is_blocked), "at": []}}
+
+    instruments = instruments_file.Instruments(str(tmp_path), {})
+    instruments.stacks = Stacks()
+    looks: list[dict[str, Any]] = []
+    looks.append(instruments.sample(0.0))
+    looks.append(instruments.sample(0.0))
+    assert ["stands" in look for look in looks] == [True, False]
+    assert looks[1]["started"] == 0
+
+
 def test_garbage_collections_are_summed(tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
         instruments.sample(0.0)
