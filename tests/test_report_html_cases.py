@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.page import a_digest, dressed, page_summary
+from support.page import POOL, a_digest, dressed, page_summary
 from support.report import REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
@@ -14,6 +14,7 @@ from loopwise.model import HostFigures, Run, ServerFacts, Worker
 from loopwise.report import format as fmt
 from loopwise.report.html import cases as page_cases
 from loopwise.report.html.cases import CaseSection, case_sections
+from loopwise.report.html.resources import resource_rows
 from loopwise.report.html.timeline import POINTS, path, thinned, timeline
 
 NAN = math.nan
@@ -131,6 +132,14 @@ def test_shares_per_worker_are_told_where_there_are_several() -> None:
     (row,) = page_cases.worker_rows([a_run(workers=workers), a_run(workers=workers[:1])])
     assert (row.shares, row.text, row.cpu) == ((70.0, 30.0), "70.0 %, 30.0 %", "0.500 + 1.25 s")
     assert row.fates == "1 ended"
+
+
+def test_what_requests_wait_for_is_a_row_for_each_line_over_all_runs() -> None:
+    lock = POOL.model_copy(update={"name": "asyncio.Lock", "made_at": "", "places": 1, "waiting": 40, "busy": 1.0})
+    idle = POOL.model_copy(update={"full_ratio": 0.0, "waiting": 0, "wait_max_ms": 2.0})
+    first, second = resource_rows([a_run(resources=(idle, lock)), a_run(resources=(POOL,))])
+    assert first == ("asyncio.Lock", "–", "1", "1", "90.0 %", "40", "163 ms")
+    assert second == ("SQLAlchemy's QueuePool", "shop/db.py:11", "15", "14.2", "0 %", "0", "163 ms")
 
 
 def test_telemetry_leaves_out_what_is_no_number() -> None:

@@ -4,7 +4,7 @@
 and conditions, and asyncio's locks, stay what they are: each that the app makes is given a subclass of its class, which
 tells when it waits. Whatever the standard library and installed packages make is left alone.
 
-An acquisition without a wait costs some 0.2 µs more, and nothing is recorded.
+An acquisition without a wait costs 0.2 to 1 µs more, and nothing is recorded.
 """
 
 from __future__ import annotations
@@ -89,8 +89,11 @@ class _Factory(type):
     _make: Any
 
     def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        frame = sys._getframe(1)
         lock = cls._make(*arguments, **options)
-        made_at = RESOURCES.lines.maker(sys._getframe(1))
+        if RESOURCES.lines.known.get(frame.f_code.co_filename) == "":
+            return lock  # Most are made by the standard library, one for every future.
+        made_at = RESOURCES.lines.maker(frame)
         return HeldLock(lock, f"threading.{cls.__name__}", made_at) if made_at else lock
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -207,9 +210,12 @@ def _watch_class(owner: Any, name: str, mixin: Any) -> None:
 
     @functools.wraps(initialize)
     def make(self: Any, *arguments: Any, **options: Any) -> None:
+        frame = sys._getframe(1)
         initialize(self, *arguments, **options)
+        if RESOURCES.lines.known.get(frame.f_code.co_filename) == "":
+            return
         own = type(self)
-        made_at = "" if issubclass(own, mixin) else RESOURCES.lines.maker(sys._getframe(1))
+        made_at = "" if issubclass(own, mixin) else RESOURCES.lines.maker(frame)
         if not made_at:
             return
         if own not in watched:

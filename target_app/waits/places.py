@@ -21,13 +21,14 @@ class Lines:
 
     def __init__(self, files: Any) -> None:
         self._files = files
-        self._known: dict[str, str] = {}
+        self.known: dict[str, str] = {}
+        """By file: how it is shown; empty: it is none of the app's."""
 
     def shown(self, path: str) -> str:
         """A file of the app, from its folder on; empty: it is none."""
-        known = self._known.get(path)
+        known = self.known.get(path)
         if known is None:
-            known = self._known[path] = self._files.shown(path) if self._files.is_own(path) else ""
+            known = self.known[path] = self._files.shown(path) if self._files.is_own(path) else ""
         return known
 
     def maker(self, frame: FrameType | None) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
-from loopwise.model import Cause, HostFigures, Run, ServerFacts, WaitPlace, Worker
+from loopwise.model import Cause, HostFigures, Resource, Run, ServerFacts, WaitPlace, Worker
 from support.report import fixture_summary
 
 STEPS = 26
@@ -62,6 +62,12 @@ def a_digest(run: Run, steps: int = STEPS, base_ms: float = 50.0) -> Digest:
     )
 
 
+POOL = Resource(
+    **{"pid": 100, "kind": "pool", "name": "SQLAlchemy's QueuePool", "made_at": "shop/db.py:11", "places": 15},
+    **{"busy": 14.2, "full_ratio": 0.9, "waiting": 25, "wait_max_ms": 163.4},
+)
+
+
 def _dressed(run: Run) -> Run:
     workers = run.case.workers or 0
     return run.model_copy(
@@ -85,5 +91,6 @@ def _dressed(run: Run) -> Run:
             )
             if run.case.mode == "sync"
             else (),
+            "resources": (POOL,) if run.case.mode == "sync" else (),
         }
     )

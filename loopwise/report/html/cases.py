@@ -18,6 +18,7 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios, mode_name, served_by
 from loopwise.report.errors import HEADINGS, NUMBERS, ErrorLine, error_lines, retries
 from loopwise.report.html.facts import CheckRow, check_rows
+from loopwise.report.html.resources import ResourceRow, resource_rows
 from loopwise.report.html.stood import StoodRow, stood_rows
 from loopwise.report.html.timeline import Timeline, timeline
 from loopwise.report.words import (
@@ -306,6 +307,7 @@ class CaseSection:
     causes: list[CauseRow]
     stood: list[StoodRow]
     workers: list[WorkerRow]
+    resources: list[ResourceRow]
     command: str
     files: list[FileRow]
 
@@ -348,6 +350,7 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
             causes=cause_rows(valid),
             stood=stood_rows(valid),
             workers=worker_rows(valid)[:RUNS_SHOWN],
+            resources=resource_rows(valid),
             command=clean(case_command(summary.experiment, row.case)),
             files=file_rows(mine),
         )
