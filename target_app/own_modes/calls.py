@@ -191,11 +191,12 @@ def named(replacement: Call, call: Call) -> Call:
 
     Not `functools.wraps`: by its `__wrapped__` FastAPI would look through to the function as written.
     """
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        with suppress(AttributeError):
-            setattr(replacement, name, getattr(call, name))
+    names = ("__module__", "__name__", "__qualname__", "__doc__")
+    attributes = {name: getattr(call, name) for name in names if hasattr(call, name)}
     with suppress(TypeError, ValueError):
-        replacement.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
+        attributes["__signature__"] = inspect.signature(call)
+    for name, value in attributes.items():
+        setattr(replacement, name, value)
     return replacement
 
 

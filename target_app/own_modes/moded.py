@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from .calls import Call, ModeError, in_mode, is_async, named
 from .endpoints import find
 
+App = Callable[[Any, Any, Any], Awaitable[None]]
 REFUSED = "loopwise_modes: "
 """Begins the line on stderr that says why the mode is not possible (loopwise/servers/own_modes.py)."""
 
@@ -46,7 +47,7 @@ class Moded:
 
     def __init__(
         self,
-        app: Any,
+        app: App,
         mode: str,
         asked: list[Asked],
         *,
@@ -66,8 +67,14 @@ class Moded:
         self._unproven: list[Asked] = []
         """Requests whose replaced function has not been called so far."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass everything on; the first requests are watched."""
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        """Pass everything on; the first requests are watched. A measured request pays for no coroutine of ours."""
+        if self._has_begun and not self._unproven:
+            return self.app(scope, receive, send)
+        return self._begin_with(scope, receive, send)
+
+    async def _begin_with(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the lifespan, and the requests before each replaced function has been called."""
         if scope["type"] == "lifespan":
             try:
                 await self.app(scope, receive, self._beginning(send))
