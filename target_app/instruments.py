@@ -32,8 +32,10 @@ STALL_S = 0.004
 SUB_BUCKETS = 16
 """Buckets of lag per doubling, from 1 µs on: each is at most a sixteenth wide."""
 
-OF_THE_LOOP = ("lags", "lag_max_ms", "stall_ms", "blocked_s", "loop_cpu_s", "loop_wait_s")
+OF_THE_LOOP = ("lags", "lag_max_ms", "stall_ms", "blocked_s")
 """Figures of a sample that a worker without an event loop does not have."""
+MAX_THREADS = 64
+"""To ask the kernel for the times of more threads would cost too much."""
 
 Gauge = Callable[[], Mapping[str, int]]
 
@@ -327,7 +329,8 @@ class Instruments:
 class ThreadInstruments(Instruments):
     """Instruments of a worker whose threads call a WSGI app.
 
-    It has no event loop, so there are no figures of one. Busy threads are requests that the app has begun and not
+    It has no event loop, so there are no figures of one, but for CPU and waits for a core: they are those of all its
+    threads. Busy threads are requests that the app has begun and not
     ended. Who waits for a thread is in the server's own queue, where nobody inside can see it: the harness counts the
     requests that were sent and that no thread works on.
 
@@ -340,6 +343,7 @@ class ThreadInstruments(Instruments):
     def __init__(self, folder: str, gauges: Mapping[str, Gauge], threads: int | None) -> None:
         super().__init__(folder, gauges)
         self._threads = threads
+        self._all = AllThreads()
         # Filled by all threads, emptied by the one that samples: appending and popping are atomic, sums are not.
         self._begun: deque[None] = deque()
         self._ended: deque[None] = deque()
@@ -365,7 +369,8 @@ class ThreadInstruments(Instruments):
         return super().sample(late_s)
 
     def _loop_figures(self) -> dict[str, Any]:
-        return dict.fromkeys(OF_THE_LOOP)
+        _, ran_s, waited_s = self._all.figures()
+        return {**dict.fromkeys(OF_THE_LOOP), "loop_cpu_s": ran_s, "loop_wait_s": waited_s}
 
     def _limiter(self) -> Sequence[int | None] | None:
         """Threads, and those that work on a request; who waits for one is not seen from inside."""
@@ -389,14 +394,19 @@ class NativeThreads:
         self._seen: dict[str, tuple[int, int]] = {}
         """By thread: nanoseconds in which it ran, and in which it was ready but had no core; ended ones included."""
 
+    def _left_out(self) -> set[str]:
+        # The main thread of a forked worker (gunicorn's) has its parent's number there.
+        return {str(os.getpid()), *(str(thread.native_id) for thread in threading.enumerate())}
+
     def figures(self) -> tuple[int | None, float | None, float | None]:
         """Return how many ran since the last call, and the seconds in which all ran and waited for a core."""
         try:
             threads = os.listdir("/proc/self/task")
         except OSError:
             return None, None, None  # Only Linux tells.
-        # The main thread of a forked worker (gunicorn's) has its parent's number there.
-        ours = {str(os.getpid()), *(str(thread.native_id) for thread in threading.enumerate())}
+        ours = self._left_out()
+        if len(threads) > MAX_THREADS and len(threads) > len(ours) + MAX_THREADS:
+            return None, None, None
         running = 0
         for thread in threads:
             if thread in ours:
@@ -411,3 +421,10 @@ class NativeThreads:
             self._seen[thread] = ran_ns, waited_ns
         ran_s, waited_s = (sum(each[part] for each in self._seen.values()) / 1e9 for part in (0, 1))
         return running, ran_s, waited_s
+
+
+class AllThreads(NativeThreads):
+    """All threads of this process but the one that asks."""
+
+    def _left_out(self) -> set[str]:
+        return {str(threading.get_native_id())}

@@ -220,9 +220,12 @@ def test_stacks_that_cannot_be_followed_end_no_other_figure(tmp_path: Path) -> N
 
 def test_garbage_collections_are_summed(tmp_path: Path) -> None:
     async def session(instruments: Any) -> None:
-        instruments.sample(0.0)
-        gc.collect()
-        looks.append(instruments.sample(0.0))
+        for _ in range(20):  # the thread's own sample may come between, and take it
+            instruments.sample(0.0)
+            gc.collect()
+            looks[:] = [instruments.sample(0.0)]
+            if looks[0]["gc_max_ms"] > 0:
+                break
 
     looks: list[Any] = []
     within(session, tmp_path, writes=False)
