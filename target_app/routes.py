@@ -35,8 +35,10 @@ SERVED_AT = (
     "/docs/openapi.json",
     "/swagger.json",
     "/api/schema/?format=json",
+    "/apispec_1.json",
+    "/spec.json",
 )
-"""Where Quart-Schema, Litestar, Django Ninja and drf-spectacular serve theirs, and many of OpenAPI 2."""
+"""Where Quart-Schema, Litestar, Django Ninja, drf-spectacular and Flasgger serve theirs, and many of OpenAPI 2."""
 ANSWER_TIMEOUT_S = 5.0
 DOCUMENTATION = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
 """Attributes of a FastAPI app with the paths of its own documentation, which nobody measures."""
