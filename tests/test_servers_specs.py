@@ -10,7 +10,7 @@ from support.suite import sentence
 from loopwise.model import Server
 from loopwise.paths import target_app_dir
 from loopwise.servers.spec import refused_argument
-from loopwise.servers.specs import NO_WSGI, PACKAGES, SERVERS, WSGI_SERVERS, refusal, spec_of
+from loopwise.servers.specs import PACKAGES, SERVERS, WSGI_SERVERS, refusal, spec_of
 
 # server, options -> what its command line holds
 COMMAND_LINES: list[tuple[Server, tuple[str, ...]]] = [
@@ -137,7 +137,10 @@ def test_a_wsgi_app_is_served_by_servers_with_an_interface_for_it(name: str) -> 
     if name not in WSGI_SERVERS:
         assert found is not None
         assert found[0] == "interface"
-        assert f'{name} can\'t: {NO_WSGI[name]}; set server = "gunicorn" or "granian", or interface = "a2' in found[1]
+        assert (
+            f'{name} can\'t: {SERVERS[name].no_wsgi}; set server = "gunicorn" or "granian", or interface = "a2'
+            in found[1]
+        )
         return
     assert found is None
     refused, taken = WSGI_VALUES[name]

@@ -110,6 +110,8 @@ class ServerSpec:
     """A single worker runs in the process that was started, without a supervisor."""
     interface: str = "asgi"
     """Of the apps that it serves like this."""
+    no_wsgi: str = "it serves ASGI apps"
+    """Why it serves no WSGI apps, where it has no spec for them."""
     threads: int | None = None
     """Of each worker, by its own default; None: AnyIO's are meant, or it is not known."""
     reads_in_threads: bool = False

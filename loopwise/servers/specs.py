@@ -11,12 +11,6 @@ SERVERS: dict[str, ServerSpec] = {spec.name: spec for spec in (UVICORN, GUNICORN
 """Every server by its name in a suite, as it serves ASGI apps."""
 WSGI_SERVERS: dict[str, ServerSpec] = {spec.name: spec for spec in (GUNICORN_WSGI, GRANIAN_WSGI)}
 """Those that also serve WSGI apps by an interface of their own, as they do that."""
-NO_WSGI = {
-    "uvicorn": "it serves ASGI apps",
-    "gunicorn-asgi": "its worker serves ASGI apps",
-    "hypercorn": "its WSGI mode answers 500 where an app's answer has no body",
-}
-"""The others -> why not (hypercorn: 0.18, app_wrappers.py)."""
 PACKAGES = tuple(dict.fromkeys(package for spec in SERVERS.values() for package in spec.packages))
 """Packages of all servers: their versions belong to a result."""
 
@@ -29,9 +23,9 @@ def spec_of(server: Server) -> ServerSpec:
 
 def refusal(server: Server) -> tuple[str, str] | None:
     """The first key of a suite that the server cannot do as asked, and the sentence for it; None if all can."""
-    if server.interface == "wsgi" and server.name in NO_WSGI:
+    if server.interface == "wsgi" and server.name not in WSGI_SERVERS:
         able = " or ".join(f'"{name}"' for name in WSGI_SERVERS)
-        because = f"{server.name} can't: {NO_WSGI[server.name]}"
+        because = f"{server.name} can't: {SERVERS[server.name].no_wsgi}"
         return "interface", f'got "wsgi", {because}; set server = {able}, or interface = "a2wsgi"'
     return spec_of(server).refusal(server)
 
@@ -44,7 +38,8 @@ def refused_keys() -> list[dict[str, str]]:
         for key, refused in spec.refuses.items()
     ]
     others = [
-        {"server": name, "key": "interface", "allowed": "asgi, a2wsgi", "because": because}
-        for name, because in NO_WSGI.items()
+        {"server": spec.name, "key": "interface", "allowed": "asgi, a2wsgi", "because": spec.no_wsgi}
+        for spec in SERVERS.values()
+        if spec.name not in WSGI_SERVERS
     ]
     return [*rows, *others]
