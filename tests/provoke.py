@@ -46,6 +46,11 @@ def _own(path: str, users: int, app: str = "app", **more: Any) -> dict[str, Any]
     } | more
 
 
+def _wsgi(path: str, users: int, server: str = "gunicorn", **more: Any) -> dict[str, Any]:
+    # In the folder of the app, a module of its would be taken for the standard library's `html`.
+    return _own(path, users, "wsgi", cwd=str(ROOT), interface="wsgi", server=server, threads=4, **more)
+
+
 OPEN = {"model": "open", "rate_rps": 100, "arrivals": "poisson"}
 PROVOCATIONS: dict[str, Provocation] = {
     "blocking sleep": Provocation("loop_blocked", _target("sleep", "blocking", 8, ms=20)),
@@ -71,6 +76,10 @@ PROVOCATIONS: dict[str, Provocation] = {
         "pool_deadlock", _own("/orders", 44, load={"users": 44, "warmup_max_s": 1.0})
     ),
     "threads at a lock": Provocation("lock_contended", _own("/lock", 60)),
+    "four threads of a WSGI app, gunicorn": Provocation("thread_pool_full", _wsgi("/wait", 12)),
+    "four threads of a WSGI app, granian": Provocation("thread_pool_full", _wsgi("/wait", 12, "granian")),
+    "threads of a WSGI app at a lock": Provocation("lock_contended", _wsgi("/lock", 12)),
+    "computing threads of a WSGI app": Provocation("cpu_saturated", _wsgi("/compute", 8)),
     "a leak": Provocation("memory_growth", _own("/leak", 2)),
     "healthy async": Provocation(None, _target("sleep", "async", 20, ms=20)),
     "healthy async, two workers": Provocation(None, _target("sleep", "async", 10, 2, ms=20)),
@@ -80,6 +89,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "healthy process": Provocation(None, _target("sleep", "process", 1, ms=20)),
     "healthy noop, open load": Provocation(None, _target("noop", "sync", 1) | {"load": OPEN}),
     "healthy locks, pools and executors": Provocation(None, _own("/all", 4, "consuming()")),
+    "healthy WSGI app, gunicorn": Provocation(None, _wsgi("/wait", 2)),
+    "healthy WSGI app, granian": Provocation(None, _wsgi("/wait", 2, "granian")),
     "healthy app": Provocation(None, _own("/", 5, load={"users": 5, "think_s": 0.02})),
 }
 STALL = "a stall each second"

@@ -270,3 +270,20 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await PATHS[scope["path"]]()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
+
+
+def spin() -> None:
+    """Computes for 3 ms."""
+    end_s = time.thread_time() + 0.003
+    while time.thread_time() < end_s:
+        pass
+
+
+WSGI_PATHS = {"/": lambda: None, "/wait": lambda: time.sleep(BLOCK_S), "/compute": spin, "/lock": hold_the_lock}
+
+
+def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """A WSGI app that answers every path of WSGI_PATHS with `ok`."""
+    WSGI_PATHS[environ["PATH_INFO"]]()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
