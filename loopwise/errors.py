@@ -61,7 +61,16 @@ class ServerError(RunError):
 
 
 class EndpointError(RunError):
-    """An endpoint gave an unexpected answer when it was tried before the load."""
+    """An endpoint gave an unexpected answer when it was tried before the load.
+
+    Args:
+        text: what happened.
+        advice: what to do where nothing more is known.
+    """
+
+    def __init__(self, text: str, advice: str = "") -> None:
+        super().__init__(f"{text}; {advice}" if advice else text)
+        self.text = text
 
 
 class DataError(RunError):

@@ -20,7 +20,7 @@ def told(pid: int, folder: Path, ago_s: float, **line: Any) -> str:
     text = json.dumps({"time_ns": time.time_ns() - int(ago_s * 1e9), "stall_ms": 0.0} | line)
     (folder / f"{pid}.jsonl").write_text(text + "\n", encoding="utf-8")
     with pytest.raises(EndpointError) as caught, naming_held([pid], folder):
-        raise EndpointError("GET /: no complete answer")
+        raise EndpointError("GET /: no complete answer", "ask later")
     return re.sub(r"\d+(\.\d+)? s", "N s", str(caught.value).replace(str(pid), "PID"))
 
 
@@ -40,7 +40,8 @@ def ended() -> int:
     ],
 )
 def test_a_living_worker_is_named_by_what_holds_it(ago_s: float, stall_ms: float, words: str, tmp_path: Path) -> None:
-    assert told(os.getpid(), tmp_path, ago_s, stall_ms=stall_ms) == f"GET /: no complete answer{words}"
+    told_words = words or "; ask later"
+    assert told(os.getpid(), tmp_path, ago_s, stall_ms=stall_ms) == f"GET /: no complete answer{told_words}"
 
 
 @pytest.mark.parametrize(("ago_s", "words"), [(0.1, ""), (6.0, " after none of its threads could run for N s")])
@@ -49,5 +50,5 @@ def test_a_worker_that_ended_is_named_with_the_silence_before(ago_s: float, word
 
 
 def test_without_probes_nothing_is_added_of_a_living_worker() -> None:
-    with pytest.raises(EndpointError, match=re.escape("no complete answer") + "$"), naming_held([os.getpid()], None):
-        raise EndpointError("GET /: no complete answer")
+    with pytest.raises(EndpointError, match=r"no complete answer; ask later$"), naming_held([os.getpid()], None):
+        raise EndpointError("GET /: no complete answer", "ask later")

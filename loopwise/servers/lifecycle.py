@@ -267,8 +267,10 @@ def naming_held(pids: Sequence[int], probes: Path | None) -> Iterator[None]:
     except EndpointError as error:
         time.sleep(LOG_DELAY_S)
         logs = probe_logs.read(probes) if probes is not None else {}
-        words = [_held(pid, logs.get(pid)) for pid in pids]
-        raise EndpointError("; ".join([str(error), *filter(None, words)])) from None
+        words = [told for pid in pids if (told := _held(pid, logs.get(pid)))]
+        if not words:
+            raise
+        raise EndpointError("; ".join([error.text, *words])) from None
 
 
 def _held(pid: int, lines: Sequence[ProbeLine] | None) -> str:
@@ -347,7 +349,7 @@ def check_endpoint(
     except RequestError as error:
         raise EndpointError(f"{endpoint.name}: {error}; correct the endpoint") from None
     except NoAnswerError as error:
-        raise EndpointError(f"{endpoint.name}: {error.what} from {url}; {error.advice}") from None
+        raise EndpointError(f"{endpoint.name}: {error.what} from {url}", error.advice) from None
     on_answer(answer)
     wanted = endpoint.expect_status
     said = f" (it said: {answer.text[:200]})" if answer.text else ""
