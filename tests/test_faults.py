@@ -1,4 +1,4 @@
-"""A few faults of the campaign (tests/faults), one of each kind, and a few inputs of each fuzzer."""
+"""A few faults of the campaign (tests/faults) that no other test does, and a few inputs of each fuzzer."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,10 +11,11 @@ from faults.fault import Ground
 
 FAULTS = {each.name: each for each in all_faults()}
 SAMPLE = [
-    "SIGTERM: run, window",
     "SIGKILL: run with slices, slices",
     "SIGINT: report, charts",
     "SIGHUP: init, import of the app",
+    "pipe instead of a file: init --env-file",
+    "limit_concurrency 1: run",
 ]
 SEED = 1
 EXAMPLES = {"suites": 60, "arguments": 60, "damaged results": 12}

@@ -352,6 +352,7 @@ def test_a_pipe_or_another_schema_in_place_of_rows_is_told(tmp_path: Path) -> No
     result = measured(tmp_path / "r", suite_with(case_of("sync"), replicates=(1, 1)))
     (run,), _ = result.runs()
     path = result.folder_of(run) / "samples.parquet"
+    ours = pq.read_table(path)
     for other in (
         pa.table({"a": [1]}),
         pa.table({"sent_ns": ["x"], "received_ns": [1], "endpoint": ["/"], "status": [1]}),
@@ -359,6 +360,12 @@ def test_a_pipe_or_another_schema_in_place_of_rows_is_told(tmp_path: Path) -> No
         pq.write_table(other, path)
         with pytest.raises(ResultError, match=r"samples\.parquet: cannot be read \(its? (has no )?column"):
             result.samples(run)
+    for other in (ours.drop_columns(["error"]), ours.drop_columns(["scheduled_ns"])):
+        pq.write_table(other, path)
+        with pytest.raises(ResultError, match="it has no column"):
+            result.samples(run)
+    pq.write_table(ours.drop_columns(["retried"]), path)
+    assert result.samples(run).num_rows == ours.num_rows
     telemetry = result.folder_of(run) / "telemetry.parquet"
     ours = pq.read_table(telemetry)
     at = ours.column_names.index("cpu_s")

@@ -69,6 +69,8 @@ class Column:
     """As in docs/schema.md."""
     required: bool = False
     """Never null."""
+    later: bool = False
+    """Samples: files of earlier versions lack it."""
     merge: Merge | None = None
     """Telemetry: how it follows from the probe's lines; None: it is sampled from outside."""
 
@@ -98,7 +100,7 @@ SAMPLE_COLUMNS = (
         meaning="number of the connection, unique in the run; null without one, and for plain Locust clients"),
     Column("stamp", TEXT, required=True,
         meaning="where `received_ns` is from: `kernel`, or `user` (the generator's own clock, late by its delay)"),
-    Column("retried", BOOLEAN,
+    Column("retried", BOOLEAN, later=True,
         meaning="sent twice, see below; null where `connection` is, and in files of earlier versions"),
 )
 TELEMETRY_COLUMNS = (

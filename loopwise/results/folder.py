@@ -354,13 +354,16 @@ def _read(path: Path, noun: type[T]) -> T:
 
 
 def _refuse_other_schema(schema: pa.Schema, columns: Sequence[Column]) -> None:
-    """Raise ArrowInvalid for a file that lacks a required column, or in which one of ours is of another kind."""
+    """Raise ArrowInvalid for a file that lacks a column, or in which one of ours is of another kind.
+
+    Of telemetry only required columns are asked for: what more there is depends on version and server.
+    """
     for each in columns:
         if each.name in schema.names:
             kind = schema.field(each.name).type
             if _kind(kind) != _kind(each.type):
                 raise pa.ArrowInvalid(f"its column {each.name} is {kind}, not {each.type}")
-        elif each.required:
+        elif each.required or (columns is SAMPLE_COLUMNS and not each.later):
             raise pa.ArrowInvalid(f"it has no column {each.name}")
 
 

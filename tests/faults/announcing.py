@@ -8,6 +8,7 @@ import functools
 import importlib.abc
 import importlib.util
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -89,6 +90,7 @@ class Announcer(Wrapping):
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as bench.py does
     sys.path[0] = str(ROOT)
     plan = json.loads(sys.argv.pop(1))
     sys.argv[0] = str(ROOT / "bench.py")

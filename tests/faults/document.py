@@ -59,7 +59,16 @@ def document(dones: Sequence[Done], total: int, seed: int, fuzzed: Fuzzed | None
         if mine:
             columns = ["| done | to | holds | survived |", "|---|---|---|---|"]
             lines += [f"## {GROUPS[group]}", "", *columns, *_rows(mine), ""]
+    bad = [each for each in dones if each.problems]
+    if bad:
+        lines += ["## Not survived", "", *(f"- {each.fault.name}: {_short(each.problems[0])}" for each in bad), ""]
     return "\n".join(lines)
+
+
+def _short(problem: str) -> str:
+    """The begin of a problem, in one line."""
+    text = " ".join(problem.split()).replace("`", "'")
+    return f"`{text[:160]}…`" if len(text) > 160 else f"`{text}`"
 
 
 def _rows(dones: Sequence[Done]) -> list[str]:

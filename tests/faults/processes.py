@@ -69,18 +69,21 @@ def signalled(command: str, phase: str, number: signal.Signals, how: Callable[..
         ended = place.wait(process, END_S if is_ending else RUN_S)
         killed = {-signal.SIGKILL} if is_ending and number == signal.SIGKILL else set()
         killed |= {-number} if how is twice else set()
+        is_tidy = not killed
+        if number in HANDLED and (not spec.is_resumable or "report: " in ended.output):
+            killed |= {-number}  # all was done and said, and the interpreter was ending
         problems = said(ended, DOCUMENTED | killed)
         if ended.status == 130 and not ended.last_line.startswith("interrupted by "):
             problems.append(f"does not say that it was interrupted: {ended.last_line!r}")
         if ended.status == 130 and spec.is_resumable and (place.result / "experiment.json").exists():
             problems += [] if "--resume" in ended.last_line or "report" in ended.last_line else ["no way on is named"]
         # A killed harness, or one whose user could not wait, has no time to remove what is temporary.
-        problems += place.leftovers(ports, scratch=not killed)
+        problems += place.leftovers(ports, scratch=is_tidy)
         if spec.is_resumable:
             problems += resumed(place)
         elif spec.is_quick:
             problems += again(place, spec.line(place))
-        return problems + place.leftovers(scratch=not killed)
+        return problems + place.leftovers(scratch=is_tidy)
     finally:
         place.end_all()
 
