@@ -368,7 +368,7 @@ _SPECS = (
             "process pool full {share:.0%} of the window: all {places} processes busy, {queued} calls waiting",
         ),
         "process",
-        "raise its max_workers above {places} while cores are free",
+        "raise `pool_processes` (of an app's own pool its max_workers) above {places} while cores are free",
     ),
     CauseSpec(
         "dependency_pool_full",
