@@ -491,7 +491,8 @@ def test_cores_that_other_processes_had_come_after_the_apps_own_causes(
 ) -> None:
     waiting = waited(QUEUE_POOL, machine_ratio=machine_ratio)
     workers = (replace(waiting.workers[0], cpu_ratio=0.2, wait_ratio=0.78),)
-    assert [cause.cause for cause in rank(replace(waiting, workers=workers))] == expected
+    grown = replace(waiting, workers=workers, rss_growth_mb=400.0)
+    assert [cause.cause for cause in rank(grown)] == [*expected, "memory_growth"]
 
 
 @pytest.mark.parametrize(("free_steps", "is_dead"), [((), True), ((8,), True), ((7, 8), False)])

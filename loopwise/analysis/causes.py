@@ -23,6 +23,8 @@ from loopwise.analysis.wording import count
 from loopwise.model import Cause, Run
 
 DEADLOCK = "pool_deadlock"
+DISTURBED = 6.5
+"""Rank of what other processes did: after whatever holds the app, before growth that holds nothing yet."""
 NEARLY_FULL = 0.8
 """Generator: enough while the server has time (FREE), since the generator waits for its core now and then, too."""
 SATURATED = 0.85
@@ -413,9 +415,9 @@ def find(rows: RunRows, telemetry: pa.Table) -> tuple[Cause, ...]:
 
 
 def rank(signals: Signals) -> tuple[Cause, ...]:
-    """All causes that the signals show, by rank and share; what others did to the run comes after the app's own."""
+    """All causes that the signals show, by rank and share; what others did comes after what holds the app."""
     signs = [(spec, sign) for spec in CAUSES.values() if (sign := spec.find(signals)) is not None]
-    signs.sort(key=lambda each: (each[1].is_disturbance, each[0].rank, -min(1.0, each[1].share)))
+    signs.sort(key=lambda each: (DISTURBED if each[1].is_disturbance else each[0].rank, -min(1.0, each[1].share)))
     return tuple(spec.cause(sign, signals) for spec, sign in signs)
 
 
