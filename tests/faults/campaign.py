@@ -33,7 +33,8 @@ def shuffled(faults: Iterable[Fault], dice: random.Random) -> list[Fault]:
     """A random order in which every kind comes early: one of each, then a second one of each, and so on."""
     by_kind: dict[tuple[str, str], list[Fault]] = {}
     for fault in faults:
-        by_kind.setdefault((fault.group, fault.kind), []).append(fault)
+        # Every extreme is a kind of its own; together they count as one.
+        by_kind.setdefault((fault.group, "" if fault.group == "extreme" else fault.kind), []).append(fault)
     for each in by_kind.values():
         dice.shuffle(each)
     rounds = [[fault for fault in turn if fault is not None] for turn in zip_longest(*by_kind.values())]
