@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.cli import Bench, commanding
-from support.fakes import Conduct, FakeBench
+from support.fakes import Conduct, FakeBench, machine_of
 
 from loopwise.calibrate.doctor import CHECKUPS, Checkup, Symptom, is_fit
 from loopwise.errors import Interrupted, ServerError
@@ -54,7 +54,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBench]:
     """`run` and `try` measure on fakes."""
     made = FakeBench()
 
@@ -65,7 +65,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
 
     monkeypatch.setattr("loopwise.generator.client.generators", generators)
     monkeypatch.setattr("loopwise.measure.experiment.Execution", partial(Execution, serve=made.serve))
-    return made
+    with machine_of(made):
+        yield made
 
 
 @pytest.fixture
