@@ -178,7 +178,7 @@ def test_an_endpoint_is_measured_in_other_modes_and_refused_where_its_answer_wou
     app_file(tmp_path, MODED, "moded.py")
     (tmp_path / "suite.toml").write_text(MODED_SUITE)
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    status, output = bench("run", tmp_path / "suite.toml", "--out", result)
+    status, output = bench("run", tmp_path / "suite.toml", "--out", result, "--no-report")
     assert status == 3, output
     runs = {(run.case.workload, run.case.mode): run for run in runs_of(result)}
     measured = {mode: runs["GET /sleep", mode] for mode in ("own", "sync", "process")}

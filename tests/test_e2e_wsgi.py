@@ -87,7 +87,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_wsgi_app_is_measured_in_threads_and_without_a_loop(folder: Path) -> None:
     bench = Bench(folder / "bench")
-    status, output = bench("run", folder / "suite.toml", "--out", folder / "result", "--quiet")
+    status, output = bench("run", folder / "suite.toml", "--out", folder / "result", "--quiet", "--no-report")
     assert status == 0, output
     assert bench.left_behind() == []
     runs = {run.case.case_id: run for run in runs_of(folder / "result")}

@@ -11,8 +11,6 @@ from faults.fault import Ground
 
 FAULTS = {each.name: each for each in all_faults()}
 SAMPLE = [
-    "SIGKILL: run with slices, slices",
-    "SIGINT: report, charts",
     "SIGHUP: init, import of the app",
     "pipe instead of a file: init --env-file",
     "limit_concurrency 1: run",

@@ -24,7 +24,7 @@ that it is in a phase, a disk that is filled then, a limit, a suite at the end o
 - `run --resume` then completes the result, every file of a run that was kept being the same as before, to the byte; a
   command that makes no result works when it is given again.
 
-CI does four minutes of them, in another order each time (`.ci/run`), the tests a few of them (tests/test_faults.py).
+CI does four minutes of them, in the same order each time (`.ci/run`), the tests a few of them (tests/test_faults.py).
 """
 
 
