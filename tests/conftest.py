@@ -11,8 +11,8 @@ from loopwise.generator.client import GeneratorProcess, Generators, generators
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes more than cores: tests with servers wait for most of their time."""
-    return (os.cpu_count() or 1) + 2
+    """One process more than cores: tests with servers wait for most of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -143,6 +143,7 @@ def marked(text: str) -> dict[str, int]:
     return {line.rpartition("  # ")[2]: number for number, line in lines if "  # " in line}
 
 
+@pytest.mark.alone
 def test_endpoints_that_hang_exit_or_fail_are_named_and_falsify_no_other(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     (tmp_path / "zoo.py").write_text(ZOO, encoding="utf-8")

@@ -214,8 +214,9 @@ def test_a_server_that_runs_already_is_measured_and_left_alone(tmp_path: Path) -
         assert not server.closing.is_set()
     runs = runs_of(result)
     assert [run.status for run in runs] == ["ok", "ok"]
-    # Each run asks once whether there is an answer, and then for the time that the endpoint takes alone.
-    assert sum(run.counts["rows"] for run in runs) + len(runs) * (1 + REQUESTS) == seen
+    # Each run asks once whether there is an answer, and then up to REQUESTS times how long the endpoint takes alone.
+    besides = seen - sum(run.counts["rows"] for run in runs)
+    assert 2 * len(runs) <= besides <= (1 + REQUESTS) * len(runs)
     assert not any(run.server for run in runs)
     assert not any(key.startswith("server_") for run in runs for key in run.host.model_dump())
     assert not {"cpu_ms_per_request", "rss_mb"} & {row["metric"] for row in summary_of(result)}

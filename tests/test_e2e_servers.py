@@ -164,6 +164,10 @@ FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"app": "dies:app", "workers": 2},
         ["worker processes have ended one after the other, none has answered", "out of luck"],
     ),
+    "dies at import, gunicorn": (
+        {"app": "dies:app", "workers": 1, "server": "gunicorn"},
+        ["worker processes have ended one after the other, none has answered", "out of luck"],
+    ),
     "fails in its lifespan": (
         {"app": "startup:app"},
         ["its start-up failed: no database today"],

@@ -203,8 +203,8 @@ def test_a_number_out_of_bounds_ends_with_2_and_names_the_option(fight: Fight, o
 
 
 @pytest.mark.parametrize("option", ["--junit", "--markdown"])
-def test_verdicts_are_kept_if_a_report_cannot_be_written(fight: Fight, option: str) -> None:
+def test_a_report_that_cannot_be_written_is_refused_unmeasured(fight: Fight, option: str) -> None:
     ended = fight(f"{SHORT} --rounds 2 {option} gone/file --quiet")
     assert ended.status == 2
     assert f"{option}: gone/file can't be written" in ended.err
-    assert verdicts_of()
+    assert not ended.bench.served

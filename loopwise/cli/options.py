@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -130,20 +130,25 @@ def new_folder(out: Path | None, name: str, label: str | None = None) -> Path:
 
 @contextmanager
 def claimed(path: Path) -> "Iterator[ResultFolder]":
-    """A new result's folder, made and locked, so that no other command measures there.
+    """A new result's folder, made and locked, so that no other command measures there; not kept if it stays empty.
 
     Raises:
         UsageError: it can't be made, or something is there already.
     """
     from loopwise.results.folder import ResultFolder
 
-    result = ResultFolder(path)
-    with ExitStack() as stack:
-        with writing("--out", path):
-            path.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(result.locked())
-        unused(path)  # another may have been quicker
-        yield result
+    result, is_new = ResultFolder(path), not path.exists()
+    try:
+        with ExitStack() as stack:
+            with writing("--out", path):
+                path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(result.locked())
+            unused(path)  # another may have been quicker
+            yield result
+    finally:
+        if is_new:
+            with suppress(OSError):  # something is in it
+                path.rmdir()
 
 
 def unused(path: Path) -> Path:

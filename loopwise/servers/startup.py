@@ -39,7 +39,6 @@ BUSY_CPU = 0.05
 """Share of a core above which a process computes; one that asks every second for its database stays below."""
 BUSY_BYTES_PER_S = 100_000
 LIVES = 3
-SHORTEST_LIFE_S = 0.05
 """A worker that has been started so often, and ended each time, won't come up."""
 
 
@@ -149,19 +148,17 @@ class Watch:
     """When they were last sampled."""
     ended: int = 0
     """Workers that have ended."""
-    _lives: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """Workers by pid: when each was seen first and last."""
+    _workers: set[int] = field(default_factory=set)
     _work: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def count_ended(self) -> int:
         """How many workers have ended; called often, for the life of some is short.
 
-        One that was seen for a moment only was no worker: another program, between fork and exec.
+        A child that is another program by now was none: it was seen between fork and exec.
         """
-        now_s, before = time.monotonic(), self._lives
-        self._lives = {pid: (before[pid][0] if pid in before else now_s, now_s) for pid in _workers_of(self.root)}
-        gone = [life for pid, life in before.items() if pid not in self._lives]
-        self.ended += sum(last_s - first_s >= SHORTEST_LIFE_S for first_s, last_s in gone)
+        children = _children(self.root)
+        self.ended += len(self._workers - children.keys())
+        self._workers = {pid for pid, is_worker in children.items() if is_worker}
         return self.ended
 
     def has_worked(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
@@ -184,15 +181,14 @@ class Watch:
         return cpu_s > BUSY_CPU * passed_s or size > BUSY_BYTES_PER_S * passed_s
 
 
-def _workers_of(root: int) -> set[int]:
-    """Children that run the root's program, as workers do, and not something that an app calls."""
-    found = set()
+def _children(root: int) -> dict[int, bool]:
+    """Children of a process, and whether each runs the same program: workers do, and what an app calls does not."""
+    found = {}
     with suppress(OSError):  # it has ended
         program = Path(f"/proc/{root}/exe").readlink()
         for pid in Path(f"/proc/{root}/task/{root}/children").read_text().split():
             with suppress(OSError):
-                if Path(f"/proc/{pid}/exe").readlink() == program:
-                    found.add(int(pid))
+                found[int(pid)] = Path(f"/proc/{pid}/exe").readlink() == program
     return found
 
 
