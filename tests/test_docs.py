@@ -247,6 +247,11 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(to.read_text(encoding="utf-8")), link
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_page_has_both_sides_of_a_merge(page: Path) -> None:
+    assert re.findall(r"^(?:<{7}|>{7}) .*", page.read_text(encoding="utf-8"), re.MULTILINE) == []
+
+
 def test_the_pages_that_are_promised_are_among_those_checked() -> None:
     names = {str(path.relative_to(ROOT)) for path in pages()}
     assert {"README.md", "CONTRIBUTING.md", "docs/schema.md", "examples/shop/README.md"} <= names
