@@ -218,8 +218,10 @@ class Instruments:
             return {}
         try:
             looks = self.stacks.look(is_blocked=self._is_blocked)
-        except Exception:
-            return {}  # It follows anybody's frames, in an interpreter of any age; the other figures must go on.
+        except Exception as error:  # It follows anybody's frames, in an interpreter of any age.
+            self.stacks = None
+            sys.stderr.write(f"loopwise_probe: stacks are not looked at any more ({type(error).__name__}: {error})\n")
+            return {}
         return {"stands": looks} if looks else {}
 
     def _loop_figures(self) -> dict[str, Any]:
@@ -306,10 +308,7 @@ class Instruments:
         if self.waits is None:
             return []
         reported = (self._executor or getattr(self._loop, "_default_executor", None), self.serving)
-        try:
-            return list(self.waits.sample([each for each in reported if each is not None]))
-        except Exception:
-            return []  # It looks into anybody's libraries; the other figures must go on.
+        return list(self.waits.sample([each for each in reported if each is not None]))
 
     def _gauge_figures(self, resources: list[Any]) -> dict[str, list[int]]:
         found = {}
@@ -317,8 +316,8 @@ class Instruments:
             try:
                 figures = gauge()
                 found[name] = [int(figures[key]) for key in ("max", "busy", "queued")]
-            except Exception:
-                continue  # A gauge is anybody's code; the others must go on.
+            except Exception:  # a gauge is anybody's code; the others must go on
+                continue
         if self.waits is not None and "dependency_pool" not in found:
             figures = self.waits.fullest_pool(resources)
             if figures is not None:

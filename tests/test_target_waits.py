@@ -1,6 +1,6 @@
 """What requests wait for, as the probe sees it in an app's own interpreter: pools, locks, semaphores, executors."""
 
-import sys
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -349,20 +349,24 @@ show(([len(RESOURCES._of_owners), len(RESOURCES._of_lines), *told()]))
     assert watched(tmp_path, [app])[0] == [0, 2]
 
 
-def test_another_version_of_a_library_is_left_alone(tmp_path: Path) -> None:
+def test_another_version_of_a_library_is_left_alone_and_told_once(tmp_path: Path) -> None:
     files = {"sqlalchemy/pool/impl.py": "class QueuePool:\n    pass", "redis/connection.py": ""}
     app = """
-import redis.connection
+import io, sys, redis.connection
+sys.stderr = io.StringIO()
 from sqlalchemy.pool.impl import QueuePool
-pool = QueuePool()
-show((told()))
+pools = QueuePool(), QueuePool()
+show([told(), sys.stderr.getvalue()])
 """
-    assert watched(tmp_path, [app], files)[0] == []
+    found, log = watched(tmp_path, [app], files)[0]
+    assert found == []
+    assert log.startswith("loopwise_probe: SQLAlchemy's QueuePool is not watched, a version that is not known (")
+    assert log.count("\n") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.name))
 def test_the_installed_libraries_have_what_is_known_of_them(kind: Any) -> None:
-    pytest.importorskip(kind.module, exc_type=ImportError)
-    owner = getattr(sys.modules[kind.module], kind.owner)
-    requests = getattr(sys.modules[kind.module], kind.owner.replace("ConnectionPool", "PoolRequest"), None)
+    module = importlib.import_module(kind.module)
+    owner = getattr(module, kind.owner)
+    requests = getattr(module, kind.owner.replace("ConnectionPool", "PoolRequest"), None)
     assert callable(getattr(owner, kind.method, None) or getattr(requests, kind.method))

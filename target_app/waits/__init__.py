@@ -7,6 +7,7 @@ is wrapped.
     watching.py   what the probe calls
     resources.py  a resource and its figures
     places.py     lines of the app, as path:line
+    foreign.py    looks into code of others, which may fail
     imports.py    a function is called as soon as a module has been imported
     pools.py      connection pools of known libraries
     locks.py      locks and semaphores that the app's own code makes

@@ -16,8 +16,9 @@ NOT_SERVING = ("asyncio", "loopwise", "gunicorn")
 
 def watch() -> None:
     """Watch all that are made from now on, but for asyncio's own."""
-    watch_made(ThreadPoolExecutor, _made)
-    submit: Any = ThreadPoolExecutor.submit
+    owner: Any = ThreadPoolExecutor
+    watch_made(owner, _made)
+    submit = owner.submit
 
     @functools.wraps(submit)
     def submit_and_wait(self: Any, call: Any, /, *arguments: Any, **options: Any) -> Any:
@@ -39,7 +40,7 @@ def watch() -> None:
         future.add_done_callback(lambda _: resource.end(token))  # it may be cancelled
         return future
 
-    ThreadPoolExecutor.submit = submit_and_wait  # type: ignore[method-assign]
+    owner.submit = submit_and_wait
 
 
 def _made(executor: Any, frame: FrameType) -> None:

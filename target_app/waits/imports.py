@@ -9,6 +9,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .foreign import Foreign
+
 Ready = Callable[[ModuleType], None]
 
 
@@ -61,9 +63,6 @@ class ImportWatch(importlib.abc.MetaPathFinder):
 
     def _tell(self, name: str, module: ModuleType) -> None:
         ready = self._wanted.pop(name, None)
-        if ready is None:
-            return
-        try:
-            ready(module)
-        except Exception:
-            return  # Another version of the library.
+        if ready is not None:
+            with Foreign(name):
+                ready(module)

@@ -15,7 +15,8 @@ import sys
 import threading
 from typing import Any
 
-from .resources import RESOURCES
+from .foreign import Foreign
+from .resources import RESOURCES, Resource
 
 
 def watch() -> None:
@@ -108,6 +109,8 @@ def _factory(name: str, make: Any) -> type:
 class _Semaphore:
     """Of `threading.Semaphore` and BoundedSemaphore, before their own methods."""
 
+    loopwise_waits: Resource
+
     def adopt(self, name: str, made_at: str) -> None:
         """Become a resource."""
         semaphore: Any = self
@@ -121,18 +124,19 @@ class _Semaphore:
             return semaphore.acquire(blocking, timeout)
         if semaphore.acquire(False):
             return True
-        waits: Any = self.loopwise_waits  # type: ignore[attr-defined]
-        token = waits.begin()
+        token = self.loopwise_waits.begin()
         try:
             return semaphore.acquire(blocking, timeout)
         finally:
-            waits.end(token)
+            self.loopwise_waits.end(token)
 
     __enter__ = acquire
 
 
 class _Condition:
     """Of `threading.Condition`."""
+
+    loopwise_waits: Resource
 
     def adopt(self, name: str, made_at: str) -> None:
         """Become a resource, with a lock that is watched if it is its own."""
@@ -149,16 +153,17 @@ class _Condition:
         condition: Any = super()
         if not _serves(threading.current_thread()):
             return condition.wait(timeout)
-        waits: Any = self.loopwise_waits  # type: ignore[attr-defined]
-        token = waits.begin()
+        token = self.loopwise_waits.begin()
         try:
             return condition.wait(timeout)
         finally:
-            waits.end(token)
+            self.loopwise_waits.end(token)
 
 
 class _TaskLock:
     """Of `asyncio.Lock`."""
+
+    loopwise_waits: Resource
 
     def adopt(self, name: str, made_at: str) -> None:
         """Become a resource."""
@@ -168,13 +173,14 @@ class _TaskLock:
     async def acquire(self) -> Any:
         """Acquire it."""
         lock: Any = self
+        real: Any = super()
         if not (lock.locked() or lock._waiters):
-            return await super().acquire()  # type: ignore[misc]
-        token = lock.loopwise_waits.begin()
+            return await real.acquire()
+        token = self.loopwise_waits.begin()
         try:
-            return await super().acquire()  # type: ignore[misc]
+            return await real.acquire()
         finally:
-            lock.loopwise_waits.end(token)
+            self.loopwise_waits.end(token)
 
 
 class _TaskSemaphore(_TaskLock):
@@ -221,10 +227,12 @@ def _watch_class(owner: Any, name: str, mixin: Any) -> None:
         if own not in watched:
             body = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
             watched[own] = type(own.__name__, (mixin, own), body)
-        try:
+        is_adopted = False
+        with Foreign(name):
             self.__class__ = watched[own]
             self.adopt(name, made_at)
-        except Exception:
-            self.__class__ = own  # Another version of Python; the app must go on.
+            is_adopted = True
+        if not is_adopted:
+            self.__class__ = own
 
     owner.__init__ = make

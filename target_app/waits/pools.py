@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from .foreign import Foreign
 from .imports import Ready
 from .resources import RESOURCES, Measure, Resource
 
@@ -104,15 +105,14 @@ def watch_made(owner: Any, made: Callable[[Any, Any], None]) -> None:
 
     def new(cls: Any, *arguments: Any, **options: Any) -> Any:
         self = create(cls) if create is object.__new__ else create(cls, *arguments, **options)
-        try:
+        with Foreign(owner.__qualname__):
             made(self, sys._getframe(1))
-        except Exception:
-            return self  # Another version of the library; the app must go on.
         return self
 
+    replacement: Any = new
     # What inspects the class finds the arguments of `__init__`.
-    new.__signature__ = inspect.signature(owner.__init__)  # type: ignore[attr-defined]
-    owner.__new__ = new
+    replacement.__signature__ = inspect.signature(owner.__init__)
+    owner.__new__ = replacement
 
 
 def _made(kind: Kind, pool: Any, frame: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, NamedTuple
 
+from .foreign import Foreign
 from .places import Lines
 
 SPOT_EVERY_S = 0.005
@@ -104,10 +105,9 @@ class Resource:
         owner, began_s = self.owner(), list(self.waits.values())
         busy, told = 0, list[int]()
         if owner is not None:
-            try:
+            self.size = 0  # unless it is known
+            with Foreign(self.name):
                 self.size, busy, *told = self.measure(owner)
-            except Exception:
-                return None  # Another version of the library; the app must go on.
         if not 0 < self.size <= MAX_PLACES:
             return None
         longest_s, self.longest_s = self.longest_s, 0.0
