@@ -177,7 +177,7 @@ def _served_by_wsgi(app: Any) -> dict[str, Any] | None:
     def ask(target: str) -> None:
         try:
             document = json.loads(_wsgi_body(app, target))
-        except Exception:
+        except Exception:  # as above
             return
         if _is_document(document):
             found.append(document)

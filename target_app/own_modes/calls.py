@@ -40,6 +40,10 @@ class ModeError(Exception):
     """The function can't be run in the mode; the message completes "GET /x can't be measured as sync: "."""
 
 
+class PickleError(Exception):
+    """A value can't be pickled or unpickled; the message is what its own code raised, on one line."""
+
+
 class Line(NamedTuple):
     """A line of source."""
 
@@ -104,7 +108,7 @@ def drive(coroutine: Any) -> Any:
         coroutine.send(None)
     except StopIteration as end:
         return end.value
-    except Exception as error:
+    except Exception as error:  # the endpoint's own, unless it is for want of a loop
         if _needs_loop(error):
             frames = [Line(f.f_code.co_filename, number) for f, number in traceback.walk_tb(error.__traceback__)]
             raise ModeError(f"it needs the event loop at {_own(frames[1:])}, and would run without one") from error
@@ -226,18 +230,16 @@ def refuse_unnamed(call: Call) -> None:
     if not inspect.isfunction(call):
         raise ModeError(f"it is no plain function but a {type(call).__name__}, and another process can't find it")
     try:
-        pickle.dumps(call)
-    except Exception as error:
+        _pickled(call)
+    except PickleError as error:
         name = f"{call.__module__}.{call.__qualname__}"
-        raise ModeError(
-            f"another process can't find the function of {place(call)} as {name}: {_one_line(error)}"
-        ) from error
+        raise ModeError(f"another process can't find the function of {place(call)} as {name}: {error}") from error
 
 
 def _packed_arguments(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
     try:
-        return pickle.dumps((args, kwargs))
-    except Exception as error:
+        return _pickled((args, kwargs))
+    except PickleError as error:
         values = dict(inspect.signature(call).bind(*args, **kwargs).arguments)
         words = f"its argument {_culprit(values, error)}, and so can't go to another process ({place(call)})"
         raise ModeError(words) from error
@@ -246,30 +248,28 @@ def _packed_arguments(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any])
 def run_call(call: Call, payload: bytes) -> bytes:
     """Run a function in a process of the pool, and pack what became of it: `answered`, `raised` or `refused`."""
     try:
-        args, kwargs = pickle.loads(payload)
-    except Exception as error:
-        return pickle.dumps(("refused", f"its arguments can't be unpickled in another process: {_one_line(error)}"))
+        args, kwargs = _unpickled(payload)
+    except PickleError as error:
+        return _pickled(("refused", f"its arguments can't be unpickled in another process: {error}"))
     try:
         answer = call(*args, **kwargs)
         answer = drive(answer) if inspect.iscoroutine(answer) else answer
     except ModeError as reason:
-        return pickle.dumps(("refused", str(reason)))
-    except Exception as error:
+        return _pickled(("refused", str(reason)))
+    except Exception as error:  # the endpoint's own, which goes back to where it was called
         return _packed_exception(error)
     try:
-        return pickle.dumps(("answered", answer))
-    except Exception as error:
-        words = (
-            f"its {_culprit({'answer': answer}, error)}, and so can't come back from another process ({place(call)})"
-        )
-        return pickle.dumps(("refused", words))
+        return _pickled(("answered", answer))
+    except PickleError as error:
+        culprit = _culprit({"answer": answer}, error)
+        return _pickled(("refused", f"its {culprit}, and so can't come back from another process ({place(call)})"))
 
 
 def _unpacked(packed: bytes) -> tuple[str, Any]:
     try:
-        outcome, value = pickle.loads(packed)
-    except Exception as error:
-        raise ModeError(f"its answer can't be unpickled: {_one_line(error)}") from error
+        outcome, value = _unpickled(packed)
+    except PickleError as error:
+        raise ModeError(f"its answer can't be unpickled: {error}") from error
     if outcome == "refused":
         raise ModeError(value)
     return outcome, value
@@ -280,10 +280,10 @@ def _packed_exception(error: Exception) -> bytes:
     frames = [Line(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
     where = f"in a process of the pool, where the app's lifespan has not run: {_own(frames[1:])}"
     try:
-        packed = pickle.dumps(("raised", (type(error), error.args, vars(error), where)))
-        pickle.loads(packed)
-    except Exception:
-        packed = pickle.dumps(("raised", (RuntimeError, (_one_line(error),), {}, where)))
+        packed = _pickled(("raised", (type(error), error.args, vars(error), where)))
+        _unpickled(packed)
+    except PickleError:
+        packed = _pickled(("raised", (RuntimeError, (_one_line(error),), {}, where)))
     return packed
 
 
@@ -296,7 +296,7 @@ def _rebuilt(kind: type[Exception], args: tuple[Any, ...], attributes: dict[str,
     return error
 
 
-def _culprit(values: dict[str, Any], error: Exception) -> str:
+def _culprit(values: dict[str, Any], error: PickleError) -> str:
     """Name the innermost value that can't be pickled: `item.rows (Cursor) can't be pickled`."""
     for name, value in values.items():
         path, found = name, value
@@ -307,15 +307,31 @@ def _culprit(values: dict[str, Any], error: Exception) -> str:
                     break
                 path, found = path + inner[0], inner[1]
             return f"{path} ({type(found).__name__}) can't be pickled"
-    return f"can't be pickled: {_one_line(error)}"
+    return f"can't be pickled: {error}"
 
 
 def _pickles(value: Any) -> bool:
     try:
-        pickle.dumps(value)
-    except Exception:
+        _pickled(value)
+    except PickleError:
         return False
     return True
+
+
+def _pickled(value: Any) -> bytes:
+    packed: bytes = _converted(pickle.dumps, value)
+    return packed
+
+
+def _unpickled(packed: bytes) -> Any:
+    return _converted(pickle.loads, packed)
+
+
+def _converted(convert: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return convert(value)
+    except Exception as error:  # runs `__reduce__` and the like of anybody's classes, which may raise anything
+        raise PickleError(_one_line(error)) from error
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
