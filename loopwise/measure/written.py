@@ -16,6 +16,7 @@ from loopwise.model import Case, Endpoint
 from loopwise.model.factors import is_moded
 from loopwise.model.modes import AS_WRITTEN, OWN
 from loopwise.servers.exchange import Answer
+from loopwise.servers.expectations import MISSING, json_of
 from loopwise.servers.lifecycle import check_endpoint, quoting
 from loopwise.servers.preparation import prepare
 
@@ -25,7 +26,6 @@ SHOWN_CHARACTERS = 60
 Start = Callable[[Case, Path], Any]
 """Serves a case without asking its endpoints, for a `with` block, with its log in a file; gives a RunningServer."""
 Known = tuple[Answer, ...] | RunError
-NO_JSON = object()
 _TYPES = {bool: "true or false", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
 
 
@@ -119,18 +119,11 @@ def difference(written: Sequence[Answer], answer: Answer) -> str:
         return f"its answer is {answer.content_type or 'of no type'}, {AS_WRITTEN} {alike[0].content_type or 'of none'}"
     if any(each.body == answer.body for each in written):
         return ""
-    before, now = [_parsed(each.body) for each in alike], _parsed(answer.body)
-    if now is NO_JSON or NO_JSON in before:
+    before, now = [json_of(each.body) for each in alike], json_of(answer.body)
+    if now is MISSING or MISSING in before:
         return "" if len({each.body for each in written}) > 1 else _bytes_differ(written[0].body, answer.body)
     is_volatile = len(alike) < len(written) or any(each != before[0] for each in before)
     return next(_values_differ("$", before, now, by_shape=is_volatile), "")
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return NO_JSON
 
 
 def _bytes_differ(written: bytes, now: bytes) -> str:

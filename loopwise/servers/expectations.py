@@ -87,7 +87,7 @@ class Expectation:
             contained = expected.contains or ""
             contained = filled(contained, values) if self.is_filled else contained
             return None if contained.encode() in body else f"it does not contain {contained!r}"
-        found = value_at(_document(body), self._path)
+        found = value_at(json_of(body), self._path)
         if found is MISSING:
             return f"it has no {expected.path}"
         wanted = expected.equals if not self.is_filled else _filled(expected.equals, values)
@@ -99,7 +99,7 @@ class Expectation:
         """The values that are captured from a body by name; and the path that found none, or None."""
         if not self._captures:
             return {}, None
-        document = _document(body)
+        document = json_of(body)
         captured = {name: value_at(document, path) for name, path in self._captures.items()}
         for name, value in captured.items():
             is_useless = value is MISSING or value is None or encodable(value) != value
@@ -123,7 +123,7 @@ def _filled(value: Any, values: Values) -> Any:
     return value
 
 
-def _document(body: bytes) -> Any:
+def json_of(body: bytes) -> Any:
     """The body as JSON; MISSING if it is none."""
     try:
         return json.loads(body)
