@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from support.fakes import Conduct, measured
 
-from loopwise.analysis.summary import COLUMNS, summarise
+from loopwise.analysis.summary import COLUMNS, Summary, summarise
 from loopwise.model import SCHEMA_VERSION, Verdict
-from loopwise.report.build import build
+from loopwise.report.build import build, write_tables
 from loopwise.results.folder import ResultFolder
 
 
@@ -48,6 +48,21 @@ def test_the_files_agree_with_each_other_and_hold_no_nan(finished: ResultFolder)
 
 def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
+
+
+def test_a_result_deleted_while_it_is_read_is_not_made_anew(
+    finished: ResultFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = ResultFolder(Path(shutil.copytree(finished.path, tmp_path / "r")))
+
+    def deleted_after(tables: Summary, of: ResultFolder) -> None:
+        write_tables(tables, of)
+        shutil.rmtree(of.path)
+
+    monkeypatch.setattr("loopwise.report.build.write_tables", deleted_after)
+    with pytest.raises(FileNotFoundError):
+        build(result)
+    assert not result.path.exists()
 
 
 def test_a_second_build_gives_the_same_tables(finished: ResultFolder, tmp_path: Path) -> None:

@@ -152,12 +152,11 @@ def gone(command: str, phase: str, how: str, ground: Ground) -> list[str]:
         target = place.finished if command == "report" else place.result
 
         def act() -> None:
+            elsewhere = target.rename(target.with_name("elsewhere"))
             if how == "deleted":
-                shutil.rmtree(target)
-            else:
-                target.rename(target.with_name("elsewhere"))
-                if how == "replaced by a file":
-                    target.write_text("mine")
+                shutil.rmtree(elsewhere)  # by then nothing is written there any more
+            elif how == "replaced by a file":
+                target.write_text("mine")
 
         ended = at_phase(place, command, phase, act)
         problems = judged(place, ended)

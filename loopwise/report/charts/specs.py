@@ -32,7 +32,10 @@ def save(summary: Summary, folder: Path) -> list[ChartFile]:
     """Write every chart as SVG and PNG into the folder, made if missing; same Summary, same bytes.
 
     Files of charts for which this Summary has nothing are removed: they would show an older state.
+
+    Raises:
+        OSError: it can't be written there, or the result around the folder is gone: half of one is not made anew.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     saved = (chart.save(summary, folder) for chart in CHARTS.values())
     return [file for file in saved if file is not None]
