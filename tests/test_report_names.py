@@ -12,7 +12,7 @@ from support.report import fixture_summary, own_app_summary, running_server_summ
 
 from loopwise.analysis.gates import Outcome, parse_gate
 from loopwise.errors import SuiteError, UsageError
-from loopwise.measure.plan import outline, outline_table
+from loopwise.measure.plan import outline
 from loopwise.measure.sides import Version
 from loopwise.model import App, Case, Endpoint, Verdict
 from loopwise.model.naming import assign_ids, mode_label, short_name, shown_names, tell_apart
@@ -21,6 +21,7 @@ from loopwise.report.export.markdown import pull_request_comment, summary_markdo
 from loopwise.report.html.report import render_report
 from loopwise.report.terminal.answer import Answer
 from loopwise.report.terminal.compare import compare_table
+from loopwise.report.terminal.outline import outline_table
 from loopwise.report.terminal.progress import outcome
 from loopwise.suite import make_suite
 from loopwise.suite.locations import meant_url

@@ -343,7 +343,8 @@ _SPECS = (
         6,
         loop_blocked,
         "blocking",
-        "`blame` names the line that holds it for {stall_ms:.0f} ms; make the route `def`, or await what holds no loop",
+        "`blame` names the line that holds it for {stall_ms:.0f} ms: make an `async def` around it `def`, or await "
+        "what holds no loop",
         "loop",
     ),
     CauseSpec(

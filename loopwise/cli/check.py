@@ -22,8 +22,9 @@ def check(
     """Validate a suite and print its plan: cases, order, and the time it will take."""
     from loopwise.generator.client import refuse_scripts
     from loopwise.measure.asking import ask_all
-    from loopwise.measure.plan import outline, outline_table
+    from loopwise.measure.plan import outline
     from loopwise.report.terminal.asked import asked_table
+    from loopwise.report.terminal.outline import outline_table
     from loopwise.servers.services import refuse_missing
     from loopwise.suite import load_suite
 

@@ -4,22 +4,14 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from loopwise.analysis.bounds import bounds
 from loopwise.analysis.causes import deadlock_of
 from loopwise.analysis.checks import disturbance
 from loopwise.analysis.stats import estimate, relative_half_width
-from loopwise.analysis.wording import count
 from loopwise.machine import cores
 from loopwise.model import Case, Estimate, Experiment, PlannedRun, Run, Suite
 from loopwise.model.factors import baseline_pairs
 from loopwise.model.modes import uses_pool
-from loopwise.model.naming import shown_names
-from loopwise.visible import clean
 
 REPEATED_PART = 3
 """At most one in so many runs of a block is repeated (and one in any case): a machine that is disturbed all the time
@@ -205,7 +197,7 @@ def standing(experiment: Experiment, throughputs: Mapping[str, Estimate]) -> Sta
     )
 
 
-# Outline, as `check` prints it
+# Outline, as `check --json` prints it
 
 
 def outline(suite: Suite, seed: int) -> dict[str, Any]:
@@ -233,31 +225,3 @@ def outline(suite: Suite, seed: int) -> dict[str, Any]:
         "order": [each.model_dump(include={"case_id", "replicate"}) for each in plan(suite, seed)],
         "duration_s": {"least": round(span_s.least, 1), "most": round(span_s.most, 1)},
     }
-
-
-def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
-    """Make a table of the plan."""
-    replicates, names = suite.replicates, shown_names(suite.cases)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("case", overflow="fold")
-    table.add_column("load", no_wrap=True)
-    table.add_column("at most, by arithmetic", overflow="fold")
-    for case in planned["cases"]:
-        rps, by = case["predicted_rps"], case["predicted_by"]
-        table.add_row(
-            Text(clean(names[case["case_id"]])), clean(case["load"]), f"{rps:,.0f}/s ({by})" if rps else "not known"
-        )
-    least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
-    span = f"{least:.1f} minutes"
-    if round(least, 1) != round(most, 1):
-        span += f" ({most:.1f} if every case needs all replicates and the machine is often disturbed)"
-    times = f"{replicates.min}" if replicates.min == replicates.max else f"{replicates.min} to {replicates.max}"
-    first = ", ".join(clean(names[each["case_id"]]) for each in planned["order"][:3])
-    return Group(
-        Text(clean(f"{suite.name}: {suite.description}"), style="bold"),
-        table,
-        Text(
-            f"{count(len(suite.cases), 'case')}, {times} replicates each in shuffled blocks, about {span}. "
-            f"The first runs: {first}{', …' if len(planned['order']) > 3 else ''}"
-        ),
-    )
