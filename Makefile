@@ -4,6 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Hundreds of processes import the same modules: they are compiled once, even where the environment forbids it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench test check clean
 
 bench: .venv/ready

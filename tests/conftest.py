@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.fault_server import FaultServer
@@ -13,6 +14,12 @@ from loopwise.generator.client import GeneratorProcess, Generators, generators
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than cores: tests with servers wait for most of their time."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file for `-m alone` that has no such test: that would take longer than some of these tests."""
+    is_asked_for = config.option.markexpr != "alone" or collection_path.suffix != ".py"
+    return None if is_asked_for or "pytest.mark.alone" in collection_path.read_text(encoding="utf-8") else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
