@@ -17,7 +17,8 @@ ORDER = (
     ("analysis",),
     ("measure",),
     ("report",),
-    ("claims", "calibrate", "selftest", "blame", "advise"),
+    ("claims", "calibrate", "selftest", "blame"),
+    ("advise",),
     ("cli",),
 )
 """From the ground up; names of one group do not import each other."""

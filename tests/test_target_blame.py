@@ -106,6 +106,32 @@ def test_the_callee_is_the_function_that_the_line_was_in(places: Places) -> None
     assert spot.callee == "lib.core.f"
 
 
+async def waits() -> None:
+    """A coroutine whose code is taken."""
+
+
+@pytest.mark.parametrize(
+    ("stack", "site"),
+    [
+        ([(f"{APP}/a.py", 3, True)], 3),
+        ([(f"{APP}/a.py", 3, False), (LIBRARY, 9, False), (f"{APP}/b.py", 4, True), (f"{APP}/c.py", 5, True)], 4),
+        ([(f"{APP}/a.py", 3, False), (DISPATCHER, 1, False), (f"{APP}/middleware.py", 4, True)], None),
+        ([(f"{APP}/a.py", 3, False), (LIBRARY, 9, True)], None),
+    ],
+)
+def test_the_innermost_async_def_of_the_app_is_named_with_its_line(
+    stack: list[tuple[str, int, bool]], site: int | None, places: Places
+) -> None:
+    frames = [
+        frame(path, line)._replace(code=waits.__code__.replace(co_filename=path) if is_async else code_of(path))
+        for path, line, is_async in stack
+    ]
+    spot = places.spot(frames)
+    assert spot is not None
+    assert (spot.site and spot.site.line) == site
+    assert spot.site is None or spot.site.function == "waits"
+
+
 def test_a_stack_is_copied_from_the_innermost_frame_outwards() -> None:
     def inner(copy: Callable[[Any], Any]) -> Any:
         return copy(sys._getframe())

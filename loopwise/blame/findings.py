@@ -9,7 +9,7 @@ from pydantic import Field
 from rich import box
 from rich.table import Table
 
-from loopwise.blame.watched import Spot, Tally, added
+from loopwise.blame.watched import Site, Spot, Tally, added
 from loopwise.model import Noun
 from loopwise.report.terminal.screen import plain
 from loopwise.results.columns import UNFINISHED
@@ -41,6 +41,10 @@ class BlamedLine(Noun):
     """Callbacks that it held."""
     share: float
     """Of the time for which this endpoint held the loop, 0–1."""
+    columns: tuple[int, int, int, int] | None = None
+    """First line, last line, first column, column after the last (in bytes) of the expression; None before 3.11."""
+    site: Site | None = None
+    """In an `async def` of the app: this line, or the call that led here; None: in none."""
 
     @property
     def place(self) -> str:
@@ -88,6 +92,9 @@ class ManyShort(Noun):
     """Callbacks, estimated from those that were sampled."""
     mean_ms: float
     total_ms: float
+    columns: tuple[int, int, int, int] | None = None
+    site: Site | None = None
+    """As in BlamedLine."""
 
     def __str__(self) -> str:
         return (
@@ -277,6 +284,8 @@ def _line(spot: Spot) -> dict[str, Any]:
         "is_app": spot.is_app,
         "function": called(spot.path, spot.columns) or spot.callee,
         "source": source_line(spot.path, spot.line),
+        "columns": spot.columns,
+        "site": spot.site,
     }
 
 

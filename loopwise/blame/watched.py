@@ -8,9 +8,22 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from loopwise.model import Noun
+
 FRESH_S = 3.0
 """Longest wait for findings of this moment; the probe writes several times a second, unless it is stuck."""
 POLL_S = 0.05
+
+
+class Site(Noun):
+    """What the innermost `async def` of the app was executing while the loop was held."""
+
+    path: str
+    line: int
+    columns: tuple[int, int, int, int] | None = None
+    """As in Spot."""
+    function: str
+    """Its qualified name; before Python 3.11 the bare one."""
 
 
 class Spot(BaseModel):
@@ -20,8 +33,10 @@ class Spot(BaseModel):
     line: int
     is_app: bool
     columns: tuple[int, int, int, int] | None = None
-    """First and last line, first and last column of what was executed; None before Python 3.11."""
+    """First line, last line, first column, column after the last (in bytes) of what was executed; None before 3.11."""
     callee: str | None = None
+    site: Site | None = None
+    """In an `async def` of the app: this line, or the call that led here; None: in none."""
     total_ns: int
     longest_ns: int
     times: int

@@ -5,6 +5,7 @@ Copied beside the probe as `loopwise_places.py`, too, which needs to know whose 
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import sysconfig
@@ -28,6 +29,20 @@ DISPATCHERS = (
 """Code that calls the route. A frame of the app outside of it is a middleware that only passes a request on."""
 
 
+ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+"""Flags of code that may await."""
+
+
+class Site(NamedTuple):
+    """What an `async def` of the app was executing while something deeper held the loop."""
+
+    path: str
+    line: int
+    columns: tuple[int, int, int, int] | None
+    """As in Spot."""
+    function: str
+
+
 class Spot(NamedTuple):
     """A line and what it was about to call."""
 
@@ -40,6 +55,8 @@ class Spot(NamedTuple):
     """The Python function that the line was in, as `requests.api.get`; None: C code, or the line itself."""
     function: str = ""
     """The one whose line it is."""
+    site: Site | None = None
+    """In the innermost `async def` of the app: the line itself, or the call that led there; None: in none."""
 
 
 class Frame(NamedTuple):
@@ -147,14 +164,14 @@ class Places:
         above: Frame | None = None
         fallback: tuple[Frame, Frame | None] | None = None
         plain: tuple[Frame, Frame | None] | None = None
-        for frame in stack:
+        for depth, frame in enumerate(stack):
             kind = self.kind(frame.code.co_filename)
             if kind == "own":
                 return None  # it describes its process
             if kind == "border":
                 break
             if kind == "app":
-                return self._spot(frame, above, is_app=True)
+                return self._spot(frame, above, is_app=True)._replace(site=self._site(stack[depth:]))
             if kind == "library" and (fallback is None or fallback[0].code is frame.code):
                 # The outermost of a recursion: one line instead of as many as it is deep.
                 fallback = frame, above
@@ -169,16 +186,32 @@ class Places:
         return chosen and self._spot(*chosen, is_app=False)
 
     def _spot(self, frame: Frame, above: Frame | None, *, is_app: bool) -> Spot:
-        key = (frame.code, frame.at)
-        if key not in self._columns:
-            self._columns[key] = columns_at(*key)
         callee = None
         if above is not None:
             callee = f"{above.module}.{name_of(above.code)}"
+        path, columns = self._where(frame)
+        return Spot(path, frame.line, is_app, columns, callee, name_of(frame.code))
+
+    def _site(self, stack: Stack) -> Site | None:
+        """The innermost `async def` of the app, of those that the request has reached since it was dispatched."""
+        for frame in stack:
+            kind = self.kind(frame.code.co_filename)
+            if kind in {"border", "dispatcher"}:
+                break
+            if kind == "app" and frame.code.co_flags & ASYNCHRONOUS:
+                path, columns = self._where(frame)
+                return Site(path, frame.line, columns, name_of(frame.code))
+        return None
+
+    def _where(self, frame: Frame) -> tuple[str, tuple[int, int, int, int] | None]:
+        """File and columns of what a frame executes."""
+        key = (frame.code, frame.at)
+        if key not in self._columns:
+            self._columns[key] = columns_at(*key)
         name = frame.code.co_filename
         if name not in self._reals:
             self._reals[name] = self.real(name)
-        return Spot(self._reals[name], frame.line, is_app, self._columns[key], callee, name_of(frame.code))
+        return self._reals[name], self._columns[key]
 
 
 def _has_packages(folder: str) -> bool:

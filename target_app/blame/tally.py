@@ -58,7 +58,7 @@ class Lines:
             ns = held_ns * share
             lines[key] = lines.get(key, 0) + ns
             entry = self.entries.setdefault(key, {"total_ns": 0.0, "longest_ns": 0.0, "times": 0, "details": {}})
-            detail = json.dumps([spot.columns, spot.callee])
+            detail = json.dumps([spot.columns, spot.callee, spot.site and spot.site._asdict()])
             entry["details"][detail] = entry["details"].get(detail, 0) + ns
         for key, ns in lines.items():
             entry = self.entries[key]
@@ -70,9 +70,9 @@ class Lines:
         """Return a row for each line as plain data for JSON."""
         rows = []
         for (path, line, is_app), entry in self.entries.items():
-            columns, callee = json.loads(max(entry["details"], key=entry["details"].get))
+            columns, callee, site = json.loads(max(entry["details"], key=entry["details"].get))
             row: dict[str, Any] = {name: round(entry[name]) for name in ("total_ns", "longest_ns", "times")}
-            row |= {"path": path, "line": line, "is_app": is_app, "columns": columns, "callee": callee}
+            row |= {"path": path, "line": line, "is_app": is_app, "columns": columns, "callee": callee, "site": site}
             rows.append(row)
         return rows
 

@@ -1,0 +1,212 @@
+"""Changes done to the tree of a file: nodes, imports, the edited text, its diff."""
+
+import ast
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import libcst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from loopwise.blame.edits.edit import Change, CollisionError, NotPossibleError, Rewrite, Span
+from loopwise.blame.edits.source import parsed
+
+Statement = libcst.SimpleStatementLine | libcst.BaseCompoundStatement
+
+
+def edited(text: str, changes: Sequence[Change]) -> str:
+    """The text of a file after all changes, which are applied to one tree.
+
+    Raises:
+        CollisionError: two of them want the same code to become different things.
+        NotPossibleError: a node isn't found again, or the outcome doesn't compile.
+    """
+    _refuse_collisions(changes)
+    wrapper = MetadataWrapper(libcst.parse_module(text), unsafe_skip_copy=True)
+    rewriter = _Rewriter(wrapper, [rewrite for change in changes for rewrite in change.rewrites])
+    module = wrapper.module.visit(rewriter)
+    if rewriter.missing:
+        raise NotPossibleError("the syntax tree doesn't hold the expression where the interpreter says it stands")
+    wanted = dict.fromkeys(each for change in changes for each in change.statements)
+    module = _with_statements(wrapper, module, wanted)
+    for statement in dict.fromkeys(each for change in changes for each in change.imports):
+        module = _with_import(module, statement)
+    new: str = module.code
+    parsed(new)
+    return new
+
+
+def diff(name: str, before: str, after: str) -> str:
+    """A unified diff that `git apply` and `patch -p1` take."""
+    tail = "\t" if " " in name else ""  # ends a name with spaces
+    lines = difflib.unified_diff(_kept(before), _kept(after), f"a/{name}{tail}", f"b/{name}{tail}", n=3)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _kept(text: str) -> list[str]:
+    """Lines with their ends, where only a newline ends one: as git and patch see them."""
+    lines = text.split("\n")
+    return [f"{line}\n" for line in lines[:-1]] + [line for line in lines[-1:] if line]
+
+
+def _refuse_collisions(changes: Sequence[Change]) -> None:
+    for number, change in enumerate(changes):
+        for other in changes[:number]:
+            if _collide(change, other):
+                raise CollisionError(
+                    f"line {other.line} ({other.words}) and line {change.line} ({change.words}) change the same code; "
+                    "choose one of the two"
+                )
+
+
+def _collide(one: Change, other: Change) -> bool:
+    pairs = [(one, other), (other, one)]
+    return any(a.collides(b) for a in one.rewrites for b in other.rewrites) or any(
+        a.flips is not None and a.flips in {b.flips, b.awaits} for a, b in pairs
+    )
+
+
+class _Rewriter(libcst.CSTTransformer):
+    def __init__(self, wrapper: MetadataWrapper, rewrites: Iterable[Rewrite]) -> None:
+        super().__init__()
+        nodes = {rewrite.span: rewrite for rewrite in rewrites if not rewrite.is_function}
+        functions = {rewrite.span[:2]: rewrite for rewrite in rewrites if rewrite.is_function}
+        self._found: dict[libcst.CSTNode, list[Rewrite]] = {}
+        seen: set[Span] = set()
+        for node, where in wrapper.resolve(PositionProvider).items():
+            span = Span(where.start.line, where.start.column, where.end.line, where.end.column)
+            rewrite = None
+            if isinstance(node, libcst.FunctionDef):
+                rewrite = functions.get(span[:2])
+            elif isinstance(node, libcst.BaseExpression | libcst.BaseSmallStatement) and span not in seen:
+                rewrite = nodes.get(span)
+            if rewrite is not None:
+                self._found[node] = [rewrite]
+                seen.add(rewrite.span)
+        self.missing = {rewrite.span for rewrite in rewrites} - seen
+
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
+        """Build the new node, after the nodes inside of it."""
+        updated = super().on_leave(original_node, updated_node)
+        for rewrite in self._found.get(original_node, ()):
+            updated = rewrite.build(updated)
+        return updated
+
+
+def _with_statements(
+    wrapper: MetadataWrapper, module: libcst.Module, wanted: Iterable[tuple[str, int | None]]
+) -> libcst.Module:
+    """Add statements of the module, each before the one that it must precede."""
+    original = wrapper.module.body
+    positions = wrapper.resolve(PositionProvider)
+    body = list(module.body)
+    inserted: list[tuple[int, list[Any]]] = []
+    for text, line in wanted:
+        if line is None:
+            at = _after_imports(body)
+        else:
+            at = next((number for number, node in enumerate(original) if positions[node].end.line >= line), len(body))
+        inserted.append((at, list(libcst.parse_module(text).body)))
+    for at, statements in sorted(inserted, key=lambda each: -each[0]):
+        lines = tuple(getattr(body[at], "leading_lines", ())) if at < len(body) else ()
+        first = statements[0].with_changes(leading_lines=_blank(lines))
+        body[at:at] = [first, *statements[1:]]
+    return module.with_changes(body=body)
+
+
+def _blank(lines: Sequence[libcst.EmptyLine]) -> list[libcst.EmptyLine]:
+    """As many empty lines as stand before the next statement; its comments stay with it."""
+    count = 0
+    for line in lines:
+        if line.comment is not None:
+            break
+        count += 1
+    return [libcst.EmptyLine(indent=False)] * max(1, count)
+
+
+def _after_imports(body: Sequence[Any]) -> int:
+    return max(
+        (number + 1 for number, node in enumerate(body) if _import_of(node) or _is_head(node, number)), default=0
+    )
+
+
+def _with_import(module: libcst.Module, statement: str) -> libcst.Module:
+    """Add an import where imports stand, in the order of the alphabet among its kind; not twice."""
+    if any(_text(node) == statement for node in module.body):
+        return module
+    body = list(module.body)
+    kind = statement.partition(" ")[0]
+    first = next((number for number, node in enumerate(body) if not _is_head(node, number)), len(body))
+    block = []
+    for number in range(first, len(body)):
+        if _import_of(body[number]) is None:
+            break
+        block.append(number)
+    same = [number for number in block if _import_of(body[number]) == kind]
+    later = [number for number in same if _text(body[number]) > statement]
+    (new,) = libcst.parse_module(statement + "\n").body
+    if later:
+        at = later[0]
+        # Blank lines and comments before the first import stay first.
+        new = new.with_changes(leading_lines=body[at].leading_lines)
+        body[at] = body[at].with_changes(leading_lines=[])
+    elif same:
+        at = same[-1] + 1
+    elif block:
+        at = block[0] if kind == "import" else block[-1] + 1
+        if kind == "import":
+            new = new.with_changes(leading_lines=body[at].leading_lines)
+            body[at] = body[at].with_changes(leading_lines=[libcst.EmptyLine(indent=False)])
+    else:
+        at = first
+        if at:
+            new = new.with_changes(leading_lines=[libcst.EmptyLine(indent=False)])
+        if at < len(body):
+            body[at] = _apart(body[at])
+    body.insert(at, new)
+    return module.with_changes(body=body)
+
+
+def _apart(node: Any) -> Any:
+    """A statement with empty lines before it: two before a definition, else one."""
+    least = 2 if isinstance(node, libcst.FunctionDef | libcst.ClassDef) else 1
+    lines = list(node.leading_lines)
+    missing = least - sum(each.comment is None for each in lines)
+    return node.with_changes(leading_lines=[*[libcst.EmptyLine(indent=False)] * missing, *lines])
+
+
+def _is_head(node: Any, number: int) -> bool:
+    """Whether imports come after it: the docstring, `from __future__`."""
+    text = _text(node)
+    if text.startswith("from __future__ "):
+        return True
+    return number == 0 and _is_docstring(node)
+
+
+def _is_docstring(node: Any) -> bool:
+    return (
+        isinstance(node, libcst.SimpleStatementLine)
+        and isinstance(node.body[0], libcst.Expr)
+        and isinstance(node.body[0].value, libcst.SimpleString | libcst.ConcatenatedString)
+    )
+
+
+def _import_of(node: Any) -> str | None:
+    """`import` or `from`; None: it is no import."""
+    if isinstance(node, libcst.SimpleStatementLine) and isinstance(node.body[0], libcst.Import | libcst.ImportFrom):
+        return "import" if isinstance(node.body[0], libcst.Import) else "from"
+    return None
+
+
+def _text(node: Any) -> str:
+    if not isinstance(node, libcst.SimpleStatementLine):
+        return ""
+    return "; ".join(libcst.Module(body=()).code_for_node(each) for each in node.body)
+
+
+def one_line(text: str) -> str:
+    """An expression as one line: line breaks between its tokens become spaces, comments are left out."""
+    try:
+        return ast.unparse(ast.parse(text, mode="eval"))
+    except SyntaxError:
+        return " ".join(text.split())

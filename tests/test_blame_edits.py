@@ -1,0 +1,396 @@
+"""Edits of an app's source: before and after, refusals, several at once."""
+
+import asyncio
+import re
+import subprocess
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from loopwise.blame.edits import CollisionError, Edit, Offer, edits_for, merged, offer_for, offer_of_endpoint
+from loopwise.blame.findings import BlamedLine
+from loopwise.blame.watched import Site
+
+MARKS = re.compile("[«»]")
+
+
+def line_at(path: Path, line: int, columns: tuple[int, int, int, int] | None, function: str = "f") -> BlamedLine:
+    """A blamed line in an `async def`."""
+    site = Site(path=str(path), line=line, columns=columns, function=function)
+    figures = {"total_ms": 9.0, "longest_ms": 9.0, "times": 1, "share": 1.0, "function": None, "source": ""}
+    return BlamedLine.model_validate(
+        {"endpoint": "GET /x", "path": str(path), "line": line, "is_app": True, "columns": columns, "site": site}
+        | figures
+    )
+
+
+def marked(folder: Path, text: str, name: str = "app.py") -> BlamedLine:
+    """A source whose blamed expression stands between « and »."""
+    start, _, rest = text.partition("«")
+    inner = rest.partition("»")[0]
+    path = folder / name
+    path.write_text(MARKS.sub("", text), encoding="utf-8")
+    first, last = start.count("\n") + 1, (start + inner).count("\n") + 1
+    columns = tuple(len(each.rpartition("\n")[2].encode()) for each in (start, start + inner))
+    return line_at(path, first, (first, last, columns[0], columns[1]))
+
+
+def of_kind(offer: Offer, kind: str) -> Edit:
+    """The edit of a kind."""
+    found = {each.kind: each for each in offer.edits}
+    assert kind in found, [str(each) for each in offer.refused]
+    return found[kind]
+
+
+# Name -> head, body, and both as they become; the body is that of `async def f()`.
+THREADS = {
+    "a call": (
+        "import time\n",
+        "«time.sleep(1)»",
+        "import asyncio\nimport time\n",
+        "await asyncio.to_thread(time.sleep, 1)",
+    ),
+    "an alias": (
+        "import requests as r\n",
+        "x = «r.get(u, timeout=5)».text",
+        "import asyncio\nimport requests as r\n",
+        "x = (await asyncio.to_thread(r.get, u, timeout=5)).text",
+    ),
+    "a name": (
+        "from time import sleep\n",
+        "«sleep(1)»",
+        "import asyncio\n\nfrom time import sleep\n",
+        "await asyncio.to_thread(sleep, 1)",
+    ),
+    "the alias of asyncio": (
+        "import asyncio as aio\nimport time\n",
+        "«time.sleep(1)»",
+        "import asyncio as aio\nimport time\n",
+        "await aio.to_thread(time.sleep, 1)",
+    ),
+    "to_thread itself": (
+        "from asyncio import to_thread\nimport time\n",
+        "«time.sleep(1)»",
+        "from asyncio import to_thread\nimport time\n",
+        "await to_thread(time.sleep, 1)",
+    ),
+    "asyncio hidden by a local": (
+        "import time\n",
+        "asyncio = 1\n    «time.sleep(1)»",
+        "import asyncio as _asyncio\nimport time\n",
+        "asyncio = 1\n    await _asyncio.to_thread(time.sleep, 1)",
+    ),
+    "no argument": (
+        "import os\n",
+        "return len(«app.state.file.read_bytes()»)",
+        "import asyncio\nimport os\n",
+        "return len(await asyncio.to_thread(app.state.file.read_bytes))",
+    ),
+    "a generator": (
+        "",
+        "return «sum(n * n for n in range(9))»",
+        "import asyncio\n",
+        "return await asyncio.to_thread(sum, (n * n for n in range(9)))",
+    ),
+    "a comprehension": (
+        "import socket\n",
+        "return len(«[socket.getaddrinfo('h', 80) for _ in range(9)]»)",
+        "import asyncio\nimport socket\n",
+        "return len(await asyncio.to_thread(lambda: [socket.getaddrinfo('h', 80) for _ in range(9)]))",
+    ),
+    "inside of a comprehension": (
+        "import socket\n",
+        "return len([«socket.getaddrinfo('h', 80)» for _ in range(9)])",
+        "import asyncio\nimport socket\n",
+        "return len(await asyncio.to_thread(lambda: [socket.getaddrinfo('h', 80) for _ in range(9)]))",
+    ),
+    "an operator": (
+        "import numpy as np\n",
+        "return («a @ b»).sum()",
+        "import asyncio\nimport numpy as np\n",
+        "return (await asyncio.to_thread(lambda: a @ b)).sum()",
+    ),
+    "a wait among the arguments": (
+        "import time\n",
+        "«time.sleep(await g())»",
+        "import asyncio\nimport time\n",
+        "await asyncio.to_thread(time.sleep, await g())",
+    ),
+    "a with": (
+        "import os\n",
+        "with «open(p)» as file:\n        return file",
+        "import asyncio\nimport os\n",
+        "with await asyncio.to_thread(open, p) as file:\n        return file",
+    ),
+    "arguments on lines of their own": (
+        "import requests\n",
+        "x = «requests.get(\n        u,  # first\n        timeout=5,\n    )»  # slow",
+        "import asyncio\nimport requests\n",
+        "x = await asyncio.to_thread(\n        requests.get,\n        u,  # first\n        timeout=5,\n    )  # slow",
+    ),
+    "characters of several bytes": (
+        "import time\n",
+        "x = 'äöü'; «time.sleep(1)»; y = 'ß'",
+        "import asyncio\nimport time\n",
+        "x = 'äöü'; await asyncio.to_thread(time.sleep, 1); y = 'ß'",
+    ),
+    "stars": (
+        "import time\n",
+        "«time.sleep(*a, **k)»",
+        "import asyncio\nimport time\n",
+        "await asyncio.to_thread(time.sleep, *a, **k)",
+    ),
+    "a power": (
+        "import time\n",
+        "return -«f()» ** 2",
+        "import asyncio\nimport time\n",
+        "return -await asyncio.to_thread(f) ** 2",
+    ),
+    "a chain over lines": (
+        "import os\n",
+        "return (\n        Path(p)\n        .«read_text()»\n        .strip()\n    )",
+        "import asyncio\nimport os\n",
+        "return (\n        (await asyncio.to_thread(Path(p)\n        .read_text))\n        .strip()\n    )",
+    ),
+    "a docstring and __future__": (
+        '"""Text."""\n\nfrom __future__ import annotations\n\nimport json\nimport time\n',
+        "«time.sleep(1)»",
+        '"""Text."""\n\nfrom __future__ import annotations\n\nimport asyncio\nimport json\nimport time\n',
+        "await asyncio.to_thread(time.sleep, 1)",
+    ),
+    "no import": (
+        '"""Text."""\n\nx = 1\n',
+        "«g()»",
+        '"""Text."""\n\nimport asyncio\n\nx = 1\n',
+        "await asyncio.to_thread(g)",
+    ),
+    "an import under a condition": (
+        "import time\nif x:\n    import asyncio\n",
+        "«time.sleep(1)»",
+        "import asyncio as _asyncio\nimport time\nif x:\n    import asyncio\n",
+        "await _asyncio.to_thread(time.sleep, 1)",
+    ),
+    "a local that is added to": (
+        "",
+        "x = 0\n    x += «g()»",
+        "import asyncio\n",
+        "x = 0\n    x += await asyncio.to_thread(g)",
+    ),
+}
+
+
+def whole(head: str, body: str) -> str:
+    """A module with one function."""
+    return (f"{head}\n\n" if head else "") + f"async def f():\n    {body}\n"
+
+
+@pytest.mark.parametrize("case", THREADS)
+def test_a_call_on_the_loop_becomes_one_in_a_thread(case: str, tmp_path: Path) -> None:
+    head, body, new_head, new_body = THREADS[case]
+    edit = of_kind(offer_for(marked(tmp_path, whole(head, body)), tmp_path), "to_thread")
+    assert edit.source == whole(new_head, new_body)
+    assert "\n" not in edit.words
+
+
+# Name -> body of `async def f()`, a part of the reason.
+REFUSED = {
+    "an await": ("«await g()»", "what is awaited"),
+    "a coroutine": ("await «g()»", "what is awaited"),
+    "a lock": ("with state.lock:\n        «time.sleep(1)»", "state.lock would be held"),
+    "a counter": ("state.count += «g()»", "would be lost"),
+    "locals": ("return «locals()»", "locals looks at the function"),
+    "next": ("return «next(rows)»", "StopIteration"),
+    "a task": ("«asyncio.create_task(g())»", "needs the event loop"),
+    "a signal": ("«signal.signal(1, g)»", "main thread"),
+    "a connection of sqlite3": ("with sqlite3.connect('x') as db:\n        «db.execute('q')»", "check_same_thread"),
+    "making a connection of sqlite3": ("db = «sqlite3.connect('x')»", "would work in the thread alone"),
+    "a cursor of sqlite3": ("db = sqlite3.connect('x')\n    c = db.cursor()\n    «c.execute('q')»", "(line 5)"),
+    "a comprehension that awaits": ("return «[g(await h(x)) for x in y]»", "it awaits"),
+    "a walrus": ("return «[(last := g(x)) for x in y]»", "last is assigned inside"),
+    "an assignment": ("«x» = 1", "without a call"),
+    "an attribute that is set": ("«x.y» = 1", "without a call"),
+    "entering a with": ("with «state.gate»:\n        pass", "where the block of state.gate is entered"),
+    "a statement": ("«for x in y:\n        pass»", "a statement"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_mean_something_else_in_a_thread_is_refused(case: str, tmp_path: Path) -> None:
+    body, reason = REFUSED[case]
+    offer = offer_for(marked(tmp_path, whole("import asyncio, time, signal, sqlite3\n", body)), tmp_path)
+    assert "to_thread" not in {each.kind for each in offer.edits}
+    refused = [each for each in offer.refused if each.kind in {"to_thread", "expression"}]
+    assert [reason in each.reason for each in refused] == [True], refused
+
+
+ROUTE = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/x")
+{line}  # a comment
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("def", "async def f(x: int = 1) -> int:", "def f(x: int = 1) -> int:"),
+        ("async_def", "def f():", "async def f():"),
+    ],
+)
+def test_an_endpoint_changes_between_def_and_async_def(kind: str, before: str, after: str, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(ROUTE.format(line=before), encoding="utf-8")
+    edit = of_kind(offer_of_endpoint(path, 7, tmp_path), kind)
+    assert edit.source == ROUTE.format(line=after)
+    assert edit.where == "app.py:8"
+
+
+# Name -> a module with function f, a part of the reason.
+KEPT = {
+    "awaits": ("@app.get('/')\nasync def f():\n    await g()\n", "f awaits (line 3)"),
+    "asynchronous for": ("@app.get('/')\nasync def f():\n    return [x async for x in g()]\n", "f awaits (line 3)"),
+    "a generator": ("@app.get('/')\nasync def f():\n    yield 1\n", "f is a generator"),
+    "needs the loop": ("import asyncio\n@app.get('/')\nasync def f():\n    asyncio.create_task(g())\n", "needs the"),
+    "another decorator": ("@app.get('/')\n@cached(1)\nasync def f():\n    pass\n", "decorator cached(1) (line 2)"),
+    "another caller": ("@app.get('/')\nasync def f():\n    pass\nasync def g():\n    await f()\n", "used at app.py:5"),
+    "blocks": ("import time\n@app.get('/')\ndef f():\n    time.sleep(1)\n", "time.sleep (line 4) would hold"),
+    "runs a loop": ("import asyncio\n@app.get('/')\ndef f():\n    asyncio.run(g())\n", "where an event loop runs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_a_function_that_is_needed_as_it_is_stays(case: str, tmp_path: Path) -> None:
+    text, reason = KEPT[case]
+    path = tmp_path / "app.py"
+    path.write_text(text, encoding="utf-8")
+    line = next(number for number, row in enumerate(text.splitlines(), start=1) if "def f" in row)
+    offer = offer_of_endpoint(path, line, tmp_path)
+    assert offer.edits == ()
+    assert any(reason in each.reason for each in offer.refused), offer.refused
+
+
+def test_a_function_that_another_module_awaits_stays(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("@app.get('/')\nasync def f():\n    pass\n", encoding="utf-8")
+    (tmp_path / "other.py").write_text("from app import f\n", encoding="utf-8")
+    offer = offer_of_endpoint(tmp_path / "app.py", 2, tmp_path)
+    assert [each.reason for each in offer.refused] == ["f is used at other.py:1, where it is needed as it is"]
+
+
+def test_a_helper_that_is_no_endpoint_stays_async(tmp_path: Path) -> None:
+    offer = offer_for(marked(tmp_path, whole("import time\n", "«time.sleep(1)»")), tmp_path)
+    assert [each.kind for each in offer.edits] == ["to_thread"]
+    assert any("f is no endpoint" in each.reason for each in offer.refused)
+
+
+TWO = dedent(
+    """
+    import json, time
+
+    async def f():
+        time.sleep(1)
+        return json.loads(open("x").read())
+    """
+)
+
+
+def two(folder: Path) -> list[Edit]:
+    """Edits of three expressions of one function, one of which lies in another."""
+    path = folder / "app.py"
+    path.write_text(TWO, encoding="utf-8")
+    rows = TWO.splitlines()
+    found = []
+    for line, text in ((5, "time.sleep(1)"), (6, 'json.loads(open("x").read())'), (6, 'open("x").read()')):
+        start = rows[line - 1].index(text)
+        found.append(
+            of_kind(offer_for(line_at(path, line, (line, line, start, start + len(text))), folder), "to_thread")
+        )
+    return found
+
+
+def test_edits_of_one_file_become_one_text_and_one_diff(tmp_path: Path) -> None:
+    edits = two(tmp_path)
+    one = merged([*edits, edits[0]])
+    assert one.sources["app.py"].splitlines()[1:] == [
+        "import asyncio",
+        "import json, time",
+        "",
+        "async def f():",
+        "    await asyncio.to_thread(time.sleep, 1)",
+        '    return await asyncio.to_thread(json.loads, await asyncio.to_thread(open("x").read))',
+    ]
+    for command in (["git", "apply", "-"], ["patch", "-p1"]):
+        (tmp_path / "app.py").write_text(TWO, encoding="utf-8")
+        subprocess.run(command, cwd=tmp_path, input=one.diff, text=True, check=True, capture_output=True)
+        assert (tmp_path / "app.py").read_text(encoding="utf-8") == one.sources["app.py"]
+
+
+def test_edits_of_the_same_code_collide_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    text = ROUTE.format(line="async def f():").replace("return 1", "«g()»")
+    offer = offer_for(marked(tmp_path, text), tmp_path)
+    assert {each.kind for each in offer.edits} == {"to_thread", "def"}
+    with pytest.raises(CollisionError, match=r"app\.py: line .* change the same code"):
+        merged(offer.edits)
+    assert path.read_text(encoding="utf-8") == MARKS.sub("", text)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"# coding: latin-1\nasync def f():\n    g()\n", "its encoding is iso-8859-1"),
+        (b"\xef\xbb\xbfasync def f():\n\n    g()\n", "its encoding is utf-8-sig"),
+        (b"async def f(:\n\n    g()\n", "can't be read as Python"),
+        (b"x = 1\n\n\n", "no such function"),
+    ],
+)
+def test_a_file_that_cannot_be_edited_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_bytes(content)
+    offer = offer_for(line_at(path, 3, (3, 3, 4, 7)), tmp_path)
+    assert offer.edits == ()
+    assert reason in offer.refused[0].reason
+
+
+def test_a_file_outside_of_the_apps_folder_is_not_edited(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    line = marked(tmp_path, whole("import time\n", "«time.sleep(1)»"))
+    offer = offer_for(line, tmp_path / "app")
+    assert "lies outside of the app's folder" in offer.refused[0].reason
+
+
+@pytest.mark.parametrize(("body", "is_offered"), [("x = g(1)", True), ("x = g(h())", False), ("x = 1", False)])
+def test_without_columns_the_only_call_of_a_line_is_moved(body: str, is_offered: bool, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(whole("", body), encoding="utf-8")
+    offer = offer_for(line_at(path, 2, None), tmp_path)
+    assert bool(offer.edits) == is_offered
+    if not is_offered:
+        assert "only Python 3.11 or newer tells" in offer.refused[0].reason
+
+
+def test_line_ends_and_a_missing_last_one_stay(tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    text = "import time\r\n\r\nasync def f():\r\n    time.sleep(1)"
+    path.write_bytes(text.encode())
+    (edit,) = edits_for(line_at(path, 4, (4, 4, 4, 17)), tmp_path)
+    expected = "import asyncio\r\nimport time\r\n\r\nasync def f():\r\n    await asyncio.to_thread(time.sleep, 1)"
+    assert edit.source == expected
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=edit.diff.encode(), check=True)
+    assert path.read_bytes() == expected.encode()
+
+
+def test_an_edited_function_answers_as_before(tmp_path: Path) -> None:
+    text = "import math\n\n\nasync def f(n):\n    return [«math.factorial(n)»][0] + sum(k for k in range(n))\n"
+    edit = of_kind(offer_for(marked(tmp_path, text), tmp_path), "to_thread")
+    answers = []
+    for source in (MARKS.sub("", text), edit.source):
+        names: dict[str, object] = {}
+        exec(compile(source, "app.py", "exec"), names)
+        answers.append(asyncio.run(names["f"](20)))  # type: ignore[operator]
+    assert answers[0] == answers[1] == 2432902008176640190
