@@ -18,6 +18,8 @@ from loopwise.analysis.causes import CAUSES
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, check, check_round
 from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.canary import Canary
+from loopwise.analysis.cards import Card, Held, Rival
 from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.rounds import side_of
 from loopwise.analysis.scaling import Scaling
@@ -76,7 +78,10 @@ NOUNS = [getattr(model, name) for name in (
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
     ("run.json", lambda: fields(Run)),
-    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (*NOUNS, Prediction, Scaling)),
+    *(
+        (noun.__name__, lambda noun=noun: fields(noun))
+        for noun in (*NOUNS, Card, Rival, Canary, Held, Prediction, Scaling)
+    ),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
     ("Environment", lambda: list(machine.describe(PACKAGES))),
     ("Error count", lambda: fields(model.ErrorCount)),

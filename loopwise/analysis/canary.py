@@ -1,14 +1,12 @@
 """Latency of the canary, the cheap route beside the load, compared with the idle app's and put into words."""
 
-from typing import NamedTuple
-
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.wording import duration, percent, times
-from loopwise.model import Estimate
+from loopwise.model import Estimate, Noun
 
 
-class Canary(NamedTuple):
-    """What became of a case's canary."""
+class Canary(Noun):
+    """What became of a case's canary; part of a card in summary.json."""
 
     path: str
     silence: str = ""
@@ -37,12 +35,12 @@ def canary_of(figures: CaseFigures, *, margin: float, confidence: float) -> Cana
         return None
     if silent := [run for run in figures.runs.values() if run.counts.get("victim_rows") == 0]:
         runs = "" if len(silent) == len(figures.runs) else f" of {len(silent)} of {len(figures.runs)} runs"
-        return Canary(path, f"no answer in the window{runs}")
+        return Canary(path=path, silence=f"no answer in the window{runs}")
     p99 = figures.estimate("victim_p99_ms", confidence)
     if p99 is None:
-        return Canary(path, "no good answer in the window")
+        return Canary(path=path, silence="no good answer in the window")
     slowdown = figures.estimate("victim_slowdown", confidence)
-    return Canary(path, "", p99, slowdown, against_idle(slowdown, margin) if slowdown else "")
+    return Canary(path=path, p99=p99, slowdown=slowdown, verdict=against_idle(slowdown, margin) if slowdown else "")
 
 
 def canary_sentence(figures: CaseFigures, *, margin: float, confidence: float) -> str:

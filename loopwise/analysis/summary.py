@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from loopwise.analysis import digest as digests
 from loopwise.analysis.bounds import bounds
+from loopwise.analysis.cards import Card, cards
 from loopwise.analysis.causes import deadlock_of, first_causes
 from loopwise.analysis.checks import void_reason
 from loopwise.analysis.conclusions import answer_all, duel_answers
@@ -79,6 +80,8 @@ class Summary:
     """By case_id: of each run that has a window, including invalid and disturbed ones."""
     duel: tuple[Round, ...] = ()
     """The rounds of a result that is a duel; they replace runs."""
+    cards: tuple[Card, ...] = ()
+    """The answer on each workload or endpoint as data; none for a duel."""
     errors: dict[str, tuple[CaseError, ...]] = field(default_factory=dict)
     """By case_id, of cases with errors: how many requests failed in which way, in valid and in invalid runs."""
     slices: tuple[Round, ...] = ()
@@ -130,6 +133,7 @@ def summarise(source: Source) -> Summary:
     verdicts = _verdicts(experiment, cases, rounds)
     scaling = tuple(scale_all(experiment, cases))
     errors = _errors(experiment, reduced.errors)
+    causes = first_causes(runs)
     return Summary(
         experiment=experiment,
         runs=tuple(runs),
@@ -137,11 +141,12 @@ def summarise(source: Source) -> Summary:
         quantiles=_quantiles(experiment, reduced),
         verdicts=verdicts,
         answers=(
-            *answer_all(experiment, cases, verdicts, {key: each.evidence for key, each in first_causes(runs).items()}),
+            *answer_all(experiment, cases, verdicts, {key: each.evidence for key, each in causes.items()}),
             *(each.sentence for each in scaling),
         ),
         damaged=tuple(damaged),
         cases=cases,
+        cards=tuple(cards(experiment, cases, verdicts, causes)),
         predictions=_predictions(experiment, cases, runs),
         scaling=scaling,
         slices=tuple(rounds),

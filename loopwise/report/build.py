@@ -66,6 +66,7 @@ def _document(summary: Summary) -> dict[str, Any]:
         "suite": experiment.suite.name,
         "created_at": experiment.created_at,
         "answers": list(summary.answers),
+        "cards": [each.model_dump(mode="json") for each in summary.cards],
         "rows": json.loads(summary.table.to_json(orient="records", double_precision=12)),
         "verdicts": [verdict.model_dump() for verdict in summary.verdicts],
         "predictions": [each.model_dump(mode="json") for each in summary.predictions],
