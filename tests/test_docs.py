@@ -14,12 +14,12 @@ from support.docs import DOCS, ROOT, anchors, links, named, pages, rows, text_of
 from support.fakes import FakeRow, case_of, measured, run_of, table_of
 
 from loopwise import machine, model
+from loopwise.analysis.canary import Canary
+from loopwise.analysis.cards import Card, Held, Rival
 from loopwise.analysis.causes import CAUSES
 from loopwise.analysis.checks import CHECKS, DISTURBANCES, check, check_round
 from loopwise.analysis.checks.facts import Facts
 from loopwise.analysis.metrics import METRICS
-from loopwise.analysis.canary import Canary
-from loopwise.analysis.cards import Card, Held, Rival
 from loopwise.analysis.predictions import Prediction
 from loopwise.analysis.rounds import side_of
 from loopwise.analysis.scaling import Scaling
@@ -74,14 +74,11 @@ NOUNS = [getattr(model, name) for name in (
     "PlannedRun", "Suite", "Case", "Part", "Server", "App", "Endpoint", "Content", "Feed", "ExpectBody", "Load",
     "Cost", "Generator", "Replicates",
     "Comparison", "Window", "Worker", "Resource", "Cause", "WaitPlace", "Kill", "Check", "Round", "Side", "Verdict",
-)]  # fmt: skip
+)] + [Card, Rival, Canary, Held, Prediction, Scaling]  # fmt: skip
 TABLES: list[tuple[str, Callable[[], list[str]]]] = [
     ("experiment.json", lambda: fields(model.Experiment)),
     ("run.json", lambda: fields(Run)),
-    *(
-        (noun.__name__, lambda noun=noun: fields(noun))
-        for noun in (*NOUNS, Card, Rival, Canary, Held, Prediction, Scaling)
-    ),
+    *((noun.__name__, lambda noun=noun: fields(noun)) for noun in NOUNS),
     *((noun.__name__, lambda noun=noun: fields(noun)) for noun in (Finding, Bracket, Lesson)),
     ("Environment", lambda: list(machine.describe(PACKAGES))),
     ("Error count", lambda: fields(model.ErrorCount)),
