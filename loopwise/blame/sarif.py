@@ -3,14 +3,19 @@
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopwise import __version__
 from loopwise.blame.findings import BlamedLine, Findings, ManyShort, ShortCall, Unanswered
 from loopwise.visible import clean
+
+if TYPE_CHECKING:
+    from loopwise.blame.edits.edit import Edit
+    from loopwise.blame.edits.fixes import Fixes
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 ROOT = "SRCROOT"
@@ -24,17 +29,27 @@ RULES = {
 """By id, in the order of the document's rules."""
 
 
-def sarif(findings: Findings, root: Path, limit_ms: float | None = None) -> str:
+def sarif(findings: Findings, root: Path, limit_ms: float | None = None, fixes: "Fixes | None" = None) -> str:
     """The findings that have a line, as a SARIF log.
 
     Args:
         findings: of a pass.
         root: paths below it are written relative to it.
         limit_ms: lines that held the loop for longer are errors; None: all are warnings.
+        fixes: the edits of each line, which are written as the results' `fixes`.
     """
     results = [
         _result(rule, level, place, message, root=root) for rule, level, place, message in _rows(findings, limit_ms)
     ]
+    if fixes is not None:
+        lines: list[BlamedLine | ManyShort] = [
+            *findings.lines,
+            *findings.many_short,
+        ]  # results begin with these, in this order
+        for result, line, offer in zip(results, lines, [*fixes.lines, *fixes.many_short], strict=False):
+            if offer.edits and line.site is not None:
+                artifact = _artifact(Path(line.site.path), root)
+                result["fixes"] = [_fix(edit, artifact) for edit in offer.edits]
     driver = {
         "name": "Loopwise blame",
         "version": __version__,
@@ -76,16 +91,38 @@ def _held(line: BlamedLine) -> str:
 
 def _result(rule: str, level: str, where: tuple[str, int], message: str, *, root: Path) -> dict[str, Any]:
     path, line = Path(where[0]), where[1]
-    artifact = {"uri": path.as_uri() if path.is_absolute() else str(path)}
-    if path.is_relative_to(root.resolve()):
-        artifact = {"uri": _quoted(path.relative_to(root.resolve())), "uriBaseId": ROOT}
     region = {"startLine": max(1, line)}
     return {
         "ruleId": rule,
         "ruleIndex": list(RULES).index(rule),
         "level": level,
         "message": {"text": clean(message)},
-        "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
+        "locations": [{"physicalLocation": {"artifactLocation": _artifact(path, root), "region": region}}],
+    }
+
+
+def _artifact(path: Path, root: Path) -> dict[str, str]:
+    if path.is_relative_to(root.resolve()):
+        return {"uri": _quoted(path.relative_to(root.resolve())), "uriBaseId": ROOT}
+    return {"uri": path.as_uri() if path.is_absolute() else str(path)}
+
+
+def _fix(edit: "Edit", artifact: dict[str, str]) -> dict[str, Any]:
+    """An edit as whole lines that are replaced."""
+    before, after = (text.splitlines(keepends=True) for text in (edit.original, edit.source))
+    replacements = []
+    for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
+        if tag == "equal":
+            continue
+        # To where the next line begins, or to the end of the last one.
+        until = (end, len(before[-1]) + 1) if 0 < end == len(before) else (end + 1, 1)
+        region = {"startLine": start + 1, "startColumn": 1, "endLine": until[0], "endColumn": until[1]}
+        replacements.append(
+            {"deletedRegion": region, "insertedContent": {"text": clean("".join(after[new_start:new_end]))}}
+        )
+    return {
+        "description": {"text": clean(f"{edit.kind}: {edit.words}")},
+        "artifactChanges": [{"artifactLocation": artifact, "replacements": replacements}],
     }
 
 

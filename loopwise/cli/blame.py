@@ -27,7 +27,13 @@ from loopwise.errors import FAILED_RUNS, GATE_FAILED, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
 if TYPE_CHECKING:
-    from loopwise.blame.findings import Findings
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from loopwise.blame.edits.edit import Offer
+    from loopwise.blame.edits.fixes import Fixes
+    from loopwise.blame.findings import BlamedLine, Findings, ManyShort
 
 LOOPS = ("auto", "asyncio", "uvloop")
 
@@ -72,6 +78,9 @@ def blame(
     sarif: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write findings as SARIF, for annotations of code scanning.")
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show below each line what its code may become; the app stays as it is.")
+    ] = False,
     include_unsafe: IncludeUnsafe = False,
     as_json: Json = False,
 ) -> int:
@@ -100,13 +109,18 @@ def blame(
     ready_to_measure()
     settings = session.Settings(loop, requests, threshold_ms, timeout_s, idle_s)
     found = session.blame(chosen.cases, settings).model_copy(update={"left_out": chosen.left_out})
+    fixes = None
+    if fix:
+        from loopwise.blame.edits.fixes import fixes as fixes_of
+
+        fixes = fixes_of(found, chosen.cases)
     if sarif is not None:
         with writing("--sarif", sarif, is_file=True):
-            sarif.write_text(sarif_log.sarif(found, Path.cwd(), limit_ms), encoding="utf-8")
+            sarif.write_text(sarif_log.sarif(found, Path.cwd(), limit_ms, fixes), encoding="utf-8")
     if as_json:
-        print_json(found.model_dump())
+        print_json(found.model_dump() if fixes is None else fixes.as_json(found))
     else:
-        _print(found, threshold_ms)
+        _print(found, threshold_ms, fixes)
     if any(line.is_over(limit_ms) for line in found.lines):
         return GATE_FAILED
     return FAILED_RUNS if any(each.outcome != "no_end" for each in found.unanswered) else 0
@@ -124,17 +138,32 @@ def parse_limit_ms(text: str) -> float:
     return float(match[1]) * (1000 if match[2] == "s" else 1)
 
 
-def _print(found: "Findings", threshold_ms: float) -> None:
+def _print(found: "Findings", threshold_ms: float, fixes: "Fixes | None") -> None:
     from loopwise.blame.findings import blame_table
 
     screen = console()
     if not found.lines:
         screen.print(f"nothing held the event loop for {threshold_ms:g} ms or longer")
+    elif fixes is not None:
+        _print_fixes(screen, found.lines, fixes.lines)
     elif screen.is_terminal:
         screen.print(blame_table(found.lines))
     else:
         for line in found.lines:
             say(screen, str(line))
-    sentences = (*map(str, found.many_short), *map(str, found.short_calls), *map(str, found.unanswered))
+    if fixes is not None:
+        _print_fixes(screen, found.many_short, fixes.many_short)
+    many_short = () if fixes is not None else map(str, found.many_short)
+    sentences = (*many_short, *map(str, found.short_calls), *map(str, found.unanswered))
     for sentence in (*sentences, *found.notes, *found.complaints, *found.scope):
         say(screen, sentence)
+
+
+def _print_fixes(screen: "Console", lines: "Sequence[BlamedLine | ManyShort]", offers: "Sequence[Offer]") -> None:
+    from loopwise.blame.edits.fixes import shown
+
+    for line, offer in zip(lines, offers, strict=True):
+        say(screen, str(line))
+        if line.site is not None:
+            for text in shown(offer):
+                say(screen, text)

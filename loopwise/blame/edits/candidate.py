@@ -48,26 +48,33 @@ class Candidate:
     """Whether it needs the expression that holds the loop."""
     change: Callable[[Subject], Change | None]
     """Makes it; None: it isn't meant for such code. Raises NotPossibleError where it is, and can't be made."""
+    needs: str = ""
+    """Distribution that the app's interpreter must have."""
 
 
-def name_for(source: Source, function: Function, module: str) -> tuple[str, tuple[str, ...]]:
-    """The name that a module has in a function, and the imports that are needed for that.
+def name_of(source: Source, function: Function | None, module: str, attribute: str) -> tuple[str, tuple[str, ...]]:
+    """How a function writes `module.attribute`, by the imports that are there, and the imports that are missing.
+
+    Args:
+        source: of the file.
+        function: None: it is written in the module itself.
+        module: such as `concurrent.futures`.
+        attribute: of the module.
 
     Raises:
         NotPossibleError: no name is free.
     """
-    if "." not in module:
-        for name, meaning in source.imported.items():
-            if meaning == module and name not in source.rebound and not source.is_local(name, function):
-                return name, ()
-    statement = f"import {module}"
+    for meaning, tail in ((f"{module}.{attribute}", ""), (module, f".{attribute}")):
+        for name, known in source.imported.items():
+            if known == meaning and (tail == "" or "." not in module) and _is_free(source, name, function):
+                return f"{name}{tail}", ()
     root = module.partition(".")[0]
     if source.imported.get(root, root) == root and _is_free(source, root, function):
-        return module, (statement,)
+        return f"{module}.{attribute}", (f"import {module}",)
     alias = f"_{module.rpartition('.')[2]}"
     if alias in source.imported or not _is_free(source, alias, function):
         raise NotPossibleError(f"the names {root} and {alias} stand for something else there; rename one of them")
-    return alias, (f"{statement} as {alias}",)
+    return f"{alias}.{attribute}", (f"import {module} as {alias}",)
 
 
 def new_name(source: Source, wanted: str) -> str:
@@ -78,8 +85,8 @@ def new_name(source: Source, wanted: str) -> str:
     return next(name for name in (wanted, *(f"{wanted}_{number}" for number in range(2, 99))) if name not in taken)
 
 
-def _is_free(source: Source, name: str, function: Function) -> bool:
-    return name not in source.rebound and not source.is_local(name, function)
+def _is_free(source: Source, name: str, function: Function | None) -> bool:
+    return name not in source.rebound and (function is None or not source.is_local(name, function))
 
 
 def shown(source: Source, node: ast.expr) -> str:
@@ -96,6 +103,11 @@ def call_words(source: Source, call: ast.Call, function: str, first: Sequence[st
         for each in call.keywords
     ]
     return f"{function}({', '.join((*first, *arguments))})"
+
+
+def over_lines(function: str, arguments: Sequence[str]) -> str:
+    """A call with each argument on a line of its own."""
+    return "\n    ".join((f"{function}(", *(f"{each}," for each in arguments))) + "\n)"
 
 
 def _argument(source: Source, node: ast.expr) -> str:

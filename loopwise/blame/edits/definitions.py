@@ -121,7 +121,7 @@ def _change(subject: Subject, *, to_async: bool) -> Change:
 
     span = source.span(function)
     words = f"{'async def' if to_async else 'def'} {function.name}{_signature(function)}"
-    return Change(function.lineno, words, (Rewrite(span, build, is_function=True),), flips=span)
+    return Change(function.lineno, words, (Rewrite(span, build, node="block"),), flips=span)
 
 
 def _signature(function: Function) -> str:

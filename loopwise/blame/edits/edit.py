@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import libcst
 
@@ -41,15 +41,15 @@ class Rewrite:
     span: Span
     build: Callable[[Any], Any]
     """From the node, with what is rewritten inside of it, to the new one; libcst.RemovalSentinel removes it."""
-    is_function: bool = False
-    """Of a function, whose span is that of its first line up to its end."""
+    node: Literal["expression", "statement", "block"] = "expression"
+    """Its kind, since an expression can be all of a statement; a function or block is found by where it begins."""
     holds_parts: bool = False
     """Whether it leaves what lies inside of it where it is evaluated, so that this may be rewritten as well."""
 
     def collides(self, other: "Rewrite") -> bool:
         """Whether both can't be done."""
-        if self.is_function or other.is_function:
-            return self.is_function and other.is_function and self.span == other.span
+        if "block" in {self.node, other.node}:
+            return self.node == other.node and self.span == other.span
         if (self.holds_parts and self.span.contains(other.span)) or (
             other.holds_parts and other.span.contains(self.span)
         ):

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -69,28 +70,35 @@ def _collide(one: Change, other: Change) -> bool:
 class _Rewriter(libcst.CSTTransformer):
     def __init__(self, wrapper: MetadataWrapper, rewrites: Iterable[Rewrite]) -> None:
         super().__init__()
-        nodes = {rewrite.span: rewrite for rewrite in rewrites if not rewrite.is_function}
-        functions = {rewrite.span[:2]: rewrite for rewrite in rewrites if rewrite.is_function}
-        self._found: dict[libcst.CSTNode, list[Rewrite]] = {}
-        seen: set[Span] = set()
+        wanted: dict[tuple[str, tuple[int, ...]], Rewrite] = {(each.node, _key(each)): each for each in rewrites}
+        self._found: dict[libcst.CSTNode, Rewrite] = {}
         for node, where in wrapper.resolve(PositionProvider).items():
             span = Span(where.start.line, where.start.column, where.end.line, where.end.column)
-            rewrite = None
-            if isinstance(node, libcst.FunctionDef):
-                rewrite = functions.get(span[:2])
-            elif isinstance(node, libcst.BaseExpression | libcst.BaseSmallStatement) and span not in seen:
-                rewrite = nodes.get(span)
+            kind = _kind(node)
+            rewrite = wanted.pop((kind, span[:2] if kind == "block" else span), None)
             if rewrite is not None:
-                self._found[node] = [rewrite]
-                seen.add(rewrite.span)
-        self.missing = {rewrite.span for rewrite in rewrites} - seen
+                self._found[node] = rewrite
+        self.missing = list(wanted)
 
     def on_leave(self, original_node: Any, updated_node: Any) -> Any:
         """Build the new node, after the nodes inside of it."""
         updated = super().on_leave(original_node, updated_node)
-        for rewrite in self._found.get(original_node, ()):
-            updated = rewrite.build(updated)
-        return updated
+        rewrite = self._found.get(original_node)
+        return updated if rewrite is None else rewrite.build(updated)
+
+
+def _key(rewrite: Rewrite) -> tuple[int, ...]:
+    return rewrite.span[:2] if rewrite.node == "block" else rewrite.span
+
+
+def _kind(node: libcst.CSTNode) -> str:
+    """Rewrite.node of a node; empty: of none that is rewritten."""
+    kinds = {
+        "expression": libcst.BaseExpression,
+        "statement": libcst.BaseSmallStatement,
+        "block": libcst.FunctionDef | libcst.With,
+    }
+    return next((kind for kind, types in kinds.items() if isinstance(node, types)), "")
 
 
 def _with_statements(
@@ -126,7 +134,7 @@ def _blank(lines: Sequence[libcst.EmptyLine]) -> list[libcst.EmptyLine]:
 
 def _after_imports(body: Sequence[Any]) -> int:
     return max(
-        (number + 1 for number, node in enumerate(body) if _import_of(node) or _is_head(node, number)), default=0
+        (number + 1 for number, node in enumerate(body) if _root(node) is not None or _is_head(node, number)), default=0
     )
 
 
@@ -135,30 +143,22 @@ def _with_import(module: libcst.Module, statement: str) -> libcst.Module:
     if any(_text(node) == statement for node in module.body):
         return module
     body = list(module.body)
-    kind = statement.partition(" ")[0]
-    first = next((number for number, node in enumerate(body) if not _is_head(node, number)), len(body))
-    block = []
-    for number in range(first, len(body)):
-        if _import_of(body[number]) is None:
-            break
-        block.append(number)
-    same = [number for number in block if _import_of(body[number]) == kind]
-    later = [number for number in same if _text(body[number]) > statement]
+    kind, root = statement.split(maxsplit=1)[0], statement.split()[1].partition(".")[0]
     (new,) = libcst.parse_module(statement + "\n").body
-    if later:
-        at = later[0]
+    first = next((number for number, node in enumerate(body) if not _is_head(node, number)), len(body))
+    last = next((number for number in range(first, len(body)) if _root(body[number]) is None), len(body))
+    same = [number for number in range(first, last) if _is_standard(_root(body[number])) == _is_standard(root)]
+    alike = [number for number in same if _text(body[number]).startswith(f"{kind} ")]
+    later = [number for number in alike if _text(body[number]) > statement]
+    if later or (same and not alike and kind == "import"):
+        at = later[0] if later else same[0]
         # Blank lines and comments before the first import stay first.
         new = new.with_changes(leading_lines=body[at].leading_lines)
-        body[at] = body[at].with_changes(leading_lines=[])
+        body[at] = body[at].with_changes(leading_lines=[] if later else [libcst.EmptyLine(indent=False)])
     elif same:
-        at = same[-1] + 1
-    elif block:
-        at = block[0] if kind == "import" else block[-1] + 1
-        if kind == "import":
-            new = new.with_changes(leading_lines=body[at].leading_lines)
-            body[at] = body[at].with_changes(leading_lines=[libcst.EmptyLine(indent=False)])
+        at = (alike or same)[-1] + 1
     else:
-        at = first
+        at = first if _is_standard(root) else last
         if at:
             new = new.with_changes(leading_lines=[libcst.EmptyLine(indent=False)])
         if at < len(body):
@@ -191,11 +191,15 @@ def _is_docstring(node: Any) -> bool:
     )
 
 
-def _import_of(node: Any) -> str | None:
-    """`import` or `from`; None: it is no import."""
+def _root(node: Any) -> str | None:
+    """The top-level package that a statement imports; empty: a relative one; None: it is no import."""
     if isinstance(node, libcst.SimpleStatementLine) and isinstance(node.body[0], libcst.Import | libcst.ImportFrom):
-        return "import" if isinstance(node.body[0], libcst.Import) else "from"
+        return _text(node).split()[1].partition(".")[0].rstrip(",")
     return None
+
+
+def _is_standard(root: str | None) -> bool:
+    return root in sys.stdlib_module_names
 
 
 def _text(node: Any) -> str:

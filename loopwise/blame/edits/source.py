@@ -178,6 +178,11 @@ class Source:
                     found[name] = node.value
         return found
 
+    @cached_property
+    def module_names(self) -> set[str]:
+        """Names that the module itself binds, in whatever block."""
+        return {name for node in ast.walk(self.tree) if self.function_of(node) is None for name in _bound(node)}
+
     def uses(self, function: Function) -> list[str]:
         """Places, `shop/main.py:12`, where the app uses a function by its name, as far as imports tell."""
         found = [

@@ -12,7 +12,7 @@ from loopwise.blame.edits.candidate import (
     awaited,
     call_words,
     expression,
-    name_for,
+    name_of,
     needs_parentheses,
     shown,
 )
@@ -36,7 +36,7 @@ def to_thread(subject: Subject) -> Change:
         refuse_call(subject, target)
     else:
         refuse_in_lambda(target)
-    name, imports = _to_thread_name(subject)
+    name, imports = name_of(source, subject.function, "asyncio", "to_thread")
     in_parentheses = needs_parentheses(source, target)
     if isinstance(target, ast.Call):
         words = call_words(source, target, name, [shown(source, target.func)])
@@ -51,19 +51,38 @@ def to_thread(subject: Subject) -> Change:
             call = libcst.Call(func=expression(name), args=[libcst.Arg(moved)])
         return awaited(call, in_parentheses=in_parentheses, like=node)
 
-    rewrite = Rewrite(source.span(target), build, holds_parts=isinstance(target, ast.Call))
-    line = target.lineno
-    return Change(line, f"await {words}", (rewrite,), imports, awaits=source.span(subject.function))
+    rewrites = (Rewrite(source.span(target), build, holds_parts=isinstance(target, ast.Call)), *_unbound(subject))
+    return Change(target.lineno, f"await {words}", rewrites, imports, awaits=source.span(subject.function))
 
 
-def _to_thread_name(subject: Subject) -> tuple[str, tuple[str, ...]]:
-    source = subject.source
-    for name, meaning in source.imported.items():
-        is_meant = name not in source.rebound and not source.is_local(name, subject.function)
-        if meaning == "asyncio.to_thread" and is_meant:
-            return name, ()
-    module, imports = name_for(source, subject.function, "asyncio")
-    return f"{module}.to_thread", imports
+def _unbound(subject: Subject) -> Iterator[Rewrite]:
+    """Let any thread use the connection of sqlite3 whose method is called, one at a time as before.
+
+    Raises:
+        NotPossibleError: it is made elsewhere, so several requests would use it at once.
+    """
+    made = None if subject.call is None else sqlite_connection(subject, subject.call.func)
+    if made is None:
+        return
+    is_own = subject.source.function_of(made) is subject.function
+    if not is_own or any(each.arg in {None, "check_same_thread"} for each in made.keywords):
+        raise NotPossibleError(
+            f"a connection of sqlite3 (line {made.lineno}) works in the thread alone that made it, unless it is made "
+            "with check_same_thread=False"
+        )
+    extra = libcst.Arg(
+        keyword=libcst.Name("check_same_thread"),
+        value=libcst.Name("False"),
+        equal=libcst.AssignEqual(libcst.SimpleWhitespace(""), libcst.SimpleWhitespace("")),
+    )
+
+    def build(node: Any) -> Any:
+        *before, last = node.args
+        comma = last.comma if isinstance(last.comma, libcst.Comma) else libcst.MaybeSentinel.DEFAULT
+        space = libcst.Comma(whitespace_after=libcst.SimpleWhitespace(" "))
+        return node.with_changes(args=[*before, last.with_changes(comma=space), extra.with_changes(comma=comma)])
+
+    yield Rewrite(subject.source.span(made), build)
 
 
 def moved_arguments(call: libcst.Call) -> list[libcst.Arg]:
@@ -135,12 +154,6 @@ def refuse_call(subject: Subject, call: ast.Call) -> None:
         raise NotPossibleError(f"{name} tells of the thread that calls it")
     if _binds_thread(subject, call):
         raise NotPossibleError("its connection would work in the thread alone that made it (check_same_thread)")
-    connection = sqlite_connection(subject, call.func)
-    if connection is not None:
-        raise NotPossibleError(
-            f"a connection of sqlite3 (line {connection.lineno}) works in the thread alone that made it, unless it is "
-            "made with check_same_thread=False"
-        )
 
 
 def sqlite_connection(subject: Subject, function: ast.expr) -> ast.Call | None:
