@@ -8,7 +8,7 @@ from support.fakes import case_of
 from support.printed import printed
 from support.report import summary_of
 
-from loopwise.model import App, Case, Server
+from loopwise.model import App, Case, Patch, Server
 from loopwise.model.naming import VARIANTS, name_among, server_name, tell_apart, variant
 from loopwise.report import words as page_data
 from loopwise.report.cells import Cells
@@ -26,6 +26,7 @@ def app(**options: Any) -> dict[str, Any]:
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str]]] = {
     "features": ({}, {"features": "response_model"}, ("plain", "with response_model")),
     "dependencies": (app(), {**app(), "dependencies": "same"}, ("", "with its dependencies")),
+    "patch": (app(), {**app(), "patch": Patch(name="fixes/a.diff", text="", files=())}, ("unpatched", "with a.diff")),
     "app": (app(), app(app_dir="/srv/two"), ("shop:app in one", "shop:app in two")),
     "python": (app(), app(python="/opt/py"), ("by /usr/bin/python3", "by /opt/py")),
     "scenario": ({}, {"scenario": "/srv/journey.py"}, ("", "as journey.py")),

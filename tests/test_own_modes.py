@@ -202,5 +202,5 @@ def test_a_call_that_fails_under_load_voids_the_load(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text(f"started\n{REFUSED}GET /a can't be measured as sync: it suspends\n")
     with pytest.raises(EndpointError, match=r"^GET /a can't be measured as sync: it suspends$"):
-        RunningServer("http://127.0.0.1:9", mode_log=log).refuse_void()
+        RunningServer("http://127.0.0.1:9", variant_log=log).refuse_void()
     RunningServer("http://127.0.0.1:9").refuse_void()

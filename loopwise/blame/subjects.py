@@ -137,7 +137,7 @@ def distinct(cases: Sequence[Case]) -> list[Case]:
         )
         key = (*subject, case.scenario or "")
         # Lines are blamed of the app as it is written.
-        known = merged.setdefault(key, case.model_copy(update={"mode": OWN.name}) if app else case)
+        known = merged.setdefault(key, case.model_copy(update={"mode": OWN.name, "patch": None}) if app else case)
         names = {each.name for each in known.endpoints}
         new = tuple(each for each in case.endpoints if each.name not in names)
         merged[key] = known.model_copy(update={"endpoints": known.endpoints + new})

@@ -10,7 +10,8 @@ from loopwise.errors import EndpointError, RunError
 from loopwise.measure.testbed import Serve
 from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Endpoint, Noun
-from loopwise.model.factors import is_moded, is_own
+from loopwise.model.factors import is_moded, is_own, is_variant
+from loopwise.model.naming import patch_words
 from loopwise.servers import lifecycle
 from loopwise.servers.exchange import Answer
 from loopwise.servers.lifecycle import RunningServer
@@ -39,7 +40,7 @@ class Reply(Noun):
 Unit = tuple[Endpoint, ...]
 """An endpoint, or the steps of a journey."""
 OnReply = Callable[[Reply], object]
-Start = Callable[[Case], AbstractContextManager[tuple[str, Path]]]
+Start = Callable[[Case], AbstractContextManager[tuple[RunningServer, Path]]]
 
 
 def ask_all(cases: Sequence[Case], on_reply: OnReply = lambda _: None, serve: Serve = lifecycle.serve) -> list[Reply]:
@@ -55,8 +56,8 @@ def ask_all(cases: Sequence[Case], on_reply: OnReply = lambda _: None, serve: Se
     with tempfile.TemporaryDirectory(prefix="loopwise-") as folder, Services(Path(folder)) as services:
 
         @contextmanager
-        def start(case: Case) -> Iterator[tuple[str, Path]]:
-            """Serve a case; gives URL and log."""
+        def start(case: Case) -> Iterator[tuple[RunningServer, Path]]:
+            """Serve a case; gives the server and its log."""
             scratch = Path(tempfile.mkdtemp(dir=folder))
             log = scratch / "server.log"
             prepare([case], 1, log)
@@ -66,12 +67,12 @@ def ask_all(cases: Sequence[Case], on_reply: OnReply = lambda _: None, serve: Se
                     case, scratch=scratch, log=log, calibration=calibrated, services=variables, asks=False
                 ) as running,
             ):
-                yield running.url, log
+                yield running, log
 
         @contextmanager
         def start_written(case: Case, _log: Path) -> Iterator[RunningServer]:
-            with start(case) as (url, _):
-                yield RunningServer(url)
+            with start(case) as (running, _):
+                yield running
 
         written = WrittenAnswers(start_written)
         merged = apps(cases)
@@ -101,7 +102,7 @@ def apps(cases: Sequence[Case]) -> list[tuple[Case, list[Unit]]]:
 def _identity(case: Case) -> str:
     """Identify an app by its code, data and variables, however it is loaded and served."""
     apart = {"case_id", "load", "cost", "scenario", "server", *({"workload"} if is_own(case) else ())}
-    apart |= set() if is_moded(case) else {"endpoints"}  # one that can't be served so stands in no other's way
+    apart |= set() if is_variant(case) else {"endpoints"}  # one that can't be served so stands in no other's way
     variables = case.server.model_dump_json(include={"env", "env_file"}) if case.server else ""
     return case.model_dump_json(exclude=apart) + variables
 
@@ -111,11 +112,11 @@ def _ask(case: Case, units: Sequence[Unit], start: Start, written: WrittenAnswer
     left = list(units)
     try:
         while True:
-            with start(case) as (url, log):
+            with start(case) as (running, log):
                 if not left:
                     yield _no_reply(case, (), None)
                 while left:
-                    outcomes = list(_ask_unit(case, left.pop(0), url, log, written))
+                    outcomes = list(_ask_unit(case, left.pop(0), running, log, written, is_last=not left))
                     yield from outcomes
                     if any(each.status is None for each in outcomes):
                         break
@@ -125,7 +126,9 @@ def _ask(case: Case, units: Sequence[Unit], start: Start, written: WrittenAnswer
         yield _no_reply(case, [endpoint for unit in left for endpoint in unit], str(error))
 
 
-def _ask_unit(case: Case, unit: Unit, url: str, log: Path, written: WrittenAnswers) -> Iterator[Reply]:
+def _ask_unit(
+    case: Case, unit: Unit, running: RunningServer, log: Path, written: WrittenAnswers, *, is_last: bool
+) -> Iterator[Reply]:
     """Ask an endpoint, or the steps of a journey up to one that fails."""
     values: dict[str, Any] = {}
     for endpoint in unit:
@@ -133,14 +136,16 @@ def _ask_unit(case: Case, unit: Unit, url: str, log: Path, written: WrittenAnswe
 
         def note(answer: Answer, endpoint: Endpoint = endpoint, answers: list[Answer] = answers) -> None:
             answers.append(answer)
-            if is_moded(case):
+            if is_variant(case):
                 written.refuse_other(case, endpoint, answer)
 
         try:
-            with lifecycle.quoting(log, log if is_moded(case) else None):
+            with lifecycle.quoting(log, log if is_variant(case) else None):
                 values |= lifecycle.check_endpoint(
-                    endpoint, values, url=url, timeout_s=case.load.timeout_s, on_answer=note
+                    endpoint, values, url=running.url, timeout_s=case.load.timeout_s, on_answer=note
                 )
+            if is_last and endpoint is unit[-1]:
+                running.refuse_unused()
         except EndpointError as error:
             yield _reply(case, endpoint, answers, str(error))
             return
@@ -170,6 +175,7 @@ def _no_reply(case: Case, endpoints: Sequence[Endpoint], error: str | None) -> R
 def _place(case: Case) -> str:
     if case.url is not None:
         return case.url
-    if is_moded(case):
-        return f"{case.app.target if case.app else ''} {case.mode}"
-    return case.app.target if case.app else f"{case.subject} {case.mode}"
+    if case.app is None:
+        return f"{case.subject} {case.mode}"
+    mode, patch = case.mode if is_moded(case) else "", patch_words(case) if case.patch else ""
+    return " ".join(filter(None, (case.app.target, mode, patch)))

@@ -15,7 +15,7 @@ from loopwise.generator.client import Generator
 from loopwise.generator.protocol import Event, Order
 from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Experiment, Resource, WaitPlace, Window, Worker
-from loopwise.model.factors import is_moded
+from loopwise.model.factors import is_variant
 from loopwise.model.modes import OWN
 from loopwise.results.columns import Sample
 from loopwise.results.folder import STREAMS, ResultFolder, seal_samples
@@ -49,7 +49,7 @@ class Testbed:
 
     @cached_property
     def written(self) -> WrittenAnswers:
-        """What endpoints answer as they are written, for cases that are measured in another mode."""
+        """What endpoints answer as they are written, for cases of variants."""
         return WrittenAnswers(self._start_written)
 
     @contextmanager
@@ -80,7 +80,7 @@ class Testbed:
         Raises:
             RunError: the server or a service did not start.
         """
-        if is_moded(case):
+        if is_variant(case):
             options["on_answer"] = partial(self.written.refuse_other, case)
         # Folders of equal length for all servers: a path's length moves a process's memory.
         scratch = stack.enter_context(processes.temporary_folder())

@@ -1,4 +1,4 @@
-"""Answers of an app's endpoints as they are written, which are those of every other mode, or nothing is measured.
+"""Answers of an app's endpoints as they are written, which are those of every variant, or nothing is measured.
 
 Each endpoint is asked once on two fresh servers, the second time in the opposite order. Where the two answers differ,
 by a clock, a random number or what was asked before, the body is volatile, and only its shape has to be the same.
@@ -13,8 +13,9 @@ from typing import Any
 
 from loopwise.errors import EndpointError, RunError
 from loopwise.model import Case, Endpoint
-from loopwise.model.factors import is_moded
+from loopwise.model.factors import is_moded, is_variant
 from loopwise.model.modes import AS_WRITTEN, OWN
+from loopwise.model.naming import patch_words
 from loopwise.servers.exchange import Answer
 from loopwise.servers.expectations import MISSING, json_of
 from loopwise.servers.lifecycle import check_endpoint, quoting
@@ -37,9 +38,9 @@ class WrittenAnswers:
     _known: dict[tuple[str, str], Known] = field(default_factory=dict)
 
     def learn(self, cases: Iterable[Case]) -> None:
-        """Ask the endpoints of all cases that are measured in another mode; those of an app on the same servers."""
+        """Ask the endpoints of all cases that are measured as a variant; those of an app on the same servers."""
         apps: dict[str, tuple[Case, dict[str, Endpoint]]] = {}
-        for case in filter(is_moded, cases):
+        for case in filter(is_variant, cases):
             app = _app(case)
             _, endpoints = apps.setdefault(app, (_as_written(case), {}))
             endpoints |= {_name(each): each for each in case.endpoints if (app, _name(each)) not in self._known}
@@ -59,9 +60,7 @@ class WrittenAnswers:
         if isinstance(known, RunError):
             raise EndpointError(f"{AS_WRITTEN}, {known}")
         if what := difference(known, answer):
-            raise EndpointError(
-                f"{endpoint.name} can't be measured as {case.mode}: {what}; leave {case.mode} out of mode"
-            )
+            raise EndpointError(f"{endpoint.name} can't be measured {_variant(case)}: {what}; {_advice(case)}")
 
     def _ask(self, case: Case, endpoints: Sequence[Endpoint]) -> dict[str, Known]:
         answers: dict[str, list[Answer]] = {_name(each): [] for each in endpoints}
@@ -92,7 +91,21 @@ class WrittenAnswers:
 def _as_written(case: Case) -> Case:
     assert case.server is not None
     server = case.server.model_copy(update={"workers": 1, "probe": False, "pool_processes": None})
-    return case.model_copy(update={"mode": OWN.name, "dependencies": "own", "server": server, "endpoints": ()})
+    written = {"mode": OWN.name, "dependencies": "own", "patch": None}
+    return case.model_copy(update={**written, "server": server, "endpoints": ()})
+
+
+def _variant(case: Case) -> str:
+    """`as sync with fix.diff`."""
+    return " ".join([*([f"as {case.mode}"] if is_moded(case) else []), *([patch_words(case)] if case.patch else [])])
+
+
+def _advice(case: Case) -> str:
+    if case.patch is None:
+        return f"leave {case.mode} out of mode"
+    if is_moded(case):
+        return "leave one of both out"
+    return f"correct {case.patch.name}: what answers otherwise is no gain"
 
 
 def _app(case: Case) -> str:
@@ -110,7 +123,7 @@ def difference(written: Sequence[Answer], answer: Answer) -> str:
 
     Args:
         written: the first answers of fresh servers. If they differ in their bodies, shapes are compared alone.
-        answer: the first one in another mode.
+        answer: the first one of a variant.
     """
     alike = [each for each in written if each.status == answer.status]
     if not alike:

@@ -29,6 +29,11 @@ def is_moded(case: Case) -> bool:
     return case.app is not None and case.mode != OWN.name
 
 
+def is_variant(case: Case) -> bool:
+    """Whether an app is served otherwise than it is written, so that its answers are compared with those as written."""
+    return is_moded(case) or case.patch is not None
+
+
 def case_factors(case: Case) -> dict[str, Any]:
     """Return everything that may differ between cases, flat, in a fixed order; None where a factor does not apply.
 
@@ -44,6 +49,7 @@ def case_factors(case: Case) -> dict[str, Any]:
         **{f"params.{name}": value for name, value in sorted(case.params.items())},
         "mode": case.mode,
         "dependencies": case.dependencies if is_moded(case) else None,
+        "patch": (case.patch.name if case.patch else "") if case.app else None,
         "features": None if is_own(case) else case.features,
         "app": case.app.target if case.app else None,
         "app_dir": case.app.app_dir if case.app else None,
@@ -86,6 +92,8 @@ def identity(case: Case, without: Mapping[str, Any] | None = None) -> Identity:
         for name, value in factors.items()
         if name not in dropped and not (belonging and name.startswith(belonging))
     }
+    if case.patch is not None and "patch" in kept:
+        kept["patch"] = [case.patch.name, case.patch.text]
     if is_own(case) and "endpoint" in kept:
         kept["endpoint"] = [endpoint.model_dump() for endpoint in case.endpoints]
     return tuple((name, json.dumps(value, sort_keys=True)) for name, value in kept.items())

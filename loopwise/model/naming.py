@@ -134,6 +134,7 @@ def _tail(case: Case) -> list[str]:
     """Mode, server, load and the options that were set."""
     load, server = case.load, case.server
     parts = [_slug(case.mode), *([_slug(case.features)] if case.features else [])]
+    parts += [_slug(f"patch-{Path(case.patch.name).stem}")] if case.patch else []
     parts += [f"w{server.workers}", server.name] if server else ["url"]
     if load.model == "closed":
         file, _, shape = (load.shape or "").rpartition(":")
@@ -203,6 +204,13 @@ def app_name(case: Case) -> str:
     return f"{case.app.target} in {Path(case.app.app_dir).name}" if case.app else ""
 
 
+def patch_words(case: Case) -> str:
+    """`with fix.diff`, or `unpatched`; empty where there is no app to patch."""
+    if case.patch is not None:
+        return f"with {Path(case.patch.name).name}"
+    return "unpatched" if case.app else ""
+
+
 def _listed(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -210,6 +218,7 @@ def _listed(value: Any) -> str:
 VARIANTS: dict[str, Callable[[Case], str]] = {
     "features": lambda case: f"with {case.features}" if case.features else "plain",
     "dependencies": lambda case: "with its dependencies" if case.dependencies == "same" else "",
+    "patch": patch_words,
     "app": app_name,
     "python": lambda case: f"by {case.app.python}" if case.app else "",
     "cwd": lambda case: f"in {Path(case.app.cwd).name}" if case.app and case.app.cwd else "",

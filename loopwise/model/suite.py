@@ -240,10 +240,29 @@ class Command(Noun):
     """Absolute working directory."""
 
 
+class PatchedFile(Noun):
+    """A file that a patch changes or adds."""
+
+    path: str
+    """From the app's folder, which it may lie beside."""
+    sha256: str | None = None
+    """Of the file that the patch was made from; None: the patch adds it."""
+
+
+class Patch(Noun):
+    """An edit of an app's source that is compiled in memory; the files stay as they are."""
+
+    name: str
+    """Path of the diff as the suite has it, or what it is called."""
+    text: str
+    """A unified diff."""
+    files: tuple[PatchedFile, ...]
+
+
 class Case(Grown):
     """One cell of the matrix: server × workers × workload × mode × load."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"before_replicate", "dependencies", "options"})
+    added: ClassVar[frozenset[str]] = frozenset({"before_replicate", "dependencies", "options", "patch"})
 
     case_id: CaseId | Literal[""]
     """Names the folder of its runs; empty until `assign_ids` has given it."""
@@ -254,6 +273,8 @@ class Case(Grown):
     """A name in loopwise.model.modes: of MODES for a workload; `mix` for a case with parts, of OWN_MODES for an app."""
     dependencies: Literal["own", "same"] = "own"
     """Mode of the dependencies of an app's endpoint: as they are written, or the endpoint's."""
+    patch: Patch | None = None
+    """Edit of the app's source; None: it is as written."""
     features: str = ""
     """Features of target_app's routes, joined by `+`: `response_model+sync_dependency`."""
     parts: tuple["Part", ...] = ()

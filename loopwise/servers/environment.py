@@ -11,7 +11,7 @@ from loopwise.model import App, Case, Server
 from loopwise.model.modes import OWN
 from loopwise.paths import target_app_dir
 from loopwise.results.files import read_regular
-from loopwise.servers import own_modes
+from loopwise.servers import variants
 from loopwise.servers.fresh import Copies
 from loopwise.servers.spec import refused_variable
 from loopwise.servers.specs import PACKAGES, spec_of
@@ -35,7 +35,7 @@ def environment(
     server, own, copies = case.server or Server(), case.app, copies or Copies()
     variables: dict[str, object] = {
         **app_variables(own, copies),
-        **(own_modes.variables(case, own) if own else {}),
+        **variants.variables(case, own, scratch),
         "LOOPWISE_SCRATCH": scratch,
         "LOOPWISE_TELEMETRY": telemetry_folder(scratch),
         "LOOPWISE_PACKAGES": ",".join(PACKAGES),

@@ -20,11 +20,11 @@ import psutil
 
 from loopwise.errors import EndpointError, ServerError
 from loopwise.model import Case, Endpoint, Server, ServerFacts
-from loopwise.model.factors import is_moded
+from loopwise.model.factors import is_variant
 from loopwise.model.modes import uses_pool
 from loopwise.paths import target_app_dir
 from loopwise.results.columns import ProbeLine
-from loopwise.servers import own_modes, probe_logs, processes
+from loopwise.servers import patches, probe_logs, processes, variants
 from loopwise.servers.environment import environment, telemetry_folder
 from loopwise.servers.exchange import Answer, NoAnswerError, ask
 from loopwise.servers.expectations import Expectation
@@ -63,8 +63,10 @@ class RunningServer:
     """Folder that the probes in its workers write to; None: they are off."""
     pool_log: Path | None = None
     """Log in which lost processes of pools of ours are reported; None: it has no pool."""
-    mode_log: Path | None = None
-    """Log in which a mode is refused that an app's endpoint can't be served in; None: it is served as written."""
+    variant_log: Path | None = None
+    """Log in which a mode or a patch is refused that the app can't be served in; None: it is served as written."""
+    refuse_unused: Callable[[], None] = lambda: None
+    """Refuses a patch of which nothing has been run."""
     copies: Copies = field(default_factory=Copies)
     """Copies that were made for its app alone."""
     opens_ahead: bool = True
@@ -86,11 +88,13 @@ class RunningServer:
         """Refuse a load that was not what it was meant to be.
 
         Raises:
-            RunError: an original of its copies has changed meanwhile, or calls were not made in the case's mode.
+            RunError: an original of its copies has changed meanwhile, calls were not made in the case's mode, or a part
+                of its patch was not run.
         """
         self.copies.refuse_touched()
-        if self.mode_log is not None:
-            own_modes.refuse_unkept(self.mode_log)
+        if self.variant_log is not None:
+            variants.refuse_unkept(self.variant_log)
+        self.refuse_unused()
 
 
 @contextmanager
@@ -137,7 +141,9 @@ def serve(
     python = case.app.python if case.app else sys.executable
     spec = spec_of(case.server)
     _copy_probe(scratch, spec.configuration)
-    own_modes.install(case, scratch)
+    variants.install(case, scratch)
+    variant_log = log if is_variant(case) else None
+    refuse_unused = partial(patches.refuse_unused, case, scratch)
     started_s = time.monotonic()
     argv = spec.argv(case.server, python, port, scratch)
     with copied(case.app.fresh if case.app else {}, scratch) as copies:
@@ -147,7 +153,8 @@ def serve(
         grace_s = 0.0  # target_app, and a server that never came up, have nothing to save
         on_start(process)
         try:
-            workers = wait_ready(process, case.server, port, log, python, hold=hold)
+            with telling_refusal(variant_log):
+                workers = wait_ready(process, case.server, port, log, python, hold=hold)
             grace_s = OWN_APP_GRACE_S if case.app else 0.0
             facts = ServerFacts(
                 argv=(shown_path(argv[0]), *argv[1:]),
@@ -161,14 +168,24 @@ def serve(
             )
             _refuse_other_loop(case.server, facts.loop or "", python)
             url = f"http://{HOST}:{port}"
-            mode_log = log if is_moded(case) else None
             probes = telemetry_folder(scratch) if case.server.probe else None
             if asks:
-                with quoting(log, mode_log), naming_held(facts.pids, probes):
+                with quoting(log, variant_log), naming_held(facts.pids, probes):
                     check_endpoints(case, url, on_answer)
+                refuse_unused()
             pool_log = log if uses_pool(case) else None
             opens_ahead = not spec.reads_in_threads
-            yield RunningServer(url, process, facts, probes, pool_log, mode_log, copies, opens_ahead)
+            yield RunningServer(
+                url,
+                process,
+                facts,
+                probes,
+                pool_log=pool_log,
+                variant_log=variant_log,
+                refuse_unused=refuse_unused,
+                copies=copies,
+                opens_ahead=opens_ahead,
+            )
         finally:
             processes.end(process, grace_s=grace_s, root_alone=spec.stop_root_alone)
 
@@ -233,25 +250,36 @@ def _refuse_taken_port(port: int) -> None:
 
 
 @contextmanager
-def quoting(log: Path, mode_log: Path | None = None) -> Iterator[None]:
+def quoting(log: Path, variant_log: Path | None = None) -> Iterator[None]:
     """Add to an EndpointError what the server wrote to its log meanwhile: the app's own words.
 
-    A refused mode is told by its own sentence, whatever the answer was.
+    A refused variant is told by its own sentence, whatever the answer was.
     """
     begin = log.stat().st_size if log.exists() else 0
     try:
         yield
-        if mode_log is not None:
-            own_modes.refuse_unkept(mode_log, begin)
+        if variant_log is not None:
+            variants.refuse_unkept(variant_log, begin)
     except EndpointError as error:
         time.sleep(LOG_DELAY_S)
-        if mode_log is not None:
-            own_modes.refuse_unkept(mode_log, begin)
+        if variant_log is not None:
+            variants.refuse_unkept(variant_log, begin)
         written = processes.lines_of(log, begin)
         if not written:
             raise
         lines = "".join(f"\n    {line}" for line in written[-LOG_LINES:])
         raise EndpointError(f"{error}. Its log says of it:{lines}") from None
+
+
+@contextmanager
+def telling_refusal(variant_log: Path | None) -> Iterator[None]:
+    """Tell of a start that failed why the variant is not possible, if that is the reason."""
+    try:
+        yield
+    except ServerError:
+        if variant_log is not None:
+            variants.refuse_unkept(variant_log)
+        raise
 
 
 @contextmanager

@@ -1,15 +1,13 @@
-"""An app's endpoint in another mode than it is written in: what its server is given, and why a mode was refused."""
+"""An app's endpoint in another mode than it is written in: what its server is given."""
 
 import json
 import shutil
 from pathlib import Path
 
-from loopwise.errors import EndpointError
 from loopwise.model import App, Case, Endpoint
 from loopwise.model.factors import is_moded
 from loopwise.paths import target_app_dir
 from loopwise.servers.feeds import first_row
-from loopwise.servers.processes import lines_of
 from loopwise.servers.templates import Template
 
 PACKAGE = "loopwise_modes"
@@ -49,18 +47,3 @@ def _asked(endpoint: Endpoint) -> tuple[str, str]:
     row = first_row(endpoint.feed) if endpoint.feed else {}
     method, path, _ = Template(endpoint, "localhost").fill(row).split(b" ", 2)
     return method.decode(), path.decode()
-
-
-def refuse_unkept(log: Path, begin: int = 0) -> None:
-    """Refuse a server that could not answer in its mode.
-
-    Args:
-        log: the server's.
-        begin: what stands before this byte is of no interest.
-
-    Raises:
-        EndpointError: its log says so; the message is the wrapper's own sentence.
-    """
-    for line in lines_of(log, begin):
-        if line.startswith(REFUSED):
-            raise EndpointError(line.removeprefix(REFUSED))
