@@ -200,7 +200,7 @@ BROKEN = {
     "def answer():\n    return )\n": "shop/main.py:2: with fix.diff it can't be compiled: SyntaxError: unmatched ')'",
     "VALUE = 1\nX = None + 1\n": "shop/main.py:2: with fix.diff it can't be imported: TypeError: unsupported operand",
     "import sys\n\nsys.exit('no')\n": "shop/main.py:3: with fix.diff it can't be imported: SystemExit: no",
-    "def f():\n    import nowhere\n\n\nf()\n": "shop/main.py:2: with fix.diff it can't be imported: ModuleNotFoundError",
+    "def f():\n    import nowhere\n\n\nf()\n": "shop/main.py:2: with fix.diff it can't be imported: ModuleNotFound",
     "X = int(\n    'x'\n)\n": "shop/main.py:1: with fix.diff it can't be imported: ValueError: invalid literal",
 }
 

@@ -52,7 +52,7 @@ APPLIED = {
         {"shop/windows.py": b"a = 1\r\nb = 3\r\nc = 4\r\n"},
     ),
     "no newline at the end, which is added": (
-        "--- a/shop/bare.py\n+++ b/shop/bare.py\n@@ -1,2 +1,2 @@\n a = 1\n-b = 2\n\\ No newline at end of file\n+b = 3\n",
+        "--- shop/bare.py\n+++ shop/bare.py\n@@ -1,2 +1,2 @@\n a = 1\n-b = 2\n\\ No newline at end of file\n+b = 3\n",
         {"shop/bare.py": b"a = 1\nb = 3\n"},
     ),
     "no newline at the end, which stays": (

@@ -11,10 +11,11 @@ from typing import Any
 
 from loopwise import machine
 from loopwise.errors import SuiteError
-from loopwise.model import LOAD_KEYS, SHAPED_KEYS, App, Case, Command, Endpoint, Load, Part, Server
+from loopwise.model import LOAD_KEYS, SHAPED_KEYS, App, Case, Command, Endpoint, Load, Part, Patch, Server
 from loopwise.model.factors import is_own
 from loopwise.model.modes import MIX, MODES, OWN, OWN_MODES, mode_named, uses_pool
 from loopwise.model.naming import assign_ids
+from loopwise.servers.diffs import DiffError, patch_of
 from loopwise.servers.specs import refusal
 from loopwise.servers.target import Description
 from loopwise.suite import locations
@@ -29,9 +30,10 @@ Describe = Callable[[Sequence[Mapping[str, Any]]], list[Description]]
 COMMON_KEYS = ("before_replicate", "load")
 REQUEST_KEYS = ("endpoint", "mix", "journey", "scenario", "options", "name")
 MODE_KEYS = ("mode", "dependencies")
+VARIANT_KEYS = (*MODE_KEYS, "patch")
 TARGET_KEYS = tuple(key for key in SERVER_KEYS if key != "interface")
 KINDS = {
-    "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *MODE_KEYS, *SERVER_KEYS),
+    "app": ("app", "python", "app_dir", "cwd", "factory_args", "fresh", *REQUEST_KEYS, *VARIANT_KEYS, *SERVER_KEYS),
     "url": ("url", *REQUEST_KEYS),
     "workload": ("workload", "params", "mode", "features", *TARGET_KEYS),
     "scenario": ("scenario", "options", "endpoint", "name", *TARGET_KEYS),
@@ -131,7 +133,7 @@ def _kind(place: _Place) -> str:
         raise place.source.error(place.key, f"has none of {', '.join(KINDS)}; add the one that says what is measured")
     allowed = (*KINDS[kind], *COMMON_KEYS)
     for name in keys:
-        if name in MODE_KEYS and kind == "url":
+        if name in VARIANT_KEYS and kind == "url":
             raise place.error(
                 name, "can't be changed of a server that already runs; remove it, or name the app that it serves by app"
             )
@@ -329,16 +331,58 @@ def _apps(place: _Place) -> list[Draft]:
     if any(arguments):
         targets = [text if text.endswith("()") else f"{text}()" for text in targets]
     fresh = locations.fresh(named_paths(place.entry), (*place.key, "fresh"), source)
-    modes = _own_modes(place)
-    lists = (targets, folders, pythons or [sys.executable], cwds or no_cwd, arguments, _requests(place), modes)
+    diffs, modes = _diffs(place), _own_modes(place)
+    patches = {(each, folder): _patch(each, folder, source) for each, folder in product(diffs, folders)}
+    lists = (targets, folders, pythons or [sys.executable], cwds or no_cwd, arguments, _requests(place), modes, diffs)
     return [
         place.draft(
             app=App(target=target, app_dir=app_dir, python=python, cwd=cwd, factory_args=args, fresh=fresh),
+            patch=patches[diff, app_dir],
             **request,
             **mode,
         )
-        for target, app_dir, python, cwd, args, request, mode in _product(place.key, source, *lists)
+        for target, app_dir, python, cwd, args, request, mode, diff in _product(place.key, source, *lists)
     ]
+
+
+@dataclass(frozen=True)
+class _Diff:
+    """A diff that an entry names, and its key."""
+
+    name: str
+    text: str
+    key: Key
+
+
+def _diffs(place: _Place) -> list[_Diff | None]:
+    """The diffs of an entry; None: the app as it is written."""
+    entry, key = place.entry, (*place.key, "patch")
+    found: list[_Diff | None] = []
+    for table, (_, at) in zip(entry.patch, place.each("patch"), strict=True):
+        if table.file == "":
+            found.append(None)
+        elif (table.file is None) == (table.text is None):
+            raise place.source.error(at, "has file and text, or none of them; keep the one that holds the diff")
+        elif table.text is not None:
+            found.append(_Diff(table.name or "patch", table.text, at))
+        else:
+            found.append(
+                _Diff(table.name or str(table.file), locations.text_file(str(table.file), at, place.source), at)
+            )
+    if any(found) and (request := next((name for name in ("journey", "scenario") if getattr(entry, name)), None)):
+        raise place.source.error(
+            key, f"needs answers to compare, one by one, this entry has a {request}; name endpoints, or remove patch"
+        )
+    return list(dict.fromkeys(found)) or [None]
+
+
+def _patch(diff: _Diff | None, app_dir: str, source: Source) -> Patch | None:
+    if diff is None:
+        return None
+    try:
+        return patch_of(diff.name, diff.text, app_dir)
+    except DiffError as error:
+        raise source.error(diff.key, f"{diff.name}: {error}") from None
 
 
 def _own_modes(place: _Place) -> list[dict[str, Any]]:

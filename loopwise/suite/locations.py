@@ -113,6 +113,17 @@ def existing_file(text: str, key: Key, source: Source) -> Path:
     return path
 
 
+def text_file(text: str, key: Key, source: Source) -> str:
+    """Return what a file says, its line ends as they are."""
+    path = existing_file(text, key, source)
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        raise source.error(key, f"{path} can't be read ({error.strerror}); check its permissions") from None
+    except UnicodeDecodeError as error:
+        raise source.error(key, f"{path}: byte {error.start} is no UTF-8; save the file as UTF-8") from None
+
+
 def locust_file(text: str, key: Key, source: Source) -> str:
     """Return the absolute path of a Python file that exists."""
     path = existing_file(text, key, source)

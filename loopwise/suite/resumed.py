@@ -66,7 +66,8 @@ def remote_hosts(suite: Suite) -> list[str]:
 
 def _reach(case: Case) -> list[Any]:
     own = case.endpoints if is_own(case) else ()
-    return [*(getattr(case, name) for name in REACHES), case.load.shape, own]
+    patch = case.patch and (case.patch.name, case.patch.text)
+    return [*(getattr(case, name) for name in REACHES), case.load.shape, patch, own]
 
 
 def _named(suite: Suite) -> str:
@@ -75,7 +76,8 @@ def _named(suite: Suite) -> str:
     for case in suite.cases:
         app = [case.app.python, f"{case.app.target} in {case.app.app_dir}"] if case.app else []
         command = [case.before_replicate.text] if case.before_replicate else []
-        names |= dict.fromkeys([*app, *command, *filter(None, (case.scenario, case.load.shape, case.url))])
+        patch = [f"the patch {case.patch.name}"] if case.patch else []
+        names |= dict.fromkeys([*app, *patch, *command, *filter(None, (case.scenario, case.load.shape, case.url))])
     shown = list(names)[:SHOWN]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (", ".join(shown) + more) if shown else "target_app"

@@ -258,6 +258,14 @@ EndpointText = Annotated[EndpointTable, BeforeValidator(_endpoint)]
 StepText = Annotated[StepTable, BeforeValidator(_endpoint)]
 
 
+class PatchTable(Table):
+    """A diff: its file, or its text."""
+
+    file: str | None = None
+    text: str | None = Field(default=None, min_length=1)
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+
+
 class MixTable(Table):
     """One of several requests in the same case: to an app that is not ours, or to a workload of target_app."""
 
@@ -324,6 +332,7 @@ class Entry(ServerTable):
     mode: Factor[str] = Field(default_factory=list)
     features: Factor[str] = Field(default_factory=list)
     dependencies: Factor[Literal["own", "same"]] = Field(default_factory=list)
+    patch: Factor[Annotated[PatchTable, BeforeValidator(_written("file"))]] = Field(default_factory=list)
     app: Factor[str] = Field(default_factory=list)
     python: Factor[str] = Field(default_factory=list)
     app_dir: Factor[str] = Field(default_factory=list)

@@ -79,7 +79,7 @@ def _kept(words: list[str]) -> list[str]:
 
 def _subject(case: Case) -> dict[str, Any]:
     if case.app is not None:
-        return {**_app(case.app, case.server), **_requests(case), **_mode(case)}
+        return {**_app(case.app, case.server), **_requests(case), **_mode(case), **_patch(case)}
     if case.url is not None:
         return {"url": case.url, **_requests(case)}
     if case.scenario is not None:
@@ -110,6 +110,11 @@ def _mode(case: Case) -> dict[str, Any]:
     if not is_moded(case):
         return {}
     return {"mode": case.mode, **({} if case.dependencies == "own" else {"dependencies": case.dependencies})}
+
+
+def _patch(case: Case) -> dict[str, Any]:
+    """The diff as text: its file may be gone, or another one by now."""
+    return {} if case.patch is None else {"patch": {"name": case.patch.name, "text": case.patch.text}}
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
