@@ -57,6 +57,19 @@ def test_the_other_sides_rows_and_slices_count_nothing(tmp_path: Path) -> None:
     assert side.counts["rows"] == 100
 
 
+def test_a_canary_counts_from_when_it_was_due_and_is_no_load(tmp_path: Path) -> None:
+    late = [
+        FakeRow(time_ms * MS, 2 * MS, "baseline victim /health", scheduled_ns=(time_ms - waited_ms) * MS)
+        for time_ms, waited_ms in ((150, 20), (195, 30), (700, 650), (900, 2))
+    ]
+    rows = answers("baseline", *range(0, 1000, 10), path="/x") + late
+    side = measured(sorted(rows, key=lambda row: row.received_ns), tmp_path, [at("baseline", 100, 200)])
+    assert set(side.metrics) == {TOTAL}
+    assert side.metrics[TOTAL]["throughput_rps"] == pytest.approx(100.0)
+    assert side.metrics[TOTAL]["victim_p99_ms"] == pytest.approx(30.0)
+    assert side.counts["served"] == 100
+
+
 def test_cpu_is_spread_over_all_requests_of_its_span(tmp_path: Path) -> None:
     rows = answers("baseline", *range(0, 1000, 10))
     side = measured(rows, tmp_path, [at("baseline", 100, 200)], cpu_s=0.5)

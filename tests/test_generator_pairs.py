@@ -135,6 +135,28 @@ def test_thinking_users_send_in_slices_of_their_side_only(
         assert {row["error"] for row in counted} == {None}
 
 
+def test_the_canary_of_a_side_is_asked_in_its_slices_only_and_slices_end_without_a_wait(
+    generator: GeneratorProcess, servers: tuple[FaultServer, FaultServer], tmp_path: Path
+) -> None:
+    run = paired(
+        generator,
+        tmp_path,
+        (servers[0].url, servers[1].url),
+        ("/slow", "/slow"),
+        {"victim": "/ok"},
+        slice_s=0.25,
+        slices=2,
+        has_canary=True,
+    )
+    for server, side, each in zip(servers, SIDES, run.slices, strict=True):
+        asked = [row for row in run.rows if row["endpoint"] == f"{side} victim /ok"]
+        assert server.seen["GET /ok"] == len(asked) > 2
+        other = run.slices[1 - SIDES.index(side)]
+        assert not [row for row in asked if other.start_ns <= row["sent_ns"] < other.end_ns]
+        assert [row for row in asked if each.start_ns <= row["scheduled_ns"] < each.end_ns]
+    assert not [event for event in run.events if event.phase == "drain"]
+
+
 @pytest.mark.parametrize("rival", [{}, {"slice_s": 0.05, "slices": 4}], ids=["at once", "by turns"])
 def test_a_refusing_side_is_all_errors_and_the_run_ends(
     generator: GeneratorProcess,

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from loopwise.analysis.errors import count_errors
 from loopwise.analysis.figures import CaseFigures, RunFigures, request_metrics, whole_of
-from loopwise.analysis.metrics import METRICS
+from loopwise.analysis.metrics import CANARY, METRICS
 from loopwise.analysis.rows import INTS, MASK, Requests, outcomes, retried
+from loopwise.analysis.stats import nearest_rank
 from loopwise.generator.protocol import Slice
-from loopwise.model import TOTAL, Case, ErrorCount, Experiment, Round, Side
+from loopwise.model import TOTAL, VICTIM, Case, ErrorCount, Experiment, Round, Side
 
 
 def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float | None, span: Slice) -> Side:
@@ -31,7 +32,8 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
             longer than what counts, so the requests are counted over it, too.
     """
     endpoints = np.asarray(pc.cast(table.column("endpoint"), pa.string()).to_pylist(), dtype=object)
-    mine = np.array([text.startswith(f"{name} ") for text in endpoints], dtype=bool)
+    canary = np.array([text.startswith(f"{name} {VICTIM}") for text in endpoints], dtype=bool)
+    mine = np.array([text.startswith(f"{name} ") for text in endpoints], dtype=bool) & ~canary
     is_ok, is_failed = outcomes(table)
     received_ns = np.asarray(table.column("received_ns"), dtype=np.int64)
     service_ms = (received_ns - np.asarray(table.column("sent_ns"), dtype=np.int64)) / 1e6
@@ -54,6 +56,10 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
     }
     if cpu_s is not None and served:
         metrics[TOTAL]["cpu_ms_per_request"] = cpu_s * 1e3 / served
+    own = [each for each in stretches if each.side == name]
+    canary_ms = _canary_p99_ms(table, received_ns, canary & is_ok, own)
+    if canary_ms is not None:
+        metrics[TOTAL][CANARY] = canary_ms
     counts = {
         "rows": int(mine.sum()),
         "window_rows": int((counted | failed).sum()),
@@ -62,6 +68,15 @@ def side_of(table: pa.Table, name: str, stretches: Sequence[Slice], cpu_s: float
         "retried": retried(table.filter(pa.array(mine))),
     }
     return Side(metrics=metrics, counts=counts, errors=_errors(table, name, counted, failed, span.start_ns))
+
+
+def _canary_p99_ms(table: pa.Table, received_ns: INTS, answers: MASK, stretches: Sequence[Slice]) -> float | None:
+    """The canary's 99th percentile from when it was due, of what was due in the stretches; None without any."""
+    if not answers.any():
+        return None
+    due_ns = np.asarray(pc.fill_null(table.column("scheduled_ns"), 0), dtype=np.int64)
+    counted = answers & np.logical_or.reduce([_within(due_ns, each) for each in stretches])
+    return nearest_rank(np.sort(received_ns[counted] - due_ns[counted]), 0.99) / 1e6 if counted.any() else None
 
 
 def _errors(table: pa.Table, name: str, counted: MASK, failed: MASK, start_ns: int) -> tuple[ErrorCount, ...]:

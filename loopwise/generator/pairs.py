@@ -8,7 +8,7 @@ from loopwise.generator.connection import Connection
 from loopwise.generator.protocol import ABBA, Order, Slice
 from loopwise.generator.recorder import Recorder
 from loopwise.generator.traffic import Traffic
-from loopwise.generator.users import ClosedUser
+from loopwise.generator.users import ClosedUser, ScheduleUser
 from loopwise.model import SIDES, Endpoint, SideName
 from loopwise.servers.origin import resolve
 
@@ -81,8 +81,21 @@ class SlicedUser(ClosedUser):
         super()._send_next()
 
 
+class SlicedCanary(ScheduleUser):
+    """The canary of a side, which sends while its side is open."""
+
+    abstract = True
+    side: Side
+
+    def _due(self, due_ns: int) -> None:
+        if self.side.is_shut and not self.stopped:
+            self._arm()
+        else:
+            super()._due(due_ns)
+
+
 class PairTraffic(Traffic):
-    """The same closed load on two servers. Rows carry the side's name before the endpoint's."""
+    """The same closed load on two servers. Rows carry the side's name before the endpoint's, also the canary's."""
 
     def __init__(self, order: Order, recorder: Recorder) -> None:
         super().__init__(order, recorder)
@@ -94,6 +107,12 @@ class PairTraffic(Traffic):
             self._side_users("candidate", rival.url, rival.endpoints),
         ]
         self.users = 2 * order.load.users
+        if rival.has_canary and order.load.victim is not None:
+            self.user_classes += [
+                self._canary(order.load.victim, name, base=SlicedCanary, origin=resolve(url), side=self.sides[name])
+                for name, url in zip(SIDES, (order.url, rival.url), strict=True)
+            ]
+            self.users += 2
 
     def _side_users(self, name: SideName, url: str, endpoints: tuple[Endpoint, ...]) -> Any:
         origin, side = resolve(url), self.sides[name]

@@ -26,6 +26,8 @@ class Rival(Noun):
     """Number of slices, of both sides together."""
     first: SideName = "baseline"
     """Side of the first slice."""
+    has_canary: bool = False
+    """Whether the load's canary is asked of both sides, in their slices."""
 
 
 class Slice(NamedTuple):

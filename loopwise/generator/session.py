@@ -250,9 +250,12 @@ class Session:
         return self._driver.users if runner.state == STATE_SPAWNING else int(runner.target_user_count)
 
     def _drain(self) -> None:
-        """Open load: wait for all that was due. Closed load: wait for one more answer, which shows that it lives."""
+        """Open load: wait for all that was due. Closed load: wait for one more answer, which shows that it lives.
+
+        After slices there is none to wait for: both sides are shut, and all that was sent is answered.
+        """
         load, driver, start_s = self._order.load, self._driver, time.monotonic()
-        if load.model == "closed" and driver.users:
+        if load.model == "closed" and driver.users and not self._slices:
             rows = driver.rows
             wait_s = min(load.timeout_s, max(HANG_WAIT_MIN_S, min(load.measure_s, HANG_WAIT_MAX_S)))
             self._wait("drain", start_s + wait_s, until=lambda: driver.rows > rows)

@@ -128,13 +128,16 @@ class Traffic:
             **attributes,
         )
 
-    def _schedule(self, name: str, supply: Supply, rate: list[Stretch], load: Load, count: int) -> Any:
-        """A class of schedules, `count` of which share the load."""
-        return ScheduleUser.with_attributes(
+    def _schedule(
+        self, name: str, supply: Supply, rate: list[Stretch], load: Load, count: int, **attributes: Any
+    ) -> Any:
+        """A class of schedules, `count` of which share the load; `attributes` replace what it has otherwise."""
+        base = attributes.pop("base", ScheduleUser)
+        return base.with_attributes(
             name,
             fixed_count=count,
             reactor=self.reactor,
-            origin=self.origin,
+            origin=attributes.pop("origin", self.origin),
             supply=supply,
             rate=rate,
             arrivals=load.arrivals,
@@ -145,16 +148,26 @@ class Traffic:
             phase=self._order.part / count,
             epoch_offset_ns=time.time_ns() - time.monotonic_ns(),
             begun=self._schedules,
+            **attributes,
         )
 
-    def _canary(self, path: str) -> Any:
-        """The canary probe as a class of one Locust user: twenty requests a second, whatever else goes on."""
-        supply = self._supply([(f"{VICTIM}{path}", Endpoint(path=path))], self.origin)
+    def _canary(self, path: str, whose: str = "", **attributes: Any) -> Any:
+        """The canary probe as a class of one Locust user: twenty requests a second, whatever else goes on.
+
+        Args:
+            path: what it asks.
+            whose: side of a pair; precedes the name that its rows carry.
+            attributes: as in `_schedule`.
+        """
+        name = f"{VICTIM}{path}"
+        supply = self._supply(
+            [(f"{whose} {name}" if whose else name, Endpoint(path=path))], attributes.get("origin", self.origin)
+        )
         load = Load(model="open", arrivals="constant", max_connections=CANARY_CONNECTIONS)
         rate = [Stretch(float("inf"), CANARY_RATE_RPS, CANARY_RATE_RPS)]
         # Locust spawns user classes by name in ASCII order: in lower case, this one connects after the load. Before it,
         # its connections would fall to workers of the server while they are idle, and leave some without load.
-        canary = self._schedule("canary", supply, rate, load, 1)
+        canary = self._schedule(f"canary{whose}", supply, rate, load, 1, **attributes)
         # The canary measures the wait for the event loop, not for accept(), which a blocked loop rarely calls.
         canary.opened_beforehand = CANARY_CONNECTIONS if self._order.opens_ahead else 0
         return canary

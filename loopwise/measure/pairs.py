@@ -1,10 +1,9 @@
 """Measures rounds of a pair: two cases on a fresh pair of servers, loaded at once (duel) or by turns (slices)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from loopwise.analysis.checks import check_round, void_reason
 from loopwise.analysis.rounds import side_of
@@ -14,6 +13,7 @@ from loopwise.measure.testbed import Recording, Testbed, keep_partial_rows
 from loopwise.model import SIDES, Case, HostFigures, Pairing, Round, Side, SideName
 from loopwise.results.folder import STREAM, seal_samples
 from loopwise.results.room import check_room
+from loopwise.servers.lifecycle import RunningServer
 from loopwise.servers.pinning import Pinning, pin
 from loopwise.servers.preparation import prepare
 
@@ -43,6 +43,29 @@ class Pair:
 
 def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
     """Measure one round, write it and return it; if a side can't be measured, the round has failed."""
+    return _measured(testbed, pair, number, lambda record: _load(testbed, pair, record))
+
+
+def measure_round_on(
+    testbed: Testbed, pair: Pair, number: int, servers: Mapping[SideName, RunningServer], pinning: Pinning
+) -> Round:
+    """Measure one round as `measure_round`, on servers that are up; the canary is asked beside it.
+
+    Args:
+        testbed: its result gets the round.
+        pair: in slices.
+        number: of the round, for which both servers were started freshly.
+        servers: of both sides.
+        pinning: cores of both and of the generator.
+    """
+
+    def load(record: Round) -> Recording:
+        return _load_on(testbed, pair, record, servers, pinning, has_canary=True)
+
+    return _measured(testbed, pair, number, load)
+
+
+def _measured(testbed: Testbed, pair: Pair, number: int, load: Callable[[Round], Recording]) -> Round:
     check_room(testbed.result.path)
     folder = testbed.result.new_round_folder(*pair.names, number)
     record = Round(
@@ -56,7 +79,7 @@ def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
         first=SIDES[(number + 1) % 2],
     )
     try:
-        record = _evaluate(testbed, record, _load(testbed, pair, record, folder))
+        record = _evaluate(testbed, record, load(record))
     except RunError as error:
         check_room(testbed.result.path)
         record = record.model_copy(update={"error": str(error)})
@@ -65,8 +88,9 @@ def measure_round(testbed: Testbed, pair: Pair, number: int) -> Round:
     return record
 
 
-def _load(testbed: Testbed, pair: Pair, record: Round, folder: Path) -> Recording:
+def _load(testbed: Testbed, pair: Pair, record: Round) -> Recording:
     """Start both servers and load them."""
+    folder = testbed.result.round_folder(*pair.names, record.number)
     places = pin_sides(pair, testbed.cores)
     prepare([pair.baseline, pair.candidate], record.number, folder / f"{SIDES[0]}.log")
     with ExitStack() as stack:
@@ -76,24 +100,39 @@ def _load(testbed: Testbed, pair: Pair, record: Round, folder: Path) -> Recordin
             )
             for name in (SIDES if record.first == "baseline" else SIDES[::-1])
         }
-        order = Order(
-            url=servers["baseline"].url,
-            endpoints=pair.baseline.endpoints,
-            load=pair.baseline.load,
-            rival=Rival(
-                url=servers["candidate"].url,
-                endpoints=pair.candidate.endpoints,
-                slice_s=pair.slice_s,
-                slices=pair.slices,
-                first=record.first,
-            ),
-            seed=testbed.load_seed(*pair.names, record.number),
-            samples=str(folder / STREAM),
-            cores=places["baseline"].generator,
-            opens_ahead=all(server.opens_ahead for server in servers.values()),
-        )
-        recording = Recording({name: servers[name] for name in SIDES})
-        testbed.load(recording, order)
+        return _load_on(testbed, pair, record, servers, places["baseline"], has_canary=False)
+
+
+def _load_on(
+    testbed: Testbed,
+    pair: Pair,
+    record: Round,
+    servers: Mapping[SideName, RunningServer],
+    pinning: Pinning,
+    *,
+    has_canary: bool,
+) -> Recording:
+    """Load two servers that are up."""
+    folder = testbed.result.round_folder(*pair.names, record.number)
+    order = Order(
+        url=servers["baseline"].url,
+        endpoints=pair.baseline.endpoints,
+        load=pair.baseline.load,
+        rival=Rival(
+            url=servers["candidate"].url,
+            endpoints=pair.candidate.endpoints,
+            slice_s=pair.slice_s,
+            slices=pair.slices,
+            first=record.first,
+            has_canary=has_canary,
+        ),
+        seed=testbed.load_seed(*pair.names, record.number),
+        samples=str(folder / STREAM),
+        cores=pinning.generator,
+        opens_ahead=all(server.opens_ahead for server in servers.values()),
+    )
+    recording = Recording({name: servers[name] for name in SIDES})
+    testbed.load(recording, order)
     return recording
 
 
