@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from loopwise.cli import (
+    advise,
     blame,
     calibrate,
     check,
@@ -33,6 +34,7 @@ from loopwise.visible import message
 COMMANDS: dict[str, Callable[..., int]] = {
     "run": run.run,
     "try": try_.try_,
+    "advise": advise.advise,
     "init": init.init,
     "check": check.check,
     "report": report.report,

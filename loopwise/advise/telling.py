@@ -1,0 +1,170 @@
+"""From what was measured of each endpoint to the rows of advice.json."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loopwise.advise.candidates import Candidate
+from loopwise.advise.decide import Decision, Judged, Screened, decide
+from loopwise.advise.diagnosis import Diagnosis
+from loopwise.advise.rows import AdviceRow
+from loopwise.blame.findings import BlamedLine
+from loopwise.model import TOTAL, Case, Round, Verdict
+
+
+@dataclass
+class Subject:
+    """One endpoint after everything was measured."""
+
+    case: Case
+    """As written, with one endpoint."""
+    diagnosis: Diagnosis
+    throughput_rps: float = 0.0
+    """As written; the lowest that was measured."""
+    line: BlamedLine | None = None
+    """What holds the loop most."""
+    candidates: list[Candidate] = field(default_factory=list)
+    screened: list[Screened] = field(default_factory=list)
+    failed: list[tuple[Candidate, str]] = field(default_factory=list)
+    """Candidates that could not be measured, and why."""
+    best: Screened | None = None
+    out_of_time: str = ""
+    judged: Judged | None = None
+    decision: Decision | None = None
+    rounds: int = 0
+
+    @property
+    def endpoint(self) -> str:
+        """`GET /x`."""
+        return self.case.endpoints[0].name
+
+    @property
+    def where(self) -> str:
+        """`shop/report.py:41`, relative to the app's folder; empty where no line is known."""
+        if self.line is None or self.case.app is None:
+            return ""
+        path, folder = Path(self.line.path).resolve(), Path(self.case.app.app_dir).resolve()
+        return f"{path.relative_to(folder) if path.is_relative_to(folder) else path}:{self.line.line}"
+
+    def measured(self, rounds: Sequence[Round]) -> None:
+        """Take note of how fast it is as written in rounds."""
+        rates = [each.baseline.metrics.get(TOTAL, {}).get("throughput_rps") for each in rounds]
+        self.throughput_rps = min([self.throughput_rps, *filter(None, rates)])
+
+    def judge(self, found: Judged | None, harmed: Mapping[str, Verdict], refused: str, rounds: int) -> None:
+        """Take what the confirmation said.
+
+        Args:
+            found: the comparison of its best change; None: it could not be made.
+            harmed: endpoints beside it that surely lose.
+            refused: why the change was not possible any more; or empty.
+            rounds: that were measured.
+        """
+        self.rounds = rounds
+        if refused and self.best is not None:
+            self.failed.append((self.best.candidate, refused))
+            self.screened.remove(self.best)
+            self.best = None
+        elif found is not None:
+            self.judged, self.decision = found, decide(found, harmed)
+
+    @property
+    def cause(self) -> str:
+        """`blocks the event loop 97 % of the time at shop/report.py:41 (requests.get)`."""
+        cause = self.diagnosis.cause
+        if cause is None:
+            return self.diagnosis.note
+        if cause.cause != "loop_blocked":
+            return cause.evidence
+        at = f" at {self.where}" if self.where else ""
+        call = f" ({self.line.function or self.line.source})" if self.line else ""
+        return f"blocks the event loop {cause.share:.0%} of the time{at}{call}".replace("%", " %")
+
+    @property
+    def gain(self) -> float:
+        """How much is gained, for the order: the best first."""
+        if self.decision is None or not self.decision.is_advised or self.decision.verdict.ratio is None:
+            return 0.0
+        ratio = self.decision.verdict.ratio
+        return ratio if self.decision.verdict.metric == "throughput_rps" else 1 / ratio
+
+
+def concluded(subjects: Sequence[Subject]) -> list[AdviceRow]:
+    """The rows of all endpoints: those with advice first, the largest gain before the others."""
+    advised = sorted((each for each in subjects if each.gain), key=lambda each: -each.gain)
+    others = [each for each in subjects if not each.gain]
+    return [row for each in (*advised, *others) for row in _rows(each)]
+
+
+def _rows(subject: Subject) -> list[AdviceRow]:
+    """All rows of an endpoint: its advice, what else was tried, what failed; or why nothing was tried."""
+    rows = []
+    if subject.best is not None and subject.decision is not None and subject.judged is not None:
+        rows.append(_confirmed(subject, subject.best.candidate, subject.decision, subject.judged))
+    for each in sorted(subject.screened, key=lambda one: -(one.gain or 0.0)):
+        if rows and each is subject.best:
+            continue
+        rows.append(_tried(subject, each))
+    rows += [
+        AdviceRow.model_validate(
+            {**_of(subject, candidate), "verdict": "invalid", "outcome": "failed", "tried_and_failed": sentence}
+        )
+        for candidate, sentence in subject.failed
+    ]
+    if not rows:
+        rows.append(_untouched(subject))
+    return rows
+
+
+def _of(subject: Subject, candidate: Candidate) -> dict[str, object]:
+    return {
+        "endpoint": subject.endpoint,
+        "change": candidate.change,
+        "kind": candidate.kind,
+        "where": candidate.where or subject.where,
+        "diff": candidate.diff,
+        "cause": subject.cause,
+    }
+
+
+def _confirmed(subject: Subject, candidate: Candidate, decision: Decision, found: Judged) -> AdviceRow:
+    verdict = decision.verdict
+    return AdviceRow.model_validate(
+        {
+            **_of(subject, candidate),
+            "metric": verdict.metric,
+            "ratio": verdict.ratio,
+            "ci_low": verdict.ci_low,
+            "ci_high": verdict.ci_high,
+            "verdict": verdict.verdict,
+            "canary_p99_ms": found.canary_p99_ms,
+            "outcome": "advised" if decision.is_advised else "tried",
+            "reason": decision.reason or (subject.out_of_time or verdict.reason if verdict.ratio is None else ""),
+            "rounds": subject.rounds,
+        }
+    )
+
+
+def _tried(subject: Subject, each: Screened) -> AdviceRow:
+    """A change that was not worth confirming: its ratio is that of a round, without an interval."""
+    row = {**_of(subject, each.candidate), "ratio": each.gain, "outcome": "tried", "reason": each.fault, "rounds": 1}
+    return AdviceRow.model_validate(row | ({"verdict": "invalid"} if each.gain is None else {}))
+
+
+def _untouched(subject: Subject) -> AdviceRow:
+    diagnosis = subject.diagnosis
+    if diagnosis.fault:
+        return AdviceRow(endpoint=subject.endpoint, outcome="untried", reason=diagnosis.fault)
+    if subject.out_of_time:
+        return AdviceRow(endpoint=subject.endpoint, outcome="untried", reason=subject.out_of_time, cause=subject.cause)
+    if diagnosis.cause is not None:
+        return AdviceRow(
+            endpoint=subject.endpoint, outcome="untried", reason="no change of ours may lift it", cause=subject.cause
+        )
+    return AdviceRow(
+        endpoint=subject.endpoint,
+        outcome="left",
+        verdict="same",
+        reason=diagnosis.note or f"{diagnosis.throughput_rps:,.0f} requests/s, nothing holds its loop or threads",
+        cause=diagnosis.note,
+    )

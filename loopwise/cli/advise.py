@@ -1,0 +1,183 @@
+"""`advise`: what to change about an app's endpoints, each change measured before anybody makes it."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loopwise.cli.crash import crashes_logged
+from loopwise.cli.options import (
+    AppDir,
+    Cwd,
+    EnvFile,
+    Headers,
+    IncludeUnsafe,
+    Json,
+    Label,
+    Out,
+    Python,
+    Quietly,
+    Seed,
+    Sets,
+    StartupTimeout,
+    checked_label,
+    claimed,
+    command_line,
+    console,
+    new_folder,
+    overrides_of,
+    ready_to_measure,
+    request_of,
+    teller,
+)
+from loopwise.errors import GATE_FAILED, Interrupted, RefusedError, UsageError, writing
+from loopwise.report.terminal.console import print_json, say
+
+if TYPE_CHECKING:
+    from loopwise.results.folder import ResultFolder
+
+GAIN = re.compile(r"gain:\+(?P<percent>\d+(?:\.\d+)?)%")
+
+
+def advise(
+    app: Annotated[str, typer.Argument(metavar="APP", help="module:app, or module:factory().")],
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'GET /x'",
+            help="What to ask; may be repeated; default: what the app's OpenAPI document offers and changes nothing.",
+        ),
+    ] = None,
+    app_dir: AppDir = Path(),
+    python: Python = None,
+    cwd: Cwd = None,
+    env_file: EnvFile = None,
+    users: Annotated[int, typer.Option(min=2, max=10_000, help="Users, each with one request in flight.")] = 10,
+    workers: Annotated[
+        str | None,
+        typer.Option(metavar="1,2", help="Workers as the app is run, then counts to try; default: 1, and 2 to try."),
+    ] = None,
+    budget_s: Annotated[float, typer.Option(max=86_400, help="Seconds that everything may take, about.")] = 300.0,
+    canary: Annotated[
+        str | None,
+        typer.Option(metavar="/health", help="A cheap path that is asked beside each load; default: one is chosen."),
+    ] = None,
+    header: Headers = None,
+    include_unsafe: IncludeUnsafe = False,
+    startup_timeout_s: StartupTimeout = None,
+    set_: Sets = None,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="gain:+20%", help="Exit with 1 where a change surely gains as much.")
+    ] = None,
+    out: Out = None,
+    label: Label = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    quiet: Quietly = False,
+) -> int:
+    """Say what to change about an app's endpoints: def or async def, threads, processes, workers; all measured."""
+    from loopwise.advise.decide import gains
+    from loopwise.advise.endpoints import choose
+    from loopwise.advise.planning import refuse_short
+    from loopwise.advise.rows import plain, write_rows
+    from loopwise.advise.session import Adviser, Wishes
+    from loopwise.advise.words import lines
+    from loopwise.generator.client import generators
+    from loopwise.report.terminal.progress import Quiet
+    from loopwise.results.folder import EXPERIMENT
+    from loopwise.suite.own_app import named_app, named_env_file
+    from loopwise.suite.scaffold import trial_document
+
+    refuse_short(budget_s)
+    least = None if fail_on is None else parse_gain(fail_on)
+    counts = worker_counts(workers)
+    label = checked_label(label)
+    named = named_app("advise", app, app_dir, python, cwd)
+    chosen = choose(named, named_env_file("advise", env_file), endpoint or (), include_unsafe=include_unsafe)
+    document = trial_document(
+        app,
+        chosen.wanted,
+        workers=str(counts[0]),
+        users=users,
+        app_dir=app_dir,
+        python=python,
+        cwd=cwd,
+        env_file=env_file,
+        request=request_of(header, None, None),
+    )
+    document["load"] |= {"warmup_s": 0.2, "measure_s": 1.0}
+    ready_to_measure()
+    screen, is_silent = console(), quiet or as_json
+    path = new_folder(out, "advise", label)
+    with claimed(path) as result, crashes_logged(path), generators(result.generator_log) as pool:
+        pool.warm_up()
+        wishes = Wishes(budget_s, counts, canary, 1 if seed is None else seed)
+        adviser = Adviser(result, pool, wishes, teller(screen, silent=is_silent), Quiet(), command_line())
+        try:
+            rows = adviser.advise(document, chosen, overrides_of(set_, startup_timeout_s))
+        except (Interrupted, RefusedError) as error:
+            raise type(error)(f"{error}: {_what_is_kept(result)}") from None
+        with writing("--out", path):
+            write_rows(path, rows)
+    if (path / EXPERIMENT).exists():
+        _report(path)
+    if as_json:
+        print_json(plain(rows))
+    else:
+        for line in lines(rows, adviser.canary):
+            say(screen, line)
+        say(screen, f"result: {path}")
+    advised = [row for row in rows if row.outcome == "advised" and row.metric == "throughput_rps"]
+    return GATE_FAILED if least is not None and any(gains(row.ci_low, least) for row in advised) else 0
+
+
+def worker_counts(text: str | None) -> tuple[int, ...]:
+    """Worker counts from `1,2`, the app's own first.
+
+    Raises:
+        UsageError: it is no list of numbers.
+    """
+    from loopwise.machine import cores
+
+    if text is None:
+        return (1, 2) if cores() > 1 else (1,)
+    try:
+        counts = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise UsageError(f"--workers: got {text!r}, allowed are numbers from 1 and commas; write 1,2")
+    return counts
+
+
+def parse_gain(text: str) -> float:
+    """Read `gain:+20%` as 0.2.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    match = GAIN.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise UsageError(f"--fail-on: got {text!r}, allowed is gain:+N%; write for example gain:+20%")
+    return float(match["percent"]) / 100
+
+
+def _report(path: Path) -> None:
+    """Make the report of the endpoints as written, and print nothing."""
+    from loopwise.report.build import build
+    from loopwise.results.folder import ResultFolder
+
+    build(ResultFolder(path))
+
+
+def _what_is_kept(result: "ResultFolder") -> str:
+    """Say what of an advice that ended early is kept."""
+    from loopwise.errors import ResultError
+
+    try:
+        runs = sum(planned.state != "planned" for planned in result.experiment().plan)
+    except ResultError:
+        return "nothing is kept"
+    rounds = sum(1 for _ in result.path.glob("*/pairs/*/*/*/round.json"))
+    return f"{runs} runs and {rounds} rounds are kept in {result.path}, but no advice; begin again with another --out"
