@@ -3,14 +3,17 @@
 import asyncio
 import re
 import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from loopwise.blame.edits import CollisionError, Edit, Offer, merged, offer_for, offer_of_endpoint
 from loopwise.blame.findings import BlamedLine
 from loopwise.blame.watched import Site
+from target_app.blame.places import Places, stack_of
 
 MARKS = re.compile("[«»]")
 
@@ -469,6 +472,18 @@ def test_edits_of_one_file_become_one_text_and_one_diff(tmp_path: Path) -> None:
         assert (tmp_path / "app.py").read_text(encoding="utf-8") == one.sources["app.py"]
 
 
+def test_what_two_edits_add_to_the_module_stands_there_once(tmp_path: Path) -> None:
+    body = "return {json}, {zlib}"
+    edits = [
+        of_kind(offer_for(marked(tmp_path, whole("import json\nimport zlib\n", each)), tmp_path), "process")
+        for each in ("return «json.loads(x)», zlib.compress(y)", "return json.loads(x), «zlib.compress(y)»")
+    ]
+    source = merged(edits).sources["app.py"]
+    run = "await asyncio.get_running_loop().run_in_executor(_PROCESSES, "
+    assert body.format(json=f"{run}json.loads, x)", zlib=f"{run}zlib.compress, y)") in source
+    assert [source.count(each) for each in ("ProcessPoolExecutor(", "import asyncio\n")] == [1, 1]
+
+
 def test_edits_of_the_same_code_collide_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "app.py"
     text = ROUTE.format(line="async def f():").replace("return 1", "«g()»")
@@ -533,3 +548,53 @@ def test_an_edited_function_answers_as_before(tmp_path: Path) -> None:
         exec(compile(source, "app.py", "exec"), names)
         answers.append(asyncio.run(names["f"](20)))  # type: ignore[operator]
     assert answers[0] == answers[1] == 2432902008176640190
+
+
+LOOKED_AT = """
+def deep(value):
+    return look(value)
+
+
+class Box:
+    def get(self, value):
+        return deep(value)
+
+
+async def inner(box):
+    return box.get(1)
+
+
+async def f(box, name="äöü"):
+{body}
+"""
+# Body of `async def f(box)` during whose call the stack is copied -> what the code becomes.
+SEEN = {
+    "return 'ä' + str(deep(2))": "await asyncio.to_thread(deep, 2)",
+    "return deep(deep.__name__) or name": "await asyncio.to_thread(deep, deep.__name__)",
+    "return (box\n        .get(3))": "await asyncio.to_thread(box.get, 3)",
+    "return [look(n) for n in range(1)]": "await asyncio.to_thread(lambda: [look(n) for n in range(1)])",
+    "return sum(look(n) for n in range(1))": "await asyncio.to_thread(sum, (look(n) for n in range(1)))",
+    "return list(map(look, [1]))": "await asyncio.to_thread(list, map(look, [1]))",
+    "return max([1], key=lambda n: look(n))": "await asyncio.to_thread(max, [1], key=lambda n: look(n))",
+    "return await inner(box)": "await asyncio.to_thread(box.get, 1)",
+}
+
+
+@pytest.mark.parametrize("body", SEEN)
+def test_the_call_of_the_async_def_is_edited_wherever_it_leads(body: str, tmp_path: Path) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(LOOKED_AT.format(body=f"    {body}"), encoding="utf-8")
+    places, spots = Places(str(tmp_path), "/nowhere"), []
+
+    def look(value: object) -> int:
+        spots.append(places.spot(stack_of(sys._getframe())))
+        return 1
+
+    names: dict[str, Any] = {"look": look}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), names)
+    asyncio.run(names["f"](names["Box"]()))
+    (spot,) = spots
+    assert spot is not None
+    assert spot.site is not None
+    line = line_at(path, spot.line, spot.columns).model_copy(update={"site": Site(**spot.site._asdict())})
+    assert of_kind(offer_for(line, tmp_path), "to_thread").words == SEEN[body]

@@ -14,6 +14,19 @@ pytestmark = pytest.mark.e2e
 EXAMPLE = ROOT / "examples" / "blocking"
 MAIN = EXAMPLE / "blocking" / "main.py"
 LEAST_SHARE = 0.05
+FIRST_EDITS = {
+    "GET /sleep": "await asyncio.sleep(0.02)",
+    "GET /requests": "await _HTTPX.get(app.state.service, timeout=5)  # _HTTPX = httpx.AsyncClient(…)",
+    "GET /sqlite": 'async with aiosqlite.connect(":memory:") as database: '
+    "await (await database.execute(COUNT)).fetchone()",
+    "GET /file": "await asyncio.to_thread(app.state.big_file.read_bytes)",
+    "GET /subprocess": "await asyncio.to_thread(subprocess.run, PROGRAM, capture_output=True, text=True, check=True)",
+    "GET /dns": 'await asyncio.to_thread(lambda: [socket.getaddrinfo("localhost", 80) for _ in range(1500)])',
+    "GET /zlib": "await asyncio.to_thread(zlib.compress, BIG_BYTES, 6)",
+    "GET /json": "await asyncio.to_thread(json.loads, BIG_TEXT)",
+    "GET /regex": 'await asyncio.to_thread(re.match, r"(a+)+$", MISSPELT)',
+    "GET /loop": "await asyncio.to_thread(sum, (number * number for number in range(300_000)))",
+}
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
@@ -22,9 +35,14 @@ def test_the_ten_planted_lines_are_named_and_no_other_has_a_share(loop: str, tmp
     text = MAIN.read_text(encoding="utf-8").splitlines()
     planted = {number for number, line in enumerate(text, start=1) if "  # blocks: " in line}
     assert len(planted) == 10
-    status, output = bench("blame", "blocking.main:app", "--app-dir", EXAMPLE, "--loop", loop, "--json")
+    status, output = bench("blame", "blocking.main:app", "--app-dir", EXAMPLE, "--loop", loop, "--json", "--fix")
     assert status == 0, output
     found = json.loads(output)
+    assert {
+        each["endpoint"]: each["edits"][0]["words"]
+        for each in found["lines"]
+        if each["path"] == str(MAIN) and each["line"] in planted
+    } == FIRST_EDITS
     assert {each["line"] for each in found["lines"] if each["path"] == str(MAIN)} >= planted
     total_ms = sum(each["total_ms"] for each in found["lines"])
     false = [

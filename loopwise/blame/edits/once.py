@@ -47,7 +47,7 @@ def once(subject: Subject) -> Change | None:
         raise NotPossibleError(f"the module has a name {name} already")
     if source.parent(statement) is not function or len(function.body) == 1:
         raise NotPossibleError(f"{name} is made in a block of its own, not whenever {function.name} is called")
-    text = ast.get_source_segment(source.text, statement) or ""
+    text = source.segment(statement)
     words = " ".join(text.split())
     return Change(
         statement.lineno,

@@ -4,6 +4,7 @@ import ast
 import difflib
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import libcst
@@ -23,7 +24,7 @@ def edited(text: str, changes: Sequence[Change]) -> str:
         NotPossibleError: a node isn't found again, or the outcome doesn't compile.
     """
     _refuse_collisions(changes)
-    wrapper = MetadataWrapper(libcst.parse_module(text), unsafe_skip_copy=True)
+    wrapper = _parsed(text)
     rewriter = _Rewriter(wrapper, [rewrite for change in changes for rewrite in change.rewrites])
     module = wrapper.module.visit(rewriter)
     if rewriter.missing:
@@ -35,6 +36,12 @@ def edited(text: str, changes: Sequence[Change]) -> str:
     new: str = module.code
     parsed(new)
     return new
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> MetadataWrapper:
+    """The tree of a file, for all edits of it."""
+    return MetadataWrapper(libcst.parse_module(text), unsafe_skip_copy=True)
 
 
 def diff(name: str, before: str, after: str) -> str:

@@ -58,7 +58,11 @@ class Source:
 
     def segment(self, node: ast.expr | ast.stmt) -> str:
         """The text of a node."""
-        return ast.get_source_segment(self.text, node) or ""
+        line, column, end_line, end_column = self.span(node)
+        rows = self.lines[line - 1 : end_line]
+        rows[-1] = rows[-1][:end_column]
+        rows[0] = rows[0][column:]
+        return "\n".join(rows)
 
     def _column(self, line: int, in_bytes: int) -> int:
         return len(self.lines[line - 1].encode()[:in_bytes].decode(errors="replace"))
@@ -120,15 +124,13 @@ class Source:
     @cached_property
     def rebound(self) -> set[str]:
         """Names of the module that something else than an import at its top binds, or that several bind."""
+        everywhere = {name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names}
+        imports = {node for node in self.tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
         counted: dict[str, int] = {}
         for node in ast.walk(self.tree):
             for name in _bound(node):
-                scope = self.function_of(node)
-                if scope is None or any(
-                    isinstance(each, ast.Global) and name in each.names for each in ast.walk(scope)
-                ):
-                    is_import = isinstance(node, ast.Import | ast.ImportFrom) and node in self.tree.body
-                    counted[name] = counted.get(name, 0) + (1 if is_import else 2)
+                if name in everywhere or self.function_of(node) is None:
+                    counted[name] = counted.get(name, 0) + (1 if node in imports else 2)
         return {name for name, count in counted.items() if count > 1}
 
     def resolved(self, node: ast.expr, function: Function) -> str | None:
@@ -170,13 +172,18 @@ class Source:
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
         """Names that the module binds once, to an expression."""
-        found: dict[str, ast.expr] = {}
-        for node in self.tree.body:
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                name = node.targets[0].id
-                if sum(name in _bound(each) for each in ast.walk(self.tree)) == 1:
-                    found[name] = node.value
-        return found
+        counted: dict[str, int] = {}
+        for each in ast.walk(self.tree):
+            for name in _bound(each):
+                counted[name] = counted.get(name, 0) + 1
+        return {
+            node.targets[0].id: node.value
+            for node in self.tree.body
+            if isinstance(node, ast.Assign)
+            and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Name)
+            and counted[node.targets[0].id] == 1
+        }
 
     @cached_property
     def module_names(self) -> set[str]:
