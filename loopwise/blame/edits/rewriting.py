@@ -26,7 +26,7 @@ def edited(text: str, changes: Sequence[Change]) -> str:
     _refuse_collisions(changes)
     wrapper = _parsed(text)
     rewriter = _Rewriter(wrapper, [rewrite for change in changes for rewrite in change.rewrites])
-    module = wrapper.module.visit(rewriter)
+    module = rewriter.rewritten()
     if rewriter.missing:
         raise NotPossibleError("the syntax tree doesn't hold the expression where the interpreter says it stands")
     wanted = dict.fromkeys(each for change in changes for each in change.statements)
@@ -77,15 +77,30 @@ def _collide(one: Change, other: Change) -> bool:
 class _Rewriter(libcst.CSTTransformer):
     def __init__(self, wrapper: MetadataWrapper, rewrites: Iterable[Rewrite]) -> None:
         super().__init__()
+        self._wrapper = wrapper
         wanted: dict[tuple[str, tuple[int, ...]], Rewrite] = {(each.node, _key(each)): each for each in rewrites}
+        lines = {each.span.line for each in wanted.values()}
         self._found: dict[libcst.CSTNode, Rewrite] = {}
         for node, where in wrapper.resolve(PositionProvider).items():
+            if where.start.line not in lines:
+                continue
             span = Span(where.start.line, where.start.column, where.end.line, where.end.column)
             kind = _kind(node)
             rewrite = wanted.pop((kind, span[:2] if kind == "block" else span), None)
             if rewrite is not None:
                 self._found[node] = rewrite
         self.missing = list(wanted)
+
+    def rewritten(self) -> libcst.Module:
+        """The module; of its statements only those are visited that hold something to rewrite."""
+        positions = self._wrapper.resolve(PositionProvider)
+        lines = [positions[node].start.line for node in self._found]
+        body = []
+        for statement in self._wrapper.module.body:
+            where = positions[statement]
+            is_meant = any(where.start.line <= line <= where.end.line for line in lines)
+            body.append(statement.visit(self) if is_meant else statement)
+        return self._wrapper.module.with_changes(body=body)
 
     def on_leave(self, original_node: Any, updated_node: Any) -> Any:
         """Build the new node, after the nodes inside of it."""
