@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from support.fakes import Conduct, measured
+from support.fakes import Conduct, case_of, measured, suite_with
 
 from loopwise.analysis.summary import COLUMNS, Summary, summarise
-from loopwise.model import SCHEMA_VERSION, Verdict
+from loopwise.model import SCHEMA_VERSION, Comparison, Verdict
 from loopwise.report.build import build, write_tables
 from loopwise.results.folder import ResultFolder
 
@@ -44,6 +44,20 @@ def test_the_files_agree_with_each_other_and_hold_no_nan(finished: ResultFolder)
     assert [Verdict(**row) for row in verdicts] == list(summarise(finished).verdicts)
     page = (finished.path / "report.html").read_text()
     assert document["answers"][0].partition(" [")[0] in page
+
+
+@pytest.mark.parametrize("noise_ratio", [0.1, 2.0])
+def test_intervals_of_any_width_are_drawn(noise_ratio: float, tmp_path: Path) -> None:
+    suite = suite_with(
+        *(case_of(mode, mode) for mode in ("sync", "async")),
+        replicates=(2, 2),
+        compare=Comparison(baseline={"mode": "sync"}, slices_max=0, confidence=0.9999),
+    )
+    conduct = Conduct(400.0, noise_ratio=noise_ratio)
+    result = measured(tmp_path / "r", suite, {"sync": conduct, "async": conduct})
+    summary = build(result)
+    assert (summary.verdicts[0].ci_high or 0) > 1e9
+    assert all(len(answer) < 250 for answer in summary.answers)
 
 
 def _refuse(constant: str) -> None:

@@ -9,7 +9,7 @@ from loopwise.analysis.canary import canary_sentence
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.paired import within_blocks
 from loopwise.analysis.verdicts import judge_family
-from loopwise.analysis.wording import percent, times
+from loopwise.analysis.wording import percent, times, whole
 from loopwise.model import TOTAL, Case, Estimate, Experiment, Verdict
 from loopwise.model.naming import short_name, tell_apart
 
@@ -201,8 +201,8 @@ def verdicts_against(
 
 
 def _rate(throughput: Estimate) -> str:
-    interval = "" if throughput.low is None else f" [{throughput.low:,.0f}, {throughput.high:,.0f}]"
-    return f"{throughput.value:,.0f}{interval} requests/s"
+    interval = "" if throughput.low is None else f" [{whole(throughput.low)}, {whole(throughput.high)}]"
+    return f"{whole(throughput.value)}{interval} requests/s"
 
 
 def _against(choice: Choice, cases: Mapping[str, CaseFigures], causes: Mapping[str, str]) -> str:

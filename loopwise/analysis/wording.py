@@ -4,6 +4,8 @@ from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.paired import PairedComparison
 from loopwise.model import TOTAL, Estimate, Pairing
 
+MANY = 1e9
+"""From here on powers of ten: only ends of intervals from too few replicates lie there."""
 _MEASURED: dict[Pairing, str] = {
     "blocks": "",
     "slices": ", measured in alternating slices",
@@ -58,7 +60,12 @@ def percent(share: float) -> str:
 
 def rate(value: float) -> str:
     """Requests a second: `1,234`, and three digits below a hundred."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return whole(value) if value >= 100 else f"{value:.3g}"
+
+
+def whole(value: float | None) -> str:
+    """Without a fraction: `1,234`, `3e12`; empty where there is none."""
+    return "" if value is None else f"{value:,.0f}" if value < MANY else f"{value:.3g}".replace("e+", "e")
 
 
 def count(number: int, noun: str) -> str:
@@ -73,4 +80,4 @@ def _short(value: float | None) -> str:
 
 def _digits(value: float) -> str:
     """Three digits, or all before the point: `0.0432`, `52.3`, `2,710`."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return whole(value) if value >= 1000 else f"{value:.3g}"

@@ -17,6 +17,10 @@ from loopwise.visible import clean
 ROWS_PER_FACET = 40
 """A chart of more rows is split: nobody compares the first with the fiftieth by eye."""
 
+DRAWN = 5
+"""Charts draw no interval further than so many times the value: two replicates can leave one of many powers of ten, and
+everything else would shrink to a dot."""
+
 _T = TypeVar("_T")
 _K = TypeVar("_K")
 _NUMBERS = ("value", "ci_low", "ci_high", "predicted")
@@ -53,9 +57,16 @@ class Cell:
         return self.value or 0.0
 
     @property
+    def drawn(self) -> tuple[float, float]:
+        """The interval as far as a chart draws it; the value alone where there is none."""
+        low, high = (self.number if end is None else end for end in (self.low, self.high))
+        return max(low, self.number / DRAWN), min(high, self.number * DRAWN)
+
+    @property
     def ends(self) -> list[float]:
-        """The value and the ends of its interval, as far as they are known."""
-        return [end for end in (self.low, self.value, self.high) if end is not None]
+        """The value and the ends of its interval, as far as they are known and drawn."""
+        low, high = self.drawn
+        return [low, self.number, high] if self.usable else []
 
     @property
     def why(self) -> str:

@@ -5,6 +5,8 @@ The only place where a ratio becomes a percentage and milliseconds become second
 
 import math
 
+from loopwise.analysis.wording import MANY
+
 NONE = "–"
 """Stands where there is no number."""
 
@@ -112,5 +114,7 @@ def _decimals(value: float | None) -> int:
 def _fixed(value: float | None, decimals: int) -> str:
     if value is None or not is_number(value):
         return NONE
+    if abs(value) >= MANY:
+        return f"{value:.{DIGITS - 1}g}".replace("e+", "e")
     rounded = round(value, decimals) or 0.0
     return f"{rounded:,.{max(decimals, 0)}f}"

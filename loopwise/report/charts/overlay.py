@@ -59,7 +59,7 @@ class OverlayLine:
             axes.plot(values, [at_in] * len(shown), color=style.colour, lw=1.4, alpha=0.5)
         for number, cell in shown:
             if cell.low is not None and cell.high is not None:
-                axes.plot([cell.low, cell.high], [at_in] * 2, color=INK, lw=1)
+                axes.plot(cell.drawn, [at_in] * 2, color=INK, lw=1)
             axes.plot(
                 [cell.number],
                 [at_in],

@@ -57,7 +57,7 @@ class WorkersPanel(LinePanel):
         upper, *lower = self.boxes
         plot = Plot(frame, upper, "requests/s")
         points = [cell for line in self.lines for cell in line]
-        throughput_axis(plot.axes, "y", max(max(cell.high or 0.0, cell.number) for cell in points))
+        throughput_axis(plot.axes, "y", max(end for cell in points for end in cell.ends))
         counts = sorted({cell.case.workers or 0 for cell in points})
         series = [self.facet.series(line[0].case) for line in self.lines]
         names = [f"{name} {scaling(line)}".strip() for name, line in zip(series, self.lines, strict=True)]

@@ -138,9 +138,8 @@ class Plot:
 
 def reach(cells: Sequence[Cell]) -> tuple[list[float], list[float]]:
     """Distances of the intervals' ends below and above the values of usable cells, as errorbar takes them."""
-    below = [max(cell.number - cell.low, 0.0) if cell.low is not None else 0.0 for cell in cells]
-    above = [max(cell.high - cell.number, 0.0) if cell.high is not None else 0.0 for cell in cells]
-    return below, above
+    drawn = [(cell.number, *cell.drawn) for cell in cells]
+    return [max(number - low, 0.0) for number, low, _ in drawn], [max(high - number, 0.0) for number, _, high in drawn]
 
 
 def end_labels(frame: Frame, axes: Axes, box: Box, ends: Sequence[LineEnd]) -> None:

@@ -148,8 +148,10 @@ class Rows:
         for middle_in, cell in cells:
             if cell.low is None or cell.high is None:
                 continue
-            strokes.append(((cell.low, middle_in), (cell.high, middle_in)))
-            strokes += [((end, middle_in - reach_in), (end, middle_in + reach_in)) for end in (cell.low, cell.high)]
+            low, high = cell.drawn
+            strokes.append(((low, middle_in), (high, middle_in)))
+            ends = [end for end in (low, high) if end in (cell.low, cell.high)]  # a line that is cut has no end
+            strokes += [((end, middle_in - reach_in), (end, middle_in + reach_in)) for end in ends]
         draw_strokes(self.plots[plot], strokes, color=INK, lw=1)
 
     def _figures(self, left_in: float, column: Column) -> None:
