@@ -19,9 +19,11 @@ ORDER = (
     ("report",),
     ("claims", "calibrate", "selftest", "blame"),
     ("advise",),
-    ("cli",),
+    ("cli", "pytest_plugin"),
 )
-"""From the ground up; names of one group do not import each other."""
+"""From the ground up; names of one group do not import each other. The last two are where people come in: a command
+line, and a plugin that pytest loads.
+"""
 RANK = {name: rank for rank, group in enumerate(ORDER) for name in group}
 
 
