@@ -1,6 +1,7 @@
 """Somebody's own app in its own interpreter, and servers that run already: measured without an edit."""
 
 import csv
+import difflib
 import os
 import re
 import shutil
@@ -168,19 +169,37 @@ pool_processes = 1
 app = "moded:app"
 endpoint = ["/awaits", "/thread"]
 mode = "sync"
+[[matrix]]
+app = "moded:app"
+endpoint = "/sleep"
+patch = ["fix.diff", "changed.diff", "unused.diff"]
+server = "gunicorn"
+workers = 2
 [compare]
 baseline = { mode = "own" }
 slices_max = 0
 """
 
 
-def test_an_endpoint_is_measured_in_other_modes_and_refused_where_its_answer_would_be_another(tmp_path: Path) -> None:
+def diff_of(name: str, before: str, after: str) -> str:
+    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}"))
+
+
+def test_an_endpoint_is_measured_as_every_variant_and_refused_where_its_answer_would_be_another(tmp_path: Path) -> None:
     app_file(tmp_path, MODED, "moded.py")
+    (tmp_path / "unused.py").write_text("X = 1\n")
+    diffs = {
+        "fix": diff_of("moded.py", MODED, MODED.replace("async def sleep", "def sleep")),
+        "changed": diff_of("moded.py", MODED, MODED.replace('"slept"', '"slept well"')),
+        "unused": diff_of("unused.py", "X = 1\n", "X = 2\n"),
+    }
+    for name, text in diffs.items():
+        (tmp_path / f"{name}.diff").write_text(text)
     (tmp_path / "suite.toml").write_text(MODED_SUITE)
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     status, output = bench("run", tmp_path / "suite.toml", "--out", result, "--no-report")
     assert status == 3, output
-    runs = {(run.case.workload, run.case.mode): run for run in runs_of(result)}
+    runs = {(run.case.workload, run.case.mode): run for run in runs_of(result) if run.case.patch is None}
     measured = {mode: runs["GET /sleep", mode] for mode in ("own", "sync", "process")}
     assert {mode: run.error for mode, run in measured.items()} == dict.fromkeys(measured)
     places = {}
@@ -196,7 +215,19 @@ def test_an_endpoint_is_measured_in_other_modes_and_refused_where_its_answer_wou
     assert (runs["GET /thread", "sync"].error or "").startswith(
         'GET /thread can\'t be measured as sync: $ is "AnyIO", as written "MainThread"; leave sync out of mode'
     )
-    assert "GET /sleep as written, 1 worker #1: " in output
+    patched = {run.case.patch.name: run for run in runs_of(result) if run.case.patch is not None}
+    fixed = patched["fix.diff"]
+    assert fixed.error is None
+    log = (result / "runs" / fixed.case.case_id / "1" / "server.log").read_text()
+    assert {line.split()[3] for line in log.splitlines() if line.startswith("called in")} == {"AnyIO"}
+    assert (patched["changed.diff"].error or "").startswith(
+        'GET /sleep can\'t be measured with changed.diff: $ is "slept well", as written "slept"; correct changed.diff'
+    )
+    assert (patched["unused.diff"].error or "").startswith(
+        "unused.diff changes unused.py, which was never imported, so nothing of it would be measured"
+    )
+    assert (tmp_path / "moded.py").read_text() == MODED
+    assert "GET /sleep as written, unpatched, under uvicorn, 1 worker #1: " in output
     assert not re.search(r"GET /\w+ own\b|-own-", output)
     assert bench.left_behind() == []
 

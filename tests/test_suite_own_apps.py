@@ -183,6 +183,81 @@ def test_a_mode_that_an_entry_cannot_have_is_refused_by_its_key(tmp_path: Path, 
     assert fragment in sentence(tmp_path, text)
 
 
+DIFF = "--- a/shop.py\n+++ b/shop.py\n@@ -1,2 +1,2 @@\n-a = 1\n+a = 2\n b = 1\n"
+PATCHES_REFUSED = [
+    (APP + 'patch = "none.diff"', 'matrix[0].patch: got "none.diff", but there is no file '),
+    (
+        APP + 'patch = ["", "fix.diff", "stale.diff"]',
+        "matrix[0].patch[2]: stale.diff: line 3: hunk 1 of shop.py does not apply at line 1 of ",
+    ),
+    (APP + 'patch = "shop.py"', "matrix[0].patch: shop.py: it is no unified diff; write one by `git diff`"),
+    (APP + 'patch = "latin.diff"', "latin.diff: byte 0 is no UTF-8; save the file as UTF-8"),
+    (APP + 'patch = { name = "x" }', "matrix[0].patch: has file and text, or none of them; keep the one"),
+    (APP + 'patch = { file = "fix.diff", text = "x" }', "matrix[0].patch: has file and text, or none of them"),
+    (
+        '[[matrix]]\nurl = "http://127.0.0.1"\nendpoint = "/a"\npatch = "fix.diff"',
+        "matrix[0].patch: can't be changed of a server that already runs",
+    ),
+    (
+        '[[matrix]]\nworkload = "noop"\nmode = "sync"\npatch = "fix.diff"',
+        ".patch: can't be combined with workload",
+    ),
+    (
+        '[[matrix]]\napp = "shop:app"\nscenario = "ok.py"\nendpoint = "/a"\npatch = "fix.diff"',
+        "matrix[0].patch: needs answers to compare, one by one, this entry has a scenario; name endpoints, or remove",
+    ),
+    (
+        APP + 'patch = "fix.diff"\n[compare]\nbaseline = { patch = "" }',
+        'compare.baseline.patch: got "", the cases have "fix.diff"; take one of these',
+    ),
+]
+
+
+def diffs_in(folder: Path) -> None:
+    (folder / "shop.py").write_text("a = 1\nb = 1\n")
+    (folder / "fix.diff").write_text(DIFF)
+    (folder / "stale.diff").write_text(DIFF.replace("b = 1", "b = 2"))
+    (folder / "latin.diff").write_bytes(b"\xe9")
+
+
+@pytest.mark.parametrize(("text", "fragment"), PATCHES_REFUSED)
+def test_a_patch_that_an_entry_cannot_have_is_refused_by_its_key(tmp_path: Path, text: str, fragment: str) -> None:
+    diffs_in(tmp_path)
+    assert fragment in sentence(tmp_path, text)
+
+
+def test_a_patch_is_a_factor_whose_baseline_is_the_app_as_written(tmp_path: Path) -> None:
+    diffs_in(tmp_path)
+    text = (
+        APP + 'patch = ["", "fix.diff", { name = "by hand", text = """\n' + DIFF.replace("2\n b", "3\n b") + '"""}]\n'
+    )
+    suite = suite_of(tmp_path, text + 'mode = ["own", "sync"]\n[compare]\nbaseline = { patch = "" }')
+    assert [(each.mode, each.patch.name if each.patch else "") for each in suite.cases] == [
+        (mode, name) for mode in ("own", "sync") for name in ("", "fix.diff", "by hand")
+    ]
+    ids = [each.case_id for each in suite.cases]
+    assert ids[:3] == [f"get-a-own{patch}-w1-uvicorn-u50" for patch in ("", "-patch-fix", "-patch-by-hand")]
+    assert baseline_pairs(suite) == [(ids[0], ids[1]), (ids[0], ids[2]), (ids[3], ids[4]), (ids[3], ids[5])]
+    assert shown_names(suite.cases)[ids[1]] == "GET /a as written, with fix.diff, 1 worker"
+
+
+def test_two_diffs_of_one_name_are_two_cases(tmp_path: Path) -> None:
+    diffs_in(tmp_path)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "fix.diff").write_text(DIFF.replace("2\n b", "3\n b"))
+    suite = suite_of(tmp_path, APP + 'patch = ["fix.diff", "more/fix.diff", "fix.diff"]')
+    assert len({each.case_id for each in suite.cases}) == len(suite.cases) == 2
+    assert len({*shown_names(suite.cases).values()}) == 2
+
+
+def test_try_sets_each_patch_against_the_app_as_written() -> None:
+    document = trial_document(
+        "shop:app", ["GET /"], workers="1", patches=["a.diff", "b.diff"], users=1, app_dir=Path(), python=None
+    )
+    assert document["matrix"][0]["patch"] == ["", "a.diff", "b.diff"]
+    assert document["compare"] == {"baseline": {"patch": ""}}
+
+
 @pytest.mark.parametrize(
     ("dotenvs", "app_dir", "cwd", "expected"),
     [

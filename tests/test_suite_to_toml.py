@@ -62,6 +62,12 @@ MIXED = """
     pool_processes = 2
 
     [[matrix]]
+    app = "shop.main:app"
+    python = "PYTHON"
+    endpoint = "GET /"
+    patch = ["", "fix.diff"]
+
+    [[matrix]]
     scenario = "walk.py"
     options = { tags = ["a"], tenant = 1 }
     name = "a walk"
@@ -74,6 +80,8 @@ MIXED = """
 @pytest.fixture
 def suite(tmp_path: Path) -> tuple[Path, Suite]:
     (tmp_path / "walk.py").write_text("", encoding="utf-8")
+    (tmp_path / "shop.py").write_bytes(b"a = 'x'\r\n")
+    (tmp_path / "fix.diff").write_bytes(b"--- shop.py\n+++ shop.py\n@@ -1 +1 @@\n-a = 'x'\r\n+a = '\xc3\xa9'\r\n")
     path = suite_file(tmp_path, MIXED.replace("PYTHON", sys.executable))
     return path, load_suite(str(path), describe=FakeTarget())
 
@@ -94,7 +102,8 @@ def nameless(case: Case) -> Case:
 def test_the_command_of_each_case_gives_that_case_alone(suite: tuple[Path, Suite]) -> None:
     path, measured = suite
     experiment = an_experiment(measured, f"loopwise run {path} --set load.users=7 --set matrix.mode=sync")
-    assert len(measured.cases) == 28
+    (path.parent / "fix.diff").unlink()
+    assert len(measured.cases) == 29
     for case in measured.cases:
         again = load_suite(str(path), sets_of(case_command(experiment, case)), describe=FakeTarget())
         assert [nameless(each) for each in again.cases] == [nameless(case)]
