@@ -35,6 +35,10 @@ def try_(
     mode: Annotated[
         str, typer.Option(metavar="own,sync,async", help="Modes to compare; own: as the app is written.")
     ] = "own",
+    patch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Diff to measure beside the app as written; may be repeated."),
+    ] = None,
     users: Annotated[int, typer.Option(help="Users, each with one request in flight.")] = 50,
     app_dir: AppDir = Path(),
     python: Python = None,
@@ -61,6 +65,7 @@ def try_(
         endpoint,
         workers=workers,
         mode=mode,
+        patches=patch or (),
         users=users,
         app_dir=app_dir,
         python=python,

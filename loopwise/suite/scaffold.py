@@ -166,6 +166,7 @@ def trial_document(
     *,
     workers: str,
     mode: str = OWN_MODE,
+    patches: Sequence[str] = (),
     users: int,
     app_dir: Path,
     python: Path | None,
@@ -180,6 +181,7 @@ def trial_document(
         endpoints: `GET /items/1`, or tables.
         workers: `1,2`.
         mode: `own,sync`; the first one is the baseline of the others.
+        patches: paths of diffs, each measured beside the app as written, which is their baseline.
         users: of closed load.
         app_dir: folder the app is imported from, relative to the working directory.
         python: interpreter of the app; None: ours.
@@ -200,6 +202,8 @@ def trial_document(
     names = [each.strip() for each in mode.split(",")]
     if names != [OWN_MODE]:
         entry["mode"] = names
+    if patches:
+        entry["patch"] = ["", *patches]
     if "://" in target or target.startswith((f"{UNIX}/", f"{UNIX}.")):
         entry["url"] = target
         return document
@@ -210,8 +214,9 @@ def trial_document(
     entry |= {
         key: str(path) for key, path in {"python": python, "cwd": cwd, "env_file": env_file}.items() if path is not None
     }
-    if len(names) > 1:
-        document["compare"] = {"baseline": {"mode": names[0]}}
+    baseline = {**({"mode": names[0]} if len(names) > 1 else {}), **({"patch": ""} if patches else {})}
+    if baseline:
+        document["compare"] = {"baseline": baseline}
     elif len(entry["workers"]) > 1:
         document["compare"] = {"baseline": {"workers": entry["workers"][0]}}
     return document

@@ -34,7 +34,7 @@ from loopwise.report.words import (
 )
 from loopwise.results.folder import ResultFolder
 from loopwise.suite.to_toml import case_command
-from loopwise.visible import clean
+from loopwise.visible import clean, visible
 
 ANCHOR = "case-"
 _ANCHOR_LENGTH = 80
@@ -308,8 +308,16 @@ class CaseSection:
     stood: list[StoodRow]
     workers: list[WorkerRow]
     resources: list[ResourceRow]
+    patch: tuple[str, str] | None
+    """Name and text of the diff that the app was measured with."""
     command: str
     files: list[FileRow]
+
+
+def _patch(case: Case) -> tuple[str, str] | None:
+    if case.patch is None:
+        return None
+    return clean(case.patch.name), visible(case.patch.text)
 
 
 def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection]:
@@ -351,6 +359,7 @@ def case_sections(summary: Summary, rows: Sequence[CaseRow]) -> list[CaseSection
             stood=stood_rows(valid),
             workers=worker_rows(valid)[:RUNS_SHOWN],
             resources=resource_rows(valid),
+            patch=_patch(row.case),
             command=clean(case_command(summary.experiment, row.case)),
             files=file_rows(mine),
         )
