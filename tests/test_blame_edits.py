@@ -1,6 +1,7 @@
 """Edits of an app's source: before and after, refusals, several at once."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from loopwise.blame.edits import CollisionError, Edit, Offer, merged, offer_for, offer_of_endpoint
-from loopwise.blame.findings import BlamedLine
+from loopwise.blame.edits.fixes import Fixes, shown
+from loopwise.blame.findings import BlamedLine, Findings
+from loopwise.blame.sarif import sarif
 from loopwise.blame.watched import Site
 from target_app.blame.places import Places, stack_of
 
@@ -400,6 +403,7 @@ KEPT = {
     "a generator": ("@app.get('/')\nasync def f():\n    yield 1\n", "f is a generator"),
     "needs the loop": ("import asyncio\n@app.get('/')\nasync def f():\n    asyncio.create_task(g())\n", "needs the"),
     "another decorator": ("@app.get('/')\n@cached(1)\nasync def f():\n    pass\n", "decorator cached(1) (line 2)"),
+    "a decorator without a path": ("@cache.get('key')\nasync def f():\n    pass\n", "decorator cache.get('key')"),
     "another caller": ("@app.get('/')\nasync def f():\n    pass\nasync def g():\n    await f()\n", "used at app.py:5"),
     "blocks": ("import time\n@app.get('/')\ndef f():\n    time.sleep(1)\n", "time.sleep (line 4) would hold"),
     "runs a loop": ("import asyncio\n@app.get('/')\ndef f():\n    asyncio.run(g())\n", "where an event loop runs"),
@@ -548,6 +552,42 @@ def test_an_edited_function_answers_as_before(tmp_path: Path) -> None:
         exec(compile(source, "app.py", "exec"), names)
         answers.append(asyncio.run(names["f"](20)))  # type: ignore[operator]
     assert answers[0] == answers[1] == 2432902008176640190
+
+
+def test_sarif_has_the_edits_as_lines_that_are_replaced(tmp_path: Path) -> None:
+    line = marked(tmp_path, whole("import time\n", "«time.sleep(1)»"))
+    offer = offer_for(line, tmp_path)
+    log = json.loads(sarif(Findings(lines=[line]), tmp_path, None, Fixes([offer], [])))
+    fixes = log["runs"][0]["results"][0]["fixes"]
+    assert [each["description"]["text"] for each in fixes] == [f"{each.kind}: {each.words}" for each in offer.edits]
+    for fix, edit in zip(fixes, offer.edits, strict=True):
+        (change,) = fix["artifactChanges"]
+        assert change["artifactLocation"]["uri"] == "app.py"
+        text, rows = edit.original, edit.original.splitlines(keepends=True)
+        for each in reversed(change["replacements"]):
+            start, end = (
+                sum(map(len, rows[: each["deletedRegion"][f"{side}Line"] - 1]))
+                + each["deletedRegion"][f"{side}Column"]
+                - 1
+                for side in ("start", "end")
+            )
+            text = text[:start] + each["insertedContent"]["text"] + text[end:]
+        assert text == edit.source
+
+
+def test_a_terminal_shows_the_lines_that_change_and_what_cannot_be_made(tmp_path: Path) -> None:
+    line = marked(tmp_path, whole("import time\n", "«time.sleep(1)»"))
+    assert list(shown(offer_for(line, tmp_path))) == [
+        "  asyncio_sleep: await asyncio.sleep(1)",
+        "    +import asyncio",
+        "    -    time.sleep(1)",
+        "    +    await asyncio.sleep(1)",
+        "  to_thread: await asyncio.to_thread(time.sleep, 1)",
+        "    +import asyncio",
+        "    -    time.sleep(1)",
+        "    +    await asyncio.to_thread(time.sleep, 1)",
+        "  no def: f is no endpoint as far as its decorators tell, so others may await it",
+    ]
 
 
 LOOKED_AT = """

@@ -114,12 +114,11 @@ def _fix(edit: "Edit", artifact: dict[str, str]) -> dict[str, Any]:
     for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
         if tag == "equal":
             continue
-        # To where the next line begins, or to the end of the last one.
-        until = (end, len(before[-1]) + 1) if 0 < end == len(before) else (end + 1, 1)
+        text, until = "".join(after[new_start:new_end]), (end + 1, 1)
+        if 0 < end == len(before):  # no line begins after the last one
+            text, until = text.rstrip("\r\n"), (end, len(before[-1].rstrip("\r\n")) + 1)
         region = {"startLine": start + 1, "startColumn": 1, "endLine": until[0], "endColumn": until[1]}
-        replacements.append(
-            {"deletedRegion": region, "insertedContent": {"text": clean("".join(after[new_start:new_end]))}}
-        )
+        replacements.append({"deletedRegion": region, "insertedContent": {"text": text}})
     return {
         "description": {"text": clean(f"{edit.kind}: {edit.words}")},
         "artifactChanges": [{"artifactLocation": artifact, "replacements": replacements}],

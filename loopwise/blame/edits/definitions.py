@@ -96,7 +96,13 @@ def _refuse_other_callers(subject: Subject) -> None:
 
 
 def _is_route(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ROUTE_DECORATORS
+    """Whether a decorator registers the function under a path: `@router.get("/x")`."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ROUTE_DECORATORS):
+        return False
+    paths = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "path")]
+    return any(
+        not isinstance(each, ast.Constant) or str(each.value).startswith("/") or not each.value for each in paths
+    )
 
 
 def _is_registration(subject: Subject, place: str) -> bool:
