@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ import pytest
 from loopwise.advise.candidates import Candidate, grouped, mode_candidates, setting_candidates
 from loopwise.advise.decide import Screened, decide, gain, gains, is_contested, judged, screened, winner
 from loopwise.advise.diagnosis import Diagnosis, diagnose
+from loopwise.advise.edits import edit_candidates, go_together, patched, winning_patch, without_modes_of
 from loopwise.advise.planning import Share, affordable
 from loopwise.advise.rows import AdviceRow, plain, read_rows, write_rows
 from loopwise.advise.telling import Subject, concluded
 from loopwise.advise.words import lines
+from loopwise.blame.edits import offer_for
+from loopwise.blame.findings import BlamedLine
+from loopwise.blame.watched import Site
 from loopwise.cli.advise import parse_gain, worker_counts
 from loopwise.errors import ResultError, UsageError
 from loopwise.model import App, Case, Cause, Endpoint, Load, Round, Run, Server, Side, Window, Worker
@@ -136,6 +142,93 @@ def test_one_server_serves_changes_of_one_kind_of_different_endpoints() -> None:
     workers = Candidate(Endpoint(path="/a"), "setting", "2 workers", settings={"workers": 2})
     assert grouped([a, c, workers, b]) == [[a, b], [c], [workers]]
     assert grouped([a, of("/a", "other", "sync")]) == [[a], [of("/a", "other", "sync")]]
+
+
+SHOP = """import time
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/x")
+async def x() -> str:
+    # waits
+    time.sleep(0.02)
+    return "x"
+
+
+@app.get("/y")
+async def y() -> str:
+    time.sleep(0.01)
+    return "y"
+"""
+
+
+def shop(folder: Path) -> dict[str, list[Candidate]]:
+    """The candidates of two endpoints, by path, as from the lines at which `blame` finds them held."""
+    (folder / "shop.py").write_text(SHOP)
+    found = {}
+    for path, line in (("/x", 11), ("/y", 17)):
+        blamed = BlamedLine(
+            endpoint=f"GET {path}",
+            path=str(folder / "shop.py"),
+            line=line,
+            is_app=True,
+            function="time.sleep",
+            source="time.sleep(0.02)",
+            total_ms=20,
+            longest_ms=20,
+            times=1,
+            share=1,
+            site=Site(path=str(folder / "shop.py"), line=line, function=path[1:]),
+        )
+        found[path] = edit_candidates(Endpoint(path=path), Diagnosis(HELD), offer_for(blamed, folder))
+    return found
+
+
+def test_a_held_line_gives_edits_and_modes_that_they_are_as_well_are_dropped(tmp_path: Path) -> None:
+    edits = shop(tmp_path)["/x"]
+    assert [each.change for each in edits] == [
+        "await asyncio.sleep(0.02)",
+        "await asyncio.to_thread(time.sleep, 0.02)",
+        "def x()",
+    ]
+    others = [*mode_candidates(X, Diagnosis(HELD, computes=True)), Candidate(X, "setting", "2 workers")]
+    assert [each.change for each in without_modes_of(others, edits)] == ["process pool", "2 workers"]
+
+
+def test_edits_of_several_endpoints_make_one_patch_of_a_server(tmp_path: Path) -> None:
+    found = shop(tmp_path)
+    first, other = found["/x"][0], found["/y"][1]
+    assert grouped([first, other], go_together) == [[first, other]]
+    assert not go_together([first, found["/x"][1]])
+    written = case(app=App(target="shop:app", app_dir=str(tmp_path), python="/usr/bin/python3"))
+    changed = patched(written, [first, other])
+    assert changed.patch is not None
+    assert [each.path for each in changed.patch.files] == ["shop.py"]
+    assert "+    await asyncio.sleep(0.02)" in changed.patch.text
+    assert "+    await asyncio.to_thread(time.sleep, 0.01)" in changed.patch.text
+    assert patched(written, [Candidate(X, "mode", "def", mode="sync")]) == written
+
+
+@pytest.mark.parametrize("command", [("git", "apply"), ("patch", "-p1", "-i")])
+def test_the_winning_patch_applies_to_a_copy(tmp_path: Path, command: tuple[str, ...]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    found = shop(tmp_path)
+    text = winning_patch([found["/x"][0], found["/y"][2], Candidate(X, "setting", "2 workers")])
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(tmp_path / "shop.py", copy)
+    (tmp_path / "fix.diff").write_text(text)
+    subprocess.run([*command, str(tmp_path / "fix.diff")], cwd=copy, check=True, capture_output=True)
+    source = (copy / "shop.py").read_text()
+    compile(source, "shop.py", "exec")
+    assert "    # waits\n    await asyncio.sleep(0.02)" in source
+    assert "\ndef y() -> str:" in source
+    assert (tmp_path / "shop.py").read_text() == SHOP
+    assert winning_patch([Candidate(X, "setting", "2 workers")]) == ""
 
 
 def seen(change: str, kind: Any, gained: float | None, calm: float | None = None) -> Screened:

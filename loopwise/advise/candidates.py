@@ -1,11 +1,12 @@
 """Changes that may lift what holds an endpoint back, each as a case to measure against the app as written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from loopwise.advise.diagnosis import Diagnosis
 from loopwise.advise.rows import Kind
+from loopwise.blame.edits import Edit
 from loopwise.model import Case, Endpoint
 from loopwise.model.modes import ANYIO_TOKENS, MODES, OWN, mode_named
 
@@ -27,6 +28,7 @@ class Candidate:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of Server."""
     diff: str = ""
+    edit: Edit | None = None
 
     @property
     def shares(self) -> tuple[str, str, tuple[tuple[str, Any], ...]]:
@@ -34,13 +36,10 @@ class Candidate:
         return self.kind, self.mode, tuple(sorted(self.settings.items()))
 
     def applied(self, case: Case) -> Case:
-        """The case with the change."""
-        return self.beside(case).model_copy(update={"mode": self.mode})
-
-    def beside(self, case: Case) -> Case:
-        """The case of another endpoint, served beside the change."""
+        """The case with the mode and the settings of the change; edits are made by `patched`."""
         assert case.server is not None
-        return case.model_copy(update={"server": case.server.model_copy(update=dict(self.settings))})
+        server = case.server.model_copy(update=dict(self.settings))
+        return case.model_copy(update={"mode": self.mode, "server": server})
 
 
 def mode_candidates(endpoint: Endpoint, diagnosis: Diagnosis, where: str = "") -> list[Candidate]:
@@ -75,14 +74,23 @@ def setting_candidates(endpoint: Endpoint, diagnosis: Diagnosis, case: Case, wor
     return found
 
 
-def grouped(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates that one server can serve together: of one kind and setting, and of each endpoint one at most."""
+def grouped(
+    candidates: Sequence[Candidate], go_together: Callable[[Sequence[Candidate]], bool] = lambda _: True
+) -> list[list[Candidate]]:
+    """Candidates that one server can serve together: of one kind and setting, and of each endpoint one at most.
+
+    Args:
+        candidates: any.
+        go_together: whether the edits of all can be made at once.
+    """
     groups: list[list[Candidate]] = []
     for each in candidates:
         fitting = (
             group
             for group in groups
-            if group[0].shares == each.shares and all(other.endpoint != each.endpoint for other in group)
+            if group[0].shares == each.shares
+            and all(other.endpoint != each.endpoint for other in group)
+            and (each.kind != "edit" or go_together([*group, each]))
         )
         group = next(fitting, None)
         if group is None:

@@ -1,19 +1,21 @@
 """Advice within a budget of time: endpoints as written, causes, candidates, first rounds, confirmation."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loopwise.advise.candidates import mode_candidates, setting_candidates
+from loopwise.advise.candidates import Candidate, mode_candidates, setting_candidates
 from loopwise.advise.diagnosis import diagnose
+from loopwise.advise.edits import edit_candidates, offer_words, winning_patch, without_modes_of
 from loopwise.advise.endpoints import Chosen, Greeting, greet
 from loopwise.advise.rows import AdviceRow
 from loopwise.advise.telling import Subject, concluded
 from loopwise.advise.trials import Clock, Tell, Trials
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.blame import session as blame
+from loopwise.blame.edits import offer_for
 from loopwise.generator.client import Generator
 from loopwise.measure.experiment import Execution, Watcher, design
 from loopwise.measure.prestart import DEPTH
@@ -59,6 +61,8 @@ class Adviser:
     command: str | None = None
     canary: str | None = None
     """Path of the canary, once it is chosen."""
+    patch: str = ""
+    """The edits that are advised, as one unified diff."""
 
     def advise(self, document: Mapping[str, Any], chosen: Chosen, overrides: Sequence[str] = ()) -> list[AdviceRow]:
         """Measure and decide; returns the rows of advice.json.
@@ -81,7 +85,7 @@ class Adviser:
         subjects = self._survey(asked) if asked else []
         self._blame(subjects)
         for each in subjects:
-            self._offer(each)
+            self._offer(each, chosen.distributions)
         if any(each.candidates for each in subjects):
             with Services(self.result.path) as services:
                 trials = Trials(
@@ -96,6 +100,7 @@ class Adviser:
                 )
                 trials.screen(subjects)
                 trials.confirm(subjects)
+        self.patch = winning_patch([best for each in subjects if (best := each.advised) is not None])
         return [*concluded(subjects), *faults, *chosen.left_out]
 
     def _surveyable(self, cases: Sequence[Case], greeting: Greeting) -> tuple[list[Case], list[Case]]:
@@ -135,15 +140,22 @@ class Adviser:
         settings = blame.Settings(requests=BLAMED_REQUESTS)
         lines = blame.blame([_together([each.case for each in held])], settings).lines
         for each in held:
-            each.line = next((line for line in lines if line.endpoint == each.endpoint and line.is_app), None)
+            mine = [line for line in lines if line.endpoint == each.endpoint and (line.is_app or line.site)]
+            each.line = max(mine, key=lambda line: line.total_ms, default=None)
 
-    def _offer(self, subject: Subject) -> None:
-        """Make the candidates of an endpoint."""
-        endpoint, diagnosis = subject.case.endpoints[0], subject.diagnosis
-        subject.candidates = [
+    def _offer(self, subject: Subject, installed: Collection[str]) -> None:
+        """Make the candidates of an endpoint: edits of the line that holds its loop, modes and settings."""
+        endpoint, diagnosis, app = subject.case.endpoints[0], subject.diagnosis, subject.case.app
+        edits: list[Candidate] = []
+        if subject.line is not None and app is not None:
+            offer = offer_for(subject.line, Path(app.app_dir), installed)
+            edits = edit_candidates(endpoint, diagnosis, offer)
+            subject.no_edit = offer_words(offer)
+        others = [
             *mode_candidates(endpoint, diagnosis, subject.where),
             *setting_candidates(endpoint, diagnosis, subject.case, self.wishes.workers),
         ]
+        subject.candidates = [*edits, *without_modes_of(others, edits)]
 
 
 def _untried(endpoint: str, reason: str) -> AdviceRow:

@@ -23,6 +23,8 @@ class Subject:
     """As written; the lowest that was measured."""
     line: BlamedLine | None = None
     """What holds the loop most."""
+    no_edit: str = ""
+    """Why no edit of its source could be made."""
     candidates: list[Candidate] = field(default_factory=list)
     screened: list[Screened] = field(default_factory=list)
     failed: list[tuple[Candidate, str]] = field(default_factory=list)
@@ -81,9 +83,14 @@ class Subject:
         return f"blocks the event loop {cause.share:.0%} of the time{at}{call}".replace("%", " %")
 
     @property
+    def advised(self) -> Candidate | None:
+        """The change that is advised."""
+        return self.best.candidate if self.best and self.decision and self.decision.is_advised else None
+
+    @property
     def gain(self) -> float:
         """How much is gained, for the order: the best first."""
-        if self.decision is None or not self.decision.is_advised or self.decision.verdict.ratio is None:
+        if self.advised is None or self.decision is None or self.decision.verdict.ratio is None:
             return 0.0
         ratio = self.decision.verdict.ratio
         return ratio if self.decision.verdict.metric == "throughput_rps" else 1 / ratio
@@ -112,7 +119,20 @@ def _rows(subject: Subject) -> list[AdviceRow]:
         for candidate, sentence in subject.failed
     ]
     if not rows:
-        rows.append(_untouched(subject))
+        return [_untouched(subject)]
+    if subject.no_edit:
+        rows.append(
+            AdviceRow(
+                endpoint=subject.endpoint,
+                change="an edit of its source",
+                kind="edit",
+                where=subject.where,
+                verdict="invalid",
+                outcome="failed",
+                tried_and_failed=subject.no_edit,
+                cause=subject.cause,
+            )
+        )
     return rows
 
 
@@ -139,10 +159,19 @@ def _confirmed(subject: Subject, candidate: Candidate, decision: Decision, found
             "verdict": verdict.verdict,
             "canary_p99_ms": found.canary_p99_ms,
             "outcome": "advised" if decision.is_advised else "tried",
-            "reason": decision.reason or (subject.out_of_time or verdict.reason if verdict.ratio is None else ""),
+            "reason": _why_not(subject, decision),
             "rounds": subject.rounds,
         }
     )
+
+
+def _why_not(subject: Subject, decision: Decision) -> str:
+    """Why a change that was to be confirmed is not advised; empty where figures say it, or it is."""
+    if decision.is_advised or decision.reason:
+        return decision.reason
+    if subject.out_of_time:
+        return f"not confirmed: {subject.out_of_time}"
+    return decision.verdict.because or decision.verdict.reason if decision.verdict.ratio is None else ""
 
 
 def _tried(subject: Subject, each: Screened) -> AdviceRow:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from loopwise import machine
 from loopwise.advise.candidates import Candidate, grouped
 from loopwise.advise.decide import Judged, gain, is_contested, is_precise, judged, screened, winner
+from loopwise.advise.edits import go_together, patched
 from loopwise.advise.lineup import START_S, Contest, Lineup, Server, as_written, contest_s, slice_s
 from loopwise.advise.planning import CONFIRM_ROUNDS, Share, affordable
 from loopwise.advise.telling import Subject
@@ -16,6 +17,7 @@ from loopwise.generator.client import Generator
 from loopwise.measure.testbed import Testbed
 from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suite
+from loopwise.model.modes import OWN
 from loopwise.results.folder import ResultFolder
 from loopwise.results.trust import sealed
 from loopwise.servers import target
@@ -93,7 +95,7 @@ class Trials:
         if not tried:
             return
         by_name = {each.endpoint: each for each in subjects}
-        servers = [self._server(group, by_name, number) for number, group in enumerate(grouped(tried), start=1)]
+        servers = self._servers(tried, by_name)
         rounds: Rounds = {}
         self.tell(f"trying {_count(len(tried), 'change')}, each in one round")
         with self._testbed(TRIALS, servers) as testbed:
@@ -124,7 +126,7 @@ class Trials:
         by_name = {each.endpoint: each for each in subjects}
         winners = self._affordable_winners([each for each in subjects if each.best is not None])
         bests = [each.best.candidate for each in winners if each.best is not None]
-        servers = [self._server(group, by_name, number) for number, group in enumerate(grouped(bests), start=1)]
+        servers = self._servers(bests, by_name)
         if not servers:
             return
         for number, server in enumerate(servers, start=1):
@@ -174,27 +176,31 @@ class Trials:
 
     # What is measured
 
-    def _server(self, group: Sequence[Candidate], by_name: Mapping[str, Subject], number: int) -> Server:
-        """The server of candidates that go together."""
+    def _servers(self, candidates: Sequence[Candidate], by_name: Mapping[str, Subject]) -> list[Server]:
+        """The servers of candidates; those that go together share one."""
+        groups = grouped(candidates, go_together)
+        return [self._server(group, by_name, f"changed-{number}") for number, group in enumerate(groups, start=1)]
+
+    def _server(self, group: Sequence[Candidate], by_name: Mapping[str, Subject], name: str) -> Server:
         mine = [by_name[each.endpoint.name] for each in group]
-        name = f"changed-{number}"
-        case = group[0].applied(mine[0].case)
+        case = patched(group[0].applied(mine[0].case), group)
         endpoints = tuple(each.endpoint for each in group)
         return Server(
             name,
             case.model_copy(update={"endpoints": endpoints, "case_id": name}),
-            [self._contest(one, each.applied(one.case), each, name) for one, each in zip(mine, group, strict=True)],
+            [self._contest(one, case, each, name) for one, each in zip(mine, group, strict=True)],
         )
 
     def _contest(self, subject: Subject, changed: Case, candidate: Candidate | None, tag: str) -> Contest:
+        """An endpoint as written against the same one, served as `changed` is."""
         written = subject.case
-        changed = changed.model_copy(update={"case_id": f"{written.case_id[:80]}-{tag}", "load": written.load})
-        return Contest(written, changed, candidate, slice_s(written.load.users, subject.throughput_rps))
+        served = {"mode": changed.mode, "patch": changed.patch, "server": changed.server}
+        mine = written.model_copy(update={**served, "case_id": f"{written.case_id[:80]}-{tag}"})
+        return Contest(written, mine, candidate, slice_s(written.load.users, subject.throughput_rps))
 
     def _add_bystanders(self, server: Server, subjects: Sequence[Subject], number: int) -> None:
         """Compare the endpoints that a server does not change, too, as far as there is time: the quickest first."""
-        change = server.contests[0].candidate
-        assert change is not None
+        beside = server.case.model_copy(update={"mode": OWN.name})
         changed = {contest.endpoint.name for contest in server.contests}
         others = [each for each in subjects if each.endpoint not in changed and each.throughput_rps]
         for each in sorted(others, key=self._cost_s):
@@ -202,7 +208,6 @@ class Trials:
             if CONFIRM_ROUNDS * (planned_s + self._cost_s(each)) > self.clock.left_s:
                 break
             changed.add(each.endpoint)
-            beside = change.beside(each.case)
             server.contests.append(self._contest(each, beside, None, f"beside-{number}"))
 
     def _affordable_winners(self, winners: Sequence[Subject]) -> list[Subject]:

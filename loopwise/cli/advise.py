@@ -1,6 +1,7 @@
 """`advise`: what to change about an app's endpoints, each change measured before anybody makes it."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,6 +71,10 @@ def advise(
     fail_on: Annotated[
         str | None, typer.Option(metavar="gain:+20%", help="Exit with 1 where a change surely gains as much.")
     ] = None,
+    patch: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the advised edits as one diff, for `git apply`."),
+    ] = None,
     out: Out = None,
     label: Label = None,
     seed: Seed = None,
@@ -85,11 +90,14 @@ def advise(
     from loopwise.advise.words import lines
     from loopwise.generator.client import generators
     from loopwise.report.terminal.progress import Quiet
+    from loopwise.results.files import refuse_unwritable, write_atomically
     from loopwise.results.folder import EXPERIMENT
     from loopwise.suite.own_app import named_app, named_env_file
     from loopwise.suite.scaffold import trial_document
 
     refuse_short(budget_s)
+    if patch is not None:
+        refuse_unwritable("--patch", patch, is_file=True)
     least = None if fail_on is None else parse_gain(fail_on)
     counts = worker_counts(workers)
     label = checked_label(label)
@@ -120,6 +128,9 @@ def advise(
             raise type(error)(f"{error}: {_what_is_kept(result)}") from None
         with writing("--out", path):
             write_rows(path, rows)
+    if patch is not None and adviser.patch:
+        with writing("--patch", patch, is_file=True):
+            write_atomically(patch, adviser.patch)
     if (path / EXPERIMENT).exists():
         _report(path)
     if as_json:
@@ -127,9 +138,16 @@ def advise(
     else:
         for line in lines(rows, adviser.canary):
             say(screen, line)
+        if patch is not None:
+            none = f"no edit is advised, so {patch} is not written"
+            say(screen, _of_patch(patch, app_dir) if adviser.patch else none)
         say(screen, f"result: {path}")
     advised = [row for row in rows if row.outcome == "advised" and row.metric == "throughput_rps"]
     return GATE_FAILED if least is not None and any(gains(row.ci_low, least) for row in advised) else 0
+
+
+def _of_patch(patch: Path, app_dir: Path) -> str:
+    return f"patch: {patch}; apply it by: {shlex.join(['git', '-C', str(app_dir), 'apply', str(patch.absolute())])}"
 
 
 def worker_counts(text: str | None) -> tuple[int, ...]:
