@@ -71,3 +71,11 @@ def test_the_line_of_an_installed_app_is_told_from_its_package_on(shop: Path) ->
 
 def test_workers_without_looks_stand_nowhere(shop: Path) -> None:
     assert waits_at({7: [{"time_ns": 5}, look(6, threads=[])], 8: []}, 0, 9, str(shop)) == ()
+
+
+def test_a_line_of_an_edited_file_is_read_in_the_edited_text(shop: Path) -> None:
+    repo, text = shop / "repo.py", shop.parent / "0.py"
+    text.write_text(SOURCE.replace("db.execute(1)", "pool.acquire()"), encoding="utf-8")
+    logs = {7: [look(1, threads=[at(repo, 3, 1)])]}
+    (place,) = waits_at(logs, 0, 9, str(shop), {str(repo.resolve()): str(text)})
+    assert (place.place, place.call) == ("repo.py:3", "pool.acquire")

@@ -193,7 +193,8 @@ class Recording:
         if case.app is None:
             return ()
         window = self.window()
-        return waits_at(self._telemetry[name].logs, window.start_ns, window.end_ns, case.app.app_dir)
+        edited = self.servers[name].edited_texts
+        return waits_at(self._telemetry[name].logs, window.start_ns, window.end_ns, case.app.app_dir, edited)
 
     def workers(self, name: str) -> tuple[Worker, ...]:
         """Figures of each worker process of a server over the window."""

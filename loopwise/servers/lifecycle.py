@@ -66,7 +66,9 @@ class RunningServer:
     variant_log: Path | None = None
     """Log in which a mode or a patch is refused that the app can't be served in; None: it is served as written."""
     refuse_unused: Callable[[], None] = lambda: None
-    """Refuses a patch of which nothing has been run."""
+    """Refuses a patch of which a part has not been run."""
+    edited_texts: Mapping[str, str] = field(default_factory=dict)
+    """Real path of each file of its app that a patch edits -> path of the edited text."""
     copies: Copies = field(default_factory=Copies)
     """Copies that were made for its app alone."""
     opens_ahead: bool = True
@@ -183,6 +185,7 @@ def serve(
                 pool_log=pool_log,
                 variant_log=variant_log,
                 refuse_unused=refuse_unused,
+                edited_texts=patches.edited_texts(case, scratch),
                 copies=copies,
                 opens_ahead=opens_ahead,
             )

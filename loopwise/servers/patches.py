@@ -55,6 +55,14 @@ def variables(case: Case, scratch: Path) -> dict[str, object]:
     return {"LOOPWISE_PATCHES": None if case.patch is None else _folder(scratch)}
 
 
+def edited_texts(case: Case, scratch: Path) -> dict[str, str]:
+    """Real path of each edited file -> path of the text that is run instead, while the server is there."""
+    if case.patch is None:
+        return {}
+    manifest = json.loads((_folder(scratch) / MANIFEST).read_text(encoding="utf-8"))
+    return {each["path"]: str(_folder(scratch) / each["text"]) for each in manifest}
+
+
 def refuse_unused(case: Case, scratch: Path) -> None:
     """Refuse a server that has run nothing of a file's edited text.
 

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from loopwise.model import StandKind, WaitPlace
@@ -26,7 +27,11 @@ class _Line(NamedTuple):
 
 
 def waits_at(
-    logs: Mapping[int, Sequence[ProbeLine]], start_ns: int, end_ns: int, app_dir: str
+    logs: Mapping[int, Sequence[ProbeLine]],
+    start_ns: int,
+    end_ns: int,
+    app_dir: str,
+    edited: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[WaitPlace, ...]:
     """The places at which threads and tasks stood in the window, by kind, the most frequent first.
 
@@ -35,16 +40,19 @@ def waits_at(
         start_ns: begin of the window.
         end_ns: its end.
         app_dir: paths are given relative to it.
+        edited: real path of a file -> path of the text that was run instead.
     """
     inside = [[line["stands"] for line in lines if _counts(line, start_ns, end_ns)] for lines in logs.values()]
-    return tuple(place for kind in KINDS for place in _places(kind, inside, app_dir))
+    return tuple(place for kind in KINDS for place in _places(kind, inside, app_dir, edited))
 
 
 def _counts(line: ProbeLine, start_ns: int, end_ns: int) -> bool:
     return "stands" in line and start_ns <= line["time_ns"] <= end_ns
 
 
-def _places(kind: StandKind, workers: Iterable[Sequence[Any]], app_dir: str) -> Iterator[WaitPlace]:
+def _places(
+    kind: StandKind, workers: Iterable[Sequence[Any]], app_dir: str, edited: Mapping[str, str]
+) -> Iterator[WaitPlace]:
     numbers: Counter[_Line] = Counter()
     words: dict[_Line, Counter[tuple[tuple[int, ...] | None, str | None]]] = {}
     hits: Counter[_Line] = Counter()
@@ -69,7 +77,7 @@ def _places(kind: StandKind, workers: Iterable[Sequence[Any]], app_dir: str) -> 
         yield WaitPlace(
             place=f"{_shown(key.path, app_dir)}:{key.line}",
             function=key.function,
-            call=waits_in(key.path, key.line, columns, callee),
+            call=waits_in(edited.get(os.path.realpath(key.path), key.path), key.line, columns, callee),
             kind=kind,
             count=round(number, 2),
             share=round(number / whole, 4),
