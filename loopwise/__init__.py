@@ -3,9 +3,8 @@
 Locust files may import `StampedUser` from here.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
+"""As typing's, whose import would come before whatever answers Ctrl-C (__main__.py)."""
 if TYPE_CHECKING:
     from loopwise.generator.stamped_user import StampedUser
 
@@ -13,8 +12,10 @@ __all__ = ["StampedUser"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """StampedUser, imported when it is asked for: Locust and gevent patch the standard library of their process."""
     if name == "StampedUser":
-        return importlib.import_module("loopwise.generator.stamped_user").StampedUser
+        from loopwise.generator.stamped_user import StampedUser
+
+        return StampedUser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """The wheel, installed where no checkout is, does what the checkout does."""
 
 import json
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -45,6 +46,17 @@ def test_nothing_but_loopwise_is_top_level(wheel: Path, installed: Path) -> None
     (site_packages,) = installed.glob("lib/python*/site-packages")
     assert not (site_packages / "target_app").exists()
     assert not (site_packages / "scenarios").exists()
+
+
+def test_an_interruption_of_the_commands_imports_is_one_line(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    pipe, env = subprocess.PIPE, {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen([installed / "bin" / "loopwise"], env=env, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "interrupted by SIGINT\n")
+    assert process.returncode == 130
 
 
 def test_the_command_checks_lists_and_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:

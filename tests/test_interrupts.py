@@ -195,13 +195,17 @@ def test_a_report_interrupted_in_the_midst_of_imports_says_how_to_go_on(tmp_path
     assert subprocess.run(shlex.split(go_on), check=False, capture_output=True).returncode == 0
 
 
-def test_an_interruption_of_our_own_imports_prints_no_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("start", [[str(ROOT / "bench.py")], ["-m", "loopwise"]], ids=["bench.py", "-m"])
+def test_an_interruption_of_our_own_imports_is_one_line(
+    start: list[str], number: signal.Signals, tmp_path: Path
+) -> None:
     (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command, pipe = [sys.executable, str(ROOT / "bench.py")], subprocess.PIPE
+    command, pipe = [sys.executable, *start], subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "importing\n"
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=BOUND_S) == ("", "")
-    assert process.returncode == -signal.SIGINT
+        process.send_signal(number)
+        assert process.communicate(timeout=BOUND_S) == ("", f"interrupted by {number.name}\n")
+    assert process.returncode == 130 == Interrupted.exit_status

@@ -20,9 +20,10 @@ ORDER = (
     ("claims", "calibrate", "selftest", "blame"),
     ("advise",),
     ("cli", "pytest_plugin"),
+    ("__main__",),
 )
-"""From the ground up; names of one group do not import each other. The last two are where people come in: a command
-line, and a plugin that pytest loads.
+"""From the ground up; names of one group do not import each other. The last are where people come in: a command line,
+and a plugin that pytest loads.
 """
 RANK = {name: rank for rank, group in enumerate(ORDER) for name in group}
 

@@ -44,7 +44,7 @@ def _measure(runs: int, rows: int) -> int:
         if status:
             return status
         print(f"made {runs} runs of {rows:,} rows in {took_s:.1f} s", flush=True)
-        status, took_s, peak_mb = _run([sys.executable, "-m", "loopwise.cli", "report", str(result)])
+        status, took_s, peak_mb = _run([sys.executable, "-m", "loopwise", "report", str(result)])
         if status:
             return status
         print(f"report: {took_s:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)

@@ -8,7 +8,6 @@ import functools
 import importlib.abc
 import importlib.util
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -90,7 +89,6 @@ class Announcer(Wrapping):
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as bench.py does
     sys.path[0] = str(ROOT)
     plan = json.loads(sys.argv.pop(1))
     sys.argv[0] = str(ROOT / "bench.py")
@@ -98,7 +96,7 @@ def main() -> None:
         sys.meta_path.insert(0, Announcer(plan))
     if not plan["draws"]:
         sys.meta_path.insert(0, Undrawing())
-    importlib.import_module("loopwise.cli").main()
+    importlib.import_module("loopwise.__main__").main()
 
 
 if __name__ == "__main__":
