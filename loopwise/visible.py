@@ -2,8 +2,11 @@ r"""Texts of others made harmless: whatever does not show itself is written as a
 
 A terminal obeys control characters, a bidirectional override turns the reading order around, XML knows neither, and a
 lone surrogate can't be encoded. No such character is dropped, since nobody would see that it was there.
+
+Services that run CI obey lines of a log: what makes a command of one is broken by an escape as well (`inert`).
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,6 +14,11 @@ from typing import Any
 
 INDENT = "    "
 """Before each further line of a message, so that no text of others begins a line of its own."""
+
+CI_COMMAND = re.compile(r"^[^\S\n]*::|##(?:vso|teamcity)?\[", re.MULTILINE)
+"""Begin of a command in a log of GitHub Actions (`::error::`, `##[error]`), Azure Pipelines or TeamCity."""
+LONGEST_BEGIN = 16
+"""Characters, at least of any such begin."""
 
 
 def visible(text: str) -> str:
@@ -30,6 +38,18 @@ def message(text: str) -> str:
     """A message of one line, or of several where it quotes a log: only the first begins at the margin."""
     first, *others = visible(text).split("\n")
     return "\n".join([first, *(line if line.startswith(INDENT) else f"{INDENT}{line}" for line in others)])
+
+
+def inert(text: str, line: str = "", escape: str = r"\x{:02x}") -> str:
+    """The text with an escape for the last character of whatever would begin a command to a CI service.
+
+    Args:
+        text: what is to be printed.
+        line: what was printed on the same line before.
+        escape: form of an escape.
+    """
+    whole = CI_COMMAND.sub(lambda begin: begin[0][:-1] + escape.format(ord(begin[0][-1])), line + text)
+    return whole[len(line) :]
 
 
 def encodable(value: Any) -> Any:

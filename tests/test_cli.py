@@ -1,6 +1,8 @@
 """The commands, on fakes: what they print, what they write, and the status they end with."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +15,14 @@ import pytest
 from support.cli import Bench, commanding
 from support.fakes import Conduct, FakeBench, machine_of
 
+from loopwise import __version__
 from loopwise.calibrate.doctor import CHECKUPS, Checkup, Symptom, is_fit
 from loopwise.errors import Interrupted, ServerError
 from loopwise.measure.experiment import Execution
 from loopwise.results.folder import ResultFolder
 from loopwise.servers.combinations import RUNS
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = (
     "run",
     "try",
@@ -222,3 +226,22 @@ assert not slow, slow
 def test_help_of_every_command_works_without_slow_imports() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_command_whose_reader_is_gone_ends_as_unix_tools_do() -> None:
+    lines = ["--help", "--version", "run --help", "claims --help", "list suites --json", "doctor"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    commands = [
+        subprocess.Popen([sys.executable, ROOT / "bench.py", *line.split()], stdout=writer, stderr=subprocess.PIPE)
+        for line in lines
+    ]
+    os.close(writer)
+    ended = {
+        line: (command.communicate()[1], command.returncode) for line, command in zip(lines, commands, strict=True)
+    }
+    assert ended == dict.fromkeys(lines, (b"", 128 + signal.SIGPIPE))
+
+
+def test_the_version_is_printed(bench: Bench) -> None:
+    assert bench("--version") == (0, f"loopwise {__version__}\n", "")

@@ -2,11 +2,13 @@
 
 import ast
 import io
+import json
 import re
 import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +24,10 @@ from support.fakes import case_of, run_of
 from loopwise.generator.protocol import Event
 from loopwise.measure.plan import Span, Standing
 from loopwise.model import PlannedRun
-from loopwise.report.terminal.console import ErrorStream, print_text, say
+from loopwise.report.terminal.console import ErrorStream, Output, guarded_output, print_json, print_text, say
 from loopwise.report.terminal.progress import watching
 from loopwise.report.terminal.screen import Screen, plain
-from loopwise.visible import clean, encodable, message, visible
+from loopwise.visible import clean, encodable, inert, message, visible
 
 EVIL = "a\x1b[31m\x1b]0;title\x07\x9b2J\x7f\u202e\u2066\r\x08\ud800[red]b[/red][link=http://x]c[/link]:x:"
 SHOWN = r"a\x1b[31m\x1b]0;title\x07\x9b2J\x7f\u202e\u2066\x0d\x08\ud800[red]b[/red][link=http://x]c[/link]:x:"
@@ -120,6 +122,34 @@ def test_the_text_of_a_file_is_printed_with_escapes(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == '{"name": "\\x9b\\u202e"}\n'
 
 
+def ci_commands(log: str) -> list[str]:
+    """Lines that a CI service obeys: those of actions/runner (ActionCommand.cs), Azure Pipelines and TeamCity."""
+    begins = ("::", "##teamcity[")
+    return [line for line in log.split("\n") if line.lstrip().startswith(begins) or "##[" in line or "##vso[" in line]
+
+
+ORDERS = ("::error::x", " \t\xa0::set-output name=a::b", "a ##[add-mask]b", "##vso[task.x]y", "##teamcity[x]")
+
+
+@given(st.lists(st.sampled_from([*ORDERS, *"#[:\n \ta", "##", "::", "a\n"])))
+def test_nothing_that_is_printed_commands_a_ci_service(pieces: list[str]) -> None:
+    stream = io.StringIO()
+    output = Output(stream)
+    for piece in pieces:
+        assert output.write(piece) == len(piece)
+    assert not ci_commands(stream.getvalue())
+    assert inert(stream.getvalue()) == stream.getvalue()
+    assert stream.getvalue().count("\n") == "".join(pieces).count("\n")
+
+
+def test_what_programs_read_stays_what_it_is_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with guarded_output():
+        print_json({ORDERS[0]: ORDERS})
+    printed = capsys.readouterr().out
+    assert ci_commands(printed) == []
+    assert json.loads(printed) == {ORDERS[0]: list(ORDERS)}
+
+
 COMMANDS = {
     "an argument too many": ["report", "a", EVIL.replace("\ud800", "")],
     "no such result": ["report", f"{EVIL.replace(chr(0xD800), '')}\nerror: all is well"],
@@ -139,10 +169,25 @@ def test_a_command_quotes_its_arguments_with_escapes(case: str) -> None:
     assert "\nerror: all is well" not in ended.stderr
 
 
+def test_a_name_of_others_commands_no_ci_service(tmp_path: Path) -> None:
+    """An app's exception, quoted with the line that it printed."""
+    (tmp_path / "evil.py").write_text("raise RuntimeError('no\\n::error::pwned\\n##[set-env name=a]b')\n")
+    ended = subprocess.run(
+        [sys.executable, ROOT / "bench.py", "init", "fresh", "--app", "evil:app"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode in {2, 3}
+    assert "pwned" in ended.stderr
+    assert ci_commands(ended.stdout + ended.stderr) == []
+
+
 PRINTERS = {
     "loopwise/report/terminal/console.py": "where all is printed",
     "loopwise/report/terminal/screen.py": "the same",
-    "loopwise/cli/__init__.py": "sentences of errors, as messages through ErrorStream",
+    "loopwise/cli/__init__.py": "streams that are guarded; sentences of errors, as messages through ErrorStream",
     "loopwise/cli/crash.py": "through ErrorStream",
     "loopwise/cli/options.py": "notes, as messages through ErrorStream",
     "loopwise/generator/__main__.py": "a pipe to the harness",

@@ -4,11 +4,13 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from loopwise import __version__
 from loopwise.cli import (
     advise,
     blame,
@@ -28,7 +30,7 @@ from loopwise.cli import (
 from loopwise.cli.crash import crashes_logged
 from loopwise.errors import Interrupted, LoopwiseError, Unread, UsageError
 from loopwise.interrupts import interruptible
-from loopwise.report.terminal.console import ErrorStream
+from loopwise.report.terminal.console import guarded_output, print_text
 from loopwise.visible import message
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -49,8 +51,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
 """By name, in the order of `--help`; each returns its exit status."""
 
 
-def _exit(status: int) -> None:
+def _exit(status: int, version: bool) -> None:
     """Exit with the status that a command returned."""
+    del version
     raise typer.Exit(status)
 
 
@@ -70,6 +73,21 @@ app = typer.Typer(
 for _name, _command in COMMANDS.items():
     app.command(name=_name)(_command)
 app.add_typer(claims.app)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print_text(f"loopwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    del version
 
 
 def _refuse_unreadable(arguments: Sequence[str]) -> None:
@@ -94,14 +112,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # `×` in an ASCII locale must not be fatal
-    with redirect_stderr(ErrorStream(sys.stderr)):
+    with guarded_output():
         try:
             with interruptible(), crashes_logged():
                 _refuse_unreadable(sys.argv[1:])
                 _make_temporary_folder_absolute()
                 app()
         except (LoopwiseError, Interrupted) as error:
-            with suppress(OSError):  # the terminal, or whoever read this, is gone
+            with suppress(OSError, AttributeError, Unread):  # the terminal, or whoever read this, is gone
                 sys.stderr.write(message(f"{'' if isinstance(error, Interrupted) else 'error: '}{error}") + "\n")
             sys.exit(error.exit_status)
         except Unread as error:

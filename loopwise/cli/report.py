@@ -1,5 +1,6 @@
 """`report`: (re)build the report of a result."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import typer
 from loopwise.cli.crash import crashes_logged
 from loopwise.cli.options import Json, console, typed
 from loopwise.errors import Interrupted, RefusedError
-from loopwise.report.terminal.console import print_text, say
+from loopwise.report.terminal.console import print_json, say
 
 
 def report(
@@ -55,7 +56,7 @@ def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str]) -> 
     summary = build(result)
     exported = export(summary, path, formats, counting.tallies)
     if as_json:
-        print_text((path / "summary.json").read_text(encoding="utf-8"))
+        print_json(json.loads((path / "summary.json").read_text(encoding="utf-8")))
         return
     screen = console()
     if not quiet:

@@ -205,7 +205,7 @@ def odd_file(arguments: Sequence[str], make: str, ground: Ground) -> list[str]:
 def odd_stream(command: str, redirection: str, ground: Ground) -> list[str]:
     """stdin, stdout or stderr is closed, full, or read by nobody."""
     with place_of(ground) as place:
-        prefix = ["sh", "-c", f'"$@" {redirection}', "sh"]
+        prefix = ["bash", "-o", "pipefail", "-c", f'"$@" {redirection}', "bash"]
         return said(place.run(*COMMANDS[command].line(place), prefix=prefix), STATUSES | {128 + signal.SIGPIPE})
 
 

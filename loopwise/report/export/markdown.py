@@ -56,7 +56,7 @@ def escape(text: str, limit: int = MAX_NAME) -> str:
     GitHub makes links of addresses, `@name`, `#1` and `GH-1`, and pictures of `:name:`, escaped or not: an empty
     comment inside keeps it from that.
     """
-    return _unlinked(re.sub(r"([\\`*_\[\]|#~$])|^([-+=])|^(\d+)(?=[.)](?:\s|$))", _escaped, _inert(text, limit)))
+    return _unlinked(re.sub(r"([\\`*_\[\]|#~$])|^([-+=:])|^(\d+)(?=[.)](?:\s|$))", _escaped, _inert(text, limit)))
 
 
 def escape_html(text: str, limit: int = MAX_NAME) -> str:

@@ -7,7 +7,6 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from loopwise.report.terminal.console import refuse_to_go_on
 from loopwise.visible import clean, visible
 
 
@@ -25,11 +24,6 @@ class Screen(Console):
         for segment in super().render(renderable, options):
             is_safe = segment.control or segment.text.isprintable()
             yield segment if is_safe else Segment(visible(segment.text), segment.style)
-
-    def on_broken_pipe(self) -> None:
-        """Raise Unread when the reader goes away (`| head`); Rich's own ends with the status of a failed gate."""
-        self.quiet = True
-        refuse_to_go_on()
 
 
 def plain(text: str, style: str = "") -> Text:
