@@ -69,7 +69,7 @@ def duelled(folder: Path, *rounds: Round, paths: tuple[str, ...] = ("/x",)) -> R
     ]
     suite = suite_with(*cases, compare=Comparison(margin=0.01), replicates=(3, 6))
     result = ResultFolder(folder)
-    result.write_experiment(experiment_of(suite, folder.name, plan=()))
+    result.begin(experiment_of(suite, folder.name, plan=()))
     for each in rounds:
         result.round_folder(each.baseline_case, each.candidate_case, each.number).mkdir(parents=True)
         result.write_round(each)

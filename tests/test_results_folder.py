@@ -381,3 +381,13 @@ def test_a_pipe_or_another_schema_in_place_of_rows_is_told(tmp_path: Path) -> No
     os.mkfifo(path)
     with pytest.raises(ResultError, match="it is no regular file"):
         result.samples(run)
+
+
+def test_a_result_that_was_deleted_is_not_made_anew(result: ResultFolder) -> None:
+    experiment = result.experiment()
+    shutil.rmtree(result.path)
+    with pytest.raises(FileNotFoundError):
+        result.write_experiment(experiment)
+    assert not result.path.exists()
+    result.begin(experiment)
+    assert result.experiment() == experiment

@@ -125,7 +125,7 @@ class Adviser:
         )
         name = self.result.path.resolve().name
         experiment = design(suite, seed=None, label=None, name=name, command=self.command)
-        self.result.write_experiment(experiment)
+        self.result.begin(experiment)
         Execution(self.result, experiment, self.generator, self.watcher, ahead=DEPTH).run()
         summary = summarise(self.result)
         subjects = [_subject(summary, case) for case in suite.cases]

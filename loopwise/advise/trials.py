@@ -277,7 +277,7 @@ class Trials:
             )
         )
         result = ResultFolder(self.result.path / name)
-        result.write_experiment(experiment)
+        result.begin(experiment)
         with result.locked():
             testbed = Testbed(result, experiment, self.generator, self.services)
             if self.written is not None:

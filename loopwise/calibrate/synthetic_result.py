@@ -53,7 +53,7 @@ def make_result(folder: Path, *, runs: int, rows: int, seed: int = 1) -> ResultF
     kept = experiment.plan[:runs]
     done = [planned.model_copy(update={"state": "ok"}) for planned in kept]
     experiment = experiment.model_copy(update={"plan": tuple(done), "finished_at": experiment.created_at})
-    result.write_experiment(experiment)
+    result.begin(experiment)
     for order, planned in enumerate(kept, start=1):
         run = begin(cases[planned.case_id], planned, order)
         _write_run(result, run, experiment, rows, seed + order)

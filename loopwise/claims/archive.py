@@ -71,8 +71,8 @@ class ClaimFolder:
         )
 
     def write(self, finding: Finding) -> None:
-        """Write finding.json."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Write finding.json; the folder of the run is not made anew where it was deleted meanwhile."""
+        self.path.mkdir(exist_ok=True)
         write_atomically(self.path / FINDING, finding.model_dump_json(indent=2) + "\n")
 
     def finding(self) -> Finding | None:

@@ -133,7 +133,7 @@ class Examiner:
     def _measure(self, suite: Suite, result: ResultFolder) -> None:
         """Run an ordinary experiment in a folder of its own."""
         experiment = design(suite, seed=None, label=None, name=result.path.name, command=self.command)
-        result.write_experiment(experiment)
+        result.begin(experiment)
         with self.watching() as watcher:
             Execution(result, experiment, self.generator, watcher, serve=self.serve).run()
 

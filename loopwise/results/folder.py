@@ -104,9 +104,14 @@ class ResultFolder:
         self.refuse_missing()
         return _emptied(self.run_folder(case_id, replicate))
 
-    def write_experiment(self, experiment: Experiment) -> None:
-        """Write experiment.json."""
+    def begin(self, experiment: Experiment) -> None:
+        """Make the folder, and write experiment.json."""
         self.path.mkdir(parents=True, exist_ok=True)
+        self.write_experiment(experiment)
+
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Write experiment.json. Raises as `refuse_missing`."""
+        self.refuse_missing()
         write_atomically(self.path / EXPERIMENT, experiment.model_dump_json(indent=2) + "\n")
 
     def experiment(self) -> Experiment:

@@ -134,7 +134,7 @@ def run_blocks(
     )
     result = ResultFolder(folder)
     experiment = design(suite, seed=seed, label=None, name=folder.name)
-    result.write_experiment(experiment)
+    result.begin(experiment)
     tell(f"{len(trials)} pairs in {effort.replicates} blocks")
     began_s = time.monotonic()
     experiment = Execution(result, experiment, generator, Quiet(), ahead=AHEAD).run()
@@ -205,7 +205,7 @@ def run_duels(effort: Effort, folder: Path, generator: Generator, *, seed: int, 
                 label=None,
             )
             result = ResultFolder(folder / trial.name)
-            result.write_experiment(experiment)
+            result.begin(experiment)
             began_s = time.monotonic()
             try:
                 verdicts = duel.fight(result, experiment, generator, lambda _round, _verdicts: None)

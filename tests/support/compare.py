@@ -109,7 +109,7 @@ def result_in(
     """A result's folder as far as an index looks into it."""
     result = ResultFolder(results / name)
     suite = suite_with(case_of("sync"))
-    result.write_experiment(experiment_of(suite, name, label=label, created_at=created_at))
+    result.begin(experiment_of(suite, name, label=label, created_at=created_at))
     document = {"answers": list(answers), "damaged": []}
     (result.path / "summary.json").write_text(json.dumps(document), encoding="utf-8")
     (result.path / "runs" / "sync" / "1").mkdir(parents=True)

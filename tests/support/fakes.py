@@ -295,7 +295,7 @@ def new_result(folder: Path, suite: Suite, **options: Any) -> tuple[ResultFolder
     """A result of which nothing is measured yet."""
     result = ResultFolder(folder)
     experiment = sealed(experiment_of(suite, folder.name, **options))
-    result.write_experiment(experiment)
+    result.begin(experiment)
     return result, experiment
 
 
