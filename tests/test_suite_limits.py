@@ -54,6 +54,7 @@ UNUSABLE = [
     ("[load]\nspawn_rate = 1e-300\n" + ENTRY, "load.spawn_rate: got 1e-300, allowed is 0.001 or more"),
     (OPEN + "rate_rps = 1e-300\n" + ENTRY, "load.rate_rps: got 1e-300, allowed is 0.001 or more"),
     (OPEN + "rate_rps = 0.3\n" + ENTRY, "load.rate_rps: got 0.3 a second, so that no request is due in the window"),
+    ("[generator]\nprocesses = 64\n" + ENTRY, "generator.processes: got 64, allowed are 8, 4 for each core"),
     (APP + "limit_concurrency = 1", "limit_concurrency: got 1, allowed is 2 or more"),
     (APP + 'app_dir = "a\\u0000b"', "matrix[0].app_dir: got"),
     (APP + f'app_dir = "{LONG}"', "which can be no path (File name too long)"),

@@ -47,6 +47,9 @@ MAX_CASES = 10_000
 OWN_FILES = 256
 """Files and connections that a generator or server needs besides those of the load."""
 
+PROCESSES_PER_CORE = 4
+"""Generator processes at most: one can use a whole core."""
+
 DEFAULT_MODELS = [Load.model_fields["model"].default]
 
 Draft = tuple[Key, Case]
@@ -85,6 +88,7 @@ def expand(suite: SuiteTable, source: Source, *, allow_remote: Collection[str], 
         SuiteError: keys that don't go together, or a value that this machine or target_app refuses.
     """
     _refuse_unused_load_keys(suite, source)
+    _refuse_too_many_processes(suite, source)
     drafts: list[Draft] = []
     for index, entry in enumerate(suite.matrix):
         for draft in _drafts(_Place(entry, ("matrix", index), source, allow_remote), suite):
@@ -208,6 +212,17 @@ def _refuse_too_many_files(place: _Place, load: Load, processes: float) -> None:
             key,
             f"got {count}, but a process may open {limit:g} files here (ulimit -Hn), some {OWN_FILES} of them for "
             "itself; raise the limit, or lower the number",
+        )
+
+
+def _refuse_too_many_processes(suite: SuiteTable, source: Source) -> None:
+    """More generator processes than a few for each core take turns, and their starts outlast any patience."""
+    count, cores = suite.generator.processes, machine.cores()
+    if count > PROCESSES_PER_CORE * cores:
+        raise source.error(
+            ("generator", "processes"),
+            f"got {count}, allowed are {PROCESSES_PER_CORE * cores}, {PROCESSES_PER_CORE} for each core that this "
+            "machine lets us use; lower it, or measure on a larger machine",
         )
 
 

@@ -124,7 +124,6 @@ SUITES: dict[str, str] = {
 NOT_THE_SUITES = (
     *("expected status 599", "a command that fails", "a start within a millisecond", "PYTHONHASHSEED of no number"),
     *("an unknown option of the server", "an empty option of the server"),
-    "64 generator processes",
 )
 """The app, its server or interpreter, a command or the machine decides: such runs fail, with a sentence of theirs."""
 
