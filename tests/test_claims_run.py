@@ -1,6 +1,7 @@
 """Claims from the suite to the page, on a bench without servers; and what the commands print and return."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -159,6 +160,39 @@ def test_an_interruption_leaves_what_was_measured(bench_of_claims: ArithmeticBen
     assert place.finding() is None
     assert place.result.runs()[0]
     assert CLAIMS["C04"].judge(place.summary()).verdict in {"undecided", "invalid"}
+
+
+def test_an_interrupted_command_says_what_is_kept_and_how_to_go_on(
+    bench_of_claims: ArithmeticBench, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    case_id = suite_of_claim("C04").cases[0].case_id
+    bench_of_claims.conducts[case_id] = Conduct(faults={1: Interrupted("interrupted by SIGINT")})
+    status, _, said = bench("claims", "run", "C04", "--quiet", "--out", out)
+    assert (status, said) == (
+        130,
+        f"interrupted by SIGINT: no claim is judged; delete {out} and begin again with: "
+        f"loopwise claims run C04 --quiet --out {out}\n",
+    )
+    shutil.rmtree(out)
+    monkeypatch.setattr(
+        examine, "needs_more", lambda claim, _: needs_more(claim, 0) if claim.claim_id != "C04" else None
+    )
+    status, _, said = bench("claims", "run", "C03", "C04", "C05", "--quiet", "--out", out)
+    assert (status, said) == (
+        130,
+        f"interrupted by SIGINT: 1 of 3 claims are judged; see them with: loopwise claims report {out}, "
+        "or measure the others with: loopwise claims run C04 C05\n",
+    )
+    assert bench("claims", "report", out)[0] == 0
+
+    def interrupt(_: Path) -> None:
+        raise Interrupted("interrupted by SIGINT")
+
+    monkeypatch.setattr(examine, "judge_again", interrupt)
+    status, _, said = bench("claims", "report", out)
+    again = f"loopwise claims report {out}"
+    assert (status, said) == (130, f"interrupted by SIGINT: what was measured is kept; then: {again}\n")
 
 
 @pytest.mark.parametrize("claim_id", [claim_id for claim_id, claim in CLAIMS.items() if claim.crossover])

@@ -13,7 +13,7 @@ from support.fakes import Conduct
 from support.suite import FakeTarget
 
 from loopwise import cli
-from loopwise.errors import ServerError
+from loopwise.errors import Interrupted, ServerError
 from loopwise.results.folder import ResultFolder
 from loopwise.selftest import rates
 from loopwise.selftest.rates import Outcome
@@ -242,6 +242,28 @@ def test_an_unmeasured_trial_ends_with_3_and_is_reported(
     words = {each["workload"]: each["words"] for each in document["rates"]}
     assert words["noop"] == {"invalid": 1}
     assert status == 3
+
+
+def test_an_interruption_says_what_is_kept_and_how_to_begin_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: ResultFolder) -> None:
+        raise Interrupted("interrupted by SIGTERM")
+
+    monkeypatch.setattr("loopwise.selftest.trials.summarise", interrupt)
+    out, bench = tmp_path / "out", PairBench(conducts({"noop-0-1": (clear(800.0), clear(800.0))}))
+    line = f"--pairs 1 --repeats 0 --duels 0 --seconds 0.4 --out {out}"
+    assert selftest(monkeypatch, line, bench) == 130
+    kept = len(ResultFolder(out / "blocks").runs()[0])
+    assert kept > 1
+    assert capsys.readouterr().err == (
+        f"interrupted by SIGTERM: {kept} runs are kept, and rates need all; see them with: "
+        f"loopwise report {out}/blocks; delete {out} and begin again with: loopwise selftest {line}\n"
+    )
+    monkeypatch.setattr(sys, "argv", ["loopwise", "report", str(out / "blocks")])
+    with pytest.raises(SystemExit) as reported:
+        cli.main()
+    assert reported.value.code == 0
 
 
 def test_an_unmeasured_duel_leaves_the_others_in_the_report(

@@ -5,9 +5,19 @@ from typing import Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, ready_to_measure, teller
-from loopwise.errors import FAILED_RUNS
-from loopwise.report.terminal.console import print_text, say
+from loopwise.cli.options import (
+    Json,
+    ReportFolder,
+    Seed,
+    begin_again,
+    claimed,
+    console,
+    new_folder,
+    ready_to_measure,
+    teller,
+)
+from loopwise.errors import FAILED_RUNS, Interrupted
+from loopwise.report.terminal.console import print_json, say
 
 
 def calibrate(
@@ -32,13 +42,16 @@ def calibrate(
         effort = effort._replace(window_s=seconds)
     screen = console()
     ready_to_measure()
-    with claimed(folder), crashes_logged(folder):
-        found = calibration.calibrate(
-            effort, seed=1 if seed is None else seed, tell=teller(screen, "dim", silent=as_json)
-        )
-        write(found, folder)
+    try:
+        with claimed(folder), crashes_logged(folder):
+            found = calibration.calibrate(
+                effort, seed=1 if seed is None else seed, tell=teller(screen, "dim", silent=as_json)
+            )
+            write(found, folder)
+    except Interrupted as error:
+        raise Interrupted(f"{error}: a calibration is kept as a whole only; {begin_again(out)}") from None
     if as_json:
-        print_text(found.model_dump_json(indent=2))
+        print_json(found.model_dump(mode="json"))
     else:
         screen.print(tables(found))
         say(screen, f"report: {folder / MARKDOWN}")

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, claimed, command_line, console, ready_to_measure, teller, typed, unused
+from loopwise.cli.options import (
+    Json,
+    begin_again,
+    claimed,
+    command_line,
+    console,
+    ready_to_measure,
+    repeatable,
+    teller,
+    typed,
+    unused,
+)
 from loopwise.errors import FAILED_RUNS, GATE_FAILED, Interrupted, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
 
@@ -116,9 +127,12 @@ def run(
                 found.append(examiner.examine(claim))
                 tell_bold(finding_line(found[-1]))
     except Interrupted as error:
+        if not found:
+            raise Interrupted(f"{error}: no claim is judged; {begin_again(out)}") from None
+        rest = [claim.claim_id for claim in chosen_claims[len(found) :]]
         raise Interrupted(
-            f"{error}: {len(found)} of {len(chosen_claims)} claims are judged, and what was measured is kept; "
-            f"see it with: {typed('claims', 'report', folder)}"
+            f"{error}: {len(found)} of {len(chosen_claims)} claims are judged; see them with: "
+            f"{typed('claims', 'report', folder)}, or measure the others with: {typed('claims', 'run', *rest)}"
         ) from None
     _print(write_page(folder), found, quiet=quiet)
     return FAILED_RUNS if any(each.verdict == "invalid" for each in found) else 0
@@ -148,11 +162,12 @@ def report(
         refuse_unwritable("--markdown", markdown, is_file=True)
     if folder is None:
         raise UsageError("claims report: no claim was run here; measure some with: bench.py claims run --all")
-    found = judge_again(folder)
-    page = write_page(folder)
-    if markdown is not None:
-        with writing("--markdown", markdown, is_file=True):
-            markdown.write_text(markdown_of(folder), encoding="utf-8")
+    with repeatable("what was measured is kept"):
+        found = judge_again(folder)
+        page = write_page(folder)
+        if markdown is not None:
+            with writing("--markdown", markdown, is_file=True):
+                markdown.write_text(markdown_of(folder), encoding="utf-8")
     if as_json:
         print_json([each.model_dump() for each in found])
     else:

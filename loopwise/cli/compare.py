@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loopwise.cli.gates import FailOn, JunitFile, MarkdownFile, gate_status, refuse_unwritable_reports, write_ci_reports
-from loopwise.cli.options import Json, console
+from loopwise.cli.options import Json, console, repeatable
 from loopwise.errors import UsageError
 from loopwise.report.terminal.console import print_json, say
 
@@ -45,16 +45,17 @@ def compare(
     refuse_unwritable_reports(junit=junit, markdown=markdown)
     if out is not None:
         refuse_unwritable("--out", out)
-    before = summarise(ResultFolder(base))
-    compared: list[tuple[Summary, Outcome]] = []
-    for path in other:
-        after = summarise(ResultFolder(path))
-        compared.append((after, _outcome(before, after, (base, path), gates, allow_different or ())))
-    outcomes = [outcome for _, outcome in compared]
-    written = []
-    if out is not None:
-        written = write_comparison(sides_of(before, ResultFolder(base).name, compared), [base, *other], out)
-    write_ci_reports(outcomes, junit=junit, markdown=markdown)
+    with repeatable("the results are as they were"):
+        before = summarise(ResultFolder(base))
+        compared: list[tuple[Summary, Outcome]] = []
+        for path in other:
+            after = summarise(ResultFolder(path))
+            compared.append((after, _outcome(before, after, (base, path), gates, allow_different or ())))
+        outcomes = [outcome for _, outcome in compared]
+        written = []
+        if out is not None:
+            written = write_comparison(sides_of(before, ResultFolder(base).name, compared), [base, *other], out)
+        write_ci_reports(outcomes, junit=junit, markdown=markdown)
     if as_json:
         print_json(
             [

@@ -21,6 +21,7 @@ from loopwise.cli.options import (
     Seed,
     Sets,
     StartupTimeout,
+    begin_again,
     checked_label,
     claimed,
     command_line,
@@ -146,7 +147,7 @@ def duel(
             pool = stack.enter_context(generators(result.generator_log))
             verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
         except (Interrupted, RefusedError) as error:
-            raise type(error)(f"{error}: {_what_is_kept(result, is_named=out is not None)}") from None
+            raise type(error)(f"{error}: {_what_is_kept(result, out)}") from None
     settings, (one, two) = experiment.suite.compare, sides
     outcome = Outcome(
         one.case_id,
@@ -167,13 +168,13 @@ def duel(
     return gate_status([outcome])
 
 
-def _what_is_kept(result: "ResultFolder", *, is_named: bool) -> str:
+def _what_is_kept(result: "ResultFolder", out: Path | None) -> str:
     """Say how many rounds of a duel that ended early are kept, and which command shows them."""
     count = sum(each.status == "ok" for each in result.rounds()[0])
     if count:
         kept = "1 round is kept" if count == 1 else f"{count} rounds are kept"
         return f"{kept}; see the duel so far with: {typed('report', result.path)}"
-    return "no round is complete; begin again" + (" with another --out" if is_named else "")
+    return f"no round is complete; {begin_again(out)}"
 
 
 def _progress(rounds: int, *, silent: bool) -> "OnRound":

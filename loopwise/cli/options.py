@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loopwise.errors import UsageError, writing
+from loopwise.errors import Interrupted, UsageError, writing
 from loopwise.report.terminal.console import say
 from loopwise.visible import message
 
@@ -183,9 +183,27 @@ def command_line() -> str:
 def typed(*arguments: str | Path) -> str:
     """A command line that starts this program with other arguments, as one would type it here and now."""
     name = Path(sys.argv[0]).name
-    # Of `python -m loopwise.cli` and `../bench.py` the words before the arguments, as they were typed.
+    # Of `python -m loopwise` and `../bench.py` the words before the arguments, as they were typed.
     words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1] if name.endswith(".py") else [name]
     return shlex.join([*words, *map(str, arguments)])
+
+
+def begin_again(out: Path | None) -> str:
+    """Name the command line of this process as what to do next; what is in the folder of `--out` is in its way."""
+    return f"{f'delete {out} and ' if out is not None and out.exists() else ''}begin again with: {typed(*sys.argv[1:])}"
+
+
+@contextmanager
+def repeatable(kept: str) -> "Iterator[None]":
+    """Say of a command that is interrupted in a `with` block what is kept, and that it can be given again.
+
+    Raises:
+        Interrupted: with that sentence.
+    """
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(f"{error}: {kept}; then: {typed(*sys.argv[1:])}") from None
 
 
 def ready_to_measure() -> None:

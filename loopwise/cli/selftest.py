@@ -1,13 +1,28 @@
 """`selftest`: false alarms and power of the verdicts on this machine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loopwise.cli.crash import crashes_logged
-from loopwise.cli.options import Json, ReportFolder, Seed, claimed, console, new_folder, ready_to_measure, teller
-from loopwise.errors import FAILED_RUNS
+from loopwise.cli.options import (
+    Json,
+    ReportFolder,
+    Seed,
+    begin_again,
+    claimed,
+    console,
+    new_folder,
+    ready_to_measure,
+    teller,
+    typed,
+)
+from loopwise.errors import FAILED_RUNS, Interrupted
 from loopwise.report.terminal.console import print_text, say
+
+BLOCKS = "blocks"
+"""Folder of the result in which all pairs are measured."""
 
 
 def selftest(
@@ -51,12 +66,15 @@ def selftest(
     tell = teller(screen, "dim", silent=as_json)
 
     outcomes = []
-    with claimed(folder), crashes_logged(folder), generators(folder / "generator.log") as pool:
-        differences = tuple(percent / 100 for percent in injected or ()) or DIFFERENCES
-        chosen = trials(effort.pairs, effort.repeats, differences)
-        if chosen:
-            outcomes += run_blocks(chosen, effort, folder / "blocks", pool, seed=seed, tell=tell)
-        outcomes += run_duels(effort, folder / "duels", pool, seed=seed, tell=tell)
+    try:
+        with claimed(folder), crashes_logged(folder), generators(folder / "generator.log") as pool:
+            differences = tuple(percent / 100 for percent in injected or ()) or DIFFERENCES
+            chosen = trials(effort.pairs, effort.repeats, differences)
+            if chosen:
+                outcomes += run_blocks(chosen, effort, folder / BLOCKS, pool, seed=seed, tell=tell)
+            outcomes += run_duels(effort, folder / "duels", pool, seed=seed, tell=tell)
+    except Interrupted as error:
+        raise Interrupted(f"{error}: {_what_is_kept(folder / BLOCKS)}; {begin_again(out)}") from None
     found = rates.rates_of(outcomes)
     rates.write(folder, found, outcomes)
     if as_json:
@@ -66,3 +84,15 @@ def selftest(
         say(screen, f"report: {folder / rates.MARKDOWN}")
     is_whole = all(each.verdict is not None and each.verdict.verdict != "invalid" for each in outcomes)
     return 0 if is_whole else FAILED_RUNS
+
+
+def _what_is_kept(blocks: Path) -> str:
+    """Say what is left of a self-test that ended early, and which command shows it."""
+    from loopwise.results.folder import ResultFolder
+
+    result = ResultFolder(blocks)
+    count = len(result.runs()[0])
+    if not count:
+        return "no run is complete"
+    kept = "1 run is kept" if count == 1 else f"{count} runs are kept"
+    return f"{kept}, and rates need all; see them with: {typed('report', blocks)}"
