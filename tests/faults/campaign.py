@@ -1,6 +1,7 @@
 """Do faults until the time is over, several at once; tell what did not hold, and write the document."""
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,7 +69,7 @@ def do(fault: Fault, number: int, ground: Ground, seed: int) -> Done:
     except Exception as error:
         problems = [f"{type(error).__name__}: {error}"]
     shutil.rmtree(folder, ignore_errors=True)
-    return Done(fault, problems, time.monotonic() - began_s)
+    return Done(fault, problems, time.monotonic() - began_s, seed, datetime.now(UTC).date().isoformat())
 
 
 def carry_out(faults: Sequence[Fault], ground: Ground, *, seed: int, deadline_s: float, jobs: int) -> Iterator[Done]:
@@ -85,6 +87,21 @@ def carry_out(faults: Sequence[Fault], ground: Ground, *, seed: int, deadline_s:
             yield from (each.result() for each in ended)
 
 
+def remembered(log: Path | None, table: Iterable[Fault]) -> dict[str, Done]:
+    """What became of faults by a log of earlier campaigns, by their names: the last time that each was done."""
+    if log is None or not log.exists():
+        return {}
+    faults = {each.name: each for each in table}
+    rows = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+    return {row["fault"]: Done(**row | {"fault": faults[row["fault"]]}) for row in rows if row["fault"] in faults}
+
+
+def remember(log: Path, done: Done) -> None:
+    """Append what became of a fault."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(done._asdict() | {"fault": done.fault.name}) + "\n")
+
+
 def tell(done: Done, number: int, total: int) -> None:
     print(f"{number}/{total} {done.fault.name}: {'survived' if not done.problems else 'FAILED'} ({done.seconds:.0f} s)")
     for problem in done.problems:
@@ -97,6 +114,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=4.0, help="begin no fault after so long")
     parser.add_argument("--seed", type=int, help="of the order and of all moments; default: another one each time")
     parser.add_argument("--only", default="", metavar="TEXT", help="only faults whose group and name have this text")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="add what becomes of each fault to this file, and leave out what was survived by it: a campaign in parts",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="faults at once")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the table of faults to this document")
     parser.add_argument("--fuzz-minutes", type=float, default=0.0, help="fuzz beside the faults for so long")
@@ -149,12 +172,15 @@ def main() -> int:
     if chosen.list:
         print("\n".join(each.name for each in table))
         return 0
-    faults = shuffled(table, random.Random(seed))
+    before = remembered(chosen.log, table)
+    faults = [
+        each for each in shuffled(table, random.Random(seed)) if each.name not in before or before[each.name].problems
+    ]
     print(f"{len(faults)} faults, for {chosen.minutes:g} minutes; the same again with: --seed {seed}", flush=True)
     began_s = time.monotonic()
     with ProcessPoolExecutor(1, get_context("spawn")) as beside:
         fuzzing = beside.submit(fuzz_for, chosen.fuzz_minutes, seed) if chosen.fuzz_minutes else None
-        dones = campaign(faults, seed, began_s + chosen.minutes * 60, chosen.jobs)
+        dones = campaign(faults, seed, began_s + chosen.minutes * 60, chosen.jobs, chosen.log)
         fuzzed = fuzzing.result() if fuzzing is not None else None
     bad = [each for each in dones if each.problems]
     print(f"survived: {len(dones) - len(bad)} of {len(dones)}, in {(time.monotonic() - began_s) / 60:.1f} minutes")
@@ -162,16 +188,19 @@ def main() -> int:
         print(f"not survived: {done.fault.name}: {done.problems[0]}")
     status = tell_fuzzed(fuzzed) if fuzzed is not None else 0
     if chosen.out is not None:
-        chosen.out.write_text(document(dones, len(table), seed, fuzzed), encoding="utf-8")
+        known = before | {each.fault.name: each for each in dones}
+        chosen.out.write_text(document(list(known.values()), len(table), fuzzed), encoding="utf-8")
     return 1 if bad else status
 
 
-def campaign(faults: Sequence[Fault], seed: int, deadline_s: float, jobs: int) -> list[Done]:
-    """Do faults until the deadline, and tell what became of each."""
+def campaign(faults: Sequence[Fault], seed: int, deadline_s: float, jobs: int, log: Path | None = None) -> list[Done]:
+    """Do faults until the deadline, tell what became of each, and add it to a log."""
     dones = []
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         ground = finished_result(Path(folder))
         for done in carry_out(faults, ground, seed=seed, deadline_s=deadline_s, jobs=jobs):
             dones.append(done)
             tell(done, len(dones), len(faults))
+            if log is not None:
+                remember(log, done)
     return dones

@@ -1,7 +1,6 @@
 """The table of faults as docs/reliability.md."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 from faults.fault import GROUPS, Done
@@ -28,20 +27,24 @@ CI does four minutes of them, in the same order each time (`.ci/run`), the tests
 """
 
 
-def document(dones: Sequence[Done], total: int, seed: int, fuzzed: Fuzzed | None) -> str:
+def document(dones: Sequence[Done], total: int, fuzzed: Fuzzed | None) -> str:
     """Write the page.
 
     Args:
         dones: what was done.
         total: number of faults that there are.
-        seed: of their order.
         fuzzed: how much was fuzzed, and what was found.
     """
-    day = datetime.now(UTC).date().isoformat()
+    days, seeds = (
+        sorted({str(value) for value in values})
+        for values in zip(*((each.day, each.seed) for each in dones), strict=True)
+    )
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     survived = sum(not each.problems for each in dones)
     lines = [
         HEAD,
-        f"Made on {day} with seed {seed}: {len(dones)} of the table's {total} faults were done, {survived} survived.",
+        f"Made on {when} (seeds: {', '.join(seeds)}): {len(dones)} of the table's {total} faults were done, "
+        f"{survived} survived.",
         "",
         "| kind | done | survived |",
         "|---|---|---|",

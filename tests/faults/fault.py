@@ -57,3 +57,6 @@ class Done(NamedTuple):
     problems: list[str]
     """What did not hold; none: it was survived."""
     seconds: float
+    seed: int
+    day: str
+    """On which it was done: `2026-11-26`."""
