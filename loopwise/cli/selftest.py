@@ -1,5 +1,6 @@
 """`selftest`: false alarms and power of the verdicts on this machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from loopwise.cli.options import (
     typed,
 )
 from loopwise.errors import FAILED_RUNS, Interrupted
-from loopwise.report.terminal.console import print_text, say
+from loopwise.report.terminal.console import print_json, say
 
 BLOCKS = "blocks"
 """Folder of the result in which all pairs are measured."""
@@ -78,7 +79,7 @@ def selftest(
     found = rates.rates_of(outcomes)
     rates.write(folder, found, outcomes)
     if as_json:
-        print_text((folder / rates.JSON).read_text(encoding="utf-8"))
+        print_json(json.loads((folder / rates.JSON).read_text(encoding="utf-8")))
     else:
         screen.print(rates.tables(found))
         say(screen, f"report: {folder / rates.MARKDOWN}")
