@@ -10,8 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from loopwise.errors import ResultError
 from loopwise.model import Noun
 from loopwise.results.files import read_regular, write_atomically
-
-ADVICE, PAGE = "advice.json", "advice.html"
+from loopwise.results.folder import ADVICE
 
 Kind = Literal["mode", "edit", "setting", ""]
 Outcome = Literal["advised", "tried", "failed", "left", "untried"]

@@ -36,6 +36,10 @@ from loopwise.errors import GATE_FAILED, Interrupted, RefusedError, UsageError, 
 from loopwise.report.terminal.console import print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loopwise.advise.rows import AdviceRow
+    from loopwise.advise.session import Adviser
     from loopwise.results.folder import ResultFolder
 
 GAIN = re.compile(r"gain:\+(?P<percent>\d+(?:\.\d+)?)%")
@@ -84,10 +88,10 @@ def advise(
     """Say what to change about an app's endpoints: def or async def, threads, processes, workers; all measured."""
     from loopwise.advise.decide import gains
     from loopwise.advise.endpoints import choose
+    from loopwise.advise.page import write_page
     from loopwise.advise.planning import refuse_short
     from loopwise.advise.rows import plain, write_rows
     from loopwise.advise.session import Adviser, Wishes
-    from loopwise.advise.words import lines
     from loopwise.generator.client import generators
     from loopwise.report.terminal.progress import Quiet
     from loopwise.results.files import refuse_unwritable, write_atomically
@@ -128,6 +132,7 @@ def advise(
             raise type(error)(f"{error}: {_what_is_kept(result)}") from None
         with writing("--out", path):
             write_rows(path, rows)
+            write_page(path, rows, app=app, canary=adviser.canary, command=command_line())
     if patch is not None and adviser.patch:
         with writing("--patch", patch, is_file=True):
             write_atomically(patch, adviser.patch)
@@ -136,18 +141,24 @@ def advise(
     if as_json:
         print_json(plain(rows))
     else:
-        for line in lines(rows, adviser.canary):
-            say(screen, line)
-        if patch is not None:
-            none = f"no edit is advised, so {patch} is not written"
-            say(screen, _of_patch(patch, app_dir) if adviser.patch else none)
-        say(screen, f"result: {path}")
+        _print(rows, adviser, patch, app_dir, path)
     advised = [row for row in rows if row.outcome == "advised" and row.metric == "throughput_rps"]
     return GATE_FAILED if least is not None and any(gains(row.ci_low, least) for row in advised) else 0
 
 
-def _of_patch(patch: Path, app_dir: Path) -> str:
-    return f"patch: {patch}; apply it by: {shlex.join(['git', '-C', str(app_dir), 'apply', str(patch.absolute())])}"
+def _print(rows: "Sequence[AdviceRow]", adviser: "Adviser", patch: Path | None, app_dir: Path, path: Path) -> None:
+    from loopwise.advise.words import lines
+    from loopwise.results.folder import ADVICE_PAGE
+
+    screen = console()
+    for line in lines(rows, adviser.canary):
+        say(screen, line)
+    if patch is not None and adviser.patch:
+        apply = shlex.join(["git", "-C", str(app_dir), "apply", str(patch.absolute())])
+        say(screen, f"patch: {patch}; apply it by: {apply}")
+    elif patch is not None:
+        say(screen, f"no edit is advised, so {patch} is not written")
+    say(screen, f"page: {path / ADVICE_PAGE}")
 
 
 def worker_counts(text: str | None) -> tuple[int, ...]:

@@ -27,6 +27,8 @@ from loopwise.results.lock import locked
 from loopwise.visible import encodable
 
 EXPERIMENT, RUN, ROUND = "experiment.json", "run.json", "round.json"
+ADVICE, ADVICE_PAGE = "advice.json", "advice.html"
+"""Rows of `advise`, and the page made of them."""
 ASIDE = "-disturbed-"
 """In the folder's name of a run that was measured again, between its replicate and its attempt."""
 RUNS, ROUNDS = f"runs/*/*/{RUN}", f"pairs/*/*/*/{ROUND}"

@@ -12,6 +12,7 @@ from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.errors import SHOWN, error_lines
 from loopwise.report.html import cases, explorer, facts, page
 from loopwise.report.words import trouble, verdict_rows
+from loopwise.results.folder import ADVICE_PAGE
 from loopwise.suite.to_toml import repeat_command
 
 SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
@@ -19,9 +20,10 @@ CHARTS_BYTES_MOST = 1_200_000
 """Of charts inside the page; later ones are linked. A page of a hundred cases stays below 3 MB with them."""
 
 
-def render_report(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
-    """The page as text."""
+def render_report(summary: Summary, chart_files: Sequence[ChartFile], *, advice: str = "") -> str:
+    """The page as text. `advice`: a link to the page of advice; empty: there is none."""
     contents = {
+        "advice": advice,
         **_overview(summary),
         **_charts(chart_files),
         **_verdicts(summary),
@@ -42,7 +44,8 @@ def render_report(summary: Summary, chart_files: Sequence[ChartFile]) -> str:
 
 def write_report(summary: Summary, chart_files: Sequence[ChartFile], path: Path) -> Path:
     """Write the page."""
-    return page.write(render_report(summary, chart_files), path)
+    advice = page.link(path.parent / ADVICE_PAGE, path.parent)
+    return page.write(render_report(summary, chart_files, advice=advice), path)
 
 
 def _overview(summary: Summary) -> dict[str, Any]:
