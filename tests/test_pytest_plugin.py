@@ -1,4 +1,4 @@
-"""The pytest plugin's assertion: stalls are found and named through every client, and nothing else is one."""
+"""The pytest plugin: stalls are found and named through every client, nothing else is one, and a server is measured."""
 
 import asyncio
 import importlib
@@ -7,13 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
+import psutil
 import pytest
 import uvloop
 from support.docs import blocks, text_of
@@ -23,7 +25,9 @@ from loopwise.pytest_plugin import Loopwise
 from loopwise.pytest_plugin.asking import Request
 from loopwise.pytest_plugin.blaming import blame_module
 from loopwise.pytest_plugin.loop_free import LoopHeldError, Trial
+from loopwise.pytest_plugin.serving import served, target_of
 from loopwise.pytest_plugin.watching import Call
+from loopwise.servers import processes
 
 pytest_plugins = ["pytester"]
 
@@ -361,6 +365,13 @@ def test_the_plugin_loads_nothing_until_the_fixture_is_used() -> None:
     assert done.stdout == "[] ['loopwise', 'loopwise.pytest_plugin']\n"
 
 
+def write_examples(*names: str) -> None:
+    """Write those files of the page, by the name in the first line of each."""
+    for code in blocks(text_of("pytest.md"), "python"):
+        if (name := code.partition("\n")[0].removeprefix("# ")) in names:
+            Path(name).write_text(code, encoding="utf-8")
+
+
 def numberless(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "0", text)
 
@@ -369,8 +380,7 @@ def test_the_examples_in_the_docs_do_what_is_said_of_them(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = text_of("pytest.md")
-    for code in blocks(page, "python"):
-        Path(code.partition("\n")[0].removeprefix("# ")).write_text(code, encoding="utf-8")
+    write_examples("shop.py", "test_shop.py", "test_shop_async.py")
     monkeypatch.syspath_prepend(pytester.path)
     result = pytester.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-W", "error")
     result.assert_outcomes(passed=3, failed=1)
@@ -382,3 +392,79 @@ def test_the_examples_in_the_docs_do_what_is_said_of_them(
     assert [numberless(line) for line in shown[begin:]] == [numberless(line) for line in expected]
     assert expected[2] in shown
     result.stdout.re_match_lines([r"test_shop\.py:\d+: LoopHeldError"])  # the innermost frame that is shown
+
+
+NAMED = App()
+overridden = App()
+overridden.dependency_overrides = {print: print}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("app", "options", "words"),
+    [
+        (App(), {}, "no module that can be imported has this app"),
+        (overridden, {}, "the app has dependency_overrides"),
+        (httpx.AsyncClient(), {}, "give an app, or its name"),
+        ("shop", {}, 'allowed is "module:attribute"'),
+        ("shop:app", {"seconds": 11}, "seconds: got 11, allowed is a number above 0, up to 10"),
+        ("shop:app", {"users": 0}, "users"),
+    ],
+)
+def test_what_no_server_can_load_is_refused_before_anything_starts(
+    app: Any, options: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[object] = []
+    monkeypatch.setattr(processes, "start", lambda *_, **__: starts.append(1))
+    with pytest.raises(UsageError, match=words):
+        served(cast(Any, None), app, Request("GET", "/"), **{**SHORT, **options})
+    assert starts == []
+
+
+SHORT: dict[str, Any] = {"users": 2, "seconds": 0.3, "workers": 1, "app_dir": None, "root": Path(__file__).parent}
+
+
+def test_an_app_is_named_as_its_module_is_imported() -> None:
+    here = Path(__file__)
+    assert target_of(NAMED, None, here) == (f"{__name__}:NAMED", here.parent)
+    assert target_of("support.docs:blocks", None, here) == ("support.docs:blocks", here.parent)
+    assert target_of("nowhere.main:app", None, here) == ("nowhere.main:app", here)
+
+
+SERVED = """
+import pytest
+from loopwise.pytest_plugin.serving import VoidError
+
+def test_void(loopwise):
+    with pytest.raises(VoidError, match="GET /second: void, .* errors: .* of the requests failed") as caught:
+        loopwise.served("broken:app", "GET /second", users=2, seconds=0.2)
+    assert "Its last lines:" in str(caught.value)
+"""
+BROKEN = """
+import sys
+
+asked = 0
+
+async def app(scope, receive, send):
+    global asked
+    asked += 1
+    assert scope["type"] == "http"
+    print("asked", file=sys.stderr)
+    await send({"type": "http.response.start", "status": 500 if asked > 30 and asked % 2 else 200, "headers": []})
+    await send({"type": "http.response.body"})
+"""
+
+
+@pytest.mark.e2e
+def test_an_endpoint_is_measured_on_a_server_and_nothing_is_left(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = pytester.mkdir("scratch")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.syspath_prepend(pytester.path)
+    write_examples("shop.py", "test_shop_served.py")
+    pytester.makepyfile(test_void=SERVED, broken=BROKEN)
+    before = set(psutil.Process().children(recursive=True))
+    pytester.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=2)
+    left = [" ".join(each.cmdline()) for each in set(psutil.Process().children(recursive=True)) - before]
+    assert [each for each in left if "watchdog" not in each] == []
+    assert list(scratch.iterdir()) == []

@@ -6,6 +6,8 @@ blaming.py     loads what chooses the line to blame
 watching.py    times the callbacks of this process's event loops
 asking.py      asks an endpoint in this process
 loop_free.py   decides, and says which lines held the loop
+generating.py  the load generator that a session's tests share
+serving.py     one run on a real server
 
 PYTEST_DONT_REWRITE: it asserts nothing, and may have been imported before pytest registers it.
 """
@@ -17,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from loopwise.pytest_plugin.generating import SessionGenerator
+    from loopwise.pytest_plugin.serving import Served
 
 
 class Loopwise:
@@ -26,6 +31,7 @@ class Loopwise:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._generator: SessionGenerator | None = None
 
     def assert_loop_free(
         self,
@@ -84,8 +90,71 @@ class Loopwise:
         )
         await loop_free.run_async(app, loop_free.Trial(request, longest_ms, times, self._root))
 
+    def served(
+        self,
+        app: Any,
+        endpoint: str,
+        *,
+        users: int = 10,
+        seconds: float = 1.0,
+        workers: int = 1,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        expect_status: int | None = None,
+        timeout_s: float = 5.0,
+        app_dir: str | Path | None = None,
+    ) -> Served:
+        """Measure an endpoint under a bounded load, on uvicorn in a process of its own on this machine.
+
+        Args:
+            app: `module:app`, or an app that a module has under a name.
+            endpoint: `GET /items/1`.
+            users: virtual users, each with one request in flight.
+            seconds: length of the window; at most 10.
+            workers: processes of the server.
+            headers: of each request.
+            json: its body.
+            expect_status: of each answer; None: any 2xx.
+            timeout_s: limit for a complete answer.
+            app_dir: folder that the app is imported from; None: where its module lies.
+
+        Raises:
+            LoopwiseError: nothing that counts could be measured: the server did not start, the endpoint answered
+                otherwise than expected, or a check voided the run.
+        """
+        __tracebackhide__ = True
+        from pathlib import Path
+
+        from loopwise.pytest_plugin.generating import SessionGenerator
+
+        if self._generator is None:
+            self._generator = SessionGenerator()
+        from loopwise.pytest_plugin import asking, serving
+
+        request = asking.request_of(
+            endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
+        )
+        return serving.served(
+            self._generator,
+            app,
+            request,
+            users=users,
+            seconds=seconds,
+            workers=workers,
+            app_dir=None if app_dir is None else Path(app_dir),
+            root=self._root,
+        )
+
+    def close(self) -> None:
+        """End what the session shares."""
+        if self._generator is not None:
+            self._generator.close()
+            self._generator = None
+
 
 @pytest.fixture(scope="session")
-def loopwise(pytestconfig: pytest.Config) -> Loopwise:
+def loopwise(pytestconfig: pytest.Config) -> Iterator[Loopwise]:
     """Assert that no callback holds an app's event loop, and measure endpoints on a real server."""
-    return Loopwise(pytestconfig.rootpath)
+    made = Loopwise(pytestconfig.rootpath)
+    yield made
+    made.close()

@@ -39,6 +39,11 @@ class Request:
         """Arguments of a client's `request`."""
         return {"headers": dict(self.headers)} | ({} if self.json is None else {"json": self.json})
 
+    def table(self) -> dict[str, Any]:
+        """The same as keys of a suite."""
+        options = {"headers": dict(self.headers), "json": self.json, "expect_status": self.expect_status}
+        return {key: value for key, value in options.items() if value not in (None, {})}
+
     def refuse_other(self, status: int, text: str) -> None:
         """Raise EndpointError for a status that is not expected: the endpoint did something else."""
         wanted = self.expect_status
