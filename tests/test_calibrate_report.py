@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.printed import broken_words
 
 from loopwise.calibrate.calibration import QUICK, Effort
 from loopwise.calibrate.cost import summarise
@@ -144,6 +145,7 @@ def test_the_report_names_what_is_missing_and_what_failed(tmp_path: Path) -> Non
     )
     write(found, tmp_path / "out")
     page = (tmp_path / "out" / "calibration.md").read_text(encoding="utf-8")
+    assert broken_words(tables(found)) == []
     console = Console(width=200, record=True, file=(tmp_path / "terminal").open("w", encoding="utf-8"))
     console.print(tables(found))
     console.file.close()

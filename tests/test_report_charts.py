@@ -178,7 +178,7 @@ def test_invalid_cases_are_named_where_their_line_is_missing() -> None:
 def test_one_replicate_has_no_interval_and_the_caption_says_so() -> None:
     summary = fixture_summary(7, replicates=1)
     assert all(cell.low is None for panel in throughput_panels(summary) for cell in panel.cells)
-    assert "One replicate each: no interval" in CHARTS["throughput"].caption(summary)
+    assert "One replicate each: no interval" in CHARTS["throughput"].note(summary)
 
 
 def test_facets_of_one_subject_share_their_axis() -> None:

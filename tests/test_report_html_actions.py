@@ -52,11 +52,16 @@ def wide(folder: Path) -> Path:
 @pytest.fixture
 def opened(browser: Browser, wide: Path) -> Iterator[Visit]:
     seen = visit(browser, wide)
+    unfold_cases(seen.page)
     yield seen
     assert seen.messages == []
     assert seen.requests[:1] == [wide.as_uri()]
     assert all(each.startswith("blob:") for each in seen.requests[1:])
     seen.page.close()
+
+
+def unfold_cases(page: Page) -> None:
+    page.locator("#cases > details > summary").click()
 
 
 def names(page: Page) -> list[str]:
@@ -139,6 +144,11 @@ def test_an_address_with_a_case_opens_at_it(browser: Browser, wide: Path) -> Non
     page = browser.new_page()
     page.goto(f"{wide.as_uri()}#case-cpu-sync-w2")
     expect(page.locator("#case-cpu-sync-w2")).to_be_in_viewport()
+    page.goto(f"{wide.as_uri()}#answers")
+    method = page.get_by_role("heading", name="Repeat the measurement")
+    expect(method).not_to_be_visible()
+    page.get_by_role("link", name="Method").click()  # in the navigation
+    expect(method).to_be_visible()
     page.close()
 
 
@@ -178,6 +188,7 @@ def test_without_scripts_the_page_has_everything_but_its_controls(browser: Brows
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(wide.as_uri())
+    unfold_cases(page)
     assert page.locator("table.cases tbody th a:visible").count() == 40
     assert not page.locator(".sifters").is_visible()
     assert page.get_by_text("It needs JavaScript").is_visible()

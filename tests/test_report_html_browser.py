@@ -17,7 +17,8 @@ pytestmark = MARKS
 @pytest.fixture(scope="module", params=["plain", "hostile"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    summary = page_summary(7, names=request.param, invalid="some")
+    plain = request.param == "plain"
+    summary = page_summary(20 if plain else 7, names=request.param, invalid="some")
     return write_report(summary, save(summary, folder), folder / "report.html")
 
 
@@ -38,6 +39,23 @@ def test_nothing_makes_the_page_scroll_sideways(browser: Browser, report: Path, 
     assert chart["x"] >= 0
     assert chart["x"] + chart["width"] <= width_px
     assert chart["width"] > 250
+    page.close()
+
+
+MOST_PX = 6_000
+"""Before anything is unfolded, on a page of suite quick's twenty cases."""
+
+
+@pytest.mark.parametrize("report", ["plain"], indirect=True)
+def test_the_page_decides_before_anything_is_unfolded(browser: Browser, report: Path) -> None:
+    page = visit(browser, report, 1400).page
+    assert page.evaluate("document.documentElement.scrollHeight") <= MOST_PX
+    assert page.locator("figure:visible").count() == 4
+    assert page.locator(".pick:visible").count() == 2
+    lines = page.locator("figcaption:visible").evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))"
+    )
+    assert max(lines) < 1.5, lines
     page.close()
 
 
@@ -80,6 +98,7 @@ def test_text_on_the_page_and_in_charts_has_aa_contrast(browser: Browser, report
 
 def test_wide_tables_scroll_in_their_card_by_keyboard(browser: Browser, report: Path) -> None:
     page = visit(browser, report, 390).page
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     region = page.locator("#cases .scroll").first
     assert region.evaluate("element => element.scrollWidth > element.clientWidth && element.tabIndex === 0")
     page.keyboard.press("Tab")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.fakes import case_of, run_of, suite_with
 from support.page import page_summary
-from support.printed import printed
+from support.printed import broken_words, printed
 from support.report import fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.gates import Outcome, parse_gate
@@ -84,6 +84,7 @@ def test_compare_tables_name_the_endpoint() -> None:
     verdicts = (verdict_of(case), verdict_of(case, "GET /x"), verdict_of(case, metric="service_time_p50_ms"))
     gates = (parse_gate("service_time_p99_ms:+5%"),)
     known = Outcome("before", "after", verdicts, 0.05, 0.95, gates, names=shown_names(own_cases()))
+    assert broken_words(compare_table(known)) == []
     text = " ".join(printed(compare_table(known)).split())
     assert "GET /a, 1 worker requests a second ×0.500 [0.400, 0.600] worse requests a second, GET /x" in text
     assert "-own-" not in text

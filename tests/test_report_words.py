@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from support.printed import printed
 from support.report import REASON, fixture_summary, with_causes
 
 from loopwise.analysis.causes import first_causes
-from loopwise.model import Run
-from loopwise.report.words import deadlocked, metric_name, trouble
+from loopwise.model import Check, Run
+from loopwise.report.export.markdown import summary_markdown
+from loopwise.report.terminal.answer import Answer
+from loopwise.report.words import busy_words, deadlocked, metric_name, trouble
 
 
 def test_failed_and_invalid_runs_are_named_with_their_reasons() -> None:
@@ -71,3 +74,30 @@ def test_a_deadlocked_run_is_named_with_the_deadlock() -> None:
     summary = replace(dead, runs=tuple(runs))
     assert trouble(summary)[0].endswith("replicates 1, 2, 3, invalid: deadlock: no request was answered")
     assert deadlocked(summary.runs) == {first}
+
+
+@pytest.mark.parametrize(
+    ("names", "disturbed", "words"),
+    [
+        (("other_cpu",), 0, ""),
+        (("other_cpu",), 2, ""),
+        (("other_cpu",), 3, "3 of 21 runs were disturbed by other processes: decide again on a quiet machine"),
+        (("steal",), 21, "21 of 21 runs were disturbed by other guests of the host: decide again on a quiet machine"),
+        (
+            ("steal", "other_cpu"),
+            21,
+            "21 of 21 runs were disturbed by other processes: decide again on a quiet machine",
+        ),
+        (("drift",), 21, ""),
+    ],
+)
+def test_many_disturbed_runs_are_said_above_the_answer(names: tuple[str, ...], disturbed: int, words: str) -> None:
+    summary = fixture_summary(7)
+    failed = tuple(Check(name=name, value=1, limit=0.1, effect="flag", ok=False) for name in names)
+    runs = tuple(
+        run.model_copy(update={"checks": failed if index < disturbed else ()}) for index, run in enumerate(summary.runs)
+    )
+    summary = replace(summary, runs=runs)
+    assert busy_words(summary) == words
+    assert " ".join(printed(Answer(summary)).split()).startswith(words)
+    assert (f"**{words}**" in summary_markdown(summary)) == bool(words)

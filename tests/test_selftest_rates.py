@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.printed import broken_words
 
 from loopwise.model import Verdict
 from loopwise.selftest import rates
@@ -161,6 +162,7 @@ def test_the_markdown_is_a_row_per_rate_with_its_interval() -> None:
 def test_the_terminal_shows_the_cells_and_what_an_alarm_means(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    assert broken_words(rates.tables(some_rates())) == []
     Console(width=160).print(rates.tables(some_rates()))
     printed = capsys.readouterr().out
     for cell in (

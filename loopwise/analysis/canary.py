@@ -46,8 +46,11 @@ def canary_of(figures: CaseFigures, *, margin: float, confidence: float) -> Cana
 def canary_sentence(figures: CaseFigures, *, margin: float, confidence: float) -> str:
     """What became of a case's canary, with intervals; empty without one, or without a valid run."""
     found = canary_of(figures, margin=margin, confidence=confidence)
-    if found is None:
-        return ""
+    return canary_words(found, margin) if found else ""
+
+
+def canary_words(found: Canary, margin: float) -> str:
+    """What became of a canary, with intervals."""
     if found.p99 is None:
         return f"the canary {found.path} had {found.silence}"
     text = f"the canary {found.path} took {duration(found.p99)} at p99"

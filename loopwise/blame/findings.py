@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from rich import box
-from rich.table import Table
 
 from loopwise.blame.watched import Site, Spot, Tally, added
 from loopwise.model import Noun
 from loopwise.report.terminal.screen import plain
+from loopwise.report.terminal.tables import WordTable
 from loopwise.results.columns import UNFINISHED
 from loopwise.servers.source import called, source_line
 
@@ -289,15 +288,11 @@ def _line(spot: Spot) -> dict[str, Any]:
     }
 
 
-def blame_table(lines: Sequence[BlamedLine]) -> Table:
+def blame_table(lines: Sequence[BlamedLine]) -> WordTable:
     """The lines for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Lines that hold the event loop")
-    for column in ("endpoint", "line", "calls"):
-        table.add_column(column, overflow="fold")
-    for column in ("total ms", "longest ms", "times", "share"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for each in lines:
-        table.add_row(
+    figures = ("total ms", "longest ms", "times", "share")
+    rows = [
+        (
             plain(each.endpoint),
             plain(each.place),
             plain(each.function or each.source),
@@ -306,7 +301,9 @@ def blame_table(lines: Sequence[BlamedLine]) -> Table:
             str(each.times),
             f"{each.share:.2f}",
         )
-    return table
+        for each in lines
+    ]
+    return WordTable(("endpoint", "line", "calls", *figures), rows, figures, "Lines that hold the event loop")
 
 
 def _place(each: BlamedLine | ManyShort) -> str:

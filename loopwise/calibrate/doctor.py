@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import psutil
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from loopwise import machine
 from loopwise.analysis.checks.machine import MAX_STEAL_RATIO
 from loopwise.paths import results_dir
 from loopwise.report.terminal.screen import plain
+from loopwise.report.terminal.tables import WordTable
 
 STEAL_WATCH_S, LOAD_WATCH_S = 1.0, 0.5
 MIN_OPEN_FILES = 4096
@@ -151,10 +150,8 @@ def is_fit(symptoms: Sequence[Symptom]) -> bool:
 def diagnosis_table(symptoms: Sequence[Symptom]) -> RenderableType:
     """Make a table with a line per check."""
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("", "check", "found", "remedy"):
-        table.add_column(column, overflow="fold")
-    for symptom in symptoms:
-        state = Text(symptom.state, style=styles[symptom.state])
-        table.add_row(state, symptom.name, plain(symptom.found), plain(symptom.remedy))
-    return table
+    rows = [
+        (Text(each.state, style=styles[each.state]), each.name, plain(each.found), plain(each.remedy))
+        for each in symptoms
+    ]
+    return WordTable(("", "check", "found", "remedy"), rows)

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from loopwise.calibrate.bench import CONNECTIONS, PERCENTILES
@@ -16,6 +14,7 @@ from loopwise.errors import writing
 from loopwise.report import format as fmt
 from loopwise.report.export.markdown import MAX_SENTENCE, escape
 from loopwise.report.terminal.screen import plain
+from loopwise.report.terminal.tables import WordTable
 from loopwise.results.files import write_atomically
 from loopwise.visible import clean
 
@@ -57,12 +56,8 @@ def tables(calibration: Calibration) -> RenderableType:
     """Render for the terminal."""
     parts: list[RenderableType] = [Text(heading(calibration), style="dim")]
     for section in sections(calibration):
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=section.title, title_justify="left")
-        for column in section.columns:
-            table.add_column(column, overflow="fold")
-        for row in section.rows:
-            table.add_row(*(plain(cell, STYLES.get(cell, "")) for cell in row))
-        parts += [Text(), table]
+        rows = [[plain(cell, STYLES.get(cell, "")) for cell in row] for row in section.rows]
+        parts += [Text(), WordTable(section.columns, rows, title=section.title)]
         if section.note:
             parts.append(Text(section.note, style="dim"))
     parts += [plain(f"failed: {problem}", "bold red") for problem in calibration.problems]

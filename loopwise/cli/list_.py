@@ -111,7 +111,7 @@ def list_(
     elif page is not None:
         say(console(), f"index: {page}")
     else:
-        console().print(_table(what, rows))
+        console().print(listing_table(what, rows))
     return 0
 
 
@@ -123,39 +123,30 @@ def _write_page(rows: Rows, out: Path | None) -> Path:
     return write_index(rows, results, out or results / INDEX, program=program())
 
 
-def _table(what: str, rows: Rows) -> "RenderableType":
-    from rich import box
-    from rich.table import Table
-
+def listing_table(what: str, rows: Rows) -> "RenderableType":
+    """Rows as a table without the columns that are too long for one."""
     from loopwise.report.terminal.screen import plain
+    from loopwise.report.terminal.tables import WordTable
 
     if not rows:
         return plain(f"no {what} yet")
     if what == "combinations":
         return _combinations_table(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     columns = [column for column in rows[0] if column not in LONG]
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "name")
-    for row in rows:
-        table.add_row(*(plain(str(row[column])) for column in columns))
-    return table
+    return WordTable(columns, [[plain(str(row[column])) for column in columns] for row in rows])
 
 
 def _combinations_table(rows: Rows) -> "RenderableType":
     """A tick where it runs, else the number of a sentence below the table; then the options that servers refuse."""
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
 
     from loopwise.report.terminal.screen import plain
+    from loopwise.report.terminal.tables import WordTable
     from loopwise.servers.combinations import RUNS
     from loopwise.servers.specs import refused_keys
 
     numbers: dict[str, int] = {}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for column in rows[0]:
-        table.add_column(column, no_wrap=True)
+    lines = []
     for row in rows:
         cells = []
         for column, value in row.items():
@@ -163,9 +154,9 @@ def _combinations_table(rows: Rows) -> "RenderableType":
                 cells.append(str(value))
             else:
                 cells.append(str(numbers.setdefault(f"{row['workload']}: {value}", len(numbers) + 1)))
-        table.add_row(*map(plain, cells))
+        lines.append([plain(cell) for cell in cells])
     notes = [f"{number}  {sentence}" for sentence, number in numbers.items()]
     notes += [
         f"{each['server']}, {each['key']}: {each['because']} (allowed is {each['allowed']})" for each in refused_keys()
     ]
-    return Group(table, *map(plain, notes))
+    return Group(WordTable(list(rows[0]), lines), *map(plain, notes))

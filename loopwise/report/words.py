@@ -27,6 +27,10 @@ _AGAINST_IDLE = {
     "undecided": " not clearly worse than in the idle app",
     "": "",
 }
+MANY_DISTURBED = 0.1
+"""From this share of the runs on; single ones are named among the problems, and their numbers differ little."""
+OTHERS = "other_cpu"
+"""The check of what other processes of this machine used; the others are of its host."""
 _NEAR_ONE = (0.9, 1.1)
 _SPELLINGS = {"cpu": "CPU", "gb": "GB", "gc": "GC", "littles": "Little's", "mb": "MB", "rss": "memory"}
 
@@ -83,6 +87,19 @@ def trouble(summary: Summary) -> list[str]:
     ]
     killed = [f"{names[case_id]}: in production, {text}" for case_id, text in kill_words(summary.runs).items()]
     return [*sentences, *killed, *rounds, *summary.damaged]
+
+
+def busy_words(summary: Summary) -> str:
+    """That many of the runs behind the answers were disturbed by others on the machine; empty: few or none were."""
+    measured = [run for run in summary.runs if run.status in {"ok", "invalid"}] or summary.duel
+    failed = [{check.name for check in each.checks if not check.ok} & DISTURBANCES for each in measured]
+    disturbed = [names for names in failed if names]
+    if not disturbed or len(disturbed) < MANY_DISTURBED * len(measured):
+        return ""
+    whose = "other processes" if any(OTHERS in names for names in disturbed) else "other guests of the host"
+    noun = "rounds" if summary.duel else "runs"
+    were = f"{len(disturbed)} of {len(measured)} {noun} were disturbed by {whose}"
+    return f"{were}: decide again on a quiet machine"
 
 
 def _sides(each: Round, names: Mapping[str, str]) -> str:

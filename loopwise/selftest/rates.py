@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from scipy.stats import binomtest
 
 from loopwise.model import Estimate, Verdict
+from loopwise.report.terminal.tables import WordTable
 from loopwise.results.files import write_atomically
 
 ALARMS = frozenset({"better", "worse"})
@@ -117,11 +116,7 @@ def rates_of(outcomes: Iterable[Outcome]) -> list[Rate]:
 
 def tables(rates: Sequence[Rate]) -> RenderableType:
     """Make a table with a row per kind of pair: false alarms where nothing was injected, else power."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for rate in rates:
-        table.add_row(*map(Text, _cells(rate)))
+    table = WordTable(COLUMNS, [_cells(rate) for rate in rates])
     note = Text(
         "Pairs with nothing injected are equal: better or worse is a false alarm. "
         "95 % intervals by Clopper and Pearson.",

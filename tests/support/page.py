@@ -1,15 +1,19 @@
 """What a page shows of runs beside the figures: digests, telemetry, workers, causes, made by arithmetic."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from loopwise.analysis.canary import Canary
+from loopwise.analysis.cards import Card, Held, Rival
 from loopwise.analysis.digest import EDGES_MS, QUANTILES, TIMELINE, Digest, Latencies
 from loopwise.analysis.summary import Summary
-from loopwise.model import Cause, HostFigures, Resource, Run, ServerFacts, WaitPlace, Worker
-from support.report import fixture_summary
+from loopwise.model import Case, Cause, Estimate, HostFigures, Resource, Run, ServerFacts, WaitPlace, Worker
+from loopwise.model.naming import short_name
+from support.report import REASON, fixture_summary
 
 STEPS = 26
 
@@ -25,7 +29,37 @@ def dressed(summary: Summary, *, steps: int = STEPS) -> Summary:
     digests: dict[str, tuple[Digest, ...]] = {}
     for run in runs:
         digests[run.case.case_id] = (*digests.get(run.case.case_id, ()), a_digest(run, steps))
-    return replace(summary, runs=runs, digests=digests)
+    return replace(summary, runs=runs, digests=digests, cards=tuple(cards_of(summary)))
+
+
+def cards_of(summary: Summary) -> Iterator[Card]:
+    """A card for each subject: its first valid case, better than some baseline."""
+    table = summary.table[summary.table.metric == "throughput_rps"]
+    valid = dict(zip(table.case_id[table.valid], table.value[table.valid], strict=True))
+    subjects: dict[str, list[Case]] = {}
+    for case in summary.experiment.suite.cases:
+        subjects.setdefault(case.subject, []).append(case)
+    for subject, rivals in subjects.items():
+        best = next((case for case in rivals if case.case_id in valid), None)
+        if best is None:
+            yield Card(subject=subject, cases=len(rivals), invalid=len(rivals), reason=REASON)
+            continue
+        ratio = Estimate(value=2.41, low=2.3, high=2.52, replicates=3)
+        yield Card(
+            subject=subject,
+            cases=len(rivals),
+            invalid=0,
+            case_id=best.case_id,
+            name=short_name(best, rivals),
+            mode=best.mode,
+            workers=best.workers,
+            throughput=Estimate(value=valid[best.case_id], low=1.0, high=9_999.0, unit="1/s", replicates=3),
+            rival=Rival(case_id="sync", name="sync", is_baseline=True, ratio=ratio, verdict="better"),
+            because="sync waits for its 40 threads",
+            unclear=("blocking with 2 workers",),
+            canary=Canary(path="/health", p99=Estimate(value=3.0, low=2.0, high=4.0, unit="ms", replicates=3)),
+            held=Held(case_id=best.case_id, name="async", cause="loop_blocked", evidence="blocked", remedy="await it"),
+        )
 
 
 def a_digest(run: Run, steps: int = STEPS, base_ms: float = 50.0) -> Digest:

@@ -42,7 +42,7 @@ _SUBJECTS: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("noop", {}, 0.3),
 )
 # cases: (subjects, modes, workers)
-_SHAPES = {1: (1, 1, (1,)), 7: (0, 0, ()), 40: (4, 5, (1, 2)), 100: (5, 5, (1, 2, 4, 8))}
+_SHAPES = {1: (1, 1, (1,)), 7: (0, 0, ()), 20: (2, 5, (1, 2)), 40: (4, 5, (1, 2)), 100: (5, 5, (1, 2, 4, 8))}
 
 
 def fixture_summary(
@@ -52,7 +52,7 @@ def fixture_summary(
     names: Names = "plain",
     invalid: Invalid = "none",
 ) -> Summary:
-    """A finished experiment on target_app's workloads with 1, 7, 40 or 100 cases."""
+    """A finished experiment on target_app's workloads with 1, 7, 20, 40 or 100 cases."""
     return summary_of(_matrix(cases, names), replicates=replicates, invalid=invalid, names=names)
 
 

@@ -64,9 +64,7 @@ def throughput_panels(summary: Summary) -> list[ThroughputPanel]:
 THROUGHPUT = Chart(
     "throughput",
     "Throughput by mode and workers",
-    "Requests a second that succeeded: longer is better. A thin line is the interval; a thick upright"
-    " tick, where there is one, the bound that arithmetic predicts. Hatched slots are invalid and have no"
-    " length.",
+    "Longer is better. Thin line: the interval; thick tick: the bound that arithmetic predicts; hatched: invalid.",
     throughput_panels,
 )
 
@@ -121,8 +119,7 @@ def resources_panels(summary: Summary) -> list[ResourcesPanel]:
 RESOURCES = Chart(
     "resources",
     "CPU and memory",
-    "CPU time of all the server's processes per request that succeeded, in ms, and the greatest sum of their"
-    " memory, in MB: shorter is better.",
+    "CPU time of all server processes per request that succeeded, and their greatest memory: shorter is better.",
     resources_panels,
 )
 
@@ -189,10 +186,9 @@ def shares_panels(summary: Summary) -> list[SharesPanel]:
 SHARES = Chart(
     "shares",
     "Share of the requests per worker",
-    "A bar is all requests of a case; its first, unhatched part went to the busiest worker, the cuts are where the"
-    " next ones' parts end. A thick tick shows where the first part would end if all workers had the same. Means"
-    " over the valid runs.",
+    "The unhatched part went to the busiest worker, the next ones' follow; thick tick: its end if all had the same.",
     shares_panels,
+    more="Means over the valid runs.",
     has_intervals=False,
 )
 

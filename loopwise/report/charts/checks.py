@@ -133,9 +133,9 @@ def checks_panels(summary: Summary) -> list[ChecksPanel]:
 CHECKS = Chart(
     "checks",
     "Cases that a check marked",
-    "A cross: the check made runs of the case void; a triangle: it only flagged them. The number counts those runs."
-    " Cases without a mark have no row; reasons are told with each case.",
+    "Cross: the check made runs void; triangle: it only flagged them; the number counts those runs.",
     checks_panels,
+    more="Cases without a mark have no row; reasons are told with each case.",
     has_intervals=False,
 )
 

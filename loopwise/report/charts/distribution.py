@@ -139,10 +139,10 @@ def histogram_panels(summary: Summary) -> list[HistogramPanel]:
 HISTOGRAM = Chart(
     "histogram",
     "How often each latency occurred",
-    "A hill per case on a logarithmic axis: further left is better, narrow is steady. Each hill is as high as its"
-    " most frequent latency, so that shapes can be compared, not heights. Filled is the service time; a dark"
-    " outline, in open load, the response time, from when a request was due. The dashed tick is the median.",
+    "Log axis: further left is better, narrow is steady; dashed tick: the median; outline: response time in open load.",
     histogram_panels,
+    more="Each hill is as high as its most frequent latency, so that shapes can be compared, not heights. Filled is the"
+    " service time; the response time counts from when a request was due.",
     has_intervals=False,
 )
 
@@ -254,11 +254,11 @@ def distribution_panels(summary: Summary) -> list[DistributionPanel]:
 DISTRIBUTION = Chart(
     "distribution",
     "Latency distribution",
-    "Service time at every percentile: lower is better, and a flat line is steady. Each further nine"
-    " takes the same room. The line is the median of the replicates, the band reaches from the lowest to the"
-    f" highest. Where that would be more than {MANY_PANELS} panels, only the fewest and the most"
-    " workers have one.",
+    "Service time by percentile: lower is better, flat is steady. Line: median of the replicates; band:"
+    " lowest to highest.",
     distribution_panels,
+    more="Each further nine takes the same room."
+    f" Where that would be more than {MANY_PANELS} panels, only the fewest and the most workers have one.",
     has_intervals=False,
 )
 

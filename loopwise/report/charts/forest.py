@@ -30,11 +30,13 @@ VERDICT_STYLES = {
 """Verdict -> colour and marker; undecided is drawn hollow, and the word stands beside every one."""
 
 EXPLANATION = (
-    "Ratios on a logarithmic axis. The thick line is the interval that decided; an arrow: it goes on. The grey band"
-    " is the margin, in which differences do not matter: a line wholly beyond it is better or worse, wholly inside it"
-    " the same, anything else undecided."
+    "Thick line: the interval that decided, on a log axis; grey band: the margin, in which differences do not matter."
 )
 """Explanation of a forest plot."""
+MORE = (
+    "An arrow: the line goes on. A line wholly beyond the band is better or worse, wholly inside it the same, anything"
+    " else undecided."
+)
 ROWS_TOGETHER = 16
 """With more rows, each metric of a facet gets a panel of its own."""
 
@@ -228,7 +230,7 @@ def duel_panels(summary: Summary) -> list[ForestPanel]:
     return _panels(heading, context, rows, summary.experiment.suite.compare.margin)
 
 
-FOREST = Chart("forest", "Candidate against baseline", EXPLANATION, duel_panels)
+FOREST = Chart("forest", "Candidate against baseline", EXPLANATION, duel_panels, more=MORE)
 
 
 def ratio_ticks(low: float, high: float, room: float) -> list[float]:

@@ -165,9 +165,10 @@ def heatmap_panels(summary: Summary) -> list[HeatmapPanel]:
 HEATMAP = Chart(
     "heatmap",
     "Two factors at once",
-    "Throughput, and below it p99, over the two factors that the suite varies: darker is more. Each grid has a"
-    " scale of its own, logarithmic for latency. Hatched cells are invalid, a dash is a case that the suite lacks.",
+    "Throughput, and p99 below it, over the two factors that vary: darker is more; hatched: invalid;"
+    " dash: no such case.",
     heatmap_panels,
+    more="Each grid has a scale of its own, logarithmic for latency.",
     has_intervals=False,
 )
 

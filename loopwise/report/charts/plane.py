@@ -96,10 +96,10 @@ def plane_panels(summary: Summary) -> list[PlanePanel]:
 PLANE = Chart(
     "plane",
     "Latency against throughput",
-    "Each mark is a case: further right and further down is better. A line joins the worker counts of one mode, or"
-    " its rates in open load, and ends with the highest, at its name; behind the name stand the lowest and the"
-    " highest. Beside many cases the slowest are named.",
+    "A mark is a case: further right and down is better. A line joins the worker counts of a mode, or its rates.",
     plane_panels,
+    more="It ends with the highest, at its name; behind the name stand the lowest and the highest. Beside many cases"
+    " the slowest are named.",
 )
 
 
@@ -167,9 +167,9 @@ def predicted_panels(summary: Summary) -> list[PredictedPanel]:
 PREDICTED = Chart(
     "predicted",
     "Measured against predicted",
-    "Throughput against the smallest bound that arithmetic gives it. On the diagonal both are equal; in the grey"
-    " band nothing needs explaining. Named are the cases furthest from the diagonal, with measured over predicted.",
+    "Throughput against its smallest bound: equal on the diagonal; in the grey band nothing needs explaining.",
     predicted_panels,
+    more="Named are the cases furthest from the diagonal, with measured over predicted.",
 )
 
 

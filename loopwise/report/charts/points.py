@@ -99,8 +99,8 @@ def percentile_panels(summary: Summary) -> list[PercentilePanel]:
 PERCENTILES = Chart(
     "percentiles",
     "Latency percentiles by mode",
-    "Service time, from sent to the last byte: further left is better. Filled mark p50, small mark p90,"
-    " hollow mark p99; a thin line is the interval, unless the mark hides it. The axis is logarithmic.",
+    "Service time, log axis: further left is better. Filled mark: p50; small: p90; hollow: p99; thin"
+    " line: the interval.",
     percentile_panels,
 )
 
@@ -135,8 +135,8 @@ def victim_panels(summary: Summary) -> list[VictimPanel]:
 VICTIM = Chart(
     "victim",
     "Latency of the canary",
-    "The canary is a cheap route (the suite's key victim), requested 20 times a second beside the load: the 99th"
-    " percentile of its response time, further left is better. The axis is logarithmic.",
+    "p99 of a cheap route (the suite's victim) asked 20 times a second beside the load, log axis: further left is"
+    " better.",
     victim_panels,
 )
 

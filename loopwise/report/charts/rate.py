@@ -101,10 +101,10 @@ def rate_facets(cells: Cells) -> list[Facet]:
 RATE = Chart(
     "rate",
     "Latency against offered rate",
-    "Open load: lower is better, and a line bends upwards at the server's limit. Filled marks are the"
-    " response time, from when a request was due; hollow ones on a dotted line the service time, from when it was"
-    " sent. What lies between them is time spent waiting to be sent. Loads whose rate rises are left out.",
+    "Lower is better. Filled: response time, from when a request was due; hollow: service time, from when it was sent.",
     rate_panels,
+    more="What lies between them is time spent waiting to be sent; a line bends upwards at the server's limit. Loads"
+    " whose rate rises are left out.",
 )
 
 

@@ -200,11 +200,10 @@ def chosen(summary: Summary) -> list[tuple[Digest, str]]:
 TIMELINE = Chart(
     "timeline",
     "Time lines of single runs",
-    "What happened in the window, step by step. Shown are, for each set of compared cases, a run of the fastest and"
-    f" one with the strongest cause, and one whose numbers are not used; at most {RUNS_SHOWN}. A step's"
-    " latencies are of the requests that fell into it, occupancies are summed over the workers."
-    " A gap: nothing was answered, or the probe's thread had no turn.",
+    "The window step by step: a run of the fastest, one of the strongest cause, one whose numbers are not used.",
     timeline_panels,
+    more=f"At most {RUNS_SHOWN}, for each set of compared cases. A step's latencies are of the requests that fell into"
+    " it, occupancies are summed over the workers. A gap: nothing was answered, or the probe's thread had no turn.",
     has_intervals=False,
 )
 

@@ -111,9 +111,8 @@ def workers_panels(summary: Summary) -> list[WorkersPanel]:
 WORKERS = Chart(
     "workers",
     "Throughput and latency against workers",
-    "What more worker processes bring: higher throughput is better, lower p99 is better. The factor beside a name"
-    " is the throughput of the most workers over that of the fewest. A thin curve, where there is one, is the"
-    " fitted law of scaling.",
+    "Higher throughput and lower p99 are better. Factor beside a name: most workers over fewest; thin"
+    " curve: fitted law.",
     workers_panels,
 )
 

@@ -18,6 +18,7 @@ from loopwise.report.errors import NUMBERS, SHOWN, error_lines
 from loopwise.report.words import (
     ICONS,
     URGENCY,
+    busy_words,
     case_names,
     deadlocked,
     far_off,
@@ -97,6 +98,8 @@ def _summary_lines(summary: Summary) -> Iterator[str]:
     causes, marks, dead = first_causes(summary.runs), flagged(summary.runs), deadlocked(summary.runs)
     yield f"## {escape(experiment.suite.name)}"
     yield ""
+    if busy := busy_words(summary):
+        yield from (f"**{escape(busy)}**", "")
     for answer in summary.answers:
         yield f"- {escape(answer, MAX_SENTENCE)}"
     for facet in cells.facets:

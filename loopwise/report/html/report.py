@@ -1,5 +1,6 @@
 """report.html: the answer, then the figures and their evidence, down to every case."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ from markupsafe import Markup
 
 from loopwise.analysis.summary import Summary
 from loopwise.report.cells import Cells
+from loopwise.report.charts import choice
 from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.errors import SHOWN, error_lines
-from loopwise.report.html import cases, explorer, facts, page
-from loopwise.report.words import trouble, verdict_rows
+from loopwise.report.html import cards, cases, explorer, facts, page
+from loopwise.report.words import ICONS, busy_words, trouble, verdict_rows
 from loopwise.results.folder import ADVICE_PAGE
 from loopwise.suite.to_toml import repeat_command
 
-SCRIPTS = ("sift.js", "cases.js", "explorer_chart.js", "explorer.js")
+SCRIPTS = ("sift.js", "folds.js", "explorer_chart.js", "explorer.js")
+LONG_TABLE = 12
+"""Lines of a table or list from which on it is folded."""
 CHARTS_BYTES_MOST = 1_200_000
 """Of charts inside the page; later ones are linked. A page of a hundred cases stays below 3 MB with them."""
 
@@ -25,7 +29,7 @@ def render_report(summary: Summary, chart_files: Sequence[ChartFile], *, advice:
     contents = {
         "advice": advice,
         **_overview(summary),
-        **_charts(chart_files),
+        **_charts(summary, chart_files),
         **_verdicts(summary),
         **_cases(summary),
         **_method(summary),
@@ -59,17 +63,32 @@ def _overview(summary: Summary) -> dict[str, Any]:
         "interval_note": cells.interval_note,
         "log_note": cells.log_note,
         "is_running": all(case.server is None for case in cells.cases),
-        "answers": summary.answers,
+        "busy": busy_words(summary),
+        **_answers(summary),
         "trouble": trouble(summary),
+        "long": LONG_TABLE,
     }
 
 
-def _charts(chart_files: Sequence[ChartFile]) -> dict[str, Any]:
-    """Charts to show in the page, as far as there is room, and those to link."""
+def _answers(summary: Summary) -> dict[str, Any]:
+    """Cards, the sentences behind them, and those on which there is no card: of scaling, and of a duel."""
+    views = cards.card_views(summary, cases.anchors(summary))
+    return {
+        "cards": views[: cards.SHOWN],
+        "more_cards": views[cards.SHOWN :],
+        "answers": summary.answers[: len(views)],
+        "further_answers": summary.answers[len(views) :],
+    }
+
+
+def _charts(summary: Summary, chart_files: Sequence[ChartFile]) -> dict[str, Any]:
+    """Charts that matter, and all others; in the page, as far as there is room, else to link."""
+    by_name = {chart.name: chart for chart in chart_files}
+    chosen = choice.choose(summary, by_name)
     shown: list[dict[str, Any]] = []
     beside: list[ChartFile] = []
     left_bytes = CHARTS_BYTES_MOST
-    for chart in chart_files:
+    for chart in (*(by_name.pop(name) for name in chosen), *by_name.values()):
         drawn = page.inline_chart(chart)
         size_bytes = sum(len(panel.encode()) for panel in drawn["panels"])
         if size_bytes > left_bytes:
@@ -77,7 +96,11 @@ def _charts(chart_files: Sequence[ChartFile]) -> dict[str, Any]:
             continue
         left_bytes -= size_bytes
         shown.append(drawn)
-    return {"charts": shown, "charts_beside": beside}
+    return {
+        "charts": [drawn for drawn in shown if drawn["name"] in chosen],
+        "more_charts": [drawn for drawn in shown if drawn["name"] not in chosen],
+        "charts_beside": beside,
+    }
 
 
 def _verdicts(summary: Summary) -> dict[str, Any]:
@@ -88,7 +111,9 @@ def _verdicts(summary: Summary) -> dict[str, Any]:
         for row, verdict in zip(rows, summary.verdicts, strict=True)
         if summary.duel or verdict.metric == "throughput_rps"
     ]
-    return {"verdicts": shown, "more_verdicts": len(shown) < len(rows)}
+    counts = Counter(row.verdict for row in shown)
+    said = [f"{counts[word]} {word}" for word in ICONS if counts[word]]
+    return {"verdicts": shown, "more_verdicts": len(shown) < len(rows), "verdict_counts": ", ".join(said)}
 
 
 def _cases(summary: Summary) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from loopwise.report import format as fmt
 from loopwise.report.cells import Cell, Cells, Facet, bar_ratios
 from loopwise.report.errors import NUMBERS, SHOWN, error_lines, has_several, retries
 from loopwise.report.terminal.screen import plain
+from loopwise.report.terminal.tables import WordTable
 from loopwise.report.words import (
+    busy_words,
     canary_lines,
     deadlocked,
     far_off,
@@ -61,6 +63,8 @@ class Answer:
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay it out for the available width."""
         cells = Cells(self.summary)
+        if busy := busy_words(self.summary):
+            yield Padding(plain(busy, "bold yellow"), (0, 0, 1, 0))
         for answer in self.summary.answers:
             yield Padding(plain(answer, "bold"), (0, 0, 1, 0))
         for facet in cells.facets:
@@ -124,19 +128,16 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
 
 def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[RenderableType]:
     """A table of the requests that failed; nothing where none did."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, title_justify="left")
     lines = {case.case_id: error_lines(summary, case, SHOWN) for case in facet.cases}
     has_endpoints = any(has_several(case) for case in facet.cases if lines[case.case_id])
     headings = ("errors of", *(("endpoint",) if has_endpoints else ()), "error", "requests", "share", "first after")
-    for heading in headings:
-        is_number = heading in NUMBERS
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+    rows = []
     for case_id, some in lines.items():
         for number, line in enumerate(some):
             endpoint = (line.endpoint,) if has_endpoints else ()
             cells = ("" if number else names[case_id], *endpoint, line.kind, line.requests, line.share, line.when)
-            table.add_row(*map(plain, cells))
-    return [Text(), table, Text()] if table.row_count else []
+            rows.append([plain(cell) for cell in cells])
+    return [Text(), WordTable(headings, rows, NUMBERS), Text()] if rows else []
 
 
 def _case_name(facet: Facet, cell: Cell) -> str:

@@ -2,29 +2,25 @@
 
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from loopwise.analysis.wording import count
 from loopwise.model import Suite
 from loopwise.model.naming import shown_names
+from loopwise.report.terminal.tables import WordTable
 from loopwise.visible import clean
 
 
 def outline_table(suite: Suite, planned: dict[str, Any]) -> RenderableType:
     """Make the table from what `measure.plan.outline` gives."""
     replicates, names = suite.replicates, shown_names(suite.cases)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("case", overflow="fold")
-    table.add_column("load", no_wrap=True)
-    table.add_column("at most, by arithmetic", overflow="fold")
+    rows = []
     for case in planned["cases"]:
         rps, by = case["predicted_rps"], case["predicted_by"]
-        table.add_row(
-            Text(clean(names[case["case_id"]])), clean(case["load"]), f"{rps:,.0f}/s ({by})" if rps else "not known"
-        )
+        most = f"{rps:,.0f}/s ({by})" if rps else "not known"
+        rows.append((clean(names[case["case_id"]]), clean(case["load"]), most))
+    table = WordTable(("case", "load", "at most, by arithmetic"), rows)
     least, most = (planned["duration_s"][key] / 60 for key in ("least", "most"))
     span = f"{least:.1f} minutes"
     if round(least, 1) != round(most, 1):

@@ -29,15 +29,18 @@ class Chart:
     """Name of its files, and of its place in the page."""
     title: str
     explanation: str
-    """How to read it: the meaning of marks, lengths and lines."""
+    """How to read it, on one line: the meaning of marks, lengths and lines."""
     panels: Callable[[Summary], Sequence[Panel]]
     """The data of each panel; empty: there is nothing to draw."""
     has_intervals: bool = True
-    """Whether it draws intervals, so that the caption says what they stand for."""
+    """Whether it draws intervals, so that a sheet says what they stand for."""
+    more: str = ""
+    """What a sheet says besides, which stands alone."""
 
-    def caption(self, summary: Summary) -> str:
-        """The explanation, and what the intervals stand for where there are any."""
-        return f"{self.explanation} {Cells(summary).interval_note}" if self.has_intervals else self.explanation
+    def note(self, summary: Summary) -> str:
+        """Everything that a sheet says below the panels: how to read it, and what the intervals stand for."""
+        intervals = Cells(summary).interval_note if self.has_intervals else ""
+        return " ".join(filter(None, (self.explanation, self.more, intervals)))
 
     def figure(self, summary: Summary) -> Figure | None:
         """All panels on one sheet; None when there is nothing to draw."""
@@ -53,12 +56,12 @@ class Chart:
                 path.unlink(missing_ok=True)
             return None
         shown = _save_sheet(self._sheet(summary, panels), self.title, panels, files)
-        return ChartFile(self.name, self.title, self.caption(summary), files, shown)
+        return ChartFile(self.name, self.title, self.explanation, files, shown)
 
     def _sheet(self, summary: Summary, panels: Sequence[Panel]) -> Figure:
         title = f"{self.title} · {clean(summary.experiment.suite.name)}"
         with style.figure_style():
-            return frame.sheet(title, self.caption(summary), panels)
+            return frame.sheet(title, self.note(summary), panels)
 
 
 @dataclass(frozen=True)
