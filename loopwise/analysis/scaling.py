@@ -17,14 +17,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from loopwise.analysis.bounds import Bound, bounds
 from loopwise.analysis.conclusions import fewest_as_good
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.paired import is_usable
 from loopwise.analysis.rows import FLOATS
-from loopwise.analysis.stats import estimate
+from loopwise.analysis.stats import estimate, student_quantile
 from loopwise.analysis.wording import count, percent
 from loopwise.model import Experiment, Noun
 from loopwise.model.factors import identity
@@ -179,7 +178,7 @@ class _Data(NamedTuple):
             return []
         variance = 2 * float(free.cost) / freedom
         covariance = np.linalg.pinv(free.jac.T @ free.jac) * variance
-        half = float(stdtrit(freedom, 0.5 + confidence / 2)) * np.sqrt(np.diag(covariance))
+        half = student_quantile(freedom, 0.5 + confidence / 2) * np.sqrt(np.diag(covariance))
         return [(float(x - h), float(x + h)) for x, h in zip(free.x, half, strict=True)]
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from loopwise.model import Estimate
 
@@ -32,12 +31,19 @@ def rank(quantile: float, count: int) -> int:
     return min(max(math.ceil(quantile * count - 1e-9), 1), count)
 
 
+def student_quantile(freedom: float, probability: float) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, probability))
+
+
 def t_half_width(values: Sequence[float], confidence: float) -> float:
     """Half-width of Student's t interval of the mean; NaN with fewer than two values."""
     n = len(values)
     if n < 2:
         return math.nan
-    quantile = float(stdtrit(n - 1, 0.5 + confidence / 2))
+    quantile = student_quantile(n - 1, 0.5 + confidence / 2)
     return quantile * float(np.std(values, ddof=1)) / math.sqrt(n)
 
 
@@ -82,14 +88,14 @@ class LogRatio:
     @property
     def width(self) -> float:
         """Half-width of the 95 % interval of the log ratio: how well it is known; NaN where it has none."""
-        return float(stdtrit(self.freedom, 0.975)) * self.error if self.has_interval else math.nan
+        return student_quantile(self.freedom, 0.975) * self.error if self.has_interval else math.nan
 
     def estimate(self, confidence: float) -> Estimate:
         """The ratio with its interval; without one where there is none."""
         point = _exp(self.mean)
         if not self.has_interval:
             return Estimate(value=point, replicates=self.replicates, confidence=confidence)
-        half = float(stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
+        half = student_quantile(self.freedom, 0.5 + confidence / 2) * self.error
         return Estimate(
             value=point,
             low=_exp(self.mean - half),
@@ -104,6 +110,8 @@ class LogRatio:
             return 1.0
         if self.error == 0:
             return 0.0
+        from scipy.special import stdtr
+
         return 2 * float(stdtr(self.freedom, -abs(log_distance) / self.error))
 
 

@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scipy.special import stdtrit
-
 from loopwise.analysis.causes import first_causes
 from loopwise.analysis.figures import CaseFigures
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.paired import is_usable, pair_up
-from loopwise.analysis.stats import LogRatio, estimate, unpaired
+from loopwise.analysis.stats import LogRatio, estimate, student_quantile, unpaired
 from loopwise.analysis.summary import Summary
 from loopwise.claims.crossover import Axis, Sweep, sweep
 from loopwise.claims.questions import CONFIDENCE, Question, Unmeasured
@@ -207,7 +205,7 @@ def log_ratio(verdict: Verdict) -> LogRatio | None:
     if ratio is None or low is None or high is None or verdict.replicates < 2 or not 0 < low <= high:
         return None
     freedom = verdict.replicates - 1
-    width = float(stdtrit(freedom, 0.5 + verdict.confidence / 2))
+    width = student_quantile(freedom, 0.5 + verdict.confidence / 2)
     return LogRatio(math.log(ratio), math.log(high / low) / 2 / width, freedom, verdict.replicates)
 
 
