@@ -11,7 +11,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
-from support.e2e import PLAIN_APP, ROOT, Bench, app_file, runs_of, until
+from support.e2e import PLAIN_APP, ROOT, Bench, app_file, brief_suite, runs_of, until
 
 from loopwise.interrupts import AGAIN_S
 from loopwise.results.folder import ResultFolder
@@ -19,33 +19,12 @@ from loopwise.servers import processes
 
 pytestmark = pytest.mark.e2e
 
-SUITE = """
-name = "endings"
-[load]
-users = 4
-warmup_s = 0.1
-measure_s = {measure_s}
-[replicates]
-min = 2
-max = 2
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "plain:app"
-app_dir = "."
-endpoint = "GET /"
-workers = {workers}
-server = "{server}"
-"""
 
-
-def suite_of(folder: Path, workers: list[int], measure_s: float, server: str = "uvicorn") -> Path:
-    """Two runs of each worker count."""
-    app_file(folder, PLAIN_APP)
-    path = folder / "endings.toml"
-    path.write_text(SUITE.format(workers=workers, measure_s=measure_s, server=server), encoding="utf-8")
-    return path
+def suite_of(folder: Path, *, server: str = "uvicorn", workers: int = 1, runs: int = 2, measure_s: float = 0.8) -> Path:
+    """So many runs of one case."""
+    entry = {"app": "plain:app", "app_dir": ".", "endpoint": "GET /", "workers": workers, "server": server}
+    path = app_file(folder, PLAIN_APP).with_name("endings.toml")
+    return brief_suite(path, entry, measure_s=measure_s, min=runs, max=runs)
 
 
 def streams(result: Path) -> list[Path]:
@@ -72,35 +51,36 @@ def measured(result: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
-def interrupt(bench: Bench, result: Path, number: signal.Signals) -> tuple[int, str]:
-    """Begin to measure two runs and send the signal in the middle of the second; exit status and output."""
-    process = bench.start("run", suite_of(bench.folder, [1], 0.8), "--out", result)
-    until(lambda: bool(measured(result)) and bool(streams(result)))
+def interrupted(bench: Bench, result: Path, number: signal.Signals, *words: str | Path) -> str:
+    """Run the command and send the signal in the middle of the second run that it measures; its output."""
+    before = len(measured(result))
+    process = bench.start("run", *words)
+    until(lambda: len(measured(result)) > before and bool(streams(result)))
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
-    return process.returncode, output
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_result_is_reported_or_resumed_and_nothing_is_measured_twice(
-    number: signal.Signals, tmp_path: Path
-) -> None:
-    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    status, output = interrupt(bench, result, number)
-    assert status == 130
+    assert process.returncode == 130
     assert output.splitlines()[-1].startswith(f"interrupted by {number.name}: ")
     assert f"--resume {result}" in output
     assert bench.left_behind() == []
+    return output
+
+
+def test_an_interrupted_result_is_reported_or_resumed_and_nothing_is_measured_twice(tmp_path: Path) -> None:
+    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
+    interrupted(bench, result, signal.SIGINT, suite_of(bench.folder, runs=3), "--out", result)
     assert len(runs_of(result)) == 1
     kept = measured(result)
-    if number is signal.SIGINT:
-        status, output = bench("report", result)
-        assert status == 0, output
-        assert (result / "report.html").is_file()
+    status, output = bench("report", result)
+    assert status == 0, output
+    assert (result / "report.html").is_file()
+    interrupted(bench, result, signal.SIGTERM, "--resume", result)
+    assert len(runs_of(result)) == 2
+    assert {path: measured(result)[path] for path in kept} == kept
+    kept = measured(result)
     status, output = bench("run", "--resume", result, "--no-report")
     assert status == 0, output
     assert {path: measured(result)[path] for path in kept} == kept
-    assert [run.status for run in runs_of(result)] == ["ok", "ok"]
+    assert [run.status for run in runs_of(result)] == ["ok", "ok", "ok"]
     assert {planned.state for planned in ResultFolder(result).experiment().plan} == {"ok"}
     assert bench.left_behind() == []
 
@@ -108,7 +88,7 @@ def test_an_interrupted_result_is_reported_or_resumed_and_nothing_is_measured_tw
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
 def test_servers_and_generator_end_by_themselves_when_the_harness_is_killed(server: str, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    process = bench.start("run", suite_of(tmp_path, [2], 60.0, server), "--out", result)
+    process = bench.start("run", suite_of(tmp_path, server=server, workers=2, measure_s=60.0), "--out", result)
     until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
     assert len(bench.processes("loopwise_probe")) >= 1
     assert len(bench.processes("loopwise.generator")) == 1
@@ -117,30 +97,16 @@ def test_servers_and_generator_end_by_themselves_when_the_harness_is_killed(serv
     until(lambda: not bench.processes())
 
 
-def test_a_killed_generator_costs_one_run_and_none_of_the_rows_it_had_written(tmp_path: Path) -> None:
+def test_a_killed_generator_and_a_killed_server_cost_a_run_each_and_nothing_that_was_seen_of_it(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    process = bench.start("run", suite_of(tmp_path, [1], 0.8), "--out", result, "--no-report")
+    process = bench.start("run", suite_of(tmp_path, runs=3), "--out", result, "--no-report")
     until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
     (stream,) = streams(result)
     (generator,) = bench.processes("loopwise.generator")
     written = rows_on_disk(stream)
     generator.kill()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 3, output
-    first, second = runs_of(result)
-    assert first.status == "failed"
-    assert first.error is not None
-    assert first.error.startswith("the generator ended with status -9")
-    assert ResultFolder(result).samples(first).num_rows >= written > 0
-    assert second.status == "ok"
+    until(lambda: any(rows_on_disk(each) for each in streams(result) if each != stream))
     assert not psutil.pid_exists(generator.pid)
-    assert bench.left_behind() == []
-
-
-def test_a_server_killed_in_its_window_costs_one_run_and_nothing_that_was_seen_of_it(tmp_path: Path) -> None:
-    bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    process = bench.start("run", suite_of(tmp_path, [1], 0.8), "--out", result, "--no-report")
-    until(lambda: any(rows_on_disk(stream) for stream in streams(result)))
     # The next run's server may stand beside it already, but the generator talks to this one.
     (generator,) = bench.processes("loopwise.generator")
     ports = {connection.raddr.port for connection in generator.net_connections() if connection.raddr}
@@ -156,17 +122,21 @@ def test_a_server_killed_in_its_window_costs_one_run_and_nothing_that_was_seen_o
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 3, output
     folder = ResultFolder(result)
-    first, second = runs_of(result)
-    assert first.status == "invalid"
-    assert "restarted" in {check.name for check in first.checks if not check.ok}
-    assert [(worker.pid, worker.fate) for worker in first.workers] == [(server.pid, "ended")]
-    assert folder.samples(first).num_rows > 0
-    telemetry = folder.telemetry(first, ["pid", "requests_done", "loop_lag_max_ms"])
+    first, second, third = runs_of(result)
+    assert first.status == "failed"
+    assert first.error is not None
+    assert first.error.startswith("the generator ended with status -9")
+    assert folder.samples(first).num_rows >= written > 0
+    assert second.status == "invalid"
+    assert "restarted" in {check.name for check in second.checks if not check.ok}
+    assert [(worker.pid, worker.fate) for worker in second.workers] == [(server.pid, "ended")]
+    assert folder.samples(second).num_rows > 0
+    telemetry = folder.telemetry(second, ["pid", "requests_done", "loop_lag_max_ms"])
     assert telemetry is not None
     told = [row for row in telemetry.to_pylist() if row["pid"] == server.pid]
     assert any(row["requests_done"] for row in told)
     assert any(row["loop_lag_max_ms"] is not None for row in told)
-    assert second.status == "ok"
+    assert third.status == "ok"
     assert bench.left_behind() == []
 
 
@@ -176,7 +146,7 @@ def test_a_run_whose_reader_goes_away_ends_without_a_word(tmp_path: Path) -> Non
     # Servers run in other folders, from where a relative path leads elsewhere.
     bench = Bench(tmp_path / "bench", command=command, variables={"TMPDIR": "scratch"})
     result = tmp_path / "result"
-    status, output = bench("run", suite_of(bench.folder, [1], 0.2), "--out", result)
+    status, output = bench("run", suite_of(bench.folder, measure_s=0.2), "--out", result)
     assert (status, output.count("\n")) == (141, 1), output
     assert output.startswith("[1/2] GET /, 1 worker #1: ")
     assert [run.status for run in runs_of(result)] == ["ok", "ok"]
@@ -197,7 +167,7 @@ async def app(scope, receive, send):
 
 def test_the_second_interrupt_ends_a_run_at_once_and_its_server_soon(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    suite = suite_of(bench.folder, [1], 60.0)
+    suite = suite_of(bench.folder, measure_s=60.0)
     app_file(bench.folder, HEEDLESS)
     process = bench.start("run", suite, "--out", result)
     until(lambda: any(map(rows_on_disk, streams(result))))
@@ -252,33 +222,20 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 """
-GREEDY = """
-name = "greedy"
-[load]
-users = 4
-warmup_s = 0.1
-measure_s = 2.5
-think_s = 0.02
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "plain:app"
-app_dir = "."
-endpoint = ["GET /long", "GET /short"]
-workers = 2
-server_args = ["--timeout-worker-healthcheck", "1"]
-"""
+GREEDY = {
+    "app": "plain:app",
+    "app_dir": ".",
+    "endpoint": ["GET /long", "GET /short"],
+    "workers": 2,
+    "server_args": ["--timeout-worker-healthcheck", "1"],
+}
 
 
 def test_a_worker_that_uvicorns_health_check_kills_is_told_and_no_other(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    path = app_file(tmp_path, GREEDY_APP).with_name("greedy.toml")
-    path.write_text(GREEDY, encoding="utf-8")
-    status, output = bench("run", path, "--out", result)
+    suite = app_file(tmp_path, GREEDY_APP).with_name("greedy.toml")
+    brief_suite(suite, GREEDY, measure_s=2.5, think_s=0.02)
+    status, output = bench("run", suite, "--out", result, "--no-report")
     assert status == 3, output
     runs = {run.case.endpoints[0].path: run for run in runs_of(result)}
     (kill,) = runs["/long"].kills

@@ -1,15 +1,17 @@
 """The real command line as a subprocess, and proof that it left nothing behind."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -32,6 +34,51 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 """
 """An ASGI app without any framework: it starts in no time."""
+
+BRIEF: dict[str, Any] = {
+    "load.users": 4,
+    "load.warmup_s": 0.1,
+    "load.measure_s": 0.3,
+    "replicates.min": 1,
+    "replicates.max": 1,
+    "replicates.repeats": 0,
+    "compare.slices_max": 0,
+}
+"""Settings of a suite that measures each case once, and as briefly as it can."""
+
+
+def brief(**changes: Any) -> list[str]:
+    """BRIEF as `--set` options, some of them changed: `measure_s=1.0`."""
+    return [word for key, value in _changed(changes).items() for word in ("--set", f"{key}={toml(value)}")]
+
+
+def brief_suite(path: Path, *entries: Mapping[str, Any], **changes: Any) -> Path:
+    """Write a suite of these [[matrix]] entries with the settings of BRIEF, some of them changed: `measure_s=1.0`."""
+    tables: dict[str, dict[str, Any]] = {}
+    for key, value in _changed(changes).items():
+        table, _, name = key.partition(".")
+        tables.setdefault(table, {})[name] = value
+    blocks = [f"[{name}]\n{_lines(table)}" for name, table in tables.items()]
+    blocks += [f"[[matrix]]\n{_lines(entry)}" for entry in entries]
+    path.write_text(f'name = "{path.stem}"\n' + "".join(blocks), encoding="utf-8")
+    return path
+
+
+def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """BRIEF with other values for some of its keys, and more keys of [load]."""
+    names = {key.partition(".")[2]: key for key in BRIEF}
+    return BRIEF | {names.get(name, f"load.{name}"): value for name, value in changes.items()}
+
+
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {toml(value)}\n" for key, value in table.items())
+
+
+def toml(value: Any) -> str:
+    """A value in TOML, which has JSON's strings, numbers and lists, but tables of its own."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value)
 
 
 @dataclass
