@@ -9,7 +9,6 @@ more users, for several sizes of threads and pool: the users from which a run th
 beside those at which it came.
 """
 
-import json
 import re
 import sys
 import tempfile
@@ -108,13 +107,6 @@ class Slow(HttpUser):
 """Needs far more CPU for a request than the server does."""
 
 
-def _toml(value: Any) -> str:
-    """JSON's strings, numbers and lists are TOML's; tables are not."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    return json.dumps(value)
-
-
 def write_suite(folder: Path, names: list[str]) -> Path:
     """The suite with an entry per name, and what it needs beside it."""
     (folder / "slow.py").write_text(SLOW_USER, encoding="utf-8")
@@ -123,12 +115,9 @@ def write_suite(folder: Path, names: list[str]) -> Path:
 
 def write_entries(folder: Path, entries: Sequence[Mapping[str, Any]]) -> Path:
     """A suite of these [[matrix]] entries, each measured once."""
-    head = 'name = "provoke"\n[load]\nwarmup_s = 0.5\nmeasure_s = 2.2\n[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n'
-    head += "[compare]\nslices_max = 0\n"
-    tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in entry.items()) for entry in entries]
-    path = folder / "provoke.toml"
-    path.write_text(head + "".join(f"[[matrix]]\n{table}\n" for table in tables), encoding="utf-8")
-    return path
+    from support.e2e import brief_suite  # noqa: PLC0415 - found as a script, too
+
+    return brief_suite(folder / "provoke.toml", *entries, think_s=0.0, warmup_s=0.5, measure_s=2.2)
 
 
 def runs_by_name(result: Path, names: list[str]) -> dict[str, Run]:

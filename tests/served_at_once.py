@@ -22,25 +22,12 @@ USERS = (50, 100)
 KINDS = {"GET /query": "pool", "GET /pool": "semaphore"}
 HOLD_S = 0.05
 WITHIN = 0.1
-SUITE = f"""
-name = "served_at_once"
-[load]
-users = {list(USERS)}
-warmup_s = 1.0
-warmup_max_s = 1.0
-measure_s = 4.0
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "provoking_app:app"
-app_dir = "{ROOT / "tests" / "support"}"
-endpoint = {list(KINDS)}
-env = {{ PROVOKED_PLACES = {list(map(str, PLACES))}, PROVOKED_HOLD_S = "{HOLD_S}" }}
-"""
+ENTRY = {
+    "app": "provoking_app:app",
+    "app_dir": str(ROOT / "tests" / "support"),
+    "endpoint": list(KINDS),
+    "env": {"PROVOKED_PLACES": list(map(str, PLACES)), "PROVOKED_HOLD_S": str(HOLD_S)},
+}
 
 
 def is_named(run: Run) -> bool:
@@ -63,15 +50,16 @@ def _key(run: Run) -> tuple[str, int, int]:
 
 def main(rounds: int) -> int:
     """Measure all so many times, and print the table."""
-    from support.e2e import Bench  # noqa: PLC0415 - only the script needs it here
+    from support.e2e import Bench, brief_suite  # noqa: PLC0415 - only the script needs them here
 
     found: dict[tuple[str, int, int], list[Run]] = {}
     for number in range(1, rounds + 1):
         with tempfile.TemporaryDirectory(prefix="served-") as temporary:
             folder = Path(temporary)
-            (folder / "suite.toml").write_text(SUITE, encoding="utf-8")
+            times = {"think_s": 0.0, "warmup_s": 1.0, "warmup_max_s": 1.0, "measure_s": 4.0}
+            suite = brief_suite(folder / "served.toml", ENTRY, users=list(USERS), **times)
             bench = Bench(folder / "bench")
-            status, output = bench("run", folder / "suite.toml", "--out", folder / "result", "--quiet", timeout_s=900)
+            status, output = bench("run", suite, "--out", folder / "result", "--quiet", timeout_s=900)
             runs, _ = ResultFolder(folder / "result").runs()
             for run in runs:
                 found.setdefault(_key(run), []).append(run)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from support.cli import Bench, commanding
+from support.e2e import PLAIN_APP, app_file, brief_suite
 from support.fakes import case_of, measured, suite_with
 
 from loopwise.cli.crash import crashes_logged
@@ -123,12 +124,9 @@ def test_on_a_full_disk_runs_are_kept_and_resumed(tmp_path: Path) -> None:
     disk, filler, marker = tmp_path / "disk", tmp_path / "disk" / "filler", tmp_path / "begun"
     disk.mkdir()
     fill = f"test ! -e {marker} || cat /dev/zero > {filler}; touch {marker}"
-    suite = tmp_path / "full.toml"
-    suite.write_text(
-        "[load]\nusers = 2\nwarmup_s = 0.1\nmeasure_s = 0.2\n[replicates]\nmin = 2\nmax = 2\nrepeats = 0\n"
-        f"[compare]\nslices_max = 0\n"
-        f'[[matrix]]\nworkload = "noop"\nmode = "async"\nbefore_replicate = "{fill} || true"\n'
-    )
+    app_file(tmp_path, PLAIN_APP)
+    entry = {"app": "plain:app", "endpoint": "GET /", "before_replicate": f"{fill} || true"}
+    suite = brief_suite(tmp_path / "full.toml", entry, users=2, measure_s=0.2, min=2, max=2)
     bench = shlex.join([sys.executable, str(BENCH)])
     script = f"""
         mount -t tmpfs -o size={ROOM_BYTES + 8 * 1024**2} tmpfs {disk} || exit 99

@@ -1,10 +1,13 @@
 """Apps started as their people start them: variables, folders, arguments, and data that each run finds anew."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
-from support.e2e import Bench, app_file, runs_of
+from support.e2e import Bench, app_file, brief_suite, runs_of
 
 from loopwise.model import Run
 from loopwise.servers.specs import SERVERS
@@ -31,29 +34,15 @@ def create(size=0):
 
     return app
 """
-SUITE = """
-name = "keys"
-[load]
-users = 2
-warmup_s = 0.1
-measure_s = 0.3
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "shop:create"
-app_dir = "src"
-cwd = "run"
-endpoint = "/"
-env = {{ POOL = 9{more} }}
-env_file = "prod.env"
-factory_args = {{ size = 5 }}
-before_replicate = "echo $LOOPWISE_REPLICATE >> before.txt"
-{keys}
-"""
+ENTRY = {
+    "app": "shop:create",
+    "app_dir": "src",
+    "cwd": "run",
+    "endpoint": "/",
+    "env_file": "prod.env",
+    "factory_args": {"size": 5},
+    "before_replicate": "echo $LOOPWISE_REPLICATE >> before.txt",
+}
 
 
 @pytest.fixture
@@ -65,18 +54,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, keys: str, more: str = "") -> tuple[int, list[Run], Bench]:
-    (folder / "suite.toml").write_text(SUITE.format(keys=keys, more=more))
+def suite_of(folder: Path, env: Mapping[str, str] = MappingProxyType({}), **keys: Any) -> Path:
+    entry = ENTRY | {"env": {"POOL": 9, **env}} | keys
+    return brief_suite(folder / "keys.toml", entry, users=2)
+
+
+def run(folder: Path, suite: Path) -> tuple[int, list[Run]]:
     bench = Bench(folder / "bench")
-    status, output = bench("run", folder / "suite.toml", "--out", folder / "result", "--quiet", "--no-report")
+    status, output = bench("run", suite, "--out", folder / "result", "--quiet", "--no-report")
     assert status in {0, 3}, output
     assert bench.left_behind() == []
-    return status, runs_of(folder / "result"), bench
+    return status, runs_of(folder / "result")
 
 
 def test_every_server_starts_the_app_as_its_people_do(folder: Path) -> None:
-    keys = f'fresh = {{ DATA = "count" }}\nserver = {list(SERVERS)}\naccess_log = true\nserver_args = []'
-    status, runs, _ = run(folder, keys)
+    suite = suite_of(folder, fresh={"DATA": "count"}, server=list(SERVERS), access_log=True, server_args=[])
+    status, runs = run(folder, suite)
     assert [(each.status, each.error) for each in runs] == [("ok", None)] * len(SERVERS)
     assert status == 0
     assert (folder / "before.txt").read_text().split() == ["1"] * len(SERVERS)
@@ -89,7 +82,8 @@ def test_every_server_starts_the_app_as_its_people_do(folder: Path) -> None:
 
 
 def test_a_run_whose_app_wrote_to_the_original_is_void(folder: Path) -> None:
-    status, (only,), _ = run(folder, 'fresh = "count"', more=f", DATA = '{folder}/count', COPY = '{{fresh}}'")
+    data = {"DATA": f"{folder}/count", "COPY": "{fresh}"}
+    status, (only,) = run(folder, suite_of(folder, data, fresh="count"))
     assert status == 3
     assert (only.error or "").startswith(
         f"{folder}/count was changed during the run, though `fresh` names {folder}/count"
@@ -99,7 +93,7 @@ def test_a_run_whose_app_wrote_to_the_original_is_void(folder: Path) -> None:
 def test_what_an_env_file_holds_is_in_no_file_of_the_result(folder: Path) -> None:
     secret = "hunter2hunter2"
     (folder / "prod.env").write_text(f"TOKEN='t t'\nPASSWORD={secret}\n")
-    status, _, _ = run(folder, 'fresh = { DATA = "count" }')
+    status, _ = run(folder, suite_of(folder, fresh={"DATA": "count"}))
     assert status == 0
     files = [path for path in (folder / "result").rglob("*") if path.is_file()]
     assert len(files) > 4
@@ -107,8 +101,7 @@ def test_what_an_env_file_holds_is_in_no_file_of_the_result(folder: Path) -> Non
 
 
 def test_blame_starts_the_app_as_the_suite_says(folder: Path) -> None:
-    suite = folder / "suite.toml"
-    suite.write_text(SUITE.format(keys='fresh = "count"', more=", DATA = '{fresh}'"))
+    suite = suite_of(folder, {"DATA": "{fresh}"}, fresh="count")
     status, output = Bench(folder / "bench")("blame", suite, "--requests", "4", "--json")
     assert status == 0, output
     assert json.loads(output)["answers"] == {"GET /": {"200": 4}}

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.e2e import Bench, app_file, runs_of
+from support.e2e import Bench, app_file, brief, runs_of
 
 pytestmark = pytest.mark.e2e
 
@@ -26,8 +26,7 @@ async def app(scope, receive, send):
 
 app.openapi = lambda: {"paths": {"/fine": {"get": {}}}}
 """
-SHORT = ["load.measure_s=0.2", "load.warmup_s=0.1", "load.users=2", "replicates.min=1", "replicates.max=1"]
-SETS = [word for each in [*SHORT, "replicates.repeats=0", "compare.slices_max=0"] for word in ("--set", each)]
+SETS = brief(users=2, measure_s=0.2)
 PLACE = ["--app-dir", "shop/src", "--python", "shop/bin-of-shop/python", "--cwd", "shop", "--env-file", "shop/.env"]
 DUEL = ["--base-app-dir", "shop/src", "--base-python", "shop/bin-of-shop/python"]
 ASK = ["--endpoint", "GET /fine"]

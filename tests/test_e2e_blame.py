@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from support.e2e import ROOT, Bench
+from support.e2e import ROOT, Bench, brief_suite
 
 pytestmark = pytest.mark.e2e
 EXAMPLE = ROOT / "examples" / "blocking"
@@ -29,13 +29,16 @@ FIRST_EDITS = {
 }
 
 
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_the_ten_planted_lines_are_named_and_no_other_has_a_share(loop: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("loop", "options"), [("uvloop", []), ("asyncio", ["--requests", "8"])])
+def test_the_ten_planted_lines_are_named_and_no_other_has_a_share(
+    loop: str, options: list[str], tmp_path: Path
+) -> None:
     bench = Bench(tmp_path / "bench")
     text = MAIN.read_text(encoding="utf-8").splitlines()
     planted = {number for number, line in enumerate(text, start=1) if "  # blocks: " in line}
     assert len(planted) == 10
-    status, output = bench("blame", "blocking.main:app", "--app-dir", EXAMPLE, "--loop", loop, "--json", "--fix")
+    words = ["--app-dir", EXAMPLE, "--loop", loop, "--json", "--fix", *options]
+    status, output = bench("blame", "blocking.main:app", *words)
     assert status == 0, output
     found = json.loads(output)
     assert {
@@ -203,21 +206,23 @@ def test_endpoints_that_hang_exit_or_fail_are_named_and_falsify_no_other(tmp_pat
     assert bench.left_behind() == []
 
 
-@pytest.mark.parametrize("server", ["hypercorn", "granian", "gunicorn"])
-def test_the_server_and_the_locust_file_of_a_suite_are_used(server: str, tmp_path: Path) -> None:
+def test_the_servers_and_the_locust_file_of_a_suite_are_used(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench")
     (tmp_path / "own.py").write_text(APP, encoding="utf-8")
     (tmp_path / "users.py").write_text(LOCUST, encoding="utf-8")
-    entry = f'app = "own:app"\nserver = "{server}"\nloop = "asyncio"\nscenario = "users.py"'
-    suite = f"[load]\nusers = 2\n[[matrix]]\n{entry}\n"
-    (tmp_path / "suite.toml").write_text(suite, encoding="utf-8")
-    status, output = bench("blame", tmp_path / "suite.toml", "--json")
+    servers = ["hypercorn", "granian", "gunicorn"]
+    entry = {"app": "own:app", "loop": "asyncio", "scenario": "users.py"}
+    # With the same variables they were the same app, which is blamed once.
+    entries = [entry | {"server": name, "env": {"SERVED_BY": name}} for name in servers]
+    status, output = bench("blame", brief_suite(tmp_path / "own.toml", *entries, users=2), "--json")
     assert status == 0, output
     found = json.loads(output)
-    worst = found["lines"][0]
-    assert (worst["endpoint"], worst["line"]) == ("GET /held", 11)
+    worst = found["lines"][: len(servers)]
+    assert [(each["endpoint"], each["line"]) for each in worst] == [("GET /held", 11)] * len(servers)
     assert found["loops"] == ["asyncio"]
-    assert found["asked"][0]["requests"] == sum(found["answers"]["GET /held"].values()) > 0
+    assert len(found["asked"]) == len(servers)
+    assert all(each["requests"] > 0 for each in found["asked"])
+    assert found["asked"][-1]["requests"] == sum(found["answers"]["GET /held"].values())
     assert bench.left_behind() == []
 
 

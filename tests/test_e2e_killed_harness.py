@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.e2e import ROOT, Bench, app_file, is_free, until
+from support.e2e import ROOT, Bench, app_file, brief_suite, is_free, until
 
 from loopwise.servers import processes
 from loopwise.servers.lifecycle import free_port
@@ -127,21 +127,6 @@ async def app(scope, receive, send):
     while pathlib.Path("asked").stat().st_size > 20:
         pass
 """
-SUITE = """
-name = "hanging"
-[load]
-users = 4
-warmup_s = 0.0
-measure_s = 60
-[replicates]
-max = 1
-[[matrix]]
-app = "plain:app"
-app_dir = "."
-endpoint = "GET /"
-server = "{server}"
-port = {port}
-"""
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
@@ -149,8 +134,9 @@ def test_a_server_whose_loop_hangs_frees_its_port_when_the_harness_is_killed(ser
     bench = Bench(tmp_path / "bench")
     app_file(tmp_path, HANGING)
     port = free_port()
-    (tmp_path / "suite.toml").write_text(SUITE.format(server=server, port=port))
-    harness = bench.start("run", tmp_path / "suite.toml", "--out", tmp_path / "result")
+    entry = {"app": "plain:app", "app_dir": ".", "endpoint": "GET /", "server": server, "port": port}
+    suite = brief_suite(tmp_path / "hanging.toml", entry, measure_s=60)
+    harness = bench.start("run", suite, "--out", tmp_path / "result")
     until(lambda: (tmp_path / "asked").exists() and (tmp_path / "asked").stat().st_size > 20)
     harness.kill()
     harness.communicate()

@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from support.e2e import ROOT, Bench, app_file, runs_of
+from support.e2e import ROOT, Bench, app_file, brief, brief_suite, runs_of
 from support.fault_server import FaultServer
 
 from loopwise.measure.alone import REQUESTS
@@ -23,13 +24,21 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the example with an environment of its own, made as its README says."""
+    """A copy of the example with an environment of its own, which has what its requirements.txt names."""
     shop = tmp_path_factory.mktemp("own") / "shop"
     shutil.copytree(ROOT / "examples" / "shop", shop, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
     python = shop / ".venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", shop / ".venv"], check=True, timeout=120)
-    install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]
-    subprocess.run([python, *install, shop / "requirements.txt"], check=True, timeout=300)
+    # Our pip installs for it: one of its own takes longer to come than all that the app needs.
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", shop / ".venv"], check=True, timeout=120)
+    install = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "-r",
+        str(shop / "requirements.txt"),
+    ]
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, *install], check=True, timeout=300)
     return shop
 
 
@@ -58,13 +67,11 @@ def test_try_measures_an_app_of_ones_own_on_one_and_two_workers(shop: Path, tmp_
     before = {path: path.read_bytes() for path in shop.glob("shop/*.py")}
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     python = shop / ".venv" / "bin" / "python"
-    short = "--set load.measure_s=0.4 --set load.warmup_s=0.1 --set replicates.min=1 --set replicates.max=1"
-    short += " --set replicates.repeats=0 --set compare.slices_max=0"
     status, output = bench(
-        *["try", "shop.main:app", "--workers", "1,2", "--users", "8", "--endpoint"],
+        *["try", "shop.main:app", "--workers", "1,2", "--endpoint"],
         "GET /items/1",
         *("--app-dir", shop, "--python", python, "--out", result),
-        *short.split(),
+        *brief(users=8, measure_s=0.4),
     )
     assert status == 0, output
     runs = runs_of(result)
@@ -84,8 +91,7 @@ def test_try_measures_an_app_of_ones_own_on_one_and_two_workers(shop: Path, tmp_
 
 def test_the_examples_journey_takes_both_steps_without_an_error(shop: Path, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    short = ["load.measure_s=0.4", "load.warmup_s=0.1", "load.users=4", "replicates.min=1", "replicates.max=1"]
-    options = [part for each in [*short, "replicates.repeats=0", "matrix.workers=[1]"] for part in ("--set", each)]
+    options = [*brief(measure_s=0.4), "--set", "matrix.workers=[1]"]
     status, output = bench("run", shop / "journey.toml", "--out", result, "--no-report", *options)
     assert status == 0, output
     (run,) = runs_of(result)
@@ -97,16 +103,7 @@ def test_the_examples_journey_takes_both_steps_without_an_error(shop: Path, tmp_
 
 def test_the_examples_suite_measures_every_endpoint(shop: Path, tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    short = [
-        "load.measure_s=0.4",
-        "load.warmup_s=0.1",
-        "load.users=4",
-        "replicates.min=1",
-        "replicates.max=1",
-        "replicates.repeats=0",
-        "compare.slices_max=0",
-    ]
-    options = [part for each in [*short, "matrix.workers=[1]"] for part in ("--set", each)]
+    options = [*brief(measure_s=0.4), "--set", "matrix.workers=[1]"]
     status, output = bench("run", shop / "suite.toml", "--out", result, "--no-report", *options)
     assert status == 0, output
     statuses: dict[str, int] = {}
@@ -150,35 +147,14 @@ async def awaits() -> str:
 async def thread() -> str:
     return threading.current_thread().name.split()[0]
 """
-MODED_SUITE = """
-name = "moded"
-[load]
-users = 4
-warmup_s = 0.1
-measure_s = 0.3
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[[matrix]]
-app = "moded:app"
-endpoint = "/sleep"
-mode = ["own", "sync", "process"]
-pool_processes = 1
-[[matrix]]
-app = "moded:app"
-endpoint = ["/awaits", "/thread"]
-mode = "sync"
-[[matrix]]
-app = "moded:app"
-endpoint = "/sleep"
-patch = ["fix.diff", "changed.diff", "unused.diff"]
-server = "gunicorn"
-workers = 2
-[compare]
-baseline = { mode = "own" }
-slices_max = 0
-"""
+MODED_ENTRIES: list[dict[str, Any]] = [
+    {"app": "moded:app", "endpoint": "/sleep", "mode": ["own", "sync", "process"], "pool_processes": 1},
+    {"app": "moded:app", "endpoint": ["/awaits", "/thread"], "mode": "sync"},
+    {
+        **{"app": "moded:app", "endpoint": "/sleep", "patch": ["fix.diff", "changed.diff", "unused.diff"]},
+        **{"server": "gunicorn", "workers": 2},
+    },
+]
 
 
 def diff_of(name: str, before: str, after: str) -> str:
@@ -195,9 +171,9 @@ def test_an_endpoint_is_measured_as_every_variant_and_refused_where_its_answer_w
     }
     for name, text in diffs.items():
         (tmp_path / f"{name}.diff").write_text(text)
-    (tmp_path / "suite.toml").write_text(MODED_SUITE)
+    suite = brief_suite(tmp_path / "moded.toml", *MODED_ENTRIES, **{"compare.baseline": {"mode": "own"}})
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    status, output = bench("run", tmp_path / "suite.toml", "--out", result, "--no-report")
+    status, output = bench("run", suite, "--out", result, "--no-report")
     assert status == 3, output
     runs = {(run.case.workload, run.case.mode): run for run in runs_of(result) if run.case.patch is None}
     measured = {mode: runs["GET /sleep", mode] for mode in ("own", "sync", "process")}
@@ -234,11 +210,9 @@ def test_an_endpoint_is_measured_as_every_variant_and_refused_where_its_answer_w
 
 def test_a_server_that_runs_already_is_measured_and_left_alone(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
-    short = ["load.measure_s=0.3", "load.warmup_s=0.1"]
-    short += ["replicates.min=2", "replicates.max=2", "replicates.repeats=0"]
-    options = [part for each in short for part in ("--set", each)]
+    options = brief(min=2, max=2)
     with FaultServer() as server:
-        status, output = bench("try", server.url, "--endpoint", "GET /slow", "--users", "4", "--out", result, *options)
+        status, output = bench("try", server.url, "--endpoint", "GET /slow", "--out", result, *options)
         assert status == 0, output
         seen = server.seen["GET /slow"]
         assert set(server.seen) == {"GET /slow"}

@@ -3,7 +3,6 @@
 import json
 import socket
 import sys
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from support.e2e import BOUND_S, MARK, PLAIN_APP, Bench, app_file, is_free, runs_of
+from support.e2e import BOUND_S, MARK, PLAIN_APP, Bench, app_file, brief_suite, is_free, runs_of
 
 from loopwise.errors import RunError
 from loopwise.model import App, Case, Endpoint, Load, Server
@@ -123,14 +122,6 @@ def test_http_parser_is_that_of_the_suite(name: str, http: str, tmp_path: Path, 
     assert bench.left_behind() == []
 
 
-def toml_of(entries: Sequence[Mapping[str, Any]]) -> str:
-    """A suite of one short run per entry; JSON's strings, numbers and lists are TOML's."""
-    head = 'name = "bad"\n[load]\nusers = 2\nwarmup_s = 0.1\nmeasure_s = 0.3\n'
-    head += "[replicates]\nmin = 1\nmax = 1\nrepeats = 0\n[compare]\nslices_max = 0\n"
-    tables = ["\n".join(f"{key} = {json.dumps(value)}" for key, value in entry.items()) for entry in entries]
-    return head + "".join(f"[[matrix]]\n{table}\n" for table in tables)
-
-
 FAILURES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "cannot be imported": (
         {"app": "missing:app"},
@@ -198,8 +189,7 @@ def test_failures_are_sentences_with_exit_3_and_end_clean(tmp_path: Path) -> Non
         {"app_dir": ".", "endpoint": "GET /", "port": ports[name], "startup_timeout_s": 60.0} | entry
         for name, entry in keys.items()
     ]
-    suite = tmp_path / "bad.toml"
-    suite.write_text(toml_of(entries), encoding="utf-8")
+    suite = brief_suite(tmp_path / "bad.toml", *entries, users=2)
     bench = Bench(tmp_path / "bench")
     status, output = bench("run", suite, "--out", tmp_path / "result", "--no-report")
     assert status == 3, output
@@ -217,8 +207,7 @@ def test_failures_are_sentences_with_exit_3_and_end_clean(tmp_path: Path) -> Non
 
 def test_every_server_is_measured_on_two_workers_and_both_loops(tmp_path: Path) -> None:
     entry = {"workload": "noop", "mode": "async", "server": list(SERVERS), "workers": 2}
-    suite = tmp_path / "all.toml"
-    suite.write_text(toml_of([entry | {"loop": ["asyncio", "uvloop"]}]), encoding="utf-8")
+    suite = brief_suite(tmp_path / "all.toml", entry | {"loop": ["asyncio", "uvloop"]}, users=2)
     bench = Bench(tmp_path / "bench")
     _, output = bench("run", suite, "--out", tmp_path / "result", "--no-report")
     runs = runs_of(tmp_path / "result")

@@ -7,41 +7,19 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.e2e import Bench, runs_of, until
+from support.e2e import Bench, brief_suite, runs_of, until
 from support.service import need_postgres
 
 from loopwise.servers.services import Services
 
 pytestmark = pytest.mark.e2e
 
-SUITE = """
-name = "services"
-[load]
-users = 4
-warmup_s = 0.1
-measure_s = {measure_s}
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[compare]
-slices_max = 0
-{entries}
-"""
-ENTRY = """
-[[matrix]]
-workload = "{}"
-params = {{ {} }}
-mode = ["async", "sync"]
-"""
-KINDS = {"upstream": "ms = 5", "postgres": "rows = 5"}
+KINDS = {"upstream": {"ms": 5}, "postgres": {"rows": 5}}
 
 
 def suite_of(folder: Path, measure_s: float, *workloads: str) -> Path:
-    path = folder / "services.toml"
-    entries = "".join(ENTRY.format(workload, KINDS[workload]) for workload in workloads)
-    path.write_text(SUITE.format(entries=entries, measure_s=measure_s), encoding="utf-8")
-    return path
+    entries = [{"workload": each, "params": KINDS[each], "mode": ["async", "sync"]} for each in workloads]
+    return brief_suite(folder / "services.toml", *entries, measure_s=measure_s)
 
 
 def data_folders(bench: Bench) -> set[Path]:

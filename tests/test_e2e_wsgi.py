@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.e2e import Bench, app_file, runs_of
+from support.e2e import Bench, app_file, brief_suite, runs_of
 
 from loopwise.servers.specs import WSGI_SERVERS
 
@@ -44,44 +45,22 @@ class WSGIMiddleware:
         await send({"type": "http.response.start", "status": int(told[0][:3]), "headers": []})
         await send({"type": "http.response.body", "body": body})
 """
-SUITE = """
-name = "wsgi"
-[load]
-users = 10
-warmup_s = 0.1
-measure_s = 0.6
-victim = "/empty"
-[replicates]
-min = 1
-max = 1
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "shop:app"
-endpoint = ["GET /", "GET /empty"]
-interface = "wsgi"
-server = ["gunicorn", "granian"]
-threads = 3
-workers = 2
-[[matrix]]
-app = "shop:app"
-endpoint = "GET /"
-interface = "wsgi"
-server = "gunicorn"
-[[matrix]]
-app = "shop:app"
-endpoint = "GET /"
-interface = "a2wsgi"
-threads = 3
-"""
+SLOW = {"app": "shop:app", "endpoint": "GET /"}
+ENTRIES: list[dict[str, Any]] = [
+    {
+        **{"app": "shop:app", "endpoint": ["GET /", "GET /empty"], "interface": "wsgi"},
+        **{"server": ["gunicorn", "granian"], "threads": 3, "workers": 2},
+    },
+    SLOW | {"interface": "wsgi", "server": "gunicorn"},
+    SLOW | {"interface": "a2wsgi", "threads": 3},
+]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     app_file(tmp_path, APP, "shop.py")
     app_file(tmp_path, A2WSGI, "a2wsgi.py")
-    (tmp_path / "suite.toml").write_text(SUITE)
+    brief_suite(tmp_path / "suite.toml", *ENTRIES, users=10, think_s=0, measure_s=0.6, victim="/empty")
     return tmp_path
 
 

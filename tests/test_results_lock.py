@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import Bench, commanding
-from support.e2e import PLAIN_APP, ROOT, app_file, runs_of, until
+from support.e2e import PLAIN_APP, ROOT, app_file, brief_suite, runs_of, until
 from support.e2e import Bench as Process
 from support.fakes import measured
 
@@ -129,31 +129,13 @@ def test_a_link_as_a_lock_changes_nothing_elsewhere(bench: Bench, tmp_path: Path
     assert (tmp_path / "precious").read_text() == "years"
 
 
-SUITE = """
-name = "shared"
-[load]
-users = 4
-warmup_s = 0.1
-measure_s = 0.8
-[replicates]
-min = 2
-max = 2
-repeats = 0
-[compare]
-slices_max = 0
-[[matrix]]
-app = "plain:app"
-app_dir = "."
-endpoint = "GET /"
-"""
-
-
 @pytest.mark.e2e
 def test_two_harnesses_in_one_result_destroy_no_rows(tmp_path: Path) -> None:
     app_file(tmp_path, PLAIN_APP)
-    (tmp_path / "suite.toml").write_text(SUITE)
+    entry = {"app": "plain:app", "app_dir": ".", "endpoint": "GET /"}
+    suite = brief_suite(tmp_path / "shared.toml", entry, measure_s=2.0, min=2, max=2)
     process, result = Process(tmp_path / "bench"), tmp_path / "r"
-    first = process.start("run", tmp_path / "suite.toml", "--out", result)
+    first = process.start("run", suite, "--out", result, "--no-report")
     until(lambda: any(result.glob("runs/*/*/samples.arrow")))
     status, output = process("run", "--resume", result, "--quiet")
     assert status == 2

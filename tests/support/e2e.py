@@ -39,12 +39,13 @@ BRIEF: dict[str, Any] = {
     "load.users": 4,
     "load.warmup_s": 0.1,
     "load.measure_s": 0.3,
+    "load.think_s": 0.01,
     "replicates.min": 1,
     "replicates.max": 1,
     "replicates.repeats": 0,
     "compare.slices_max": 0,
 }
-"""Settings of a suite that measures each case once, and as briefly as it can."""
+"""Settings of a suite that measures each case once, briefly, and without using a whole core for it."""
 
 
 def brief(**changes: Any) -> list[str]:
@@ -65,9 +66,9 @@ def brief_suite(path: Path, *entries: Mapping[str, Any], **changes: Any) -> Path
 
 
 def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """BRIEF with other values for some of its keys, and more keys of [load]."""
+    """BRIEF with other values for some of its keys, and with more keys, of [load] where they name no table."""
     names = {key.partition(".")[2]: key for key in BRIEF}
-    return BRIEF | {names.get(name, f"load.{name}"): value for name, value in changes.items()}
+    return BRIEF | {name if "." in name else names.get(name, f"load.{name}"): value for name, value in changes.items()}
 
 
 def _lines(table: Mapping[str, Any]) -> str:
