@@ -143,7 +143,7 @@ def main(rounds: int, names: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="provoke-") as temporary:
             folder = Path(temporary)
             status, output = Bench(folder / "bench")(
-                "run", write_suite(folder, names), "--out", folder / "result", "--quiet", timeout_s=600
+                "run", write_suite(folder, names), "--out", folder / "result", "--quiet", "--no-report", timeout_s=600
             )
             for name, run in runs_by_name(folder / "result", names).items():
                 found = first_cause(run) or run.error or "none"
@@ -198,7 +198,9 @@ def deadlock(threads: int, connections: int) -> Deadlock:
     with tempfile.TemporaryDirectory(prefix="provoke-") as temporary:
         folder = Path(temporary)
         suite = write_entries(folder, [_own("/orders", 0, "ordering", **more)])
-        status, output = Bench(folder / "bench")("run", suite, "--out", folder / "result", "--quiet", timeout_s=900)
+        status, output = Bench(folder / "bench")(
+            "run", suite, "--out", folder / "result", "--quiet", "--no-report", timeout_s=900
+        )
         runs, _ = ResultFolder(folder / "result").runs()
     if status not in (0, 3):
         print(output)

@@ -59,7 +59,7 @@ def main(rounds: int) -> int:
             times = {"think_s": 0.0, "warmup_s": 1.0, "warmup_max_s": 1.0, "measure_s": 4.0}
             suite = brief_suite(folder / "served.toml", ENTRY, users=list(USERS), **times)
             bench = Bench(folder / "bench")
-            status, output = bench("run", suite, "--out", folder / "result", "--quiet", timeout_s=900)
+            status, output = bench("run", suite, "--out", folder / "result", "--quiet", "--no-report", timeout_s=900)
             runs, _ = ResultFolder(folder / "result").runs()
             for run in runs:
                 found.setdefault(_key(run), []).append(run)

@@ -214,7 +214,7 @@ def test_the_servers_and_the_locust_file_of_a_suite_are_used(tmp_path: Path) -> 
     entry = {"app": "own:app", "loop": "asyncio", "scenario": "users.py"}
     # With the same variables they were the same app, which is blamed once.
     entries = [entry | {"server": name, "env": {"SERVED_BY": name}} for name in servers]
-    status, output = bench("blame", brief_suite(tmp_path / "own.toml", *entries, users=2), "--json")
+    status, output = bench("blame", brief_suite(tmp_path / "own.toml", *entries, users=2, think_s=None), "--json")
     assert status == 0, output
     found = json.loads(output)
     worst = found["lines"][: len(servers)]

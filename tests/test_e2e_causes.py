@@ -20,7 +20,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     names = list(PROVOCATIONS)
     bench = Bench(folder / "bench")
     # 3: the run with the slow generator is invalid, as it should be.
-    status, output = bench("run", write_suite(folder, names), "--out", folder / "result", timeout_s=400)
+    status, output = bench("run", write_suite(folder, names), "--out", folder / "result", "--no-report", timeout_s=400)
     assert status == 3, output
     assert bench.left_behind() == []
     return runs_by_name(folder / "result", names)

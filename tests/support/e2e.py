@@ -66,9 +66,14 @@ def brief_suite(path: Path, *entries: Mapping[str, Any], **changes: Any) -> Path
 
 
 def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """BRIEF with other values for some of its keys, and with more keys, of [load] where they name no table."""
+    """BRIEF with other values for some of its keys, without those that are None.
+
+    A key that is not among them is one of [load], unless it names its table: `compare.baseline`.
+    """
     names = {key.partition(".")[2]: key for key in BRIEF}
-    return BRIEF | {name if "." in name else names.get(name, f"load.{name}"): value for name, value in changes.items()}
+    keys = {name: name if "." in name else names.get(name, f"load.{name}") for name in changes}
+    changed = BRIEF | {keys[name]: value for name, value in changes.items()}
+    return {key: value for key, value in changed.items() if value is not None}
 
 
 def _lines(table: Mapping[str, Any]) -> str:
