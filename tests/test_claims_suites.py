@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 from fastapi.routing import APIRoute
 from support.docs import ROOT
+from support.target import described
 
 from loopwise.claims.table import CLAIMS as TABLE
 from loopwise.measure.plan import duration
@@ -80,7 +81,8 @@ VICTIM_DECIDES = {"C05", "C07", "C09", "C11", "C15", "C16", "C18"}
 
 @pytest.fixture(scope="module")
 def suites() -> dict[str, Suite]:
-    return {claim: load_suite(str(scenarios_dir() / "claims" / f"{claim.lower()}.toml")) for claim in CLAIMS}
+    paths = {claim: str(scenarios_dir() / "claims" / f"{claim.lower()}.toml") for claim in CLAIMS}
+    return {claim: load_suite(path, describe=described) for claim, path in paths.items()}
 
 
 def factor(case: Case, name: str) -> object:

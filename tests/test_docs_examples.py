@@ -11,6 +11,7 @@ import pytest
 from support.docs import ROOT, blocks, text_of
 from support.fakes import HOST, case_of, run_of
 from support.report import fixture_summary
+from support.target import described
 
 from loopwise.analysis.checks.facts import CheckSpec, Facts
 from loopwise.analysis.verdicts import RULES
@@ -47,14 +48,14 @@ def test_every_example_of_a_suite_loads(page: str, tmp_path: Path) -> None:
         missing = "" if "matrix" in tomllib.loads(text) else '\n[[matrix]]\nworkload = "noop"\nmode = "async"\n'
         path = here / f"example{number}.toml"
         path.write_text(text + missing, encoding="utf-8")
-        assert load_suite(str(path)).cases
+        assert load_suite(str(path), describe=described).cases
 
 
 def test_the_example_of_lists_makes_as_many_cases_as_it_says(tmp_path: Path) -> None:
     (text,) = (each for each in blocks(SUITES_PAGE, "toml") if "16 cases" in each)
     path = tmp_path / "lists.toml"
     path.write_text(text, encoding="utf-8")
-    assert len(load_suite(str(path)).cases) == 16
+    assert len(load_suite(str(path), describe=described).cases) == 16
 
 
 LOAD = """

@@ -2,9 +2,11 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 from support.docs import ROOT, blocks, headings, rows, section, text_of
+from support.target import described
 
 from loopwise.claims import examine
 from loopwise.claims.table import CLAIMS as ALL_CLAIMS
@@ -60,7 +62,7 @@ def test_the_readmes_transcript_is_that_of_the_result_beside_it() -> None:
 
 
 def test_the_readme_says_how_much_quick_measures_and_how_long_it_takes() -> None:
-    suite = load_suite("quick")
+    suite = load_suite("quick", describe=described)
     assert "`quick` (twenty cases, four times each, in five minutes or so)" in README
     assert (len(suite.cases), suite.replicates.min, suite.replicates.max) == (20, 4, 4)
     assert round(duration(suite, CORES)[0] / 60) == 5
@@ -68,6 +70,7 @@ def test_the_readme_says_how_much_quick_measures_and_how_long_it_takes() -> None
 
 def test_the_readme_says_how_long_all_claims_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "cores", lambda: CORES)
+    monkeypatch.setattr(examine, "load_suite", partial(load_suite, describe=described))
     plans = examine.planned(ALL_CLAIMS.values())
     minutes = [round(sum(times) / 60) for times in ([p.least_s for p in plans], [p.most_s for p in plans])]
     assert "twenty common sentences about sync and async, in {} to {} minutes".format(*minutes) in README

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.target import described
 
 from loopwise.measure.plan import duration
 from loopwise.model import Suite
@@ -17,7 +18,7 @@ from loopwise.suite import baseline_pairs, load_suite, suite_paths
 
 @pytest.mark.parametrize("name", suite_paths())
 def test_every_shipped_suite_loads_and_compares_something(name: str) -> None:
-    suite = load_suite(name)
+    suite = load_suite(name, describe=described)
     assert suite.name == name
     assert suite.description
     assert baseline_pairs(suite)
@@ -29,7 +30,7 @@ def test_the_promised_suites_are_there() -> None:
 
 
 def test_quick_has_both_workloads_in_every_mode_on_one_and_two_workers_and_fits_in_five_minutes() -> None:
-    suite = load_suite("quick")
+    suite = load_suite("quick", describe=described)
     offered = target.catalogue()["workloads"]
     expected = {
         (workload, mode, workers)
@@ -44,7 +45,7 @@ def test_quick_has_both_workloads_in_every_mode_on_one_and_two_workers_and_fits_
 
 
 def test_smoke_fits_in_twenty_seconds() -> None:
-    assert duration(load_suite("smoke"), 2).least < 20
+    assert duration(load_suite("smoke", describe=described), 2).least < 20
 
 
 @pytest.mark.parametrize("suite", ["full", "postgres"])
@@ -56,18 +57,18 @@ def test_full_and_postgres_have_every_workload_in_each_of_its_modes(suite: str) 
         for mode in entry["modes"]
         if (workload == "postgres") == (suite == "postgres")
     }
-    cases = load_suite(suite).cases
+    cases = load_suite(suite, describe=described).cases
     assert {(case.workload, case.mode) for case in cases} == expected
     assert {need for case in cases for need in case.needs} == ({"postgres"} if suite == "postgres" else {"upstream"})
 
 
 def test_full_fits_in_a_night() -> None:
-    full = load_suite("full")
+    full = load_suite("full", describe=described)
     assert duration(full, 2).least < 6 * 3600
 
 
 def test_a_workloads_path_and_cost_come_from_target_app() -> None:
-    case = load_suite("quick").cases[0]
+    case = load_suite("quick", describe=described).cases[0]
     assert case.endpoints[0].path == "/sleep/async?ms=50"
     assert case.cost is not None
     assert case.cost.wait_ms == 50

@@ -21,7 +21,7 @@ from loopwise.results.folder import ResultFolder
 ROOT = Path(__file__).parents[2]
 MARK = "LOOPWISE_TEST_MARK"
 """An environment variable that every process of one test inherits, so that none can hide."""
-BOUND_S = 30.0
+BOUND_S = 90.0
 """How long is waited for what must happen; what happens is waited for no longer."""
 
 PLAIN_APP = """

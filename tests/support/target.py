@@ -2,11 +2,20 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from loopwise.servers.target import Description
+from target_app import catalogue
 from target_app.workload import Answer, Cost, Params, Workload
+
+
+def described(requests: Sequence[Mapping[str, Any]]) -> list[Description]:
+    """What loopwise.servers.target.describe answers, without the process that it starts for each suite."""
+    return [Description.model_validate(catalogue.describe(each)) for each in requests]
 
 
 def ask(app: FastAPI, *paths: str) -> list[httpx.Response]:
