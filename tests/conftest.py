@@ -12,8 +12,8 @@ from loopwise.generator.client import GeneratorProcess, Generators, generators
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than cores: tests with servers wait for most of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes more than cores: tests with servers wait for most of their time."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
