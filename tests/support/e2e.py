@@ -130,12 +130,15 @@ class Bench:
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Living processes that any command of this bench started, those with all the words in their command line."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE:
-                    line = " ".join(process.cmdline())
-                    found += [process] if all(word in line for word in words) else []
+        found, variable = [], f"{MARK}={self.mark}\0".encode()
+        for pid in psutil.pids():
+            with suppress(psutil.Error, OSError):
+                if variable not in Path(f"/proc/{pid}/environ").read_bytes():
+                    continue
+                process = psutil.Process(pid)
+                line = " ".join(process.cmdline())
+                is_alive = process.status() != psutil.STATUS_ZOMBIE
+                found += [process] if is_alive and all(word in line for word in words) else []
         return found
 
     def left_behind(self) -> list[str]:
@@ -165,11 +168,12 @@ def until(condition: Callable[[], bool], bound_s: float = BOUND_S) -> None:
     Raises:
         TimeoutError: it did not come true in time.
     """
-    deadline_s = time.monotonic() + bound_s
+    began_s = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline_s:
+        waited_s = time.monotonic() - began_s
+        if waited_s > bound_s:
             raise TimeoutError("what was waited for did not happen")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, waited_s / 20), 0.05))  # looking costs CPU that others want
 
 
 def runs_of(result: Path) -> list[Run]:
