@@ -37,7 +37,7 @@ def test_the_ten_planted_lines_are_named_and_no_other_has_a_share(
     text = MAIN.read_text(encoding="utf-8").splitlines()
     planted = {number for number, line in enumerate(text, start=1) if "  # blocks: " in line}
     assert len(planted) == 10
-    words = ["--app-dir", EXAMPLE, "--loop", loop, "--json", "--fix", *options]
+    words: list[str | Path] = ["--app-dir", EXAMPLE, "--loop", loop, "--json", "--fix", *options]
     status, output = bench("blame", "blocking.main:app", *words)
     assert status == 0, output
     found = json.loads(output)
