@@ -1,6 +1,7 @@
 """Imports of `loopwise/` point one way: packages in a fixed order, and no cycle between modules."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,21 +37,21 @@ def _modules() -> dict[str, Path]:
     return found
 
 
-def _imports(path: Path, modules: dict[str, Path]) -> set[str]:
-    """Modules of ours that a file names in any import, those inside functions and under TYPE_CHECKING among them."""
+MODULES = _modules()
+
+
+@cache  # and only where it is asked for: every process of pytest imports this file
+def _imports(module: str) -> set[str]:
+    """Other modules of ours that one names in any import, those inside functions and under TYPE_CHECKING among them."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name in modules}
-        elif isinstance(node, ast.ImportFrom) and node.module in modules:
+            found |= {alias.name for alias in node.names if alias.name in MODULES}
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                found.add(full if full in modules else node.module)
-    return found
-
-
-MODULES = _modules()
-IMPORTS = {name: _imports(path, MODULES) - {name} for name, path in MODULES.items()}
+                found.add(full if full in MODULES else node.module)
+    return found - {module}
 
 
 def _package(module: str) -> str:
@@ -65,7 +66,7 @@ def test_loopwise_holds_the_packages_of_the_map_and_nothing_else() -> None:
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_to_packages_below(module: str) -> None:
     own = _package(module)
-    for imported in IMPORTS[module]:
+    for imported in _imports(module):
         other = _package(imported)
         assert not own or not other or own == other or RANK[other] < RANK[own], f"{module} -> {imported}"
 
@@ -76,7 +77,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     def walk(module: str, path: tuple[str, ...]) -> None:
         assert module not in path, " -> ".join((*path[path.index(module) :], module))
         if module not in done:
-            for imported in IMPORTS[module]:
+            for imported in _imports(module):
                 walk(imported, (*path, module))
             done.add(module)
 
