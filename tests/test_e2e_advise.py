@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from support.e2e import Bench
+from support.e2e import ROOT, Bench
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
+HEALTHY = ROOT / "tests" / "support" / "healthy_app.py"
 APP = """
 import asyncio, time
 from fastapi import FastAPI
@@ -66,4 +67,20 @@ def test_a_blocking_endpoint_is_advised_and_a_healthy_one_is_not(tmp_path: Path)
     for folder in ("", "trials", "confirmed"):
         assert (bench.folder / "result" / folder / "experiment.json").is_file()
     assert (bench.folder / "result" / "report.html").is_file()
+    assert bench.left_behind() == []
+
+
+def test_five_healthy_endpoints_get_no_advice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "bench")
+    options = ("--app-dir", HEALTHY.parent, "--users", "4", "--out", "result", "--patch", "fix.diff")
+    status, output = bench("advise", "healthy_app:app", *options)
+    assert status == 0, output
+    rows = json.loads((bench.folder / "result" / "advice.json").read_text())
+    names = ("health", "items", "report", "thread", "sum")
+    assert {row["endpoint"] for row in rows} == {f"GET /{name}" for name in names}
+    assert not [row for row in rows if row["outcome"] == "advised"]
+    assert "nothing to gain" in output
+    assert "no edit is advised, so fix.diff is not written" in output
+    assert not (bench.folder / "fix.diff").exists()
+    assert 'href="./advice.html"' in (bench.folder / "result" / "report.html").read_text()
     assert bench.left_behind() == []

@@ -34,8 +34,17 @@ class Chosen:
     """Installed in the app's interpreter."""
 
 
-def choose(app: App, env_file: str | None, named: Sequence[str], *, include_unsafe: bool) -> Chosen:
+def choose(
+    app: App, env_file: str | None, named: Sequence[str], *, include_unsafe: bool, logs_in: bool = False
+) -> Chosen:
     """Choose the endpoints: the named ones, or those of the OpenAPI documents that may be asked unasked.
+
+    Args:
+        app: whose.
+        env_file: absolute path of a file with its variables.
+        named: `GET /x`.
+        include_unsafe: whether what may change data may be asked as well.
+        logs_in: whether requests carry a header that may be a login.
 
     Raises:
         UsageError: the app can't be imported, is a WSGI app, or offers nothing that may be asked.
@@ -48,10 +57,10 @@ def choose(app: App, env_file: str | None, named: Sequence[str], *, include_unsa
     if named:
         described = {each.name: each.endpoint for each in found.operations}
         return Chosen([described.get(each, each) for each in named], distributions=found.distributions)
-    reasons = [(each.name, each.inactive(include_unsafe=include_unsafe)) for each in found.operations]
+    reasons = [(each.name, each.inactive(include_unsafe=include_unsafe, logs_in=logs_in)) for each in found.operations]
     left_out = [_untried(name, reason) for name, reason in reasons if reason]
     left_out += [_untried(each, "can't be asked by a load of single requests") for each in found.left_out]
-    wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe)]
+    wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe, logs_in=logs_in)]
     if not wanted:
         listed = "; ".join(f"{each.endpoint} ({each.reason})" for each in left_out[:LISTED]) or "it has no route"
         raise UsageError(

@@ -106,7 +106,8 @@ def advise(
     counts = worker_counts(workers)
     label = checked_label(label)
     named = named_app("advise", app, app_dir, python, cwd)
-    chosen = choose(named, named_env_file("advise", env_file), endpoint or (), include_unsafe=include_unsafe)
+    variables = named_env_file("advise", env_file)
+    chosen = choose(named, variables, endpoint or (), include_unsafe=include_unsafe, logs_in=bool(header))
     document = trial_document(
         app,
         chosen.wanted,

@@ -48,6 +48,8 @@ class Reason(NamedTuple):
     """Its predicate: `changes data`, `needs a login (bearer)`."""
     is_liftable: bool = False
     """Whether --include-unsafe overrules it: the request is complete, but may harm."""
+    is_login: bool = False
+    """Whether it is no reason any more where somebody gives the header of a login."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,13 @@ class Operation:
         """`GET /items/{number}`."""
         return f"{self.method} {self.path}"
 
-    def inactive(self, *, include_unsafe: bool = False) -> str:
+    def inactive(self, *, include_unsafe: bool = False, logs_in: bool = False) -> str:
         """Why it must not be asked unless somebody names it: `changes data; needs a login`; empty: it may be."""
-        return "; ".join(each.sentence for each in self.reasons if not (include_unsafe and each.is_liftable))
+        return "; ".join(
+            each.sentence
+            for each in self.reasons
+            if not (include_unsafe and each.is_liftable) and not (logs_in and each.is_login)
+        )
 
     @property
     def endpoint(self) -> str | dict[str, Any]:
@@ -89,9 +95,9 @@ class Listing(NamedTuple):
     distributions: frozenset[str] = frozenset()
     """All that are installed in its interpreter, by normalized name."""
 
-    def active(self, *, include_unsafe: bool = False) -> list[Operation]:
+    def active(self, *, include_unsafe: bool = False, logs_in: bool = False) -> list[Operation]:
         """Operations that may be asked although nobody named them."""
-        return [each for each in self.operations if not each.inactive(include_unsafe=include_unsafe)]
+        return [each for each in self.operations if not each.inactive(include_unsafe=include_unsafe, logs_in=logs_in)]
 
 
 @dataclass
@@ -207,7 +213,7 @@ class _Reader:
             else:
                 kind = str(scheme.get("scheme", kind))
                 request.headers["Authorization"] = LOGINS.get(kind, LOGINS.get(kind.lower(), "Bearer TOKEN"))
-        request.reasons.append(Reason(f"needs a login ({', '.join(names)})"))
+        request.reasons.append(Reason(f"needs a login ({', '.join(names)})", is_login=True))
 
     def _add_parameters(self, request: _Request, parameters: Sequence[Mapping[str, Any]]) -> None:
         for parameter in parameters:
