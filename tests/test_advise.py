@@ -13,10 +13,10 @@ from loopwise.advise.candidates import Candidate, grouped, mode_candidates, sett
 from loopwise.advise.decide import Screened, decide, gain, gains, is_contested, judged, screened, winner
 from loopwise.advise.diagnosis import Diagnosis, diagnose
 from loopwise.advise.edits import go_together, patched, winning_patch, without_modes_of
-from loopwise.advise.planning import Share, affordable
+from loopwise.advise.planning import Share, affordable, refuse_short
 from loopwise.advise.rows import plain, read_rows, write_rows
 from loopwise.advise.words import lines
-from loopwise.cli.advise import parse_gain, worker_counts
+from loopwise.cli.advise import parse_gain, refuse_other_than_app, worker_counts
 from loopwise.errors import ResultError, UsageError
 from loopwise.model import App, Cause, Endpoint, Round, Run, Server
 
@@ -259,6 +259,19 @@ def test_a_gate_asks_for_the_lower_end() -> None:
     assert gains(1.21, 0.2)
     assert not gains(1.19, 0.2)
     assert not gains(None, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("http://127.0.0.1:9000", "is a server that runs"), ("noapp", "allowed is module:attribute")]
+)
+def test_what_is_no_app_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        refuse_other_than_app(text)
+
+
+def test_a_budget_without_room_for_a_comparison_is_refused() -> None:
+    with pytest.raises(UsageError, match="--budget-s: got 5, allowed is 20 or more"):
+        refuse_short(5)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,x", "-1"])

@@ -19,7 +19,7 @@ OUTSIDE = (
     "process_pool_full",
 )
 """Causes in what the app waits for: its own pools and locks, and others' services."""
-COMPUTES = 0.6
+COMPUTES = 0.4
 """A worker that uses so much of a core while its loop is held computes there, and waits for nobody."""
 
 

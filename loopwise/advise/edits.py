@@ -12,8 +12,9 @@ from loopwise.servers.diffs import DiffError, patch_of
 OFFERED = 3
 """Edits of an endpoint that are tried at most, the most promising first."""
 WAITING = ("asyncio_sleep", "httpx", "aiosqlite", "once", "to_thread", "def")
-COMPUTING = ("process", "to_thread", "def")
-"""Kinds of edits by what holds the loop, the most promising first. Who waits gains nothing from other processes."""
+COMPUTING = ("to_thread", "process", "def")
+"""Kinds of edits by what holds the loop, the most promising first. Who waits gains nothing from other processes; of
+what computes, much lets go of the GIL."""
 AS_MODE = {"def": "sync", "process": "process"}
 """Kind of an edit -> the mode that does the same, and need not be measured then."""
 NAME = "the changes"

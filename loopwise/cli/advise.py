@@ -104,6 +104,8 @@ def advise(
         refuse_unwritable("--patch", patch, is_file=True)
     least = None if fail_on is None else parse_gain(fail_on)
     counts = worker_counts(workers)
+    request = request_of(header, None, None)
+    refuse_other_than_app(app)
     label = checked_label(label)
     named = named_app("advise", app, app_dir, python, cwd)
     variables = named_env_file("advise", env_file)
@@ -117,7 +119,7 @@ def advise(
         python=python,
         cwd=cwd,
         env_file=env_file,
-        request=request_of(header, None, None),
+        request=request,
     )
     document["load"] |= {"warmup_s": 0.2, "measure_s": 1.0}
     ready_to_measure()
@@ -160,6 +162,23 @@ def _print(rows: "Sequence[AdviceRow]", adviser: "Adviser", patch: Path | None, 
     elif patch is not None:
         say(screen, f"no edit is advised, so {patch} is not written")
     say(screen, f"page: {path / ADVICE_PAGE}")
+
+
+def refuse_other_than_app(text: str) -> None:
+    """Refuse what has not the form of an app.
+
+    Raises:
+        UsageError: it has not.
+    """
+    from loopwise.suite.locations import APP_TARGET, meant_url
+
+    if meant_url(text):
+        raise UsageError(
+            f"advise: {text} is a server that runs, and advise starts the app itself, as written and changed; name "
+            "module:app"
+        )
+    if not re.fullmatch(APP_TARGET, text):
+        raise UsageError(f"advise: got {text!r}, allowed is module:attribute or module:factory(); correct it")
 
 
 def worker_counts(text: str | None) -> tuple[int, ...]:
