@@ -36,6 +36,8 @@ class Screened:
     """The canary's 99th percentile, as written ÷ changed."""
     fault: str = ""
     """Why there is no gain to tell."""
+    rounds: int = 1
+    """That are valid."""
 
 
 def screened(candidate: Candidate, rounds: Sequence[Round]) -> Screened:
@@ -43,7 +45,7 @@ def screened(candidate: Candidate, rounds: Sequence[Round]) -> Screened:
     valid = [each for each in rounds if each.status == "ok"]
     if not valid:
         return Screened(candidate, None, fault=next((each.error or "" for each in rounds), "") or "no round was valid")
-    return Screened(candidate, gain(valid), _inverse(_mean(valid, CANARY)))
+    return Screened(candidate, gain(valid), _inverse(_mean(valid, CANARY)), rounds=len(valid))
 
 
 def gain(rounds: Iterable[Round]) -> float | None:

@@ -14,6 +14,7 @@ from loopwise.advise.rows import AdviceRow
 from loopwise.advise.telling import Subject, concluded
 from loopwise.advise.trials import Clock, Tell, Trials
 from loopwise.analysis.summary import Summary, summarise
+from loopwise.analysis.wording import count
 from loopwise.blame import session as blame
 from loopwise.blame.edits import offer_for
 from loopwise.generator.client import Generator
@@ -112,8 +113,7 @@ class Adviser:
 
     def _survey(self, cases: Sequence[Case]) -> list[Subject]:
         """Measure every endpoint as written, alone and under load, with the canary beside it; the worst comes first."""
-        count = len(cases)
-        self.tell(f"measuring {count} endpoint{'s'[: count != 1]} as written; canary: {self.canary or 'none'}")
+        self.tell(f"measuring {count(len(cases), 'endpoint')} as written; canary: {self.canary or 'none'}")
         load = {"victim": self.canary}
         suite = Suite(
             name="advise",

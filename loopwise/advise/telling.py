@@ -176,7 +176,8 @@ def _why_not(subject: Subject, decision: Decision) -> str:
 
 def _tried(subject: Subject, each: Screened) -> AdviceRow:
     """A change that was not worth confirming: its ratio is that of a round, without an interval."""
-    row = {**_of(subject, each.candidate), "ratio": each.gain, "outcome": "tried", "reason": each.fault, "rounds": 1}
+    row = {**_of(subject, each.candidate), "ratio": each.gain, "outcome": "tried", "reason": each.fault}
+    row["rounds"] = each.rounds if each.gain is not None else 0
     return AdviceRow.model_validate(row | ({"verdict": "invalid"} if each.gain is None else {}))
 
 

@@ -13,6 +13,7 @@ from loopwise.advise.edits import go_together, patched
 from loopwise.advise.lineup import START_S, Contest, Lineup, Server, as_written, contest_s, slice_s
 from loopwise.advise.planning import CONFIRM_ROUNDS, Share, affordable
 from loopwise.advise.telling import Subject
+from loopwise.analysis.wording import count
 from loopwise.generator.client import Generator
 from loopwise.measure.testbed import Testbed
 from loopwise.measure.written import WrittenAnswers
@@ -87,9 +88,9 @@ class Trials:
         """
         wanted = [each for each in subjects if each.candidates]
         shares = [_share(each) for each in wanted]
-        for each, count in zip(wanted, affordable(shares, self.clock.left_s), strict=True):
-            each.candidates = each.candidates[:count]
-            if not count:
+        for each, number in zip(wanted, affordable(shares, self.clock.left_s), strict=True):
+            each.candidates = each.candidates[:number]
+            if not number:
                 each.out_of_time = self.too_late
         tried = [candidate for each in wanted for candidate in each.candidates]
         if not tried:
@@ -97,7 +98,7 @@ class Trials:
         by_name = {each.endpoint: each for each in subjects}
         servers = self._servers(tried, by_name)
         rounds: Rounds = {}
-        self.tell(f"trying {_count(len(tried), 'change')}, each in one round")
+        self.tell(f"trying {count(len(tried), 'change')}, each in one round")
         with self._testbed(TRIALS, servers) as testbed:
             lineup = Lineup(testbed, as_written(subjects[0].case))
             lineup.learn(servers)
@@ -132,7 +133,7 @@ class Trials:
         for number, server in enumerate(servers, start=1):
             self._add_bystanders(server, subjects, number)
         rounds: Rounds = {}
-        self.tell(f"confirming {_count(len(winners), 'change')} in at least {CONFIRM_ROUNDS} rounds")
+        self.tell(f"confirming {count(len(winners), 'change')} in at least {CONFIRM_ROUNDS} rounds")
         with self._testbed(CONFIRMED, servers) as testbed:
             lineup = Lineup(testbed, as_written(subjects[0].case))
             lineup.learn(servers)
@@ -341,7 +342,3 @@ def round_words(done: Round) -> str:
     """`6.02 times the requests`, or why there is no such number."""
     ratio = gain([done])
     return (done.error or "no answers") if ratio is None else f"{ratio:.2f} times the requests"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

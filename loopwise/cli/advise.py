@@ -22,6 +22,7 @@ from loopwise.cli.options import (
     Seed,
     Sets,
     StartupTimeout,
+    begin_again,
     checked_label,
     claimed,
     command_line,
@@ -31,6 +32,7 @@ from loopwise.cli.options import (
     ready_to_measure,
     request_of,
     teller,
+    typed,
 )
 from loopwise.errors import GATE_FAILED, Interrupted, RefusedError, UsageError, writing
 from loopwise.report.terminal.console import print_json, say
@@ -88,14 +90,12 @@ def advise(
     """Say what to change about an app's endpoints: def or async def, threads, processes, workers; all measured."""
     from loopwise.advise.decide import gains
     from loopwise.advise.endpoints import choose
-    from loopwise.advise.page import write_page
     from loopwise.advise.planning import refuse_short
-    from loopwise.advise.rows import plain, write_rows
+    from loopwise.advise.rows import plain
     from loopwise.advise.session import Adviser, Wishes
     from loopwise.generator.client import generators
     from loopwise.report.terminal.progress import Quiet
-    from loopwise.results.files import refuse_unwritable, write_atomically
-    from loopwise.results.folder import EXPERIMENT
+    from loopwise.results.files import refuse_unwritable
     from loopwise.suite.own_app import named_app, named_env_file
     from loopwise.suite.scaffold import trial_document
 
@@ -126,27 +126,40 @@ def advise(
     screen, is_silent = console(), quiet or as_json
     path = new_folder(out, "advise", label)
     with claimed(path) as result, crashes_logged(path), generators(result.generator_log) as pool:
-        pool.warm_up()
-        wishes = Wishes(budget_s, counts, canary, 1 if seed is None else seed)
-        adviser = Adviser(result, pool, wishes, teller(screen, silent=is_silent), Quiet(), command_line())
         try:
+            pool.warm_up()
+            wishes = Wishes(budget_s, counts, canary, 1 if seed is None else seed)
+            adviser = Adviser(result, pool, wishes, teller(screen, silent=is_silent), Quiet(), command_line())
             rows = adviser.advise(document, chosen, overrides_of(set_, startup_timeout_s))
+            _write(result, rows, adviser, app, patch)
         except (Interrupted, RefusedError) as error:
-            raise type(error)(f"{error}: {_what_is_kept(result)}") from None
-        with writing("--out", path):
-            write_rows(path, rows)
-            write_page(path, rows, app=app, canary=adviser.canary, command=command_line())
-    if patch is not None and adviser.patch:
-        with writing("--patch", patch, is_file=True):
-            write_atomically(patch, adviser.patch)
-    if (path / EXPERIMENT).exists():
-        _report(path)
+            raise type(error)(f"{error}: {_what_is_kept(result, out)}") from None
     if as_json:
         print_json(plain(rows))
     else:
         _print(rows, adviser, patch, app_dir, path)
     advised = [row for row in rows if row.outcome == "advised" and row.metric == "throughput_rps"]
     return GATE_FAILED if least is not None and any(gains(row.ci_low, least) for row in advised) else 0
+
+
+def _write(
+    result: "ResultFolder", rows: "Sequence[AdviceRow]", adviser: "Adviser", app: str, patch: Path | None
+) -> None:
+    """Write the advice, the patch, and the report of the endpoints as written."""
+    from loopwise.advise.page import write_page
+    from loopwise.advise.rows import write_rows
+    from loopwise.report.build import build
+    from loopwise.results.files import write_atomically
+    from loopwise.results.folder import EXPERIMENT
+
+    with writing("--out", result.path):
+        write_rows(result.path, rows)
+        write_page(result.path, rows, app=app, canary=adviser.canary, command=command_line())
+    if patch is not None and adviser.patch:
+        with writing("--patch", patch, is_file=True):
+            write_atomically(patch, adviser.patch)
+    if (result.path / EXPERIMENT).exists():
+        build(result)
 
 
 def _print(rows: "Sequence[AdviceRow]", adviser: "Adviser", patch: Path | None, app_dir: Path, path: Path) -> None:
@@ -212,21 +225,19 @@ def parse_gain(text: str) -> float:
     return float(match["percent"]) / 100
 
 
-def _report(path: Path) -> None:
-    """Make the report of the endpoints as written, and print nothing."""
-    from loopwise.report.build import build
-    from loopwise.results.folder import ResultFolder
-
-    build(ResultFolder(path))
-
-
-def _what_is_kept(result: "ResultFolder") -> str:
+def _what_is_kept(result: "ResultFolder", out: Path | None) -> str:
     """Say what of an advice that ended early is kept."""
+    from loopwise.analysis.wording import count
     from loopwise.errors import ResultError
+    from loopwise.results.folder import ADVICE, ROUNDS
 
+    if (result.path / ADVICE).exists():
+        return f"the advice is kept; its report: {typed('report', result.path)}"
     try:
         runs = sum(planned.state != "planned" for planned in result.experiment().plan)
     except ResultError:
-        return "nothing is kept"
-    rounds = sum(1 for _ in result.path.glob("*/pairs/*/*/*/round.json"))
-    return f"{runs} runs and {rounds} rounds are kept in {result.path}, but no advice; begin again with another --out"
+        return f"nothing is kept; {begin_again(out)}"
+    rounds = sum(1 for _ in result.path.glob(f"*/{ROUNDS}"))
+    seen, again = typed("report", result.path), begin_again(out)
+    kept = f"{count(runs, 'run')} and {count(rounds, 'round')} are kept, and give no advice"
+    return f"{kept}; see the runs with: {seen}, or {again}"
