@@ -18,7 +18,7 @@ from loopwise.generator.client import Generator
 from loopwise.measure.testbed import Testbed
 from loopwise.measure.written import WrittenAnswers
 from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suite
-from loopwise.model.modes import OWN
+from loopwise.model.factors import is_moded
 from loopwise.results.folder import ResultFolder
 from loopwise.results.trust import sealed
 from loopwise.servers import target
@@ -131,7 +131,7 @@ class Trials:
         if not servers:
             return
         for number, server in enumerate(servers, start=1):
-            self._add_bystanders(server, subjects, number)
+            self._add_bystanders(server, subjects, number, self.clock.left_s / len(servers))
         rounds: Rounds = {}
         self.tell(f"confirming {count(len(winners), 'change')} in at least {CONFIRM_ROUNDS} rounds")
         with self._testbed(CONFIRMED, servers) as testbed:
@@ -199,17 +199,21 @@ class Trials:
         mine = written.model_copy(update={**served, "case_id": f"{written.case_id[:80]}-{tag}"})
         return Contest(written, mine, candidate, slice_s(written.load.users, subject.throughput_rps))
 
-    def _add_bystanders(self, server: Server, subjects: Sequence[Subject], number: int) -> None:
-        """Compare the endpoints that a server does not change, too, as far as there is time: the quickest first."""
-        beside = server.case.model_copy(update={"mode": OWN.name})
+    def _add_bystanders(self, server: Server, subjects: Sequence[Subject], number: int, left_s: float) -> None:
+        """Compare the endpoints that a server does not change, too, as far as there is time: the quickest first.
+
+        A mode changes its own endpoints alone: the others are served as written there.
+        """
+        if is_moded(server.case):
+            return
         changed = {contest.endpoint.name for contest in server.contests}
         others = [each for each in subjects if each.endpoint not in changed and each.throughput_rps]
         for each in sorted(others, key=self._cost_s):
             planned_s = sum(self._cost_s(one) for one in subjects if one.endpoint in changed) + 2 * START_S
-            if CONFIRM_ROUNDS * (planned_s + self._cost_s(each)) > self.clock.left_s:
+            if CONFIRM_ROUNDS * (planned_s + self._cost_s(each)) > left_s:
                 break
             changed.add(each.endpoint)
-            server.contests.append(self._contest(each, beside, None, f"beside-{number}"))
+            server.contests.append(self._contest(each, server.case, None, f"beside-{number}"))
 
     def _affordable_winners(self, winners: Sequence[Subject]) -> list[Subject]:
         """The winners that can be confirmed in the time that is left; the others are noted as too late."""
