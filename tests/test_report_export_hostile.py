@@ -29,7 +29,7 @@ from loopwise.report.export.junit import junit
 from loopwise.report.export.markdown import LINKED, escape, escape_html, pull_request_comment
 from loopwise.report.export.spreadsheet import cell
 from loopwise.report.export.tallies import CountingFolder
-from loopwise.visible import clean
+from loopwise.visible import clean, inert
 
 FORMULAS = ["=cmd|' /C calc'!A1", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\n=1", "＝1"]
 CELLS: list[tuple[object, object]] = [
@@ -77,6 +77,7 @@ NASTY = [
     "[a](http://b.c)", "![a](//b.c/i.png)", "[x]: http://a.b", "https://evil.example/x", "www.evil.example",
     "mailto:a@b.c", "<a@b.c>", "@all", "&#64;all", "#1", "GH-12", ":boom:",
     "<script>alert(1)</script>", "<b>", "&lt;", "<!--", "-->",
+    "::error::x", "::set-output name=a::b", "##[error]x", "##vso[task.complete]", "##teamcity[x]",
     "- item", "+ item", "1. one", "2) two", "# head", "> quote", "===", "---", "    code",
     "a\nb", "a\n\n- b", "a  \nb", "\x1b[31m",
 ]  # fmt: skip
@@ -132,7 +133,9 @@ def check_text(place: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_nothing_that_github_would_link_is_left_whole(text: str) -> None:
+def test_nothing_is_left_whole_that_github_links_or_a_ci_service_obeys(text: str) -> None:
+    assert inert(escape(text)) == escape(text)
+    assert inert(f"<b>{escape_html(text)}") == f"<b>{escape_html(text)}"
     for escaped in (escape(text), escape_html(text)):
         assert not [found for found in LINKED.finditer(escaped) if not escaped.startswith("<!-- -->", found.end())]
         assert not re.search(r"<(?!!-- -->)", escaped)

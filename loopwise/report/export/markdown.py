@@ -55,14 +55,14 @@ def escape(text: str, limit: int = MAX_NAME) -> str:
     """Text on one line that Markdown shows as it is, wherever it stands: no markup, no HTML, no end of a cell, no link.
 
     GitHub makes links of addresses, `@name`, `#1` and `GH-1`, and pictures of `:name:`, escaped or not: an empty
-    comment inside keeps it from that.
+    comment inside keeps it from that. Nor does it command a CI service that shows the document in its log.
     """
     return _unlinked(re.sub(r"([\\`*_\[\]|#~$])|^([-+=:])|^(\d+)(?=[.)](?:\s|$))", _escaped, _inert(text, limit)))
 
 
 def escape_html(text: str, limit: int = MAX_NAME) -> str:
     """The same between tags of HTML, where Markdown knows no escapes."""
-    return _unlinked(_inert(text, limit))
+    return _unlinked(_inert(text, limit)).replace("[", "&lbrack;")
 
 
 def _inert(text: str, limit: int) -> str:
