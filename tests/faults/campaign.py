@@ -87,19 +87,26 @@ def carry_out(faults: Sequence[Fault], ground: Ground, *, seed: int, deadline_s:
             yield from (each.result() for each in ended)
 
 
-def remembered(log: Path | None, table: Iterable[Fault]) -> dict[str, Done]:
-    """What became of faults by a log of earlier campaigns, by their names: the last time that each was done."""
-    if log is None or not log.exists():
-        return {}
+def remembered(log: Path | None, table: Iterable[Fault]) -> tuple[dict[str, Done], Fuzzed]:
+    """Read a log of earlier campaigns: the last time that each fault was done, by its name, and all that was fuzzed."""
     faults = {each.name: each for each in table}
-    rows = map(json.loads, log.read_text(encoding="utf-8").splitlines())
-    return {row["fault"]: Done(**row | {"fault": faults[row["fault"]]}) for row in rows if row["fault"] in faults}
+    dones: dict[str, Done] = {}
+    fuzzed = Fuzzed({}, [])
+    for line in log.read_text(encoding="utf-8").splitlines() if log is not None and log.exists() else ():
+        row = json.loads(line)
+        if "tried" in row:
+            fuzzed = fuzzed.with_more(Fuzzed(**row))
+        elif row["fault"] in faults:
+            dones[row["fault"]] = Done(**row | {"fault": faults[row["fault"]]})
+    return dones, fuzzed
 
 
-def remember(log: Path, done: Done) -> None:
-    """Append what became of a fault."""
-    with log.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(done._asdict() | {"fault": done.fault.name}) + "\n")
+def remember(log: Path | None, what: Done | Fuzzed) -> None:
+    """Append what became of a fault, or how much was fuzzed."""
+    if log is not None:
+        row = what._asdict() | ({"fault": what.fault.name} if isinstance(what, Done) else {})
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
 
 
 def tell(done: Done, number: int, total: int) -> None:
@@ -147,7 +154,9 @@ def fuzz_only(chosen: argparse.Namespace) -> int:
     """Fuzz until the time is over; returns the exit status."""
     seed = random.randrange(2**32) if chosen.seed is None else chosen.seed
     print(f"fuzzing for {chosen.minutes:g} minutes; the same again with: --seed {seed}", flush=True)
-    return tell_fuzzed(fuzz_for(chosen.minutes, seed))
+    fuzzed = fuzz_for(chosen.minutes, seed)
+    remember(chosen.log, fuzzed)
+    return tell_fuzzed(fuzzed)
 
 
 def tell_fuzzed(fuzzed: Fuzzed) -> int:
@@ -172,7 +181,7 @@ def main() -> int:
     if chosen.list:
         print("\n".join(each.name for each in table))
         return 0
-    before = remembered(chosen.log, table)
+    before, fuzzed = remembered(chosen.log, table)
     faults = [
         each for each in shuffled(table, random.Random(seed)) if each.name not in before or before[each.name].problems
     ]
@@ -181,15 +190,19 @@ def main() -> int:
     with ProcessPoolExecutor(1, get_context("spawn")) as beside:
         fuzzing = beside.submit(fuzz_for, chosen.fuzz_minutes, seed) if chosen.fuzz_minutes else None
         dones = campaign(faults, seed, began_s + chosen.minutes * 60, chosen.jobs, chosen.log)
-        fuzzed = fuzzing.result() if fuzzing is not None else None
+        more = fuzzing.result() if fuzzing is not None else Fuzzed({}, [])
     bad = [each for each in dones if each.problems]
     print(f"survived: {len(dones) - len(bad)} of {len(dones)}, in {(time.monotonic() - began_s) / 60:.1f} minutes")
     for done in bad:
         print(f"not survived: {done.fault.name}: {done.problems[0]}")
-    status = tell_fuzzed(fuzzed) if fuzzed is not None else 0
+    status = 0
+    if more.tried:
+        remember(chosen.log, more)
+        status = tell_fuzzed(more)
     if chosen.out is not None:
         known = before | {each.fault.name: each for each in dones}
-        chosen.out.write_text(document(list(known.values()), len(table), fuzzed), encoding="utf-8")
+        text = document(list(known.values()), len(table), fuzzed.with_more(more))
+        chosen.out.write_text(text, encoding="utf-8")
     return 1 if bad else status
 
 
@@ -201,6 +214,5 @@ def campaign(faults: Sequence[Fault], seed: int, deadline_s: float, jobs: int, l
         for done in carry_out(faults, ground, seed=seed, deadline_s=deadline_s, jobs=jobs):
             dones.append(done)
             tell(done, len(dones), len(faults))
-            if log is not None:
-                remember(log, done)
+            remember(log, done)
     return dones

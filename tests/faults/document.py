@@ -11,11 +11,12 @@ HEAD = """# Reliability
 Harm that is done to Loopwise on purpose, and what becomes of it. This page is made by
 
 ```
-python -m tests.faults --minutes 30 --fuzz-minutes 10 --out docs/reliability.md
+python -m tests.faults --minutes 30 --fuzz-minutes 10 --log faults.jsonl --out docs/reliability.md
 ```
 
-Each fault is done to the real command, in a folder of its own, on a tiny app: a signal when the command announces
-that it is in a phase, a disk that is filled then, a limit, a suite at the end of what it may hold. It is survived if
+and the log lets a later one go on with the faults that are left. Each is done to the real command, in a folder of its
+own, on a tiny app: a signal when the command announces that it is in a phase, a disk that is filled then, a limit, a
+suite at the end of what it may hold. It is survived if
 
 - the exit status is one that `--help` names, and not 70, and no output has a traceback;
 - an error is one sentence, which says what to do;
@@ -27,7 +28,7 @@ CI does four minutes of them, in the same order each time (`.ci/run`), the tests
 """
 
 
-def document(dones: Sequence[Done], total: int, fuzzed: Fuzzed | None) -> str:
+def document(dones: Sequence[Done], total: int, fuzzed: Fuzzed) -> str:
     """Write the page.
 
     Args:
@@ -35,15 +36,12 @@ def document(dones: Sequence[Done], total: int, fuzzed: Fuzzed | None) -> str:
         total: number of faults that there are.
         fuzzed: how much was fuzzed, and what was found.
     """
-    days, seeds = (
-        sorted({str(value) for value in values})
-        for values in zip(*((each.day, each.seed) for each in dones), strict=True)
-    )
-    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    days, seeds = sorted({each.day for each in dones}), sorted({each.seed for each in dones})
+    when = " to ".join([*days[:1], *days[1:][-1:]])
     survived = sum(not each.problems for each in dones)
     lines = [
         HEAD,
-        f"Made on {when} (seeds: {', '.join(seeds)}): {len(dones)} of the table's {total} faults were done, "
+        f"Made on {when} (seeds: {', '.join(map(str, seeds))}): {len(dones)} of the table's {total} faults were done, "
         f"{survived} survived.",
         "",
         "| kind | done | survived |",
@@ -52,11 +50,10 @@ def document(dones: Sequence[Done], total: int, fuzzed: Fuzzed | None) -> str:
     groups = {group: [each for each in dones if each.fault.group == group] for group in GROUPS}
     for group, mine in groups.items():
         lines.append(f"| {GROUPS[group]} | {len(mine)} | {sum(not each.problems for each in mine)} |")
-    if fuzzed is not None:
-        lines += [
-            f"| Fuzzed {name} | {count} | {count - sum(text.startswith(name) for text in fuzzed.found)} |"
-            for name, count in fuzzed.tried.items()
-        ]
+    lines += [
+        f"| Fuzzed {name} | {count} | {count - sum(text.startswith(name) for text in fuzzed.found)} |"
+        for name, count in fuzzed.tried.items()
+    ]
     lines.append("")
     for group, mine in groups.items():
         if mine:

@@ -33,6 +33,12 @@ class Fuzzed(NamedTuple):
     tried: dict[str, int]
     found: list[str]
 
+    def with_more(self, more: "Fuzzed") -> "Fuzzed":
+        """Both together."""
+        names = (*self.tried, *(name for name in more.tried if name not in self.tried))
+        tried = {name: self.tried.get(name, 0) + more.tried.get(name, 0) for name in names}
+        return Fuzzed(tried, [*self.found, *more.found])
+
 
 FUZZERS = {
     "suites": Fuzzer(st.tuples(fuzzed.SUITES), fuzzed.try_suite),
