@@ -11,7 +11,7 @@ from loopwise.servers.diffs import DiffError, patch_of
 
 OFFERED = 3
 """Edits of an endpoint that are tried at most, the most promising first."""
-WAITING = ("asyncio_sleep", "httpx", "aiosqlite", "once", "to_thread", "def")
+WAITING = ("asyncio_sleep", "to_thread", "httpx", "aiosqlite", "once", "def")
 COMPUTING = ("to_thread", "process", "def")
 """Kinds of edits by what holds the loop, the most promising first. Who waits gains nothing from other processes; of
 what computes, much lets go of the GIL."""

@@ -84,6 +84,19 @@ COMMANDS: dict[str, Command] = {
         },
         is_quick=False,
     ),
+    "advise": Command(
+        lambda place: [
+            *("advise", "plain:app", "--endpoint", "GET /", "--users", "2", "--budget-s", "20"),
+            *("--out", str(place.result)),
+        ],
+        {
+            "server starts": SERVER,
+            "window": f"{NOTE}@window_opened",
+            "recording": SEAL,
+            "page": "loopwise.advise.page:write_page",
+        },
+        is_quick=False,
+    ),
     "init": Command(
         lambda place: ["init", str(place.data / "fresh"), "--app", "plain:app"],
         {"import of the app": "loopwise.suite.own_app:_ask", "writing": "loopwise.suite.scaffold:_endpoint_lines"},
