@@ -16,7 +16,7 @@ from support.cli import Bench, commanding
 from support.fakes import Conduct, FakeBench, machine_of
 
 from loopwise import __version__
-from loopwise.calibrate.doctor import CHECKUPS, Checkup, Symptom, is_fit
+from loopwise.calibrate.doctor import CHECKUPS, Checkup, Symptom, busy_sentence, is_fit
 from loopwise.errors import Interrupted, ServerError
 from loopwise.measure.experiment import Execution
 from loopwise.results.folder import ResultFolder
@@ -78,6 +78,24 @@ def suite(tmp_path: Path) -> Path:
     path = tmp_path / "mine.toml"
     path.write_text(SUITE)
     return path
+
+
+def test_a_busy_machine_is_said_before_the_first_run(
+    bench: Bench, fake: FakeBench, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loopwise.calibrate.doctor.busy_now", lambda: busy_sentence(0.93, 0.0))
+    _, _, err = bench("run", suite, "--out", tmp_path / "r", "--no-report")
+    assert err.startswith("note: this machine is busy: 93 % of its CPU is used before the first run; end what else")
+
+
+@pytest.mark.parametrize(
+    ("busy", "stolen", "said"),
+    [(0.5, 0.1, ""), (0.51, 0.0, "this machine is busy: 51 %"), (0.0, 0.11, "this machine's host is busy: it took 11")],
+)
+def test_a_machine_is_busy_beyond_the_limits_of_doctor(busy: float, stolen: float, said: str) -> None:
+    sentence = busy_sentence(busy, stolen)
+    assert sentence.startswith(said)
+    assert bool(sentence) == bool(said)
 
 
 def test_run_prints_the_answer_and_the_path_of_the_report(

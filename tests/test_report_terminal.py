@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from support.page import page_summary
 from support.report import HOSTILE, REASON, fixture_summary, own_app_summary, running_server_summary
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import Cause, Run
+from loopwise.model import Cause, Check, Run
 from loopwise.report import format as fmt
 from loopwise.report.cells import Cells
 from loopwise.report.terminal.answer import Answer, bar, print_tidily
@@ -21,10 +22,10 @@ from loopwise.report.words import short_causes
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def printed(summary: Summary, width: int = 80, **options: Any) -> str:
+def printed(summary: Summary, width: int = 80, *, is_detailed: bool | None = None, **options: Any) -> str:
     fields: dict[str, Any] = {"force_terminal": False, "color_system": None, "_environ": {}}
     console = Console(file=io.StringIO(), width=width, **(fields | options))
-    print_tidily(console, Answer(summary))
+    print_tidily(console, Answer(summary, is_detailed))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -56,6 +57,33 @@ SHAPES: list[Callable[[], Summary]] = [
     lambda: own_app_summary(40, (1,), names="long"),
     running_server_summary,
 ]
+
+
+QUICK_LINES = 50
+"""Of a terminal that is not small, the line that names report.html included."""
+
+
+def test_the_answer_and_the_tables_of_quick_fit_a_screen() -> None:
+    summary = with_causes(page_summary(20))
+    sentence = (
+        "async with 1 worker serves 979 [964, 994] requests/s (and so does async with 2 workers, within ±5 %), 1.23"
+        " times [1.19, 1.28] those of sync, because sync waits for its 40 threads. No clear difference from sync with 2"
+        " workers, all comparisons taken together. The canary /health took 3.9 [1.75, 8.73] ms at p99, 0.633 times"
+        " [0.184, 2.18] that of the idle app: undecided at 5 %."
+    )
+    busy = Check(name="other_cpu", value=1, limit=0.2, effect="flag", ok=False)
+    runs = tuple(run.model_copy(update={"checks": (busy,)}) for run in summary.runs)
+    summary = replace(summary, runs=runs, answers=tuple(f"{card.subject}: {sentence}" for card in summary.cards))
+    text = printed(summary)
+    assert len(text.splitlines()) + 1 <= QUICK_LINES
+    assert "60 of 60 runs were disturbed" in text.splitlines()[0]
+    assert "thread pool full" not in text
+    assert "--details" in text
+    assert text.count("await it") == 2
+    detailed = printed(summary, is_detailed=True)
+    assert "thread pool full 100 % of the window" in detailed
+    assert "marked by a check: other CPU" in detailed
+    assert "--details" not in detailed
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -132,7 +160,7 @@ def test_cases_invalid_for_one_reason_are_named_together() -> None:
 
 def test_a_cause_that_several_cases_share_is_told_once() -> None:
     summary = with_causes(fixture_summary(40))
-    text = " ".join(printed(summary).split())
+    text = " ".join(printed(summary, is_detailed=True).split())
     assert text.count("thread pool full 100 % of the window") == len(Cells(summary).facets)
     assert "sync × 1 and sync × 2: thread pool full 100 % of the window" in text
 

@@ -19,6 +19,8 @@ from loopwise.report.terminal.screen import plain
 from loopwise.report.terminal.tables import WordTable
 
 STEAL_WATCH_S, LOAD_WATCH_S = 1.0, 0.5
+GLANCE_S = 0.2
+"""Before every measuring command: nobody should wait for it."""
 MIN_OPEN_FILES = 4096
 MIN_FREE_GB = 1.0
 MAX_LOAD_PER_CORE = 0.5
@@ -140,6 +142,34 @@ CHECKUPS = (
 def diagnose() -> list[Symptom]:
     """Apply every check; takes about two seconds, most of it watching the CPU."""
     return [checkup() for checkup in CHECKUPS]
+
+
+def busy_now() -> str:
+    """Say that the machine is busy with other things; empty if it is not. Watches the CPU only if it was of late."""
+    cores = psutil.cpu_count() or 1
+    if psutil.getloadavg()[0] < MAX_LOAD_PER_CORE * cores:
+        return ""
+    before = machine.cpu_clock()
+    time.sleep(GLANCE_S)
+    after = machine.cpu_clock()
+    total_s = max(after.total_s - before.total_s, 1e-9)
+    busy, stolen = (after.busy_s - before.busy_s) / total_s, (after.steal_s - before.steal_s) / total_s
+    return busy_sentence(busy, stolen)
+
+
+def busy_sentence(busy: float, stolen: float) -> str:
+    """A sentence on shares of the machine's CPU before anything is measured; empty where they are small."""
+    if busy > MAX_LOAD_PER_CORE:
+        return (
+            f"this machine is busy: {100 * busy:.0f} % of its CPU is used before the first run; "
+            "end what else runs (see `top`), or expect disturbed runs"
+        )
+    if stolen > MAX_STEAL_RATIO:
+        return (
+            f"this machine's host is busy: it took {100 * stolen:.0f} % of the CPU before the first run; "
+            "measure when it is quieter, or compare by ratios only"
+        )
+    return ""
 
 
 def is_fit(symptoms: Sequence[Symptom]) -> bool:

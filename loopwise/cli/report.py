@@ -22,15 +22,32 @@ def report(
             help="Write RESULT/exports/ as well: csv, json, parquet, markdown, hgrm, locust, k6; may be repeated.",
         ),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print the causes, remedies, canaries and marks of each case as well.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """(Re)build charts, tables and report.html of a result; nothing is measured again."""
-    make_report(result, as_json=as_json, formats=export or ())
+    make_report(result, as_json=as_json, formats=export or (), details=details or None)
     return 0
 
 
-def make_report(path: Path, *, as_json: bool = False, quiet: bool = False, formats: Sequence[str] = ()) -> None:
+def make_report(
+    path: Path,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    formats: Sequence[str] = (),
+    details: bool | None = None,
+) -> None:
     """(Re)build charts, tables, page and exports from what is on disk, and print the answer.
+
+    Args:
+        path: of the result.
+        as_json: print summary.json instead.
+        quiet: print only where the files are.
+        formats: to export.
+        details: whether each case's causes and marks are printed; None: if there are few cases.
 
     Raises:
         Interrupted: the user asked to stop; names the command that goes on.
@@ -38,13 +55,13 @@ def make_report(path: Path, *, as_json: bool = False, quiet: bool = False, forma
     """
     try:
         with crashes_logged(path):
-            _make(path, as_json=as_json, quiet=quiet, formats=formats)
+            _make(path, as_json=as_json, quiet=quiet, formats=formats, details=details)
     except (Interrupted, RefusedError) as error:
         wanted = [f"--export={text}" for text in formats]
         raise type(error)(f"{error}: every run is kept; then: {typed('report', path, *wanted)}") from None
 
 
-def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str]) -> None:
+def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str], details: bool | None) -> None:
     from loopwise.report.build import build
     from loopwise.report.export.formats import OF_ROWS, export, parse_formats
     from loopwise.report.export.tallies import CountingFolder
@@ -60,7 +77,7 @@ def _make(path: Path, *, as_json: bool, quiet: bool, formats: Sequence[str]) -> 
         return
     screen = console()
     if not quiet:
-        print_tidily(screen, Answer(summary))
+        print_tidily(screen, Answer(summary, details))
         for sentence in summary.damaged:
             say(screen, f"damaged: {sentence}")
     for name, files in exported.items():

@@ -1,6 +1,6 @@
 """The answers and the tables of cases in a terminal of any width, without colour, and in a log file."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -47,6 +47,9 @@ NARROW_BAR, WIDE_BAR = 5, 16
 """Characters of the longest bar."""
 NAME_COLUMNS, LEAST_NAME_COLUMNS = 28, 10
 """Room of a name before other columns are left out for it; before one that matters is left out."""
+FEW_CASES = 8
+"""With more, what is told of each case would push the answer and the tables off the screen."""
+MORE = "Causes, remedies, canaries, marks of each case: `report RESULT --details`"
 _AGAINST, _P50, _BAR, _BOUND, _CANARY, _CPU, _MEMORY, _CAUSE = range(1, 9)
 """The order in which columns are left out, the last first."""
 _MATTERS = _P50
@@ -59,17 +62,21 @@ class Answer:
     """The answers, then a table per group of cases that are compared, then a note about the intervals."""
 
     summary: Summary
+    is_detailed: bool | None = None
+    """Whether each case's cause, remedy, canary, prediction and marks are told; None: if there are few cases."""
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay it out for the available width."""
         cells = Cells(self.summary)
         if busy := busy_words(self.summary):
-            yield Padding(plain(busy, "bold yellow"), (0, 0, 1, 0))
+            yield plain(busy, "bold yellow")
         for answer in self.summary.answers:
             yield Padding(plain(answer, "bold"), (0, 0, 1, 0))
+        is_detailed = len(cells.cases) <= FEW_CASES if self.is_detailed is None else self.is_detailed
         for facet in cells.facets:
-            yield _facet(cells, facet, options.max_width, is_ascii=options.ascii_only)
-        yield from (plain(note, "dim") for note in (cells.interval_note, cells.log_note) if note)
+            yield _facet(cells, facet, options.max_width, is_ascii=options.ascii_only, is_detailed=is_detailed)
+        more = "" if is_detailed else MORE
+        yield from (plain(note, "dim") for note in (more, cells.interval_note, cells.log_note) if note)
 
 
 def print_tidily(console: Console, renderable: RenderableType) -> None:
@@ -91,16 +98,13 @@ def bar(ratio: float, width: int, *, is_ascii: bool = False) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> RenderableType:
-    """A heading, the table of its cases, and sentences about invalid and marked cases and causes."""
+def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool, is_detailed: bool) -> RenderableType:
+    """A heading, the table of its cases, and sentences about invalid cases; detailed, also about all others."""
     summary, row = cells.summary, cells.row(facet.cases, "throughput_rps")
     names = {cell.case.case_id: _case_name(facet, cell) for cell in row}
     causes, dead = first_causes(summary.runs), deadlocked(summary.runs)
     invalid = {cell.case.case_id: cell.invalid for cell in row if cell.invalid is not None}
     deadlocks = {key: causes[key].evidence for key in invalid if key in dead}
-    evidence = {key: each.evidence for key, each in causes.items() if key not in deadlocks}
-    remedies = {key: each.remedy for key, each in causes.items() if each.remedy}
-    marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
     notes = [
         *_errors(summary, facet, names),
         *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(retries(summary), names)),
@@ -109,21 +113,37 @@ def _facet(cells: Cells, facet: Facet, width: int, *, is_ascii: bool) -> Rendera
             for text, some in _by_text({key: why for key, why in invalid.items() if key not in deadlocks}, names)
         ),
         *(Text.assemble((f"{_listed(some)}: ", "red"), text) for text, some in _by_text(deadlocks, names)),
-        *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(evidence, names)),
-        *(plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(remedies, names)),
-        *(plain(text, "dim") for text in canary_lines(summary, names)),
+        *(_details(summary, names, deadlocks) if is_detailed else _to_do(summary, names)),
         *(
             plain(f"{_listed(some)}: in production, {text}", "red")
             for text, some in _by_text(kill_words(summary.runs), names)
         ),
-        *(plain(sentence) for sentence in far_off(summary, names).values()),
-        *(plain(f"{_are(some)} marked by a check: {text}", "yellow") for text, some in _by_text(marks, names)),
     ]
     title = Text.assemble((facet.heading, "bold"), "  ", (facet.context, "dim"))
     columns = _columns(cells, facet, is_wide=True, is_ascii=is_ascii)
     if _width([column.width for column in columns]) > width:
         columns = _fitting(_columns(cells, facet, is_wide=False, is_ascii=is_ascii), width)
     return Padding(Group(title, "", _table(columns, width), *notes), (0, 0, 1, 0))
+
+
+def _details(summary: Summary, names: Mapping[str, str], deadlocks: Collection[str]) -> Iterator[Text]:
+    """Causes of the named cases, remedies, canaries, predictions that were missed, and marks; each text once."""
+    causes = first_causes(summary.runs)
+    evidence = {key: each.evidence for key, each in causes.items() if key not in deadlocks}
+    remedies = {key: each.remedy for key, each in causes.items() if each.remedy}
+    for texts in (evidence, remedies):
+        yield from (plain(f"{_listed(some)}: {text}", "dim") for text, some in _by_text(texts, names))
+    yield from (plain(text, "dim") for text in canary_lines(summary, names))
+    yield from (plain(sentence) for sentence in far_off(summary, names).values())
+    marks = {key: ", ".join(checks) for key, checks in flagged(summary.runs).items()}
+    yield from (plain(f"{_are(some)} marked by a check: {text}", "yellow") for text, some in _by_text(marks, names))
+
+
+def _to_do(summary: Summary, names: Mapping[str, str]) -> Iterator[Text]:
+    """The remedy of what holds the recommended case back."""
+    for card in summary.cards:
+        if card.case_id in names and card.held and card.held.case_id == card.case_id and card.held.remedy:
+            yield plain(f"{names[card.case_id]}: {card.held.remedy}", "dim")
 
 
 def _errors(summary: Summary, facet: Facet, names: Mapping[str, str]) -> list[RenderableType]:
