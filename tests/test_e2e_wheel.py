@@ -75,3 +75,26 @@ def test_the_command_checks_lists_and_runs_from_any_folder(installed: Path, tmp_
     assert [run.status for run in runs_of(result)] == ["ok", "ok"]
     assert (result / "report.html").is_file()
     assert bench.left_behind() == []
+
+
+TEST = """
+import time
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        time.sleep(0.03)  # blocks
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+def test_it(loopwise):
+    loopwise.assert_loop_free(app, "GET /", times=1)
+"""
+
+
+def test_pytest_finds_the_fixture_and_the_fixture_the_line(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_app.py").write_text(TEST, encoding="utf-8")
+    argv = [str(installed / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    shown = [line.removeprefix("E").strip() for line in done.stdout.splitlines() if line.startswith("E ")]
+    assert "LoopHeldError: GET / held the event loop for" in shown[0], done.stdout + done.stderr
+    assert shown[2:4] == ["test_app.py:6", "time.sleep(0.03)  # blocks"]

@@ -274,7 +274,7 @@ def test_nothing_stays_behind_whatever_became_of_the_call() -> None:
     for path in ("sleeps", "awaits", "missing"):
         with pytest.raises((AssertionError, EndpointError)) if path != "awaits" else pytest.MonkeyPatch.context():
             by_app(App(), f"GET /{path}")
-    assert asyncio.get_event_loop_policy().get_event_loop() is current
+    assert asyncio.get_event_loop() is current
     asyncio.set_event_loop(None)
     current.close()
     assert state_of_the_process() == before
@@ -323,7 +323,7 @@ FREE, HELD, DISTURBED = (1, 1), (30, 31), (5, 31)
 def test_calls_decide_together(
     timed: list[tuple[int, int]], looks: list[tuple[int, int]], fails: bool, why: str
 ) -> None:
-    trial = Trial(Request("GET", "/x"), 20.0, 3, Path(__file__).parent)
+    trial = Trial(Request("GET", "/x"), 20.0, 3)
     spot = blame_module("places").Spot(__file__, 1, True, None, None)
     for held_ms, wall_ms in [*timed, *looks]:
         call = trial.next_call()
@@ -339,7 +339,7 @@ def test_calls_decide_together(
 
 
 def test_a_call_that_no_loop_worked_for_is_no_proof() -> None:
-    trial = Trial(Request("GET", "/x"), 20.0, 1, Path(__file__).parent)
+    trial = Trial(Request("GET", "/x"), 20.0, 1)
     while trial.next_call() is not None:
         pass
     with pytest.raises(EndpointError, match="without a callback"):

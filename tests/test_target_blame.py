@@ -77,6 +77,12 @@ def test_a_path_belongs_to_the_app_a_library_or_what_runs_the_loop(path: str, ki
     assert places.kind(path) == kind
 
 
+def test_below_the_root_of_all_folders_everything_that_is_not_installed_is_the_apps() -> None:
+    everywhere = Places("/", OURS)
+    paths = ("/home/shopping/main.py", LIBRARY, json.__file__)
+    assert [everywhere.kind(path) for path in paths] == ["app", "library", "standard"]
+
+
 @pytest.mark.parametrize(
     ("stack", "expected"),
     [

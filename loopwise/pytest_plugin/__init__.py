@@ -67,7 +67,7 @@ class Loopwise:
         request = asking.request_of(
             endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
         )
-        loop_free.run(app, loop_free.Trial(request, longest_ms, times, self._root))
+        loop_free.run(app, loop_free.Trial(request, longest_ms, times))
 
     async def assert_loop_free_async(
         self,
@@ -88,7 +88,7 @@ class Loopwise:
         request = asking.request_of(
             endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
         )
-        await loop_free.run_async(app, loop_free.Trial(request, longest_ms, times, self._root))
+        await loop_free.run_async(app, loop_free.Trial(request, longest_ms, times))
 
     def served(
         self,

@@ -92,6 +92,11 @@ working_for: ContextVar[Call | None] = ContextVar("loopwise_call", default=None)
 """The call that caused a callback: tasks, timers and threads inherit it with their context."""
 
 
+def now_ns() -> int:
+    """A monotonic clock, and not one of those that tests freeze."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
 @contextmanager
 def watching(call: Call) -> Iterator[None]:
     """Watch within a `with` block: callbacks that begin in it, and whatever its code causes works for the call."""
@@ -106,10 +111,10 @@ def watching(call: Call) -> Iterator[None]:
 
 def settle(timeout_s: float) -> None:
     """Wait until callbacks of other threads that are being executed have ended: their times are not known before."""
-    open_now, deadline_s = dict(_watch.running), time.monotonic() + timeout_s
+    open_now, deadline_ns = dict(_watch.running), now_ns() + round(timeout_s * 1e9)
     open_now.pop(threading.get_ident(), None)
     while any(_watch.running.get(thread) == began for thread, began in open_now.items()):
-        if time.monotonic() > deadline_s:
+        if now_ns() > deadline_ns:
             return
         time.sleep(SAMPLE_S / 4)
 
@@ -134,7 +139,7 @@ def _read() -> _Reading:
 
 
 def _read_clocks() -> _Reading:
-    wall_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # not one that tests freeze
+    wall_ns = now_ns()
     waits = _switches()[0] if HAS_SWITCHES else wall_ns
     return _Reading(wall_ns, time.thread_time_ns(), _delay_ns(), waits)
 
@@ -243,10 +248,10 @@ class _Watch:
         """Note every millisecond what the loops that are in a callback execute; runs in a thread of its own."""
         sys.settrace(None)  # coverage's tracer would make each look at a stack slow
         stack_of, sample = blame_module("places").stack_of, blame_module("tally").Sample
-        since_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        since_ns = now_ns()
         while self._sampler is threading.current_thread():
             time.sleep(SAMPLE_S)
-            at_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            at_ns = now_ns()
             for thread in list(self.running):
                 spot = places.spot(_inside(stack_of(sys._current_frames().get(thread))))
                 self._samples.setdefault(thread, []).append(sample(since_ns, at_ns, spot))

@@ -82,7 +82,7 @@ class Places:
     """
 
     def __init__(self, app_dir: str, ours: str, package: str = "") -> None:
-        self.app_dir = os.path.realpath(app_dir) + os.sep
+        self.app_dir = os.path.join(os.path.realpath(app_dir), "")
         self.cwd = os.getcwd()  # an app may leave it; file names stay relative to this one
         self.package: tuple[str, ...] = (f"{package}/", f"{package}.py") if package else ()
         self.ours = os.path.realpath(ours) + os.sep
