@@ -132,6 +132,7 @@ def _measured(generator: SessionGenerator, suite: Suite) -> Served:
     (case,), (planned,) = suite.cases, experiment.plan
     with temporary_folder() as folder, Services(folder) as services, ExitStack() as stack:
         result = ResultFolder(folder / "result")
+        result.path.mkdir()
         result.write_experiment(experiment)
         log = result.new_run_folder(case.case_id, planned.replicate) / "server.log"
         pinning = pin(case, machine.core_numbers(), suite.generator.processes)
