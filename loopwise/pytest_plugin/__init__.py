@@ -96,7 +96,7 @@ class Loopwise:
         endpoint: str,
         *,
         users: int = 10,
-        seconds: float = 1.0,
+        seconds: float = 0.5,
         workers: int = 1,
         headers: Mapping[str, str] | None = None,
         json: Any = None,
