@@ -163,6 +163,7 @@ DECISIONS = [
     (rounds(6.0, 6.1), False, "throughput_rps", ""),
     (rounds(1.01, 1.0, 0.99, calm=100.0), True, "victim_p99_ms", ""),
     (rounds(0.7, 0.71, 0.7, calm=100.0), False, "throughput_rps", ""),
+    (rounds(0.97, 0.88, 0.59, calm=100.0), False, "throughput_rps", "it spares the canary, and may cost requests"),
     (rounds(6.0, 6.1, 5.9, calm=0.01), False, "throughput_rps", "its gain costs the canary"),
 ]
 

@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 ALIKE = 0.15
 """Changes whose gains are so close are told apart by PREFERENCE, not by what one round says."""
 KEPT = 0.9
-"""Part of the requests that a change must still serve to be worth confirming for the canary's sake."""
+"""Part of the requests that a change must still serve to be confirmed and advised for the canary's sake."""
 CALMED = 1.5
 """So many times shorter must the canary's 99th percentile be for that."""
 
@@ -174,6 +174,8 @@ def decide(found: Judged, harmed: Mapping[str, Verdict]) -> Decision:
     if throughput.verdict == "better":
         gain = Decision(is_advised=True, verdict=throughput)
     elif canary is not None and canary.verdict == "better" and throughput.verdict in {"same", "undecided"}:
+        if (throughput.ratio or 0.0) < KEPT:
+            return Decision(is_advised=False, verdict=throughput, reason="it spares the canary, and may cost requests")
         gain = Decision(is_advised=True, verdict=canary)
     else:
         return Decision(is_advised=False, verdict=throughput)

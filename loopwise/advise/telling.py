@@ -88,18 +88,18 @@ class Subject:
         return self.best.candidate if self.best and self.decision and self.decision.is_advised else None
 
     @property
-    def gain(self) -> float:
-        """How much is gained, for the order: the best first."""
+    def gain(self) -> tuple[bool, float]:
+        """How much is gained, for the order: requests before the canary's sake, the most first; False: nothing."""
         if self.advised is None or self.decision is None or self.decision.verdict.ratio is None:
-            return 0.0
+            return False, 0.0
         ratio = self.decision.verdict.ratio
-        return ratio if self.decision.verdict.metric == "throughput_rps" else 1 / ratio
+        return True, ratio if self.decision.verdict.metric == "throughput_rps" else -ratio
 
 
 def concluded(subjects: Sequence[Subject]) -> list[AdviceRow]:
     """The rows of all endpoints: those with advice first, the largest gain before the others."""
-    advised = sorted((each for each in subjects if each.gain), key=lambda each: -each.gain)
-    others = [each for each in subjects if not each.gain]
+    advised = sorted((each for each in subjects if each.advised), key=lambda each: each.gain, reverse=True)
+    others = [each for each in subjects if not each.advised]
     return [row for each in (*advised, *others) for row in _rows(each)]
 
 

@@ -48,11 +48,11 @@ def gain_words(row: AdviceRow, canary: str | None) -> str:
     times = f"{fmt.number(row.ratio)} times"
     if row.ci_low is not None and row.ci_high is not None:
         times += f" [{fmt.number(row.ci_low)}, {fmt.number(row.ci_high)}]"
-    words = f"{times} the requests" if row.metric == "throughput_rps" else f"{times} the p99 of {canary}"
-    if row.canary_p99_ms is not None and canary:
-        before, after = map(fmt.duration, row.canary_p99_ms)
-        words += f"; p99 of {canary} {before} → {after}"
-    return words
+    if row.canary_p99_ms is None or not canary:
+        return f"{times} the requests"
+    before, after = map(fmt.duration, row.canary_p99_ms)
+    beside = f"p99 of {canary} {before} → {after}"
+    return f"{times} the requests; {beside}" if row.metric == "throughput_rps" else f"{beside}, {times}"
 
 
 def _besides(rows: Iterable[AdviceRow]) -> list[str]:
