@@ -12,15 +12,17 @@ import pytest
 from support.chart import ROWS, SHAPES, complete, open_summary
 from support.chart_room import panel_figure
 from support.report import (
+    REASON,
     fixture_summary,
     running_server_summary,
     summary_of,
 )
 
 from loopwise.analysis.summary import Summary
-from loopwise.model import Case, Server
+from loopwise.model import Case, Server, Verdict
 from loopwise.report.charts.bars import resources_panels, shares_panels
 from loopwise.report.charts.distribution import MANY_PANELS, distribution_panels, histogram_panels
+from loopwise.report.charts.forest import ForestGroup, ForestPanel, ForestRow
 from loopwise.report.charts.kit import style
 from loopwise.report.charts.plane import plane_panels, predicted_panels
 from loopwise.report.charts.points import victim_panels
@@ -268,6 +270,24 @@ def test_a_row_that_got_its_room_from_its_own_name_is_not_cut(modes: tuple[str, 
     (panel,) = CHARTS["throughput"].panels(summary)
     texts = [text.get_text() for text in panel_figure(panel).texts]
     assert not any(text.endswith("…") for text in texts)
+
+
+def test_the_reason_of_an_invalid_case_has_two_lines_before_it_is_cut() -> None:
+    (panel, _) = CHARTS["throughput"].panels(fixture_summary(7, invalid="some"))
+    texts = [text.get_text() for text in panel_figure(panel).texts]
+    first = next(index for index, text in enumerate(texts) if text.startswith("invalid: the generator"))
+    assert " ".join(texts[first : first + 2]) == f"invalid: {REASON}"
+
+
+def test_a_long_label_of_a_duel_has_two_lines_before_it_is_cut() -> None:
+    verdict = Verdict(
+        baseline_case="main", candidate_case="mine", metric="cpu_ms_per_request", ratio=1.2, ci_low=1.1, ci_high=1.3,
+        verdict="worse", reason="",
+    )  # fmt: skip
+    label = "GET /orders/{order_id}/invoice of a shop"
+    panel = ForestPanel("a", "b", (ForestGroup("", (ForestRow(label, verdict),)),), 0.05)
+    texts = [text.get_text() for text in panel_figure(panel).texts]
+    assert label in " ".join(texts)
 
 
 def test_text_is_cut_to_its_width_and_wrapped_at_spaces() -> None:

@@ -123,7 +123,7 @@ class ForestPanel:
             if isinstance(row, str):
                 frame.text(0, top_in + middle_in, fit(row, plot_left_in + width_in), color=MUTED)
                 continue
-            frame.text(0, top_in + middle_in, fit(row.label, plot_left_in - _GAP_IN))
+            frame.text_within(0, top_in + middle_in, row.label, plot_left_in - _GAP_IN)
             if row.verdict.ratio is None:
                 reason = f"invalid: {why_invalid(row.verdict)}"
                 void_slot(frame, axes, (plot_left_in, top_in, width_in), middle_in, reason, size_pt=_PT)

@@ -23,6 +23,10 @@ _HEADER_IN = 0.45
 _NOTE_LINES = 9
 _SHEET_TITLES_PT = (14.0, 12.5)
 """Sizes of a sheet's title; a longer one is as small as a panel's."""
+_SMALL_PT, _SMALL_LINE_IN = 6.0, 0.1
+"""Of two lines in a row of one."""
+_SMALL_ROOM = 0.96
+"""Small letters are drawn a little wider than they are measured: their widths are rounded to pixels."""
 _HEADING_GAP_IN = 0.05
 _MORE_THAN_TWO_COLUMNS = 12
 
@@ -59,6 +63,17 @@ class Frame:
             text,
             **{"va": "center", "ha": "left", **options},
         )
+
+    def text_within(
+        self, left_in: float, top_in: float, text: str, width_in: float, *, size: float = LABEL_PT, **options: Any
+    ) -> None:
+        """Draw a text of this width at most: on one line, or else on two small ones, of which the second may be cut."""
+        bold = options.get("weight") == "bold"
+        if fit(text, width_in, size, bold=bold) == text:
+            self.text(left_in, top_in, text, size=size, **options)
+            return
+        for line, step_in in zip(wrap(text, width_in * _SMALL_ROOM, _SMALL_PT, bold=bold), (-0.5, 0.5), strict=False):
+            self.text(left_in, top_in + step_in * _SMALL_LINE_IN, line, size=_SMALL_PT, **options)
 
     def mark(self, left_in: float, top_in: float, **options: Any) -> None:
         """Draw a marker centred there."""

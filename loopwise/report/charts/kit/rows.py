@@ -201,8 +201,8 @@ def void_slot(
     reason_left_in = left_in + _VOID_SLOT_IN + 0.07
     # Paper behind the words, so that neither grid nor band runs through them.
     behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
-    words = fit(reason, PANEL_WIDTH_IN - reason_left_in, size_pt)
-    frame.text(reason_left_in, top_in + middle_in, words, size=size_pt, color=MUTED, bbox=behind)
+    room_in = PANEL_WIDTH_IN - reason_left_in
+    frame.text_within(reason_left_in, top_in + middle_in, reason, room_in, size=size_pt, color=MUTED, bbox=behind)
 
 
 def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[float]) -> None:
@@ -213,7 +213,7 @@ def row_labels(frame: Frame, facet: Facet, top_in: float, middles_in: Sequence[f
         coarse, fine = facet.label(case)
         at_in = top_in + middle_in
         if not fine:
-            frame.text(0, at_in, fit(coarse, plot_left_in - GAP_IN))
+            frame.text_within(0, at_in, coarse, plot_left_in - GAP_IN)
             continue
         if coarse != before:
             frame.text(0, at_in, fit(coarse, fine_left_in - GAP_IN, bold=True), weight="bold")
