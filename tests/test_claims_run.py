@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -12,9 +11,9 @@ from typing import Any
 
 import pytest
 from support.claim import describe_any, suite_of_claim, typical
+from support.cli import Bench, commanding
 from support.fakes import Conduct, FakeBench, machine_of
 
-from loopwise import cli
 from loopwise.claims import archive, examine
 from loopwise.claims.archive import ClaimFolder
 from loopwise.claims.claim import Claim
@@ -28,7 +27,6 @@ from loopwise.report.terminal.progress import Quiet
 from loopwise.servers.lifecycle import RunningServer
 from loopwise.suite import load_suite
 
-Bench = Callable[..., tuple[int, str, str]]
 C01, C04 = CLAIMS["C01"], CLAIMS["C04"]
 
 
@@ -69,17 +67,15 @@ def bench_of_claims(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bench:
-    """Runs the command line in this process; returns status, stdout and stderr."""
+    """Runs the command line in this process, in a wide terminal; returns status, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+    return commanding(monkeypatch, capsys)
 
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["loopwise", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert isinstance(ended.value.code, int)
-        return (ended.value.code, *capsys.readouterr())
 
-    return call
+def write_finding(folder: Path, claim_id: str, verdict: str) -> None:
+    """Write a finding as after a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ClaimFolder(folder, claim_id).write(finding_of(claim_id, verdict))
 
 
 def examiner(folder: Path, made: FakeBench, **options: object) -> Examiner:
@@ -245,7 +241,7 @@ def test_list_and_show_know_the_last_verdict_here(
 ) -> None:
     home = tmp_path / "results" / "claims"
     for day, verdict in (("20260101", "confirmed"), ("20260201", "refuted")):
-        ClaimFolder(home / f"{day}T000000Z", "C01").write(finding_of("C01", verdict))
+        write_finding(home / f"{day}T000000Z", "C01", verdict)
     for arguments in (("claims",), ("claims", "list")):
         status, out, _ = bench(*arguments)
         assert status == 0
@@ -292,7 +288,7 @@ def test_compare_names_what_flipped_and_fails(bench: Bench, tmp_path: Path) -> N
         ("c", ("undecided", "refuted")),
     ):
         for claim_id, verdict in zip(("C01", "C02"), words, strict=True):
-            ClaimFolder(tmp_path / side, claim_id).write(finding_of(claim_id, verdict))
+            write_finding(tmp_path / side, claim_id, verdict)
     status, out, _ = bench("claims", "compare", tmp_path / "a", tmp_path / "b")
     assert status == 1
     assert "1 of 2 the same, 1 flipped" in out

@@ -141,9 +141,9 @@ def duel(
             seed=1 if seed is None else seed,
             label=label,
         ).model_copy(update={"command": command_line()})
-        with writing("--out", path):
-            result.write_experiment(experiment)
         try:
+            with writing("--out", path):
+                result.write_experiment(experiment)
             pool = stack.enter_context(generators(result.generator_log))
             verdicts = fight(result, experiment, pool, _progress(rounds, silent=quiet or as_json))
         except (Interrupted, RefusedError) as error:

@@ -1,6 +1,7 @@
 """`run`: measure a suite, or go on with an interrupted result."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,13 +88,24 @@ def measure(
     refuse_scripts(suite)
     with claimed(path) as result:
         experiment = design(suite, seed=seed, label=label, name=path.resolve().name, command=command_line())
-        with writing("--out", path):
+        with _resumable(result, experiment), writing("--out", path):
             result.write_experiment(experiment)
         return execute(result, experiment, quiet=quiet, report=report)
 
 
 def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool, report: bool) -> int:
     """Measure the planned runs that an experiment still lacks, and report it unless told otherwise."""
+    with _resumable(result, experiment):
+        experiment = _carry_out(result, experiment, quiet=quiet)
+    if report:
+        make_report(result.path, quiet=quiet)
+    else:
+        say(console(), f"result: {result.path}; its report: bench.py report {result.path}")
+    bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
+    return FAILED_RUNS if bad else 0
+
+
+def _carry_out(result: "ResultFolder", experiment: "Experiment", *, quiet: bool) -> "Experiment":
     from loopwise.generator.client import generators
     from loopwise.measure.experiment import Execution
     from loopwise.measure.prestart import DEPTH
@@ -104,19 +116,23 @@ def execute(result: "ResultFolder", experiment: "Experiment", *, quiet: bool, re
     ready_to_measure()
     names = shown_names(experiment.suite.cases)
     refuse_missing({need for case in experiment.suite.cases for need in case.needs})
+    with crashes_logged(result.path), generators(result.generator_log) as pool:
+        pool.warm_up()
+        with watching(console(), quiet=quiet, names=names) as watcher:
+            return Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
+
+
+@contextmanager
+def _resumable(result: "ResultFolder", experiment: "Experiment") -> Iterator[None]:
+    """Say of measuring that ends early in a `with` block what is kept, and how to go on.
+
+    Raises:
+        Interrupted, RefusedError: with that sentence.
+    """
     try:
-        with crashes_logged(result.path), generators(result.generator_log) as pool:
-            pool.warm_up()
-            with watching(console(), quiet=quiet, names=names) as watcher:
-                experiment = Execution(result, experiment, pool, watcher, ahead=DEPTH).run()
+        yield
     except (Interrupted, RefusedError) as error:
         raise type(error)(f"{error}: {_how_to_go_on(result, experiment)}") from None
-    if report:
-        make_report(result.path, quiet=quiet)
-    else:
-        say(console(), f"result: {result.path}; its report: bench.py report {result.path}")
-    bad = sum(planned.state in {"failed", "invalid"} for planned in experiment.plan)
-    return FAILED_RUNS if bad else 0
 
 
 def _how_to_go_on(result: "ResultFolder", experiment: "Experiment") -> str:
