@@ -27,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in this process find no busy machine, whatever else runs."""
+    monkeypatch.setattr("loopwise.calibrate.doctor.busy_now", lambda: "")
+
+
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeneratorProcess]:
     """A generator process for the runs of one module."""

@@ -24,6 +24,14 @@ from target_app.workloads import WORKLOADS
 SUITES_PAGE, EXTENDING_PAGE = text_of("suites.md"), text_of("extending.md")
 
 
+FIX = """
+diff --git a/part.py b/part.py
+new file mode 100644
+--- /dev/null
++++ b/part.py
+@@ -0,0 +1 @@
++PART = 1
+"""
 DATA = {
     "customers.csv": "name\nann\n",
     "orders.csv": "id,item,name\n1,2,ann\n",
@@ -31,6 +39,7 @@ DATA = {
     "rows.bin": "",
     "sea.jpg": "",
     "shapes.py": "",
+    "fix.diff": FIX,
 }
 """Files that the examples name."""
 

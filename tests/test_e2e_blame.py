@@ -280,7 +280,7 @@ def theirs(tmp_path: Path) -> Path:
 
 
 def test_an_app_in_its_own_environment_is_blamed_and_nothing_is_installed_there(theirs: Path, tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "bench")
+    bench = Bench(tmp_path / "bench", variables={"PYTHONDONTWRITEBYTECODE": "1"})  # which Python itself puts there
     (tmp_path / "own.py").write_text(APP, encoding="utf-8")
     (packages,) = theirs.parents[1].glob("lib/python*/site-packages")
     before = sorted(packages.iterdir())

@@ -52,6 +52,7 @@ def git(folder: Path, *arguments: str) -> str:
 def checkout(root: Path, *texts: str) -> Path:
     """A repository with a commit of `shop.py` for each of the texts."""
     git(root.parent, "init", "-q", str(root))
+    (root / ".gitignore").write_text("__pycache__\n", encoding="utf-8")  # Python's own, as in any repository
     for text in texts:
         app_file(root / "svc", text, "shop.py")
         git(root, "add", "-A")

@@ -249,7 +249,7 @@ def test_cases_of_a_suite_say_by_themselves_what_is_asked() -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("endpoint=/other", "allowed keys are cwd, factory_args, fresh, mode, dependencies, server, workers"),
+        ("endpoint=/other", "allowed keys are cwd, factory_args, fresh, mode, dependencies, patch, server, workers"),
         ("load.users=1", "allowed keys are"),
         ("env.A=[1,2]", "shop:create: its settings make 2 cases; give each key one value"),
         ("server_args=--workers", "matrix[0].server_args"),

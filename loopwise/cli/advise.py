@@ -122,8 +122,8 @@ def advise(
         request=request,
     )
     document["load"] |= {"warmup_s": 0.2, "measure_s": 1.0}
-    ready_to_measure()
     screen, is_silent = console(), quiet or as_json
+    ready_to_measure(says_busy=not is_silent)
     path = new_folder(out, "advise", label)
     with claimed(path) as result, crashes_logged(path), generators(result.generator_log) as pool:
         try:

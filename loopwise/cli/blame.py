@@ -106,7 +106,7 @@ def blame(
         overrides=overrides_of(set_, startup_timeout_s),
         include_unsafe=include_unsafe,
     )
-    ready_to_measure(is_timed=False)
+    ready_to_measure(says_busy=False)
     settings = session.Settings(loop, requests, threshold_ms, timeout_s, idle_s)
     found = session.blame(chosen.cases, settings).model_copy(update={"left_out": chosen.left_out})
     fixes = None

@@ -41,9 +41,9 @@ def calibrate(
     if seconds is not None:
         effort = effort._replace(window_s=seconds)
     screen = console()
-    ready_to_measure()
     try:
         with claimed(folder), crashes_logged(folder):
+            ready_to_measure(says_busy=not as_json)
             found = calibration.calibrate(
                 effort, seed=1 if seed is None else seed, tell=teller(screen, "dim", silent=as_json)
             )

@@ -39,7 +39,7 @@ def check(
         if as_json:
             print_json(planned)
         return 0
-    ready_to_measure(is_timed=False)
+    ready_to_measure(says_busy=False)
     tell = teller(screen, silent=as_json or not screen.is_terminal)
     asked = ask_all(loaded.cases, lambda each: tell(f"asked {each.endpoint} of {each.place}"))
     if as_json:

@@ -115,7 +115,7 @@ def run(
     plan, screen = examine.planned(chosen_claims), console()
     if not quiet:
         screen.print(plan_table(plan))
-    ready_to_measure()
+    ready_to_measure(says_busy=not quiet)
     found: list[Finding] = []
     tell, tell_bold = (teller(screen, style, silent=quiet) for style in ("", "bold"))
     try:

@@ -124,7 +124,6 @@ def duel(
         overrides_of(set_, startup_timeout_s),
         {key: str(path) for key, path in {"cwd": cwd, "env_file": env_file}.items() if path is not None},
     )
-    ready_to_measure()
     with ExitStack() as stack:
         if suite is None:
             sides = stack.enter_context(sides_of_apps(versions, terms))
@@ -132,6 +131,7 @@ def duel(
             sides = sides_of_suite(suite, (baseline, candidate), terms)
         path = new_folder(out, "duel", label)
         result = stack.enter_context(claimed(path))
+        ready_to_measure(says_busy=not (quiet or as_json))
         stack.enter_context(crashes_logged(path))
         experiment = design(
             *sides,

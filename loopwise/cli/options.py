@@ -206,18 +206,18 @@ def repeatable(kept: str) -> "Iterator[None]":
         raise Interrupted(f"{error}: {kept}; then: {typed(*sys.argv[1:])}") from None
 
 
-def ready_to_measure(*, is_timed: bool = True) -> None:
+def ready_to_measure(*, says_busy: bool) -> None:
     """Raise the limit of open files, and say what of our variables and of this machine harms what is measured.
 
     Args:
-        is_timed: whether a busy machine matters.
+        says_busy: whether a busy machine matters, and somebody reads along.
     """
     from loopwise.calibrate import doctor
     from loopwise.machine import raise_open_files_limit
     from loopwise.servers.variables import notes
 
     raise_open_files_limit()
-    busy = doctor.busy_now() if is_timed else ""
+    busy = doctor.busy_now() if says_busy else ""
     for sentence in filter(None, (*notes(os.environ), busy)):
         sys.stderr.write(message(f"note: {sentence}") + "\n")
 

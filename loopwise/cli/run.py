@@ -113,7 +113,7 @@ def _carry_out(result: "ResultFolder", experiment: "Experiment", *, quiet: bool)
     from loopwise.report.terminal.progress import watching
     from loopwise.servers.services import refuse_missing
 
-    ready_to_measure()
+    ready_to_measure(says_busy=not quiet)
     names = shown_names(experiment.suite.cases)
     refuse_missing({need for case in experiment.suite.cases for need in case.needs})
     with crashes_logged(result.path), generators(result.generator_log) as pool:

@@ -62,13 +62,13 @@ def selftest(
     if seconds is not None:
         effort = effort._replace(measure_s=seconds)
     folder = new_folder(out, "selftest")
-    ready_to_measure()
     screen = console()
     tell = teller(screen, "dim", silent=as_json)
 
     outcomes = []
     try:
         with claimed(folder), crashes_logged(folder), generators(folder / "generator.log") as pool:
+            ready_to_measure(says_busy=not as_json)
             differences = tuple(percent / 100 for percent in injected or ()) or DIFFERENCES
             chosen = trials(effort.pairs, effort.repeats, differences)
             if chosen:

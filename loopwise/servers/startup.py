@@ -148,17 +148,19 @@ class Watch:
     """When they were last sampled."""
     ended: int = 0
     """Workers that have ended."""
-    _workers: set[int] = field(default_factory=set)
+    _workers: dict[int, int] = field(default_factory=dict)
+    """How many looks in a row have found each."""
     _work: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def count_ended(self) -> int:
         """How many workers have ended; called often, for the life of some is short.
 
-        A child that is another program by now was none: it was seen between fork and exec.
+        A child that is another program by now was none: it was seen between fork and exec. So may one have been that
+        a single look has found.
         """
         children = _children(self.root)
-        self.ended += len(self._workers - children.keys())
-        self._workers = {pid for pid, is_worker in children.items() if is_worker}
+        self.ended += sum(looks > 1 for pid, looks in self._workers.items() if pid not in children)
+        self._workers = {pid: self._workers.get(pid, 0) + 1 for pid, is_worker in children.items() if is_worker}
         return self.ended
 
     def has_worked(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
