@@ -148,19 +148,17 @@ class Watch:
     """When they were last sampled."""
     ended: int = 0
     """Workers that have ended."""
-    _workers: dict[int, int] = field(default_factory=dict)
-    """How many looks in a row have found each."""
+    _workers: set[int] = field(default_factory=set)
     _work: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def count_ended(self) -> int:
         """How many workers have ended; called often, for the life of some is short.
 
-        A child that is another program by now was none: it was seen between fork and exec. So may one have been that
-        a single look has found.
+        A child that is another program by now was none: it was seen between fork and exec.
         """
         children = _children(self.root)
-        self.ended += sum(looks > 1 for pid, looks in self._workers.items() if pid not in children)
-        self._workers = {pid: self._workers.get(pid, 0) + 1 for pid, is_worker in children.items() if is_worker}
+        self.ended += len(self._workers - children.keys())
+        self._workers = {pid for pid, is_worker in children.items() if is_worker}
         return self.ended
 
     def has_worked(self, now_s: float, *, besides: Collection[int] = ()) -> bool:
@@ -184,14 +182,25 @@ class Watch:
 
 
 def _children(root: int) -> dict[int, bool]:
-    """Children of a process, and whether each runs the same program: workers do, and what an app calls does not."""
+    """Children of a process, and whether each runs the same program: workers do, and what an app calls does not.
+
+    What is called runs the same program, too, from vfork to exec. Its parent waits for that in state D, so a child that
+    is found the same before and after is no worker while it does.
+    """
     found = {}
     with suppress(OSError):  # it has ended
         program = Path(f"/proc/{root}/exe").readlink()
         for pid in Path(f"/proc/{root}/task/{root}/children").read_text().split():
+            exe = Path(f"/proc/{pid}/exe")
             with suppress(OSError):
-                found[int(pid)] = Path(f"/proc/{pid}/exe").readlink() == program
+                found[int(pid)] = exe.readlink() == program and not _waits(root) and exe.readlink() == program
     return found
+
+
+def _waits(pid: int) -> bool:
+    """Whether a thread of a process is in uninterruptible sleep."""
+    states = (path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return "D" in states
 
 
 def _work_of(process: psutil.Process) -> tuple[float, int] | None:
