@@ -232,6 +232,7 @@ GREEDY = {
 }
 
 
+@pytest.mark.alone
 def test_a_worker_that_uvicorns_health_check_kills_is_told_and_no_other(tmp_path: Path) -> None:
     bench, result = Bench(tmp_path / "bench"), tmp_path / "result"
     suite = app_file(tmp_path, GREEDY_APP).with_name("greedy.toml")
