@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 from support.advise import HELD, case, judged_rounds, shop
 from support.browser import MARKS, browser, visit

@@ -4,7 +4,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 from support.browser import MARKS, browser, visit
 from support.claim import CLAIM_IDS, suite_of_claim, summary_in, typical

@@ -1,6 +1,7 @@
 """Tables in a narrow terminal: with real data of every command, no word is broken at 80 columns."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from rich.cells import cell_len
@@ -77,6 +78,10 @@ def symptoms() -> RenderableType:
     )
 
 
+def listed(what: str) -> RenderableType:
+    return listing_table(what, LISTINGS[what]())
+
+
 TABLES: dict[str, Callable[[], RenderableType]] = {
     "check": a_plan,
     "check --ask": replies,
@@ -84,7 +89,7 @@ TABLES: dict[str, Callable[[], RenderableType]] = {
     "doctor": symptoms,
     "claims list": lambda: list_table({}),
     **{
-        f"list {what}": lambda what=what: listing_table(what, LISTINGS[what]())  # type: ignore[misc]
+        f"list {what}": partial(listed, what)
         for what in ("suites", "workloads", "modes", "features", "servers", "refusals")
     },
 }

@@ -286,10 +286,9 @@ def _replaced(owner: type, name: str, wrapper: Callable[..., Any]) -> Callable[[
     return restore
 
 
-def _run(original: Callable[[asyncio.Handle], None], handle: asyncio.Handle) -> None:
-    """A handle of asyncio's own loops."""
-    context: Any = handle._context  # type: ignore[attr-defined]
-    _watch.timed(partial(original, handle), context.get(working_for))
+def _run(original: Callable[[asyncio.Handle], None], handle: Any) -> None:
+    """Run a handle of asyncio's own loops, and time it."""
+    _watch.timed(partial(original, handle), handle._context.get(working_for))
 
 
 def _in_uvloop() -> Iterator[Callable[[], None]]:
