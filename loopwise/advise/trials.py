@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from loopwise import machine
 from loopwise.advise.candidates import Candidate, grouped
 from loopwise.advise.decide import Judged, gain, is_contested, is_precise, judged, screened, winner
 from loopwise.advise.edits import go_together, patched
@@ -15,15 +14,14 @@ from loopwise.advise.planning import CONFIRM_ROUNDS, Share, affordable
 from loopwise.advise.telling import Subject
 from loopwise.analysis.wording import count
 from loopwise.generator.client import Generator
+from loopwise.measure.experiment import described, now
 from loopwise.measure.testbed import Testbed
 from loopwise.measure.written import WrittenAnswers
-from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suite
+from loopwise.model import Case, Comparison, Replicates, Round, Suite
 from loopwise.model.factors import is_moded
 from loopwise.results.folder import ResultFolder
 from loopwise.results.trust import sealed
-from loopwise.servers import target
 from loopwise.servers.services import Services
-from loopwise.servers.specs import PACKAGES
 
 TRIALS, CONFIRMED = "trials", "confirmed"
 """Folders in the result: the first rounds of every candidate, and those of the winners together."""
@@ -270,17 +268,7 @@ class Trials:
             compare=Comparison(slices_max=0),
             cases=tuple(cases.values()),
         )
-        experiment = sealed(
-            Experiment(
-                name=name,
-                created_at=_now(),
-                suite=suite,
-                seed=self.seed,
-                environment=machine.describe(PACKAGES),
-                calibration=target.calibration(suite.cases),
-                command=self.command,
-            )
-        )
+        experiment = sealed(described(suite, seed=self.seed, name=name, command=self.command))
         result = ResultFolder(self.result.path / name)
         result.begin(experiment)
         with result.locked():
@@ -289,11 +277,7 @@ class Trials:
                 testbed.written = self.written
             self.written = testbed.written
             yield testbed
-            result.write_experiment(experiment.model_copy(update={"finished_at": _now()}))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+            result.write_experiment(experiment.model_copy(update={"finished_at": now()}))
 
 
 def _share(subject: Subject) -> Share:

@@ -1,20 +1,17 @@
 """Measures a duel: rounds on fresh pairs of servers until the ratio of two versions is precise, about half a minute."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from loopwise import machine
 from loopwise.analysis.verdicts import judge_rounds
 from loopwise.errors import RunError
 from loopwise.generator.client import Generator
+from loopwise.measure.experiment import described, now
 from loopwise.measure.pairs import Pair, measure_round
 from loopwise.measure.testbed import Testbed
 from loopwise.model import Case, Comparison, Experiment, Replicates, Round, Suite, Verdict
 from loopwise.results.folder import ResultFolder
-from loopwise.servers import target
 from loopwise.servers.services import Services
-from loopwise.servers.specs import PACKAGES
 
 USERS = 16
 """Enough that both servers always have work, few enough that an answer waits for milliseconds only."""
@@ -49,15 +46,7 @@ def design(
         compare=Comparison(margin=margin),
         cases=(baseline, candidate),
     )
-    return Experiment(
-        name=name,
-        label=label,
-        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        suite=suite,
-        seed=seed,
-        environment=machine.describe(PACKAGES),
-        calibration=target.calibration(suite.cases),
-    )
+    return described(suite, seed=seed, name=name, label=label)
 
 
 OnRound = Callable[[Round, list[Verdict]], None]
@@ -89,7 +78,7 @@ def fight(result: ResultFolder, experiment: Experiment, generator: Generator, on
                 break
     if not any(each.status == "ok" for each in rounds):
         raise RunError(f"no round gave a valid measurement: {rounds[-1].error}")
-    finished_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    finished_at = now()
     result.write_experiment(experiment.model_copy(update={"finished_at": finished_at}))
     return verdicts
 

@@ -50,21 +50,34 @@ class Watcher(Protocol):
 def design(suite: Suite, *, seed: int | None, label: str | None, name: str, command: str | None = None) -> Experiment:
     """Decide everything that is decided before the first request."""
     seed = suite.seed if seed is None else seed
-    experiment = Experiment(
+    return sealed(described(suite, seed=seed, label=label, name=name, command=command, plan=plan(suite, seed)))
+
+
+def described(
+    suite: Suite,
+    *,
+    seed: int,
+    name: str,
+    label: str | None = None,
+    command: str | None = None,
+    plan: tuple[PlannedRun, ...] = (),
+) -> Experiment:
+    """Describe an experiment that begins now on this machine, with the calibration that its cases need."""
+    return Experiment(
         name=name,
         label=label,
-        created_at=_now(),
+        created_at=now(),
         suite=suite,
         seed=seed,
         environment=machine.describe(PACKAGES),
         calibration=target.calibration(suite.cases),
-        plan=plan(suite, seed),
+        plan=plan,
         command=command,
     )
-    return sealed(experiment)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as results write it: `2026-11-26T15:30:00.123+00:00`."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -101,7 +114,7 @@ class Execution:
                 while (position := self._next()) is not None:
                     self._run_one(position, self.experiment.plan[position - 1])
             self._escalate()
-        finished_at = self.experiment.finished_at or _now()
+        finished_at = self.experiment.finished_at or now()
         self._write(finished_at=finished_at)
         return self.experiment
 
