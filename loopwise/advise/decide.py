@@ -1,6 +1,5 @@
 """Decisions from figures: what is worth confirming, and what is advised. Pure functions."""
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from loopwise.advise.candidates import PREFERENCE, Candidate
 from loopwise.advise.rows import Kind
 from loopwise.analysis.metrics import CANARY
-from loopwise.analysis.paired import PairedComparison, is_usable, round_ratio
+from loopwise.analysis.paired import PairedComparison, round_ratio
 from loopwise.analysis.verdicts import judge_family, judge_rounds
 from loopwise.model import TOTAL, Round, Verdict
 
@@ -45,26 +44,18 @@ def screened(candidate: Candidate, rounds: Sequence[Round]) -> Screened:
     valid = [each for each in rounds if each.status == "ok"]
     if not valid:
         return Screened(candidate, None, fault=next((each.error or "" for each in rounds), "") or "no round was valid")
-    return Screened(candidate, gain(valid), _inverse(_mean(valid, CANARY)), rounds=len(valid))
+    longer = _ratio(valid, CANARY)
+    return Screened(candidate, gain(valid), None if longer is None else 1 / longer, rounds=len(valid))
 
 
 def gain(rounds: Iterable[Round]) -> float | None:
     """Requests, changed ÷ as written, over the valid rounds; None where there is none."""
-    return _mean([each for each in rounds if each.status == "ok"], "throughput_rps")
+    return _ratio(rounds, "throughput_rps")
 
 
-def _mean(rounds: Iterable[Round], metric: str) -> float | None:
-    """Geometric mean of candidate ÷ baseline."""
-    logs = []
-    for each in rounds:
-        sides = [side.metrics.get(TOTAL, {}).get(metric, 0.0) for side in (each.candidate, each.baseline)]
-        if all(map(is_usable, sides)):
-            logs.append(math.log(sides[0] / sides[1]))
-    return math.exp(statistics.mean(logs)) if logs else None
-
-
-def _inverse(value: float | None) -> float | None:
-    return None if value is None else 1 / value
+def _ratio(rounds: Iterable[Round], metric: str) -> float | None:
+    found = round_ratio(rounds, TOTAL, metric)
+    return None if found is None else found.estimate(CONFIDENCE).value
 
 
 def winner(found: Sequence[Screened]) -> Screened | None:

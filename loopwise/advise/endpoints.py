@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loopwise.advise.rows import AdviceRow
+from loopwise.advise.rows import AdviceRow, untried
 from loopwise.errors import EndpointError, UsageError
 from loopwise.model import App, Case, Endpoint
 from loopwise.servers import lifecycle
@@ -58,8 +58,8 @@ def choose(
         described = {each.name: each.endpoint for each in found.operations}
         return Chosen([described.get(each, each) for each in named], distributions=found.distributions)
     reasons = [(each.name, each.inactive(include_unsafe=include_unsafe, logs_in=logs_in)) for each in found.operations]
-    left_out = [_untried(name, reason) for name, reason in reasons if reason]
-    left_out += [_untried(each, "can't be asked by a load of single requests") for each in found.left_out]
+    left_out = [untried(name, reason) for name, reason in reasons if reason]
+    left_out += [untried(each, "can't be asked by a load of single requests") for each in found.left_out]
     wanted = [each.endpoint for each in found.active(include_unsafe=include_unsafe, logs_in=logs_in)]
     if not wanted:
         listed = "; ".join(f"{each.endpoint} ({each.reason})" for each in left_out[:LISTED]) or "it has no route"
@@ -68,10 +68,6 @@ def choose(
             + ("" if include_unsafe or not left_out else ", or allow what may change data by --include-unsafe")
         )
     return Chosen(wanted, left_out, found.distributions)
-
-
-def _untried(endpoint: str, reason: str) -> AdviceRow:
-    return AdviceRow(endpoint=endpoint, outcome="untried", reason=reason)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class AdviceRow(Noun):
     """On fresh servers each."""
 
 
+def untried(endpoint: str, reason: str, cause: str = "") -> AdviceRow:
+    """Make the row of an endpoint for which nothing was tried."""
+    return AdviceRow(endpoint=endpoint, outcome="untried", reason=reason, cause=cause)
+
+
 _ROWS = TypeAdapter(list[AdviceRow])
 
 

@@ -10,7 +10,7 @@ from loopwise.advise.candidates import Candidate, mode_candidates, setting_candi
 from loopwise.advise.diagnosis import diagnose
 from loopwise.advise.edits import edit_candidates, offer_words, winning_patch, without_modes_of
 from loopwise.advise.endpoints import Chosen, Greeting, greet
-from loopwise.advise.rows import AdviceRow
+from loopwise.advise.rows import AdviceRow, untried
 from loopwise.advise.telling import Subject, concluded
 from loopwise.advise.trials import Clock, Tell, Trials
 from loopwise.analysis.summary import Summary, summarise
@@ -80,9 +80,9 @@ class Adviser:
         cases = make_suite(document, label="advise", folder=Path.cwd(), overrides=overrides).cases
         greeting = greet(_together(cases), self.wishes.canary)
         self.canary = greeting.canary
-        faults = [_untried(name, reason) for name, reason in greeting.faults.items()]
+        faults = [untried(name, reason) for name, reason in greeting.faults.items()]
         asked, late = self._surveyable(cases, greeting)
-        faults += [_untried(case.endpoints[0].name, self.wishes.too_late) for case in late]
+        faults += [untried(case.endpoints[0].name, self.wishes.too_late) for case in late]
         subjects = self._survey(asked) if asked else []
         self._blame(subjects)
         for each in subjects:
@@ -156,10 +156,6 @@ class Adviser:
             *setting_candidates(endpoint, diagnosis, subject.case, self.wishes.workers),
         ]
         subject.candidates = [*edits, *without_modes_of(others, edits)]
-
-
-def _untried(endpoint: str, reason: str) -> AdviceRow:
-    return AdviceRow(endpoint=endpoint, outcome="untried", reason=reason)
 
 
 def _together(cases: Sequence[Case]) -> Case:

@@ -7,7 +7,7 @@ from pathlib import Path
 from loopwise.advise.candidates import Candidate
 from loopwise.advise.decide import Decision, Judged, Screened, decide
 from loopwise.advise.diagnosis import Diagnosis
-from loopwise.advise.rows import AdviceRow
+from loopwise.advise.rows import AdviceRow, untried
 from loopwise.blame.findings import BlamedLine
 from loopwise.model import TOTAL, Case, Round, Verdict
 
@@ -184,13 +184,11 @@ def _tried(subject: Subject, each: Screened) -> AdviceRow:
 def _untouched(subject: Subject) -> AdviceRow:
     diagnosis = subject.diagnosis
     if diagnosis.fault:
-        return AdviceRow(endpoint=subject.endpoint, outcome="untried", reason=diagnosis.fault)
+        return untried(subject.endpoint, diagnosis.fault)
     if subject.out_of_time:
-        return AdviceRow(endpoint=subject.endpoint, outcome="untried", reason=subject.out_of_time, cause=subject.cause)
+        return untried(subject.endpoint, subject.out_of_time, subject.cause)
     if diagnosis.cause is not None:
-        return AdviceRow(
-            endpoint=subject.endpoint, outcome="untried", reason="no change of ours may lift it", cause=subject.cause
-        )
+        return untried(subject.endpoint, "no change of ours may lift it", subject.cause)
     return AdviceRow(
         endpoint=subject.endpoint,
         outcome="left",
