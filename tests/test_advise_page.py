@@ -14,7 +14,7 @@ from loopwise.advise.diagnosis import Diagnosis
 from loopwise.advise.page import render, write_page
 from loopwise.advise.rows import AdviceRow
 from loopwise.advise.sides import Line, beside
-from loopwise.advise.telling import Subject, concluded
+from loopwise.advise.subject import Subject, concluded
 from loopwise.model import Endpoint
 
 __all__ = ["browser"]

@@ -13,7 +13,7 @@ from loopwise.advise import trials
 from loopwise.advise.candidates import Candidate
 from loopwise.advise.diagnosis import Diagnosis
 from loopwise.advise.lineup import Contest, Server
-from loopwise.advise.telling import Subject, concluded
+from loopwise.advise.subject import Subject, concluded
 from loopwise.advise.trials import Clock, Trials
 from loopwise.measure.testbed import Testbed
 from loopwise.model import Round, Side

@@ -37,7 +37,7 @@ class Chosen:
 def choose(
     app: App, env_file: str | None, named: Sequence[str], *, include_unsafe: bool, logs_in: bool = False
 ) -> Chosen:
-    """Choose the endpoints: the named ones, or those of the OpenAPI documents that may be asked unasked.
+    """Choose the endpoints: the named ones, or those of the OpenAPI documents that may be asked without being named.
 
     Args:
         app: whose.
@@ -71,8 +71,8 @@ def choose(
 
 
 @dataclass(frozen=True)
-class Greeting:
-    """What a server says to single requests, before any load."""
+class FirstAnswers:
+    """Answers to single requests, before any load."""
 
     alone_ms: Mapping[str, float]
     """By endpoint, of those that answer as they should."""
@@ -82,7 +82,7 @@ class Greeting:
     """Path of the canary."""
 
 
-def greet(case: Case, canary: str | None = None) -> Greeting:
+def ask_first(case: Case, canary: str | None = None) -> FirstAnswers:
     """Ask each endpoint of a case twice, one after the other, on a server as written.
 
     Args:
@@ -113,8 +113,8 @@ def greet(case: Case, canary: str | None = None) -> Greeting:
                     if canary is not None:
                         raise UsageError(f"--canary: {error}") from None
                 else:
-                    return Greeting(alone_ms, faults, path)
-    return Greeting(alone_ms, faults, None)
+                    return FirstAnswers(alone_ms, faults, path)
+    return FirstAnswers(alone_ms, faults, None)
 
 
 def _alone_ms(endpoint: Endpoint, url: str, log: Path) -> float:

@@ -8,13 +8,12 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from loopwise.errors import ResultError
-from loopwise.model import Noun
+from loopwise.model import Noun, VerdictWord
 from loopwise.results.files import read_regular, write_atomically
 from loopwise.results.folder import ADVICE
 
 Kind = Literal["mode", "edit", "setting", ""]
 Outcome = Literal["advised", "tried", "failed", "left", "untried"]
-Word = Literal["better", "worse", "same", "undecided", "invalid"]
 
 
 class AdviceRow(Noun):
@@ -32,7 +31,7 @@ class AdviceRow(Noun):
     """Changed ÷ as written."""
     ci_low: float | None = None
     ci_high: float | None = None
-    verdict: Word = "undecided"
+    verdict: VerdictWord = "undecided"
     canary_p99_ms: tuple[float, float] | None = None
     """The canary's 99th percentile beside the endpoint's load, as written and changed."""
     diff: str = ""

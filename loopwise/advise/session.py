@@ -9,9 +9,9 @@ from typing import Any
 from loopwise.advise.candidates import Candidate, mode_candidates, setting_candidates
 from loopwise.advise.diagnosis import diagnose
 from loopwise.advise.edits import edit_candidates, offer_words, winning_patch, without_modes_of
-from loopwise.advise.endpoints import Chosen, Greeting, greet
+from loopwise.advise.endpoints import Chosen, FirstAnswers, ask_first
 from loopwise.advise.rows import AdviceRow, untried
-from loopwise.advise.telling import Subject, concluded
+from loopwise.advise.subject import Subject, concluded
 from loopwise.advise.trials import Clock, Tell, Trials
 from loopwise.analysis.summary import Summary, summarise
 from loopwise.analysis.wording import count
@@ -34,7 +34,7 @@ BLAMED_REQUESTS = 6
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """Options of an advice."""
 
     budget_s: float = 300.0
@@ -55,7 +55,7 @@ class Adviser:
 
     result: ResultFolder
     generator: Generator
-    wishes: Wishes
+    options: Options
     tell: Tell
     """Receives a sentence about each step."""
     watcher: Watcher
@@ -76,13 +76,13 @@ class Adviser:
         Raises:
             RunError: the app can't be served.
         """
-        clock = Clock(time.monotonic() + self.wishes.budget_s)
+        clock = Clock(time.monotonic() + self.options.budget_s)
         cases = make_suite(document, label="advise", folder=Path.cwd(), overrides=overrides).cases
-        greeting = greet(_together(cases), self.wishes.canary)
-        self.canary = greeting.canary
-        faults = [untried(name, reason) for name, reason in greeting.faults.items()]
-        asked, late = self._surveyable(cases, greeting)
-        faults += [untried(case.endpoints[0].name, self.wishes.too_late) for case in late]
+        first = ask_first(_together(cases), self.options.canary)
+        self.canary = first.canary
+        faults = [untried(name, reason) for name, reason in first.faults.items()]
+        asked, late = self._surveyable(cases, first)
+        faults += [untried(case.endpoints[0].name, self.options.too_late) for case in late]
         subjects = self._survey(asked) if asked else []
         self._blame(subjects)
         for each in subjects:
@@ -95,8 +95,8 @@ class Adviser:
                     services,
                     clock,
                     self.tell,
-                    self.wishes.too_late,
-                    self.wishes.seed,
+                    self.options.too_late,
+                    self.options.seed,
                     self.command,
                 )
                 trials.screen(subjects)
@@ -104,11 +104,11 @@ class Adviser:
         self.patch = winning_patch([best for each in subjects if (best := each.advised) is not None])
         return [*concluded(subjects), *faults, *chosen.left_out]
 
-    def _surveyable(self, cases: Sequence[Case], greeting: Greeting) -> tuple[list[Case], list[Case]]:
+    def _surveyable(self, cases: Sequence[Case], first: FirstAnswers) -> tuple[list[Case], list[Case]]:
         """The cases that there is time for, the slowest first, and the others."""
-        good = [case for case in cases if case.endpoints[0].name in greeting.alone_ms]
-        good.sort(key=lambda case: -greeting.alone_ms[case.endpoints[0].name])
-        room = max(1, int(SURVEY_PART * self.wishes.budget_s / SURVEY_S))
+        good = [case for case in cases if case.endpoints[0].name in first.alone_ms]
+        good.sort(key=lambda case: -first.alone_ms[case.endpoints[0].name])
+        room = max(1, int(SURVEY_PART * self.options.budget_s / SURVEY_S))
         return good[:room], good[room:]
 
     def _survey(self, cases: Sequence[Case]) -> list[Subject]:
@@ -118,7 +118,7 @@ class Adviser:
         suite = Suite(
             name="advise",
             description="endpoints as written",
-            seed=self.wishes.seed,
+            seed=self.options.seed,
             replicates=Replicates(min=1, max=1, repeats=0),
             compare=Comparison(slices_max=0),
             cases=assign_ids([case.model_copy(update={"load": case.load.model_copy(update=load)}) for case in cases]),
@@ -153,7 +153,7 @@ class Adviser:
             subject.no_edit = offer_words(offer)
         others = [
             *mode_candidates(endpoint, diagnosis, subject.where),
-            *setting_candidates(endpoint, diagnosis, subject.case, self.wishes.workers),
+            *setting_candidates(endpoint, diagnosis, subject.case, self.options.workers),
         ]
         subject.candidates = [*edits, *without_modes_of(others, edits)]
 

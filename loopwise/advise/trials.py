@@ -11,7 +11,7 @@ from loopwise.advise.decide import Judged, gain, is_contested, is_precise, judge
 from loopwise.advise.edits import go_together, patched
 from loopwise.advise.lineup import START_S, Contest, Lineup, Server, as_written, contest_s, slice_s
 from loopwise.advise.planning import CONFIRM_ROUNDS, Share, affordable
-from loopwise.advise.telling import Subject
+from loopwise.advise.subject import Subject
 from loopwise.analysis.wording import count
 from loopwise.generator.client import Generator
 from loopwise.measure.experiment import described, now

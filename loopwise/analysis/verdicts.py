@@ -7,15 +7,12 @@ interval widens (`confidences`), and stays the one that is printed.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from loopwise.analysis.metrics import METRICS
 from loopwise.analysis.paired import PairedComparison, round_comparisons
 from loopwise.analysis.stats import LogRatio, step_down
 from loopwise.analysis.wording import sentence
-from loopwise.model import Estimate, Round, Verdict
-
-Word = Literal["better", "worse", "same", "undecided", "invalid"]
+from loopwise.model import Estimate, Round, Verdict, VerdictWord
 
 
 def _gains(ratio: Estimate, metric: str) -> tuple[float, float] | None:
@@ -42,7 +39,7 @@ def is_same(low: float, high: float, margin: float) -> bool:
     return low >= 1 / (1 + margin) and high <= 1 + margin
 
 
-RULES: dict[Word, Callable[[float, float, float], bool]] = {
+RULES: dict[VerdictWord, Callable[[float, float, float], bool]] = {
     "better": is_better,
     "worse": is_worse,
     "same": is_same,
@@ -50,7 +47,7 @@ RULES: dict[Word, Callable[[float, float, float], bool]] = {
 """Verdict by rule: (low, high, margin) of the improvement factor -> holds. The rules exclude each other."""
 
 
-def decide(ratio: Estimate | None, metric: str, margin: float) -> Word:
+def decide(ratio: Estimate | None, metric: str, margin: float) -> VerdictWord:
     """The verdict on candidate ÷ baseline.
 
     Args:

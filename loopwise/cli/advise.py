@@ -92,7 +92,7 @@ def advise(
     from loopwise.advise.endpoints import choose
     from loopwise.advise.planning import refuse_short
     from loopwise.advise.rows import plain
-    from loopwise.advise.session import Adviser, Wishes
+    from loopwise.advise.session import Adviser, Options
     from loopwise.generator.client import generators
     from loopwise.report.terminal.progress import Quiet
     from loopwise.results.files import refuse_unwritable
@@ -128,8 +128,8 @@ def advise(
     with claimed(path) as result, crashes_logged(path), generators(result.generator_log) as pool:
         try:
             pool.warm_up()
-            wishes = Wishes(budget_s, counts, canary, 1 if seed is None else seed)
-            adviser = Adviser(result, pool, wishes, teller(screen, silent=is_silent), Quiet(), command_line())
+            options = Options(budget_s, counts, canary, 1 if seed is None else seed)
+            adviser = Adviser(result, pool, options, teller(screen, silent=is_silent), Quiet(), command_line())
             rows = adviser.advise(document, chosen, overrides_of(set_, startup_timeout_s))
             _write(result, rows, adviser, app, patch)
         except (Interrupted, RefusedError) as error:

@@ -51,7 +51,7 @@ from loopwise.model.suite import (
     Server,
     Suite,
 )
-from loopwise.model.verdict import SIDES, Estimate, Pairing, Round, Side, SideName, Verdict
+from loopwise.model.verdict import SIDES, Estimate, Pairing, Round, Side, SideName, Verdict, VerdictWord
 
 __all__ = [
     "LOAD_KEYS",
@@ -102,6 +102,7 @@ __all__ = [
     "StandKind",
     "Suite",
     "Verdict",
+    "VerdictWord",
     "WaitPlace",
     "Window",
     "Worker",

@@ -66,6 +66,9 @@ class Round(Noun):
     checks: tuple[Check, ...] = ()
 
 
+VerdictWord = Literal["better", "worse", "same", "undecided", "invalid"]
+
+
 class Verdict(Noun):
     """The outcome of one comparison; a row of verdicts.json."""
 
@@ -83,7 +86,7 @@ class Verdict(Noun):
     ratio: float | None
     ci_low: float | None
     ci_high: float | None
-    verdict: Literal["better", "worse", "same", "undecided", "invalid"]
+    verdict: VerdictWord
     reason: str
     """The outcome as one sentence."""
     because: str = Field(default="", exclude=True)

@@ -1,4 +1,4 @@
-"""Looking into code of others, where anything may be otherwise: told once in the server's log, and the app goes on."""
+"""Guards the probe's access to internals of other libraries: an error is logged once, and the app goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TOLD: set[str] = set()
 
 
 class Foreign:
-    """A `with` block around such a look; an exception in it is written to the server's log, the first of its name.
+    """A `with` block in which an exception is suppressed, and written to the server's log once for each name.
 
     Args:
         name: what is not watched then: "redis", "threading.Condition".
@@ -21,10 +21,10 @@ class Foreign:
         self._name = name
 
     def __enter__(self) -> None:
-        """Begin to look."""
+        """Enter the block."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        """Tell what went wrong; interrupts and the like pass."""
+        """Log and suppress an Exception; interrupts and the like pass."""
         if not isinstance(error, Exception):
             return False
         if self._name not in _TOLD:

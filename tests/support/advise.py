@@ -9,7 +9,7 @@ from loopwise.advise.decide import Judged, Screened, judged
 from loopwise.advise.diagnosis import Diagnosis
 from loopwise.advise.edits import edit_candidates
 from loopwise.advise.rows import AdviceRow
-from loopwise.advise.telling import Subject, concluded
+from loopwise.advise.subject import Subject, concluded
 from loopwise.blame.edits import offer_for
 from loopwise.blame.findings import BlamedLine
 from loopwise.blame.watched import Site

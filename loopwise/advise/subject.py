@@ -1,4 +1,4 @@
-"""From what was measured of each endpoint to the rows of advice.json."""
+"""One endpoint under advice, and its rows of advice.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,12 +49,12 @@ class Subject:
         return f"{path.relative_to(folder) if path.is_relative_to(folder) else path}:{self.line.line}"
 
     def measured(self, rounds: Sequence[Round]) -> None:
-        """Take note of how fast it is as written in rounds."""
+        """Lower the throughput as written to the lowest of these rounds."""
         rates = [each.baseline.metrics.get(TOTAL, {}).get("throughput_rps") for each in rounds]
         self.throughput_rps = min([self.throughput_rps, *filter(None, rates)])
 
     def judge(self, found: Judged | None, harmed: Mapping[str, Verdict], refused: str, rounds: int) -> None:
-        """Take what the confirmation said.
+        """Decide by the confirmation.
 
         Args:
             found: the comparison of its best change; None: it could not be made.
