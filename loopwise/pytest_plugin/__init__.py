@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from loopwise.pytest_plugin.asking import Request
     from loopwise.pytest_plugin.generating import SessionGenerator
     from loopwise.pytest_plugin.serving import Served
 
@@ -62,11 +63,9 @@ class Loopwise:
             LoopwiseError: the endpoint could not be asked, or answered otherwise than expected.
         """
         __tracebackhide__ = True
-        from loopwise.pytest_plugin import asking, loop_free
+        from loopwise.pytest_plugin import loop_free
 
-        request = asking.request_of(
-            endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
-        )
+        request = _request(endpoint, headers, json, expect_status, timeout_s)
         loop_free.run(app, loop_free.Trial(request, longest_ms, times))
 
     async def assert_loop_free_async(
@@ -83,11 +82,9 @@ class Loopwise:
     ) -> None:
         """Do the same from a test that is a coroutine, on its loop; arguments as of `assert_loop_free`."""
         __tracebackhide__ = True
-        from loopwise.pytest_plugin import asking, loop_free
+        from loopwise.pytest_plugin import loop_free
 
-        request = asking.request_of(
-            endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
-        )
+        request = _request(endpoint, headers, json, expect_status, timeout_s)
         await loop_free.run_async(app, loop_free.Trial(request, longest_ms, times))
 
     def served(
@@ -125,19 +122,15 @@ class Loopwise:
         __tracebackhide__ = True
         from pathlib import Path
 
+        from loopwise.pytest_plugin import serving
         from loopwise.pytest_plugin.generating import SessionGenerator
 
         if self._generator is None:
             self._generator = SessionGenerator()
-        from loopwise.pytest_plugin import asking, serving
-
-        request = asking.request_of(
-            endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
-        )
         return serving.served(
             self._generator,
             app,
-            request,
+            _request(endpoint, headers, json, expect_status, timeout_s),
             users=users,
             seconds=seconds,
             workers=workers,
@@ -150,6 +143,17 @@ class Loopwise:
         if self._generator is not None:
             self._generator.close()
             self._generator = None
+
+
+def _request(
+    endpoint: str, headers: Mapping[str, str] | None, json: Any, expect_status: int | None, timeout_s: float
+) -> Request:
+    """Make the request of the fixture's methods. Raises UsageError where there is none of that kind."""
+    from loopwise.pytest_plugin import asking
+
+    return asking.request_of(
+        endpoint, headers=headers or {}, json=json, expect_status=expect_status, timeout_s=timeout_s
+    )
 
 
 @pytest.fixture(scope="session")
