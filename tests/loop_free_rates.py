@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +20,11 @@ from typing import Any
 import httpx
 import uvloop
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from loopwise.pytest_plugin import Loopwise
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from loopwise.pytest_plugin import Loopwise  # noqa: E402 - a checkout runs as it is
-
-warnings.filterwarnings("ignore", message="Using `httpx`")
-from fastapi.testclient import TestClient  # noqa: E402 - it warns as it is imported
-
 STALL_S, LONGEST_MS = 0.03, 20.0
 BUSY = "while True: pass"
 LOOPWISE = Loopwise(ROOT)

@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from support.e2e import Bench, brief_suite
 
-from loopwise.model import Run  # noqa: E402 - a checkout runs as it is
-from loopwise.results.folder import ResultFolder  # noqa: E402
+from loopwise.model import Run
+from loopwise.results.folder import ResultFolder
+
+ROOT = Path(__file__).parents[1]
 
 
 class Provocation(NamedTuple):
@@ -115,8 +116,6 @@ def write_suite(folder: Path, names: list[str]) -> Path:
 
 def write_entries(folder: Path, entries: Sequence[Mapping[str, Any]]) -> Path:
     """A suite of these [[matrix]] entries, each measured once."""
-    from support.e2e import brief_suite  # noqa: PLC0415 - found as a script, too
-
     return brief_suite(folder / "provoke.toml", *entries, think_s=0.0, warmup_s=0.5, measure_s=2.2)
 
 
@@ -135,8 +134,6 @@ def first_cause(run: Run) -> str | None:
 
 def main(rounds: int, names: list[str]) -> int:
     """Measure all provocations so many times; print what was named, as it comes and as a tally."""
-    from support.e2e import Bench  # noqa: PLC0415 - only the script needs it here
-
     tally: dict[str, Counter[str]] = {name: Counter() for name in names}
     stalls_ms: list[float] = []
     for number in range(1, rounds + 1):
@@ -191,8 +188,6 @@ class Deadlock(NamedTuple):
 
 def deadlock(threads: int, connections: int) -> Deadlock:
     """Measure with users around threads + connections."""
-    from support.e2e import Bench  # noqa: PLC0415 - only the script needs it here
-
     load = {"users": [threads + connections + each for each in AROUND], "warmup_max_s": 1.0}
     more = {"load": load, "threads": threads, "factory_args": {"connections": connections}}
     with tempfile.TemporaryDirectory(prefix="provoke-") as temporary:

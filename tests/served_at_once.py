@@ -11,11 +11,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from support.e2e import Bench, brief_suite
 
-from loopwise.model import Run  # noqa: E402 - a checkout runs as it is
-from loopwise.results.folder import ResultFolder  # noqa: E402
+from loopwise.model import Run
+from loopwise.results.folder import ResultFolder
+
+ROOT = Path(__file__).parents[1]
+
 
 PLACES = (1, 5, 10, 15, 39)
 USERS = (50, 100)
@@ -50,8 +52,6 @@ def _key(run: Run) -> tuple[str, int, int]:
 
 def main(rounds: int) -> int:
     """Measure all so many times, and print the table."""
-    from support.e2e import Bench, brief_suite  # noqa: PLC0415 - only the script needs them here
-
     found: dict[tuple[str, int, int], list[Run]] = {}
     for number in range(1, rounds + 1):
         with tempfile.TemporaryDirectory(prefix="served-") as temporary:
