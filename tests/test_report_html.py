@@ -14,6 +14,7 @@ from support.page import page_summary
 from support.printed import printed
 from support.report import REASON, Names, fixture_summary, own_app_summary, with_causes
 
+from loopwise.analysis.cards import Card, Held
 from loopwise.analysis.predictions import Prediction
 from loopwise.model import Check
 from loopwise.report.charts.kit.chart import ChartFile, InlinePanel
@@ -70,6 +71,17 @@ def test_the_answers_come_first_and_all_sections_in_order() -> None:
     text = parse(html).text
     places = [text.index(part) for part in (*summary.answers, "Caption of throughput", *summary.damaged)]
     assert places == sorted(places)
+
+
+def test_a_card_says_whom_a_remedy_is_for_with_code_as_code() -> None:
+    summary = fixture_summary(7)
+    card = Card(subject="GET /x", cases=2, invalid=0, case_id="async", name="async")
+    texts = []
+    for case_id in ("async", "sync"):
+        held = Held(case_id=case_id, name="sync", cause="thread_pool_full", evidence="full", remedy="raise `a<b`")
+        texts.append(render_report(replace(summary, cards=(card.model_copy(update={"held": held}),)), ()))
+    for text, name in zip(texts, ("What to do", "If it stays sync"), strict=True):
+        assert f"<dt>{name}</dt><dd>raise <code>a&lt;b</code></dd>" in text
 
 
 def test_the_navigation_leads_to_every_section() -> None:

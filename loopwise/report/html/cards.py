@@ -86,7 +86,7 @@ def _label(card: Card) -> str:
     if card.case_id is None:
         return "No valid measurement"
     if card.unclear:
-        return "Highest, but not clearly"
+        return "Not clearly the best"
     return "Recommended" if card.cases > 1 else "Measured"
 
 
@@ -96,6 +96,7 @@ def _rival_words(rival: Rival) -> str:
 
 def _facts(card: Card, margin: float) -> Sequence[tuple[str, str]]:
     held, canary = card.held, card.canary
+    to_do = "What to do" if held is None or held.case_id == card.case_id else f"If it stays {held.name}"
     everybody = len(card.unclear) == card.cases - 1 > 1
     unclear = "any other case" if everybody else _listed(card.unclear)
     together = f", {TOGETHER}" if card.cases > 2 else ""
@@ -105,7 +106,7 @@ def _facts(card: Card, margin: float) -> Sequence[tuple[str, str]]:
         ("No clear difference", f"from {unclear}{together}" if card.unclear else ""),
         ("For others", canary_words(canary, margin) if canary else ""),
         ("Held back", f"{held.name}: {held.evidence}" if held and not held.remedy else ""),
-        ("What to do", f"{held.name}: {held.remedy}" if held and held.remedy else ""),
+        (to_do, held.remedy if held else ""),
         ("Invalid", f"{card.invalid} of {card.cases} cases" if card.invalid and card.case_id else ""),
     )
 

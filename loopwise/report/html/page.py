@@ -8,6 +8,7 @@ would never run.
 import json
 import math
 import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from loopwise.report.charts.kit.chart import ChartFile
 from loopwise.report.charts.kit.style import MODES
@@ -27,6 +28,7 @@ from loopwise.results.files import write_atomically
 from loopwise.visible import clean
 
 HEAD_SCRIPT = "theme.js"
+_BACKTICKED = re.compile(r"`([^`]+)`")
 
 
 def render(
@@ -129,6 +131,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals["verdict_icons"] = ICONS
+    environment.filters["code"] = _with_code
     return environment
 
 
@@ -139,6 +142,13 @@ def _mode_colours() -> str:
 def _printable(value: Any) -> Any:
     # Markup is ours; foreign text may hold characters that break a file or reverse the reading order.
     return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _with_code(value: Any) -> Any:
+    """What stands between backticks in a text as code; other text is escaped, markup stays as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return Markup(_BACKTICKED.sub(r"<code>\1</code>", str(escape(clean(value)))))
 
 
 def _finite(value: Any) -> Any:
